@@ -1,0 +1,18 @@
+"""The environment of the engine's process."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Blueprint
+
+from lmcache_internal.api import operation, redact
+
+router = Blueprint("env", __name__)
+
+
+@router.get("/env")
+@operation(doing="read the environment", media="text-json")
+def environment() -> dict[str, str]:
+    """The environment variables, sorted by name, secrets masked."""
+    return {name: redact(value, name) for name, value in sorted(os.environ.items())}

@@ -1,0 +1,26 @@
+"""The engine's metadata: model, worker, KV shape."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from lmcache_internal.api import Names, metadata, operation, redact
+
+router = Blueprint("meta", __name__)
+
+_PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
+
+
+@router.get("/meta")
+@operation(doing="read the metadata", media="text-json")
+def read_metadata(names: Names | None = None) -> dict[str, object]:
+    """The metadata's public fields, or those that `names` lists."""
+    found = metadata()
+    fields = [name for name in dir(found) if not name.startswith("_") and not callable(getattr(found, name))]
+    chosen = [name for name in names if name in fields] if names else fields
+    return {name: redact(_plain(getattr(found, name)), name) for name in chosen}
+
+
+def _plain(value: object) -> object:
+    # By exact type: torch.Size is a tuple, but is shown as `torch.Size([…])`.
+    return value if type(value) in _PLAIN else str(value)

@@ -1,0 +1,32 @@
+"""Run a Python script inside the engine's process."""
+
+from __future__ import annotations
+
+from flask import Blueprint, request
+
+from lmcache_internal.api import BadRequest, NotFound, Upload, config, internal_app, is_local, operation, settings
+from lmcache_internal.scripts import Outcome, run_script
+
+router = Blueprint("run_script", __name__)
+
+_HOW_TO_ENABLE = (
+    "The /run_script API is disabled: it executes the caller's code inside the engine's process. To enable it, set "
+    "run_script_api_enabled: true in the configuration (or LMCACHE_RUN_SCRIPT_API_ENABLED=true) and restart."
+)
+
+
+@router.post("/run_script")
+@operation(doing="run the script", as_text=str)
+def run(script: Upload | None = None) -> Outcome:
+    """Execute the uploaded file `script`; answer with its variable `result`."""
+    if not _enabled():
+        raise NotFound(_HOW_TO_ENABLE, text=_HOW_TO_ENABLE)
+    if script is None:
+        raise BadRequest("No script file provided", title="Missing parameter", text="No script file provided")
+    allowed = getattr(config(), "script_allowed_imports", None) or ()
+    return run_script(script, internal_app(), allowed, settings().script_timeout)
+
+
+def _enabled() -> bool:
+    decided = getattr(config(), "run_script_api_enabled", None)
+    return is_local(request.environ) if decided is None else bool(decided)

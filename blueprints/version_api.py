@@ -1,0 +1,30 @@
+"""Which engine this is."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from lmcache_internal.api import operation, runtime
+
+router = Blueprint("version", __name__)
+
+
+@router.get("/lmc_version")
+@operation(doing="get the LMCache version")
+def lmc_version() -> str:
+    """The engine's version."""
+    return runtime().lmc_version
+
+
+@router.get("/commit_id")
+@operation(doing="get the commit id")
+def commit_id() -> str:
+    """The commit that the engine was built from."""
+    return runtime().commit_id
+
+
+@router.get("/version")
+@operation(doing="get the version")
+def version() -> str:
+    """The engine's version and commit in one."""
+    return runtime().version

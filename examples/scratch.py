@@ -1,0 +1,15 @@
+# Get cache_engine from app.state
+lmcache_engine = app.state.lmcache_adapter.lmcache_engine
+
+# Print the worker ID and model name
+print(f"Worker ID: {lmcache_engine.metadata.worker_id}")
+print(f"Model name: {lmcache_engine.metadata.model_name}")
+
+# Set LocalCPUBackend.use_hot to False or True
+lmcache_engine.storage_manager.storage_backends["LocalCPUBackend"].use_hot = False
+# return the output contents
+result = {
+    "is_first_rank": lmcache_engine.metadata.is_first_rank(),
+    "model_version": lmcache_engine.metadata.kv_shape,
+    "LocalCPUBackend.use_hot": lmcache_engine.storage_manager.storage_backends["LocalCPUBackend"].use_hot,
+}

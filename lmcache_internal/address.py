@@ -1,0 +1,63 @@
+"""Where a scheduler or worker listens: pure functions of its manager and settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ConfigError
+from .settings import Settings
+
+ADDRESS_KEY = "lmcache_internal.address"
+"""WSGI environ key: the `Address` where the request came in, when our own server took it."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A TCP address, or a Unix socket when `socket_path` is set.
+
+    Attributes:
+        index: 0 for the scheduler, 1 + worker_id for a worker.
+        host: name or IP address to bind.
+        port: `port_start + index`; also part of the socket's name.
+        socket_path: the Unix socket's path, or None for TCP.
+    """
+
+    index: int
+    host: str
+    port: int
+    socket_path: str | None = None
+
+    def __str__(self) -> str:
+        return self.socket_path or self.url
+
+    @property
+    def url(self) -> str:
+        """The base URL; on a Unix socket its host name is a formality."""
+        if self.socket_path:
+            return "http://localhost"
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    def curl(self, path: str) -> str:
+        """A curl command line that fetches `path` from here."""
+        option = f"--unix-socket {self.socket_path} " if self.socket_path else ""
+        return f"curl {option}{self.url}{path}"
+
+
+def index_of(manager: Any) -> int:
+    """The index of an LMCache manager: 0 without an engine (scheduler), else 1 + worker_id."""
+    engine = manager.lmcache_engine
+    return 0 if engine is None else 1 + int(engine.metadata.worker_id)
+
+
+def address_of(manager: Any, settings: Settings) -> Address:
+    """Where `manager`'s server belongs; raises `ConfigError` for a port out of range."""
+    index = index_of(manager)
+    port = settings.port_start + index
+    if not 0 < port < 65536:
+        raise ConfigError(
+            f"internal_api_server_port_start: {settings.port_start} + index {index} = {port} "
+            "is no TCP port; choose a start between 1 and 65535 minus the highest index"
+        )
+    prefix = settings.socket_path_prefix
+    return Address(index, settings.host, port, f"{prefix}_{port}" if prefix else None)

@@ -1,0 +1,103 @@
+"""All that an endpoint file imports: the engine it serves, @operation, and the failures."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flask import current_app
+from msgspec import Meta
+
+from .address import ADDRESS_KEY
+from .app import InternalApp
+from .arguments import FromText, JsonBody, Names, Upload
+from .engine.protocols import Config, Engine, Manager, Metadata, StorageManager
+from .engine.runtime import Runtime, runtime_of
+from .errors import ApiError, BadRequest, CallTimedOut, ConfigError, EngineFailed, EngineUnavailable, NotFound
+from .operation import operation
+from .redaction import MASK, redact
+from .security.caller import is_local
+from .settings import Settings, guarded_reason
+
+__all__ = [
+    "ADDRESS_KEY",
+    "MASK",
+    "ApiError",
+    "BadRequest",
+    "CallTimedOut",
+    "ConfigError",
+    "EngineFailed",
+    "EngineUnavailable",
+    "FromText",
+    "JsonBody",
+    "Meta",
+    "Names",
+    "NotFound",
+    "Upload",
+    "adapter",
+    "config",
+    "engine",
+    "guarded_reason",
+    "internal_app",
+    "is_local",
+    "metadata",
+    "operation",
+    "redact",
+    "runtime",
+    "settings",
+    "storage_manager",
+]
+
+
+def internal_app() -> InternalApp:
+    """The app that serves this request."""
+    return cast(InternalApp, current_app._get_current_object())  # type: ignore[attr-defined]  # werkzeug's proxy.
+
+
+def adapter() -> Manager:
+    """The engine's manager, as it is now; 503 without one."""
+    found = getattr(internal_app().state, "lmcache_adapter", None)
+    if found is None:
+        raise EngineUnavailable("LMCache adapter not configured.", title="LMCache adapter unavailable")
+    return cast(Manager, found)
+
+
+def engine() -> Engine:
+    """The cache engine; 503 without one, as on a scheduler."""
+    found = getattr(adapter(), "lmcache_engine", None)
+    if found is None:
+        raise EngineUnavailable("LMCache engine not configured.")
+    return cast(Engine, found)
+
+
+def storage_manager() -> StorageManager:
+    """The engine's storage manager; 503 without one."""
+    found = engine().storage_manager
+    if found is None:
+        raise EngineUnavailable("Storage manager not available.")
+    return cast(StorageManager, found)
+
+
+def config() -> Config:
+    """The live configuration; 503 without one."""
+    found = getattr(adapter(), "config", None)
+    if found is None:
+        raise EngineUnavailable("LMCache config not available.")
+    return cast(Config, found)
+
+
+def metadata() -> Metadata:
+    """The engine's metadata; 503 without any."""
+    found = getattr(adapter(), "lmcache_engine_metadata", None)
+    if found is None:
+        raise EngineUnavailable("LMCache metadata not available.")
+    return cast(Metadata, found)
+
+
+def runtime() -> Runtime:
+    """What stands beside the engine: config definitions, versions."""
+    return runtime_of(adapter())
+
+
+def settings() -> Settings:
+    """The server's settings, read from the engine's config as it is now."""
+    return Settings.of(config())

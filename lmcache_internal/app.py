@@ -1,0 +1,60 @@
+"""create_app: an engine's internal API as a Flask app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from flask import Flask
+
+from .failures import register_error_handlers
+from .plugins import mount_plugins
+from .settings import Settings
+
+MAX_BODY_BYTES = 1 << 20
+"""The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
+
+
+class InternalApp(Flask):
+    """A Flask app that carries its engine the way LMCache's server does.
+
+    Attributes:
+        state: `state.lmcache_adapter` is the engine's manager, read at each request; it may be
+            replaced or removed at any time.
+    """
+
+    def __init__(self, import_name: str, adapter: Any) -> None:
+        super().__init__(import_name, static_folder=None, template_folder=None)
+        self.state = SimpleNamespace(lmcache_adapter=adapter)
+
+
+def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> InternalApp:
+    """Assemble the internal API of one engine process.
+
+    Args:
+        adapter: an object of the shape of LMCache's `LMCacheManager` (see
+            `engine/protocols.py`), or None: engine endpoints then answer 503.
+        plugin_dirs: directories of further `*_api.py` files, after those of the config's
+            `extra_config: internal_api_server_plugin_dirs`.
+
+    Returns:
+        A WSGI app. What became of the plugins stands in `app.extensions["lmcache_internal"]`.
+
+    Raises:
+        ConfigError: a setting of the adapter's config is unusable.
+        PluginError: one of the built-in endpoint files is broken.
+    """
+    settings = Settings.of(getattr(adapter, "config", None))
+    app = InternalApp("lmcache_internal", adapter)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
+    # A path is served with and without a trailing slash, and never by a redirect: its
+    # target would be made of whatever Host the client claims.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    register_error_handlers(app)
+    plugins = mount_plugins(app, [*settings.plugin_dirs, *map(Path, plugin_dirs)])
+    app.extensions["lmcache_internal"] = plugins
+    return app

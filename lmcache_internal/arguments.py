@@ -1,0 +1,129 @@
+"""A view's signature as the schema of its arguments, and the request read by it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from flask import Request
+from werkzeug.datastructures import FileStorage
+
+from .conversion import parse_bool, shown, type_name, without_none
+from .errors import BadRequest
+
+
+class FromText:
+    """A base for argument types that read themselves from one query parameter.
+
+    Subclasses define `parse`, which raises `BadRequest` (400) for text that they cannot read.
+    """
+
+    @classmethod
+    def parse(cls, text: str) -> Any:
+        """Return the value that `text` stands for."""
+        raise NotImplementedError
+
+
+class Names(list[str], FromText):
+    """A comma-separated list of names."""
+
+    @classmethod
+    def parse(cls, text: str) -> Names:
+        """Split at commas; empty names do not count."""
+        return cls(name.strip() for name in text.split(",") if name.strip())
+
+
+class JsonBody(dict[str, Any]):
+    """The request's JSON object; annotate a parameter with it to receive the body."""
+
+
+class Upload(bytes):
+    """The content of the multipart file part that bears the parameter's name."""
+
+
+class Argument:
+    """One parameter of a view.
+
+    Attributes:
+        name: the parameter's name, in Python and on the wire.
+        type: its type with `Annotated` constraints, without `None`.
+        default: its default, or `inspect.Parameter.empty` where it is required.
+    """
+
+    def __init__(self, name: str, annotation: Any, default: Any) -> None:
+        self.name = name
+        self.default = default
+        self.type, _ = without_none(annotation)
+        self._bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
+
+    @property
+    def required(self) -> bool:
+        """Whether a request without it is a 400."""
+        return self.default is inspect.Parameter.empty
+
+    def read(self, request: Request, path_values: Mapping[str, Any]) -> Any:
+        """Take the argument from the request; raises `BadRequest` (400) naming it."""
+        if self._bare is JsonBody:
+            return _json_object(request)
+        if self._bare is Upload:
+            return self._upload(request)
+        if self.name in path_values:
+            return self._convert(path_values[self.name])
+        # The last one counts, as with LMCache's server; Flask alone would take the first.
+        given = request.args.getlist(self.name)
+        if get_origin(self._bare) is list and given:
+            return self._convert(given)
+        if given and (given[-1] or self._bare is str):
+            return self._convert(given[-1])
+        if given and self.required:
+            raise BadRequest(f"{self.name} is empty", title="Missing parameter")
+        if given and self._bare in (int, float, bool):
+            raise self._invalid(given[-1])
+        return self._missing()
+
+    def _missing(self) -> Any:
+        if self.required:
+            raise BadRequest(f"{self.name} is required", title="Missing parameter")
+        return self.default
+
+    def _convert(self, raw: Any) -> Any:
+        if isinstance(self._bare, type) and issubclass(self._bare, FromText):
+            return self._bare.parse(raw)
+        if self._bare is bool and isinstance(raw, str):
+            truth = parse_bool(raw)
+            raw = raw if truth is None else truth
+        elif self._bare is int and isinstance(raw, str) and not raw.lstrip("-").isdigit():
+            raise self._invalid(raw)
+        try:
+            return msgspec.convert(raw, self.type, strict=False)
+        except msgspec.ValidationError as error:
+            raise self._invalid(raw, str(error)) from None
+
+    def _invalid(self, raw: Any, reason: str = "") -> BadRequest:
+        # msgspec speaks of limits ("Expected `str` of length <= 256"); of types we speak ourselves.
+        expected = reason if reason and "got" not in reason else f"expected {type_name(self._bare)}"
+        return BadRequest(f"Invalid value for {self.name}: {expected}, got {shown(raw)}", title="Invalid parameter")
+
+    def _upload(self, request: Request) -> Any:
+        parts: list[FileStorage] = request.files.getlist(self.name)
+        return Upload(parts[-1].read()) if parts else self._missing()
+
+
+def arguments_of(view: Callable[..., Any]) -> list[Argument]:
+    """The arguments that `view`'s signature declares, in its order."""
+    hints = get_type_hints(view, include_extras=True)
+    parameters = inspect.signature(view).parameters.values()
+    return [Argument(p.name, hints.get(p.name, str), p.default) for p in parameters]
+
+
+def _json_object(request: Request) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(request.get_data(cache=False))
+    except (ValueError, RecursionError) as error:
+        # Also NaN, Infinity, 1e400 and lone surrogates: they would poison what stores them.
+        raise BadRequest(str(error), title="Invalid JSON body") from None
+    if not isinstance(body, dict):
+        raise BadRequest("Request body must be a JSON object", payload={"error": "Request body must be a JSON object"})
+    return body

@@ -1,0 +1,90 @@
+"""Config definitions: the type, default and rules of each key, and the conversion by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_origin
+
+import msgspec
+
+from ..conversion import parse_bool, shown, type_name, without_none
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One config key.
+
+    Attributes:
+        type: `int`, `float`, `bool`, `str`, `dict`, `list[…]`, or one of them `| None`.
+        default: the value where nobody set one.
+        env_converter: makes the stored value of a checked one; None keeps it.
+        mutable: whether it may change while the engine runs.
+        minimum: the smallest number allowed, if there is one.
+        description: one sentence for people.
+    """
+
+    type: Any
+    default: Any = None
+    env_converter: Callable[[Any], Any] | None = None
+    mutable: bool = True
+    minimum: float | None = None
+    description: str = ""
+
+    def convert(self, name: str, value: Any) -> Any:
+        """Return `value`, from YAML, JSON or an environment variable, as this key stores it.
+
+        Raises:
+            ConfigError: "Invalid value for chunk_size: expected int, got 'abc'".
+        """
+        bare, optional = without_none(self.type)
+        if value is None or (value == "" and bare is not str):
+            if optional or self.default is None:
+                return None
+            raise _invalid(name, bare, value)
+        if value is False and bare is str and optional:
+            return None  # `local_disk: false` means none, not a directory called False.
+        converted = _convert(name, value, bare)
+        if self.minimum is not None and converted < self.minimum:
+            raise ConfigError(f"Invalid value for {name}: expected at least {self.minimum:g}, got {value!r}")
+        if self.env_converter is None:
+            return converted
+        try:
+            return self.env_converter(converted)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"Invalid value for {name}: {error}") from error
+
+
+def _convert(name: str, value: Any, bare: Any) -> Any:
+    if isinstance(value, str):
+        value = _parse(value, bare)
+    elif bare is str:
+        if isinstance(value, (bool, dict, list)):
+            raise _invalid(name, bare, value)
+        return str(value)
+    elif get_origin(bare) is list and not isinstance(value, list):
+        value = [value]
+    try:
+        return msgspec.convert(value, bare, strict=False)
+    except msgspec.ValidationError:
+        raise _invalid(name, bare, value) from None
+
+
+def _parse(text: str, bare: Any) -> Any:
+    """The value that a string means where another type is expected."""
+    if bare is bool:
+        truth = parse_bool(text)
+        return text if truth is None else truth
+    if get_origin(bare) is list or bare is list:
+        return [part.strip() for part in text.strip("[] ").split(",") if part.strip()]
+    if bare is dict or get_origin(bare) is dict:
+        try:
+            return msgspec.json.decode(text)
+        except ValueError:
+            return text
+    return text if bare is str else text.strip()
+
+
+def _invalid(name: str, bare: Any, value: Any) -> ConfigError:
+    return ConfigError(f"Invalid value for {name}: expected {type_name(bare)}, got {shown(value)}")

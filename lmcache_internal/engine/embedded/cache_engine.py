@@ -1,0 +1,183 @@
+"""Store, retrieve and look up token chunks: the embedded cache engine."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .chunks import ChunkKey, chunk_keys
+from .config import EmbeddedConfig
+from .kv_buffers import KVBuffer, read_slots, write_slots
+from .local_cpu import LocalCPUBackend
+from .metadata import EmbeddedMetadata
+from .metrics import EngineMetrics
+from .storage_manager import EmbeddedStorageManager
+
+logger = logging.getLogger(__name__)
+
+
+class EmbeddedEngine:
+    """A cache engine of LMCache's shape over real bytes in host memory.
+
+    Token i of a request lives in slot i of the KV buffers, modulo their length.
+
+    Attributes:
+        kvcache_check_log_enabled: whether store and retrieve log the slots they touch.
+    """
+
+    def __init__(self, config: EmbeddedConfig, metadata: EmbeddedMetadata, kv_caches: Mapping[str, KVBuffer]) -> None:
+        self.config = config
+        self.metadata = metadata
+        self.storage_manager = EmbeddedStorageManager(config, metadata)
+        self.metrics = EngineMetrics(metadata)
+        self.kvcache_check_log_enabled = False
+        self._kv_caches = kv_caches
+        self._num_slots = min(buffer.num_slots for buffer in kv_caches.values())
+        self._pinned: dict[str, list[ChunkKey]] = {}
+        self._totals = dict.fromkeys(("requested", "hit", "looked_up", "found"), 0)
+        self._lock = threading.Lock()
+        self._evictions = 0
+        self._closed = False
+        self._refresh_gauges()
+
+    def store(self, tokens: Sequence[int]) -> int:
+        """Keep the KV of every whole chunk of `tokens`; return the tokens newly kept."""
+        started = time.perf_counter()
+        stored = 0
+        for start, key in chunk_keys(tokens, self.metadata):
+            if self.storage_manager.contains(key) is None:
+                with self._lock:
+                    data = read_slots(self._kv_caches, start % self._num_slots, self.metadata.chunk_size)
+                stored += self.metadata.chunk_size * self.storage_manager.put(key, data)
+        self._log_slots("store", len(tokens))
+        self.metrics.count("num_store_requests")
+        self.metrics.count("num_stored_tokens", stored)
+        self.metrics.observe("time_to_store", time.perf_counter() - started)
+        self._refresh_gauges()
+        return stored
+
+    def retrieve(self, tokens: Sequence[int]) -> list[bool]:
+        """Put the longest cached prefix of `tokens` into the KV buffers.
+
+        Returns:
+            One entry a token: whether it was retrieved.
+        """
+        started = time.perf_counter()
+        hit = 0
+        for start, key in chunk_keys(tokens, self.metadata):
+            data = self.storage_manager.get(key)
+            if data is None:
+                break
+            with self._lock:
+                write_slots(self._kv_caches, start % self._num_slots, self.metadata.chunk_size, data)
+            hit = start + self.metadata.chunk_size
+        self._log_slots("retrieve", hit)
+        self.metrics.count("num_retrieve_requests")
+        self.metrics.count("num_requested_tokens", len(tokens))
+        self.metrics.count("num_hit_tokens", hit)
+        self.metrics.observe("time_to_retrieve", time.perf_counter() - started)
+        self._count_hits("requested", len(tokens), "hit", hit)
+        return [True] * hit + [False] * (len(tokens) - hit)
+
+    def lookup(self, tokens: Sequence[int], lookup_id: str | None = None, pin: bool = False) -> int:
+        """Return how many tokens of the prefix are cached; with `pin`, they stay until `lookup_unpin`."""
+        started = time.perf_counter()
+        found = 0
+        for start, key in chunk_keys(tokens, self.metadata):
+            if self.storage_manager.contains(key, pin=pin) is None:
+                break
+            if pin:
+                self._pinned.setdefault(lookup_id or "", []).append(key)
+            found = start + self.metadata.chunk_size
+        self.metrics.count("num_lookup_requests")
+        self.metrics.count("num_lookup_tokens", len(tokens))
+        self.metrics.count("num_lookup_hits", found)
+        self.metrics.observe("time_to_lookup", time.perf_counter() - started)
+        self._count_hits("looked_up", len(tokens), "found", found)
+        return found
+
+    def lookup_unpin(self, lookup_id: str) -> None:
+        """Let go of what a lookup pinned."""
+        for key in self._pinned.pop(lookup_id, []):
+            self.storage_manager.unpin(key)
+
+    def clear(
+        self,
+        locations: Sequence[str] | None = None,
+        request_configs: Mapping[str, Any] | None = None,  # noqa: ARG002  # LMCache's signature.
+    ) -> int:
+        """Drop cached chunks; return the number of tokens dropped.
+
+        `request_configs` narrows what LMCache clears; here, nothing depends on it.
+        """
+        removed = self.storage_manager.clear(locations) * self.metadata.chunk_size
+        self._refresh_gauges()
+        return removed
+
+    def freeze(self, enabled: bool) -> None:
+        """Stop (or resume) storing."""
+        self.storage_manager.set_freeze(enabled)
+
+    def is_frozen(self) -> bool:
+        """Whether storing is stopped."""
+        return self.storage_manager.is_frozen()
+
+    def set_hot_cache(self, enabled: bool) -> None:
+        """Let memory take new chunks, or not."""
+        self.storage_manager.set_hot_cache(enabled)
+
+    def is_hot_cache_enabled(self) -> bool:
+        """Whether memory takes new chunks."""
+        return self.storage_manager.is_hot_cache_enabled()
+
+    def is_healthy(self) -> bool:
+        """Whether the engine can serve: it is open and has a backend."""
+        return not self._closed and bool(self.storage_manager.storage_backends)
+
+    def check_pins(self) -> str:
+        """Drop pins that are too old; the pin monitor's work."""
+        cpu = self.storage_manager.storage_backends.get("LocalCPUBackend")
+        dropped = cpu.unpin_older_than(self.config.pin_timeout_sec) if isinstance(cpu, LocalCPUBackend) else 0
+        self._refresh_gauges()
+        return f"dropped {dropped} pins"
+
+    def reset_metrics(self) -> None:
+        """Start all counts again at zero."""
+        with self._lock:
+            self._totals = dict.fromkeys(self._totals, 0)
+        self.metrics.reset()
+        self._refresh_gauges()
+
+    def close(self) -> None:
+        """Close the backends; the engine is of no use afterwards."""
+        self._closed = True
+        self.storage_manager.close()
+        self.metrics.close()
+
+    def _count_hits(self, asked: str, tokens: int, answered: str, hits: int) -> None:
+        with self._lock:
+            self._totals[asked] += tokens
+            self._totals[answered] += hits
+        self._refresh_gauges()
+
+    def _refresh_gauges(self) -> None:
+        if self._closed:
+            return
+        totals = self._totals
+        self.metrics.set("retrieve_hit_rate", totals["hit"] / (totals["requested"] or 1))
+        self.metrics.set("lookup_hit_rate", totals["found"] / (totals["looked_up"] or 1))
+        self.metrics.set("lmcache_is_healthy", self.is_healthy())
+        for name, backend in list(self.storage_manager.storage_backends.items()):
+            gauge = "local_cache_usage" if name == "LocalCPUBackend" else "local_storage_usage"
+            self.metrics.set(gauge, backend.used_bytes)
+            if name == "LocalCPUBackend":
+                self.metrics.set("local_cpu_hot_cache_count", len(backend))
+                self.metrics.count("local_cpu_evict_count", max(0, backend.evictions - self._evictions))
+                self._evictions = backend.evictions
+
+    def _log_slots(self, what: str, count: int) -> None:
+        if self.kvcache_check_log_enabled:
+            logger.info("%s touched slots [0, %d] of %d", what, count - 1, self._num_slots)

@@ -1,0 +1,144 @@
+"""The embedded engine's configuration: one table, read from YAML and `LMCACHE_*` variables."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...errors import ConfigError
+from ..definitions import Definition
+
+logger = logging.getLogger(__name__)
+
+ENV_PREFIX = "LMCACHE_"
+CONFIG_FILE_VARIABLE = "LMCACHE_CONFIG_FILE"
+
+
+def _strip_file_scheme(path: str) -> str:
+    return path.removeprefix("file://")
+
+
+DEFINITIONS: dict[str, Definition] = {
+    "chunk_size": Definition(int, 256, mutable=False, minimum=1, description="Tokens per chunk."),
+    "local_cpu": Definition(bool, True, description="Keep chunks in memory (hot cache)."),
+    "max_local_cpu_size": Definition(float, 5.0, minimum=0, description="Memory for chunks, in GiB."),
+    "local_disk": Definition(
+        str | None, env_converter=_strip_file_scheme, description="Directory for chunks; none when unset."
+    ),
+    "max_local_disk_size": Definition(float, 0.0, minimum=0, description="Disk space for chunks, in GiB."),
+    "save_decode_cache": Definition(bool, False, description="Kept for LMCache's sake: there is no decoding here."),
+    "min_retrieve_tokens": Definition(int, 0, minimum=0, description="Fewer hit tokens than this are not retrieved."),
+    "pin_timeout_sec": Definition(int, 300, minimum=1, description="Seconds after which a pin is dropped."),
+    "pin_check_interval_sec": Definition(int, 30, minimum=1, mutable=False, description="Seconds between pin checks."),
+    "lmcache_instance_id": Definition(str | None, mutable=False, description="Name of this instance; made when unset."),
+    "internal_api_server_enabled": Definition(bool, False, mutable=False, description="Serve the internal API."),
+    "internal_api_server_host": Definition(str, "127.0.0.1", mutable=False, description="Address to bind."),
+    "internal_api_server_port_start": Definition(
+        int, 6999, mutable=False, minimum=0, description="Port of the scheduler; worker n listens 1 + n higher."
+    ),
+    "internal_api_server_include_index_list": Definition(
+        list[int] | None, mutable=False, description="Indices that serve: 0 scheduler, 1 + n worker n; all when unset."
+    ),
+    "internal_api_server_socket_path_prefix": Definition(
+        str | None, mutable=False, description="Serve on the Unix socket `<prefix>_<port>` instead of the port."
+    ),
+    "run_script_api_enabled": Definition(
+        bool | None, mutable=False, description="Whether POST /run_script runs scripts; unset: for local callers only."
+    ),
+    "script_allowed_imports": Definition(
+        list[str] | None, mutable=False, description="Modules that scripts may import."
+    ),
+    "extra_config": Definition(dict[str, Any] | None, description="Further settings, by name."),
+}
+
+
+class EmbeddedConfig:
+    """A configuration of LMCache's shape: one attribute per key of `DEFINITIONS`.
+
+    Keys that the table lacks are kept as they are, and are attributes too.
+
+    Args:
+        values: key to raw value; what is missing takes its default.
+        source: where the values come from, for messages.
+
+    Raises:
+        ConfigError: a value does not fit its definition.
+    """
+
+    chunk_size: int
+    local_cpu: bool
+    max_local_cpu_size: float
+    local_disk: str | None
+    max_local_disk_size: float
+    pin_timeout_sec: int
+    pin_check_interval_sec: int
+    lmcache_instance_id: str
+    extra_config: dict[str, Any] | None
+
+    def __init__(self, values: Mapping[str, Any] | None = None, source: str = "arguments") -> None:
+        self.unknown: dict[str, Any] = {}
+        for name, definition in DEFINITIONS.items():
+            setattr(self, name, definition.default)
+        self._set(values or {}, source)
+        self.lmcache_instance_id = self.lmcache_instance_id or f"embedded_{uuid.uuid4().hex}"
+
+    @classmethod
+    def from_file(cls, path: str | Path, environ: Mapping[str, str] | None = None) -> EmbeddedConfig:
+        """Read a YAML file, then let `LMCACHE_<KEY>` of `environ` (default `os.environ`) win."""
+        try:
+            loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"Cannot read the configuration file {path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        if loaded is not None and not isinstance(loaded, Mapping):
+            raise ConfigError(f"{path} must hold `key: value` pairs, not a {type(loaded).__name__}")
+        config = cls({str(key): value for key, value in (loaded or {}).items()}, source=str(path))
+        config._set_from_environment(environ)
+        return config
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> EmbeddedConfig:
+        """Read the file that `LMCACHE_CONFIG_FILE` names, if any, then the `LMCACHE_<KEY>` variables."""
+        path = (os.environ if environ is None else environ).get(CONFIG_FILE_VARIABLE)
+        if path:
+            return cls.from_file(path, environ)
+        config = cls()
+        config._set_from_environment(environ)
+        return config
+
+    def get_extra_config_value(self, key: str, default: Any = None) -> Any:
+        """The value of `key` in `extra_config`."""
+        return (self.extra_config or {}).get(key, default)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every key with its value, the unknown ones last."""
+        return {name: getattr(self, name) for name in (*DEFINITIONS, *self.unknown)}
+
+    def _set_from_environment(self, environ: Mapping[str, str] | None) -> None:
+        environ = os.environ if environ is None else environ
+        names = {name: f"{ENV_PREFIX}{name.upper()}" for name in DEFINITIONS}
+        for name, variable in names.items():
+            if variable in environ:
+                self._set({name: environ[variable]}, f"environment variable {variable}")
+
+    def _set(self, values: Mapping[str, Any], source: str) -> None:
+        for name, value in values.items():
+            if name in DEFINITIONS:
+                try:
+                    setattr(self, name, DEFINITIONS[name].convert(name, value))
+                except ConfigError as error:
+                    raise ConfigError(f"{error} ({source})") from error
+            elif name.isidentifier() and not hasattr(self, name):
+                self.unknown[name] = value
+                setattr(self, name, value)
+            else:
+                raise ConfigError(f"{name!r} cannot be a configuration key ({source})")
+        if self.unknown and values.keys() & self.unknown.keys():
+            logger.warning("Unknown configuration keys in %s are kept, unused: %s", source, ", ".join(self.unknown))

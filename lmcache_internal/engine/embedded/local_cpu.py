@@ -1,0 +1,122 @@
+"""Chunks in memory: least recently used out first, pinned ones never."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from .chunks import ChunkKey
+
+GIB = 1 << 30
+
+
+@dataclass
+class _Entry:
+    data: bytes
+    pins: list[float] = field(default_factory=list)
+
+
+class LocalCPUBackend:
+    """A hot cache of LMCache's shape.
+
+    Args:
+        max_size: room for chunks in GiB.
+
+    Attributes:
+        use_hot: whether new chunks are kept; those there already are still served.
+        evictions: chunks dropped for want of room.
+    """
+
+    def __init__(self, max_size: float, use_hot: bool = True) -> None:
+        self.use_hot = use_hot
+        self.evictions = 0
+        self.used_bytes = 0
+        self._max_bytes = int(max_size * GIB)
+        self._entries: OrderedDict[ChunkKey, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def contains(self, key: ChunkKey, pin: bool = False) -> bool:
+        """Whether the chunk is here; with `pin`, it then stays until it is unpinned."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and pin:
+                entry.pins.append(time.monotonic())
+            return entry is not None
+
+    def unpin(self, key: ChunkKey) -> None:
+        """Take back one pin."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry.pins:
+                entry.pins.pop()
+
+    def unpin_older_than(self, seconds: float) -> int:
+        """Drop the pins set more than `seconds` ago; return how many."""
+        limit = time.monotonic() - seconds
+        dropped = 0
+        with self._lock:
+            for entry in self._entries.values():
+                fresh = [pinned for pinned in entry.pins if pinned > limit]
+                dropped += len(entry.pins) - len(fresh)
+                entry.pins = fresh
+        return dropped
+
+    def put(self, key: ChunkKey, data: bytes) -> bool:
+        """Keep a chunk, evicting older ones for it; False where it found no place."""
+        with self._lock:
+            if not self.use_hot:
+                return False
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return True
+            if not self._make_room(len(data)):
+                return False
+            self._entries[key] = _Entry(data)
+            self.used_bytes += len(data)
+            return True
+
+    def get(self, key: ChunkKey) -> bytes | None:
+        """The chunk's bytes, or None."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            self._entries.move_to_end(key)
+            return entry.data
+
+    def clear(self) -> list[ChunkKey]:
+        """Drop all that is not pinned; return the keys dropped."""
+        with self._lock:
+            keys = [key for key, entry in self._entries.items() if not entry.pins]
+            for key in keys:
+                self._drop(key)
+            return keys
+
+    def close(self) -> None:
+        """Let go of everything, pinned or not."""
+        with self._lock:
+            self._entries.clear()
+            self.used_bytes = 0
+
+    def _make_room(self, size: int) -> bool:
+        loose = (
+            iter([key for key, entry in self._entries.items() if not entry.pins]) if self._is_short(size) else iter(())
+        )
+        while self._is_short(size):
+            victim = next(loose, None)
+            if victim is None:
+                return False
+            self._drop(victim)
+            self.evictions += 1
+        return True
+
+    def _is_short(self, size: int) -> bool:
+        return self.used_bytes + size > self._max_bytes
+
+    def _drop(self, key: ChunkKey) -> None:
+        self.used_bytes -= len(self._entries.pop(key).data)

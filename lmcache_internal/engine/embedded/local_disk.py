@@ -1,0 +1,157 @@
+"""Chunks on disk: one checked file each, written atomically, found again after a restart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from .chunks import ChunkKey
+from .local_cpu import GIB
+
+logger = logging.getLogger(__name__)
+
+_MAGIC = b"lmcache-internal chunk 1 "
+_MAX_HEADER = 4096
+
+
+class LocalDiskBackend:
+    """Chunk files in a directory, the least recently used deleted first.
+
+    A file is one header line (magic, JSON of key, size and sha256), then the bytes.
+
+    Args:
+        directory: where the files stand; made if absent. One worker's alone.
+        max_size: room in GiB.
+
+    Attributes:
+        corrupt: files that were skipped because they are not what they say.
+        evictions: chunks deleted for want of room.
+
+    Raises:
+        OSError: the directory cannot be made or read.
+    """
+
+    def __init__(self, directory: str, max_size: float) -> None:
+        self.directory = Path(directory)
+        self.corrupt = 0
+        self.evictions = 0
+        self.used_bytes = 0
+        self._max_bytes = int(max_size * GIB)
+        self._sizes: OrderedDict[ChunkKey, int] = OrderedDict()
+        self._lock = threading.Lock()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for leftover in self.directory.glob("*.part"):
+            leftover.unlink(missing_ok=True)
+        for file in sorted(self.directory.glob("*.kv"), key=lambda file: file.stat().st_mtime):
+            self._index(file)
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def contains(self, key: ChunkKey, pin: bool = False) -> bool:  # noqa: ARG002  # The backends' common signature.
+        """Whether the chunk is here; files are not pinned."""
+        with self._lock:
+            return key in self._sizes
+
+    def put(self, key: ChunkKey, data: bytes) -> bool:
+        """Write a chunk; False where there is no room or the disk refuses it."""
+        with self._lock:
+            if key in self._sizes:
+                self._sizes.move_to_end(key)
+                return True
+            if len(data) > self._max_bytes:
+                return False
+            while self.used_bytes + len(data) > self._max_bytes:
+                self._drop(next(iter(self._sizes)))
+                self.evictions += 1
+            try:
+                self._write(key, data)
+            except OSError as error:
+                logger.warning("Chunk %s is not stored on disk: %s", key, error)
+                return False
+            self._sizes[key] = len(data)
+            self.used_bytes += len(data)
+            return True
+
+    def get(self, key: ChunkKey) -> bytes | None:
+        """The chunk's bytes; None where it is not here, or no longer what was written."""
+        with self._lock:
+            if key not in self._sizes:
+                return None
+            self._sizes.move_to_end(key)
+        try:
+            content = self._path(key).read_bytes()
+        except OSError as error:
+            self._skip(key, str(error))
+            return None
+        line, _, data = content.partition(b"\n")
+        header = _header_of(line)
+        if header is None or header["sha256"] != hashlib.sha256(data).hexdigest() or header["key"] != list(_parts(key)):
+            self._skip(key, "its content does not match its header")
+            return None
+        return data
+
+    def clear(self) -> list[ChunkKey]:
+        """Delete all chunks; return their keys."""
+        with self._lock:
+            keys = list(self._sizes)
+            for key in keys:
+                self._drop(key)
+            return keys
+
+    def close(self) -> None:
+        """Nothing to let go of: the files stay for the next start."""
+
+    def _index(self, file: Path) -> None:
+        with file.open("rb") as stream:
+            line = stream.readline(_MAX_HEADER)
+        header = _header_of(line.rstrip(b"\n"))
+        if header is None or len(line) + header["size"] != file.stat().st_size:
+            self.corrupt += 1
+            logger.warning("%s is skipped: it is no whole chunk file", file)
+            return
+        self._sizes[ChunkKey(*header["key"])] = header["size"]
+        self.used_bytes += header["size"]
+
+    def _write(self, key: ChunkKey, data: bytes) -> None:
+        header = {"key": _parts(key), "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        path = self._path(key)
+        # A half-written file never bears the name under which it would be read.
+        unfinished = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            unfinished.write_bytes(_MAGIC + json.dumps(header).encode() + b"\n" + data)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _skip(self, key: ChunkKey, reason: str) -> None:
+        logger.warning("Chunk %s on disk is skipped: %s", key, reason)
+        with self._lock:
+            self.corrupt += 1
+            if key in self._sizes:
+                self._drop(key)
+
+    def _drop(self, key: ChunkKey) -> None:
+        self.used_bytes -= self._sizes.pop(key)
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: ChunkKey) -> Path:
+        return self.directory / f"{hashlib.sha256(str(key).encode()).hexdigest()}.kv"
+
+
+def _parts(key: ChunkKey) -> tuple[str, int, int, str]:
+    return key.model_name, key.world_size, key.worker_id, key.chunk_hash
+
+
+def _header_of(line: bytes) -> dict[str, Any] | None:
+    try:
+        header = json.loads(line.removeprefix(_MAGIC)) if line.startswith(_MAGIC) else None
+        return header if header is None or {"key", "size", "sha256"} <= header.keys() else None
+    except (ValueError, AttributeError):
+        return None

@@ -1,0 +1,51 @@
+"""Which model, which worker: the embedded engine's metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+DTYPE_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float8_e4m3fn": 1, "uint8": 1}
+
+
+@dataclass(frozen=True)
+class EmbeddedMetadata:
+    """Metadata of LMCache's shape.
+
+    Attributes:
+        kv_shape: (layers, 2 or 1 for MLA, tokens per chunk, KV heads, head size).
+        kv_dtype: element type, one of `DTYPE_BYTES`.
+        worker_id: rank of the worker within the model, from 0.
+        world_size: number of workers of the model.
+        role: "worker" or "scheduler".
+    """
+
+    model_name: str
+    kv_shape: tuple[int, int, int, int, int]
+    kv_dtype: str = "float16"
+    worker_id: int = 0
+    world_size: int = 1
+    role: str = "worker"
+    served_model_name: str | None = None
+
+    first_rank: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if len(self.kv_shape) != 5 or min(self.kv_shape) < 1 or self.kv_shape[1] > 2:
+            raise ValueError(f"kv_shape must be (layers, 1 or 2, tokens, heads, head size), got {self.kv_shape}")
+        if self.kv_dtype not in DTYPE_BYTES:
+            raise ValueError(f"kv_dtype must be one of {', '.join(DTYPE_BYTES)}, got {self.kv_dtype!r}")
+
+    @property
+    def chunk_size(self) -> int:
+        """Tokens per chunk."""
+        return self.kv_shape[2]
+
+    @property
+    def use_mla(self) -> bool:
+        """Whether keys and values are one latent vector (multi-head latent attention)."""
+        return self.kv_shape[1] == 1
+
+    def is_first_rank(self) -> bool:
+        """Whether this is the model's first worker."""
+        return self.worker_id == self.first_rank

@@ -1,0 +1,118 @@
+"""Prometheus metrics under LMCache's names, where they mean the same."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
+
+from .metadata import EmbeddedMetadata
+
+_LABELS = ("model_name", "worker_id", "role", "served_model_name")
+
+_COUNTERS = {
+    "num_store_requests": "Requests to store tokens",
+    "num_retrieve_requests": "Requests to retrieve tokens",
+    "num_lookup_requests": "Requests to look tokens up",
+    "num_stored_tokens": "Tokens stored",
+    "num_requested_tokens": "Tokens asked for by retrieve requests",
+    "num_hit_tokens": "Tokens found by retrieve requests",
+    "num_lookup_tokens": "Tokens asked for by lookup requests",
+    "num_lookup_hits": "Tokens found by lookup requests",
+    "local_cpu_evict_count": "Chunks evicted from memory",
+}
+_GAUGES = {
+    "retrieve_hit_rate": "Share of the requested tokens that were found, since start or reset",
+    "lookup_hit_rate": "Share of the looked up tokens that were found, since start or reset",
+    "local_cache_usage": "Bytes of chunks in memory",
+    "local_storage_usage": "Bytes of chunks on disk",
+    "local_cpu_hot_cache_count": "Chunks in memory",
+    "lmcache_is_healthy": "1 when the engine is healthy, else 0",
+}
+_HISTOGRAMS = {
+    "time_to_store": "Seconds a store request took",
+    "time_to_retrieve": "Seconds a retrieve request took",
+    "time_to_lookup": "Seconds a lookup request took",
+}
+_BUCKETS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+
+Family = Counter | Gauge | Histogram
+
+
+class _Families:
+    """All metric families of all embedded engines, as one collector of the default registry.
+
+    They describe themselves as nothing, so that a real LMCache in the same process can
+    still register the same names.
+    """
+
+    def __init__(self) -> None:
+        named = {name: Counter(f"lmcache:{name}", text, _LABELS, registry=None) for name, text in _COUNTERS.items()}
+        gauges = {name: Gauge(f"lmcache:{name}", text, _LABELS, registry=None) for name, text in _GAUGES.items()}
+        times = {
+            name: Histogram(f"lmcache:{name}", text, _LABELS, registry=None, buckets=_BUCKETS)
+            for name, text in _HISTOGRAMS.items()
+        }
+        self.by_name: dict[str, Family] = {**named, **gauges, **times}
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        for family in self.by_name.values():
+            yield from family.collect()
+
+
+_families: _Families | None = None
+_lock = threading.Lock()
+
+
+def _shared_families() -> _Families:
+    global _families  # Registered once per process, and only where an embedded engine lives.
+    with _lock:
+        if _families is None:
+            _families = _Families()
+            REGISTRY.register(_families)
+        return _families
+
+
+class EngineMetrics:
+    """One engine's children of the shared families."""
+
+    def __init__(self, metadata: EmbeddedMetadata) -> None:
+        self._labels = (
+            metadata.model_name,
+            str(metadata.worker_id),
+            metadata.role,
+            metadata.served_model_name or "",
+        )
+        self._families = _shared_families().by_name
+        self.reset()
+
+    def count(self, name: str, amount: float = 1) -> None:
+        """Add to a counter."""
+        self._families[name].labels(*self._labels).inc(amount)  # type: ignore[union-attr]
+
+    def set(self, name: str, value: float) -> None:
+        """Set a gauge."""
+        self._families[name].labels(*self._labels).set(value)  # type: ignore[union-attr]
+
+    def observe(self, name: str, seconds: float) -> None:
+        """Add to a histogram."""
+        self._families[name].labels(*self._labels).observe(seconds)  # type: ignore[union-attr]
+
+    def reset(self) -> None:
+        """Start again at zero."""
+        self.close()
+        for family in self._families.values():
+            family.labels(*self._labels)
+
+    def close(self) -> None:
+        """Take this engine's series out of the exposition."""
+        for family in self._families.values():
+            # It may not be there yet, or another engine of the same name took it out.
+            with contextlib.suppress(KeyError):
+                family.remove(*self._labels)

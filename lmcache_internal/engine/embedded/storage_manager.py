@@ -1,0 +1,166 @@
+"""The backends of one worker, in the order in which they are asked."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from .chunks import ChunkKey
+from .config import EmbeddedConfig
+from .local_cpu import LocalCPUBackend
+from .local_disk import LocalDiskBackend
+from .metadata import EmbeddedMetadata
+
+logger = logging.getLogger(__name__)
+
+Backend = LocalCPUBackend | LocalDiskBackend
+
+
+class EmbeddedStorageManager:
+    """A storage manager of LMCache's shape.
+
+    Attributes:
+        storage_backends: name to backend, memory before disk.
+    """
+
+    def __init__(self, config: EmbeddedConfig, metadata: EmbeddedMetadata) -> None:
+        self.storage_backends: dict[str, Backend] = {}
+        self._config = config
+        self._metadata = metadata
+        self._bypassed: set[str] = set()
+        self._frozen = False
+        self._lock = threading.RLock()
+        self.create_backends()
+
+    def put(self, key: ChunkKey, data: bytes) -> bool:
+        """Keep a chunk in every backend in service; return whether any has it now."""
+        if self._frozen:
+            return False
+        kept = [backend.put(key, data) for backend in self._in_service().values()]
+        return any(kept)
+
+    def get(self, key: ChunkKey) -> bytes | None:
+        """The chunk from the first backend that has it; what comes from disk returns to memory."""
+        for name, backend in self._in_service().items():
+            data = backend.get(key)
+            if data is not None:
+                cpu = self._in_service().get("LocalCPUBackend")
+                if cpu is not None and name != "LocalCPUBackend" and not self._frozen:
+                    cpu.put(key, data)
+                return data
+        return None
+
+    def contains(self, key: ChunkKey, locations: Sequence[str] | None = None, pin: bool = False) -> str | None:
+        """The name of the first backend (of `locations`) that has the chunk."""
+        for name, backend in self._in_service().items():
+            if (not locations or name in locations) and backend.contains(key, pin):
+                return name
+        return None
+
+    def unpin(self, key: ChunkKey) -> None:
+        """Take back one pin."""
+        cpu = self.storage_backends.get("LocalCPUBackend")
+        if isinstance(cpu, LocalCPUBackend):
+            cpu.unpin(key)
+
+    def clear(self, locations: Sequence[str] | None = None) -> int:
+        """Drop the chunks of the named backends, as LMCache of the memory alone by default.
+
+        Returns:
+            The number of chunks dropped.
+        """
+        chosen = locations or ["LocalCPUBackend"]
+        return sum(len(backend.clear()) for name, backend in list(self.storage_backends.items()) if name in chosen)
+
+    def list_backends(self) -> dict[str, str]:
+        """Name to class name."""
+        return {name: type(backend).__name__ for name, backend in list(self.storage_backends.items())}
+
+    def get_all_backend_names(self) -> list[str]:
+        """The names, in the order in which they are asked."""
+        return list(self.storage_backends)
+
+    def close_backend(self, backend_name: str) -> bool:
+        """Close and forget a backend; False where there is none of that name."""
+        with self._lock:
+            backend = self.storage_backends.pop(backend_name, None)
+            self._bypassed.discard(backend_name)
+        if backend is None:
+            return False
+        backend.close()
+        logger.info("Closed %s", backend_name)
+        return True
+
+    def create_backends(self) -> dict[str, str]:
+        """Create the backends that the config asks for and that are absent; return those."""
+        with self._lock:
+            created = {}
+            for name in ("LocalCPUBackend", "LocalDiskBackend"):
+                if name not in self.storage_backends:
+                    backend = self._make(name)
+                    if backend is not None:
+                        created[name] = backend
+            merged = self.storage_backends | created
+            self.storage_backends = {name: merged[name] for name in sorted(merged)}
+        return {name: type(backend).__name__ for name, backend in created.items()}
+
+    def recreate_backend(self, backend_name: str) -> dict[str, str]:
+        """Close a backend and create it by the config as it is now; return what was created."""
+        self.close_backend(backend_name)
+        return self.create_backends()
+
+    def set_backend_bypass(self, backend_name: str, bypassed: bool) -> None:
+        """Take a backend out of service, or back into it, without closing it."""
+        with self._lock:
+            (self._bypassed.add if bypassed else self._bypassed.discard)(backend_name)
+
+    def is_backend_bypassed(self, backend_name: str) -> bool:
+        """Whether the backend is out of service."""
+        return backend_name in self._bypassed
+
+    def get_bypassed_backends(self) -> list[str]:
+        """The names of the backends out of service."""
+        return sorted(self._bypassed)
+
+    def set_freeze(self, enabled: bool) -> None:
+        """Stop (or resume) storing; what is there is still served."""
+        self._frozen = enabled
+
+    def is_frozen(self) -> bool:
+        """Whether storing is stopped."""
+        return self._frozen
+
+    def set_hot_cache(self, enabled: bool) -> None:
+        """Let memory take new chunks, or not."""
+        cpu = self.storage_backends.get("LocalCPUBackend")
+        if isinstance(cpu, LocalCPUBackend):
+            cpu.use_hot = enabled
+
+    def is_hot_cache_enabled(self) -> bool:
+        """Whether memory takes new chunks."""
+        cpu = self.storage_backends.get("LocalCPUBackend")
+        return isinstance(cpu, LocalCPUBackend) and cpu.use_hot
+
+    def close(self) -> None:
+        """Close all backends."""
+        for name in self.get_all_backend_names():
+            self.close_backend(name)
+
+    def _in_service(self) -> dict[str, Backend]:
+        return {name: backend for name, backend in list(self.storage_backends.items()) if name not in self._bypassed}
+
+    def _make(self, name: str) -> Backend | None:
+        if name == "LocalCPUBackend":
+            return LocalCPUBackend(self._config.max_local_cpu_size, use_hot=self._config.local_cpu)
+        if self._config.local_disk is None or self._config.max_local_disk_size <= 0:
+            return None
+        worker = f"{self._metadata.model_name}@{self._metadata.world_size}@{self._metadata.worker_id}"
+        directory = Path(self._config.local_disk) / quote(worker, safe="@")
+        try:
+            return LocalDiskBackend(str(directory), self._config.max_local_disk_size)
+        except OSError as error:
+            logger.error("local_disk %s cannot be used: %s", directory, error)
+            return None

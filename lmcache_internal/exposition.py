@@ -1,0 +1,43 @@
+"""Prometheus' exposition formats, with LMCache's `lmcache:` names right in each of them."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+_UTF8_ESCAPING = "escaping=allow-utf-8"
+
+
+def expose(registry: CollectorRegistry, accept: str, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
+    """Render `registry` as the scraper asks.
+
+    Args:
+        registry: what to render.
+        accept: the request's Accept header; empty for the plain text format 0.0.4.
+        accept_encoding: its Accept-Encoding header; gzip is used where it is accepted.
+
+    Returns:
+        The body and the response headers, `Content-Type` among them.
+    """
+    body, content_type = _render(registry, accept)
+    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+    if re.search(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", accept_encoding):
+        return gzip.compress(body, compresslevel=1), headers | {"Content-Encoding": "gzip"}
+    return body, headers
+
+
+def _render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    if _UTF8_ESCAPING not in accept and "openmetrics" in accept:
+        # prometheus_client writes `lmcache_…` for `lmcache:…` in OpenMetrics unless the scraper
+        # allows UTF-8 names, although a colon was always legal. Allowed for it, the output
+        # differs in nothing else, unless some name does need UTF-8: it is then written in quotes.
+        permissive = re.sub(r"application/openmetrics-text[^,]*", rf"\g<0>;{_UTF8_ESCAPING}", accept)
+        encoder, content_type = choose_encoder(permissive)
+        body = encoder(registry)
+        if not re.search(rb'^(# (HELP|TYPE|UNIT) "|\{")', body, re.MULTILINE):
+            return body, re.sub(r";\s*escaping=[\w-]+", "", content_type)
+    encoder, content_type = choose_encoder(accept)
+    return encoder(registry), content_type

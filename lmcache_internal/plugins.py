@@ -1,0 +1,161 @@
+"""Finds endpoint files and their `router`, and mounts each that works; reports those that do not."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import logging
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from flask import Blueprint, Flask
+
+logger = logging.getLogger(__name__)
+
+ENTRY_POINT_GROUP = "lmcache_internal.blueprints"
+BUILTIN_PACKAGE = "lmcache_internal.blueprints"
+
+Route = tuple[str, str]
+"""A method and a path pattern without its variables' names."""
+
+
+class PluginError(Exception):
+    """Why an endpoint file cannot be mounted."""
+
+
+@dataclass
+class Plugins:
+    """What became of each endpoint file; stands in `app.extensions["lmcache_internal"]`.
+
+    Attributes:
+        loaded: file path or entry point of each mounted plugin, in mounting order.
+        failed: file path or entry point of each broken plugin, with the reason.
+    """
+
+    loaded: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    source: str
+    load: Callable[[], ModuleType]
+    builtin: bool = False
+
+
+def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
+    """Register the built-in endpoints, those of `directories` and those of installed packages.
+
+    Args:
+        app: where to register; routes that it has already are never replaced.
+        directories: searched for `*_api.py` in the given order, by file name within each.
+
+    Returns:
+        The report. Two plugins may use one blueprint name; the later is renamed.
+
+    Raises:
+        PluginError: a built-in endpoint file is broken; a user's only lands in the report.
+    """
+    plugins = Plugins()
+    taken: dict[Route, str] = {}
+    scratch = Flask("scratch", static_folder=None)
+    for candidate in _candidates(directories):
+        try:
+            router = _router_of(candidate)
+            routes = _routes_of(router, scratch)
+            _refuse_clashes(routes, taken)
+        except PluginError as error:
+            if candidate.builtin:
+                raise PluginError(f"{candidate.source}: {error}") from error
+            logger.error("Endpoint plugin %s is not served: %s", candidate.source, error)
+            plugins.failed[candidate.source] = str(error)
+            continue
+        app.register_blueprint(router, name=_free_name(router.name, app))
+        taken.update(dict.fromkeys(routes, candidate.source))
+        plugins.loaded.append(candidate.source)
+    return plugins
+
+
+def _candidates(directories: Iterable[Path]) -> Iterator[_Candidate]:
+    package = Path(__file__).parent
+    # Installed, the endpoints stand inside the package; in a plain checkout, beside it.
+    builtin = next(d for d in (package / "blueprints", package.parent / "blueprints") if d.is_dir())
+    yield from _files(builtin, BUILTIN_PACKAGE, builtin=True)
+    for directory in directories:
+        digest = hashlib.sha256(str(directory.absolute()).encode()).hexdigest()[:12]
+        yield from _files(directory, f"lmcache_internal_plugins_{digest}")
+    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
+        yield _Candidate(f"entry point {point.name} ({point.value})", point.load)
+
+
+def _files(directory: Path, package: str, builtin: bool = False) -> Iterator[_Candidate]:
+    if not directory.is_dir():
+        yield _Candidate(str(directory), lambda: _fail("there is no such directory"))
+        return
+    if not builtin:
+        # Read anew for each app, so that a changed file counts and apps share no state.
+        for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+    if package not in sys.modules:
+        # A package that consists of the directory lets its files import one another as `.name`.
+        module = sys.modules[package] = ModuleType(package)
+        module.__path__ = [str(directory)]
+    for file in sorted(directory.glob("*_api.py")):
+        yield _Candidate(str(file), _importer(f"{package}.{file.stem}"), builtin)
+
+
+def _importer(name: str) -> Callable[[], ModuleType]:
+    return lambda: importlib.import_module(name)
+
+
+def _fail(reason: str) -> ModuleType:
+    raise PluginError(reason)
+
+
+def _router_of(candidate: _Candidate) -> Blueprint:
+    try:
+        loaded = candidate.load()
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as error:  # A plugin's code may fail in any way; the others must still load.
+        raise PluginError(f"it fails to import: {type(error).__name__}: {error}") from error
+    router = getattr(loaded, "router", None) if isinstance(loaded, ModuleType) else loaded
+    if router is None:
+        raise PluginError("it has no `router`; end it with `router = Blueprint(...)` and its routes")
+    if not isinstance(router, Blueprint):
+        raise PluginError(f"its `router` is a {type(router).__name__}, not a flask.Blueprint")
+    return router
+
+
+def _routes_of(router: Blueprint, scratch: Flask) -> list[Route]:
+    """The routes that the blueprint makes, found by registering it on a scratch app."""
+    name = f"candidate_{len(scratch.blueprints)}"
+    try:
+        scratch.register_blueprint(router, name=name)
+    except Exception as error:  # Deferred set-up functions are the plugin's code, too.
+        raise PluginError(f"its blueprint cannot be registered: {type(error).__name__}: {error}") from error
+    return [
+        (method, re.sub(r"<(?:([^:<>]+):)?[^<>]+>", r"<\1>", rule.rule).rstrip("/") or "/")
+        for rule in scratch.url_map.iter_rules()
+        if rule.endpoint.startswith(f"{name}.")
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+
+
+def _refuse_clashes(routes: list[Route], taken: dict[Route, str]) -> None:
+    for route, count in Counter(routes).items():
+        if route in taken or count > 1:
+            owner = taken.get(route, "itself, twice")
+            raise PluginError(f"its route {' '.join(route)} clashes with that of {owner}")
+
+
+def _free_name(name: str, app: Flask) -> str:
+    candidates = [name, *(f"{name}_{number}" for number in range(2, 2 + len(app.blueprints)))]
+    return next(candidate for candidate in candidates if candidate not in app.blueprints)

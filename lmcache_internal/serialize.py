@@ -1,0 +1,61 @@
+"""The one way out: data to bytes, in the four forms that the HTTP contract knows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import msgspec
+from flask import Request, Response
+
+Media = Literal["json", "pretty", "text", "text-json"]
+"""How an answer is sent: compact JSON, JSON with a 2-space indent, plain text, or
+indented JSON that calls itself plain text (as LMCache sends /conf, /meta and /env)."""
+
+_TEXT = "text/plain; charset=utf-8"
+_JSON = "application/json"
+MEDIA_TYPES: dict[Media, str] = {"json": _JSON, "pretty": _JSON, "text": _TEXT, "text-json": _TEXT}
+
+
+def encode_json(data: Any, indent: int = 0) -> bytes:
+    r"""Encode `data` as valid JSON in UTF-8.
+
+    Args:
+        data: what to encode; objects that JSON does not know become their `str()`.
+        indent: spaces per level; 0 for compact JSON.
+
+    Returns:
+        The document. NaN and infinities, which JSON cannot hold, become null; what UTF-8
+        cannot hold (an environment variable in another encoding) becomes `\udcXX` escapes.
+    """
+    try:
+        encoded = msgspec.json.encode(data, enc_hook=str)
+    except (UnicodeEncodeError, TypeError):
+        encoded = json.dumps(_plain(data), separators=(",", ":")).encode()
+    return msgspec.json.format(encoded, indent=indent) if indent else encoded
+
+
+def respond(data: Any, media: Media, status: int = 200) -> Response:
+    """Make the response for `data`; a text answer takes a `str`."""
+    if media == "text":
+        body = str(data).encode("utf-8", "backslashreplace")
+    else:
+        body = encode_json(data, indent=0 if media == "json" else 2)
+    return Response(body, status, content_type=MEDIA_TYPES[media])
+
+
+def wants_json(request: Request) -> bool:
+    """Whether the client asked for JSON by name, as opposed to curl's `*/*`."""
+    accepted = request.accept_mimetypes
+    return "application/json" in accepted.values() and accepted["application/json"] >= accepted["text/plain"]
+
+
+def _plain(data: Any) -> Any:
+    """The slow way, for what the fast encoder refuses: odd keys and lone surrogates."""
+    if isinstance(data, dict):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple, set, frozenset)):
+        return [_plain(value) for value in data]
+    if isinstance(data, float):
+        return msgspec.json.decode(msgspec.json.encode(data))
+    return data if isinstance(data, (str, int, type(None))) else str(data)

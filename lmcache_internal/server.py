@@ -1,0 +1,107 @@
+"""InternalAPIServer: the internal API of one engine process, served by waitress in a thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+from .address import address_of
+from .app import InternalApp, create_app
+from .listener import identity_of, listen_on, remove_socket_file
+from .settings import Settings
+from .transport import Transport
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 5.0
+
+
+class InternalAPIServer:
+    """The server of one scheduler or worker; constructing it binds nothing.
+
+    Args:
+        manager: an object of the shape of LMCache's `LMCacheManager`.
+
+    Attributes:
+        app: the Flask app; None when the server is disabled.
+        enable: whether `start` will serve, by `internal_api_server_enabled` and
+            `internal_api_server_include_index_list`.
+        port: `internal_api_server_port_start` + index (0 scheduler, 1 + n worker n).
+        socket_path: the Unix socket served instead of the port, or None.
+
+    Raises:
+        ConfigError: a setting is unusable.
+        PluginError: a built-in endpoint file is broken.
+    """
+
+    def __init__(self, manager: Any) -> None:
+        settings = Settings.of(manager.config)
+        self.address = address_of(manager, settings)
+        self.port = self.address.port
+        self.socket_path = self.address.socket_path
+        self.enable = settings.enabled and (
+            not settings.include_indices or self.address.index in settings.include_indices
+        )
+        self.app: InternalApp | None = create_app(manager) if self.enable else None
+        self._transport: Transport | None = None
+        self._thread: threading.Thread | None = None
+        self._file_identity = (0, 0)
+        self._lock = threading.Lock()
+        if not self.enable:
+            logger.info("Internal API server %s is disabled: %s", self.address, _why_disabled(settings))
+
+    def start(self) -> None:
+        """Serve; return when connections are accepted. Does nothing when disabled or started.
+
+        Raises:
+            ServerStartError: it cannot listen; the message says why and what to do.
+        """
+        with self._lock:
+            if self.app is None or self._transport is not None:
+                return
+            listening = listen_on(self.address)
+            if self.socket_path:
+                self._file_identity = identity_of(self.socket_path)
+            self._transport = Transport(self.app, listening, self.address)
+            self._thread = threading.Thread(
+                target=self._transport.run, name=f"internal-api-server:{self.port}", daemon=True
+            )
+            self._thread.start()
+            logger.info("Internal API server listens on %s", self.address)
+
+    def stop(self, grace: float = GRACE_SECONDS) -> None:
+        """Finish the requests in flight, then close everything. May be called again.
+
+        Args:
+            grace: seconds that requests in flight may still take.
+        """
+        with self._lock:
+            transport, thread = self._transport, self._thread
+            self._transport = self._thread = None
+            if transport is None or thread is None:
+                return
+            deadline = time.monotonic() + grace
+            if self.socket_path:
+                remove_socket_file(self.socket_path, self._file_identity)
+            transport.drain(deadline)
+            transport.close(deadline)
+            thread.join(timeout=max(1.0, deadline - time.monotonic()))
+            logger.info("Internal API server on %s stopped", self.address)
+
+    def __enter__(self) -> InternalAPIServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _why_disabled(settings: Settings) -> str:
+    if not settings.enabled:
+        return "internal_api_server_enabled is false"
+    return f"its index is not in internal_api_server_include_index_list {list(settings.include_indices)}"

@@ -1,0 +1,49 @@
+"""Package metadata; `blueprints/` is installed inside the package, see `package_dir`."""
+
+import runpy
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+
+setup(
+    name="lmcache-internal",
+    version=runpy.run_path(str(here / "lmcache_internal" / "version.py"))["__version__"],
+    description="The internal API server of an LLM KV-cache engine (LMCache), as a Flask/WSGI blueprint library",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["lmcache_internal", "lmcache_internal.*"]), "lmcache_internal.blueprints"],
+    # A top-level package `blueprints` would collide with that of every Flask app that has one.
+    package_dir={"lmcache_internal.blueprints": "blueprints"},
+    package_data={"lmcache_internal": ["py.typed"]},
+    install_requires=[
+        "flask>=3.0,<4",
+        "waitress>=3.0.1,<4",
+        "werkzeug>=3.0.3,<4",
+        "pyyaml>=6",
+        "prometheus-client>=0.18",
+        "msgspec>=0.18.6",
+    ],
+    extras_require={
+        "dev": [
+            "build",
+            "hypothesis",
+            "mypy",
+            "pytest",
+            "ruff",
+            "types-PyYAML",
+        ],
+    },
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: Flask",
+        "Intended Audience :: System Administrators",
+        "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Topic :: System :: Monitoring",
+        "Typing :: Typed",
+    ],
+)
