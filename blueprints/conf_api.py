@@ -63,9 +63,12 @@ def _checked(name: str, value: object) -> object:
     definition = runtime().definitions.get(name)
     if definition is None:
         raise ConfigError("Unknown config")
-    reason = "Config is not mutable at runtime" if not definition.mutable else guarded_reason(name, value, config())
-    if reason:
-        raise ConfigError(reason)
-    if redact(value, name) == value or MASK not in str(value):
-        return definition.convert(name, value)
-    raise ConfigError(f"Invalid value for {name}: {MASK} is the mask of a secret, not its value")
+    if not definition.mutable:
+        raise ConfigError("Config is not mutable at runtime")
+    if MASK in str(value) and MASK in str(redact(getattr(config(), name, None), name)):
+        raise ConfigError(f"Invalid value for {name}: {MASK} is the mask of a secret, not its value")
+    converted = definition.convert(name, value)
+    refusal = guarded_reason(name, converted, config())
+    if refusal:
+        raise ConfigError(refusal)
+    return converted

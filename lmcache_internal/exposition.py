@@ -34,7 +34,8 @@ def _render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
         # prometheus_client writes `lmcache_…` for `lmcache:…` in OpenMetrics unless the scraper
         # allows UTF-8 names, although a colon was always legal. Allowed for it, the output
         # differs in nothing else, unless some name does need UTF-8: it is then written in quotes.
-        permissive = re.sub(r"application/openmetrics-text[^,]*", rf"\g<0>;{_UTF8_ESCAPING}", accept)
+        unescaped = re.sub(r";\s*escaping=[\w-]+", "", accept)
+        permissive = re.sub(r"application/openmetrics-text[^,]*", rf"\g<0>;{_UTF8_ESCAPING}", unescaped)
         encoder, content_type = choose_encoder(permissive)
         body = encoder(registry)
         if not re.search(rb'^(# (HELP|TYPE|UNIT) "|\{")', body, re.MULTILINE):

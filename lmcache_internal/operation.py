@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
@@ -14,12 +14,12 @@ from .errors import ApiError, EngineFailed
 from .redaction import redact
 from .serialize import Media, respond, wants_json
 
-View = TypeVar("View", bound=Callable[..., Any])
+View = Callable[..., Response]
 
 
 def operation(
     *, doing: str, media: Media = "json", as_text: Callable[[Any], str] | None = None
-) -> Callable[[View], View]:
+) -> Callable[[Callable[..., Any]], View]:
     """Turn a function that returns data or raises into a Flask view.
 
     The function's signature is the schema of its arguments: a parameter is a query (or path)
@@ -35,7 +35,7 @@ def operation(
         of any `ApiError` that the function raises, and 500 for any other exception.
     """
 
-    def decorate(function: View) -> View:
+    def decorate(function: Callable[..., Any]) -> View:
         arguments = arguments_of(function)
 
         @functools.wraps(function)
@@ -55,6 +55,6 @@ def operation(
             return respond(data, media)
 
         view.arguments = arguments  # type: ignore[attr-defined]  # For the documents made of it.
-        return view  # type: ignore[return-value]  # Flask calls it by the same path parameters.
+        return view
 
     return decorate

@@ -100,7 +100,7 @@ def _files(directory: Path, package: str, builtin: bool = False) -> Iterator[_Ca
         return
     if not builtin:
         # Read anew for each app, so that a changed file counts and apps share no state.
-        for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+        for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
             del sys.modules[name]
         importlib.invalidate_caches()
     if package not in sys.modules:
@@ -142,7 +142,7 @@ def _routes_of(router: Blueprint, scratch: Flask) -> list[Route]:
     except Exception as error:  # Deferred set-up functions are the plugin's code, too.
         raise PluginError(f"its blueprint cannot be registered: {type(error).__name__}: {error}") from error
     return [
-        (method, re.sub(r"<(?:([^:<>]+):)?[^<>]+>", r"<\1>", rule.rule).rstrip("/") or "/")
+        (method, re.sub(r"<(?:(?:string|([^:<>]+)):)?[^<>]+>", r"<\1>", rule.rule).rstrip("/") or "/")
         for rule in scratch.url_map.iter_rules()
         if rule.endpoint.startswith(f"{name}.")
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})

@@ -17,13 +17,14 @@ _SECRET_WORDS = frozenset(
     }
 )
 _KEY_OWNERS = frozenset({"access", "account", "api", "auth", "encryption", "private", "secret", "signing", "ssh"})
+_FUSED_ENDINGS = ("apikey", "passwd", "password", "secret", "token")  # `PGPASSWORD`, `authtoken`.
 # `token_file`, `secret_path`, `token_ttl`: the name speaks of a secret, the value is none.
 _HARMLESS_ENDINGS = frozenset(
     {"count", "dir", "file", "len", "length", "limit", "path", "size", "timeout", "ttl"},
 )
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_USERINFO = re.compile(r"(?<=://)[^/?#\s@]*@(?=[^\s@]*)")
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _QUERY_VALUE = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]+)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
 
@@ -42,12 +43,11 @@ def redact(value: Any, name: str = "") -> Any:
         return {key: redact(item, f"{name}.{key}" if _is_secret(name) else str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(item, name) for item in value]
-    if isinstance(value, str):
-        return MASK if value and _is_secret(name) else _redact_text(value)
-    if isinstance(value, int) and not isinstance(value, bool) and _is_secret(name):
+    if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" and _is_secret(name):
         # `max_tokens: 7` is a count, `password: 1234` is not.
-        return value if _words(name)[-1:] == ["tokens"] else MASK
-    return value
+        is_count = str(value).isdigit() and _words(name)[-1:] == ["tokens"]
+        return value if is_count else MASK
+    return _redact_text(value) if isinstance(value, str) else value
 
 
 def _words(name: str) -> list[str]:
@@ -58,17 +58,30 @@ def _is_secret(name: str) -> bool:
     words = _words(name)
     if not words or words[-1] in _HARMLESS_ENDINGS:
         return False
-    if not _SECRET_WORDS.isdisjoint(words) or "apikey" in words:
+    if not _SECRET_WORDS.isdisjoint(words) or any(word.endswith(_FUSED_ENDINGS) for word in words):
         return True
     return any(word in ("key", "keys") and owner in _KEY_OWNERS for owner, word in pairwise(words))
 
 
+def _merged(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which a repeated key hides nothing: its values become a list."""
+    merged: dict[str, Any] = {}
+    for key, value in pairs:
+        merged[key] = [merged[key], value] if key in merged else value
+    return merged
+
+
 def _redact_text(text: str) -> str:
-    if text[:1] in "{[" and text[1:]:
+    if text.lstrip().startswith(("{", "[")):
         try:
-            return json.dumps(redact(json.loads(text)))
+            loaded = json.loads(text, object_pairs_hook=_merged)
+            masked = redact(loaded)
+            if masked != loaded:
+                return json.dumps(masked)
         except ValueError:
             pass
+        except RecursionError:
+            return MASK  # Too deep to look through.
     if "://" in text:
         text = _USERINFO.sub(f"{MASK}@", text)
         text = _QUERY_VALUE.sub(rf"\1={MASK}", text)

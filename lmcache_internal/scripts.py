@@ -12,7 +12,6 @@ import linecache
 import time
 import traceback
 from collections.abc import Collection
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -26,8 +25,7 @@ _MAX_STDOUT = 1 << 20
 _numbers = count(1)
 
 
-@dataclass
-class Outcome:
+class Outcome(msgspec.Struct, dict=True):
     """How a script ended; as text, it is `str(result)`.
 
     Attributes:
@@ -43,10 +41,9 @@ class Outcome:
     error: str | None = None
     traceback: str | None = None
     seconds: float = 0.0
-    _text: str = DONE  # JSON leaves out what begins with an underscore.
 
     def __str__(self) -> str:
-        return self._text
+        return str(self.__dict__.get("text", DONE))
 
 
 class ScriptFailed(ApiError):
@@ -83,9 +80,16 @@ def run_script(source: bytes, app: Any, allowed_imports: Collection[str], timeou
     outcome = script.outcome
     outcome.seconds = time.monotonic() - started
     outcome.stdout = script.stdout.getvalue()
+    try:
+        return _judge(call, script, finished, timeout)
+    finally:
+        linecache.cache.pop(script.filename, None)
+
+
+def _judge(call: Call, script: _Script, finished: bool, timeout: float) -> Outcome:
+    outcome = script.outcome
     if not finished:
         raise _stopped(call, script, timeout)
-    linecache.cache.pop(script.filename, None)
     if call.error is not None:
         message = str(call.error) or type(call.error).__name__
         outcome.result, outcome.error = None, f"{type(call.error).__name__}: {call.error}"
@@ -111,11 +115,11 @@ class _Script:
         namespace = {"__name__": "__main__", "__builtins__": own, "app": self._app}
         exec(code, namespace)
         result = namespace.get("result", DONE)
-        self.outcome._text = str(result)
+        self.outcome.__dict__["text"] = str(result)  # Not a field: no part of the JSON.
         try:
             self.outcome.result = msgspec.to_builtins(result, enc_hook=str, str_keys=True)
         except (TypeError, ValueError, RecursionError):
-            self.outcome.result = self.outcome._text
+            self.outcome.result = str(self.outcome)
 
     def own_part(self, stack: str) -> str:
         """`stack` without the frames of the server around the script."""

@@ -31,7 +31,7 @@ def encode_json(data: Any, indent: int = 0) -> bytes:
     try:
         encoded = msgspec.json.encode(data, enc_hook=str)
     except (UnicodeEncodeError, TypeError):
-        encoded = json.dumps(_plain(data), separators=(",", ":")).encode()
+        return json.dumps(_plain(data), indent=indent or None).encode()
     return msgspec.json.format(encoded, indent=indent) if indent else encoded
 
 

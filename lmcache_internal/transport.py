@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 MIN_THREADS = 4
 MAX_THREADS = 64
+MAX_IGNORED_BYTES = 16 << 20
+LINGER_SECONDS = 2
 
 
 class _Dispatcher(ThreadedTaskDispatcher):
@@ -50,6 +52,7 @@ class _ErrorTask(ErrorTask):
         self.content_length = len(body)
         self.response_headers.append(("Content-Type", "application/json"))
         self.set_close_on_finish()
+        self.channel.refused = True
         self.write(body)
 
 
@@ -63,6 +66,30 @@ class _Task(WSGITask):
 class _Channel(HTTPChannel):
     task_class = _Task
     error_task_class = _ErrorTask
+    refused = False
+    ignoring = False
+    _may_still_send = MAX_IGNORED_BYTES
+
+    def handle_close(self) -> None:
+        """Close; but a client that was refused while it was sending first gets to read why.
+
+        Closed with input unread, the kernel would reset the connection and with it the answer.
+        """
+        if not self.refused or self.total_outbufs_len or not self.connected:
+            super().handle_close()
+            return
+        self.refused = self.will_close = False
+        self.ignoring = True
+        self.last_activity = time.time() - self.adj.channel_timeout + LINGER_SECONDS
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def handle_read(self) -> None:
+        if not self.ignoring:
+            super().handle_read()
+            return
+        self._may_still_send -= len(self.recv(self.adj.recv_bytes))
+        if self._may_still_send < 0:
+            self.handle_close()
 
     def is_idle(self) -> bool:
         """Whether no request is being received, served or answered."""

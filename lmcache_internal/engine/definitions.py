@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_origin
@@ -46,6 +47,8 @@ class Definition:
         if value is False and bare is str and optional:
             return None  # `local_disk: false` means none, not a directory called False.
         converted = _convert(name, value, bare)
+        if isinstance(converted, float) and not math.isfinite(converted):
+            raise ConfigError(f"Invalid value for {name}: expected a finite number, got {value!r}")
         if self.minimum is not None and converted < self.minimum:
             raise ConfigError(f"Invalid value for {name}: expected at least {self.minimum:g}, got {value!r}")
         if self.env_converter is None:
@@ -77,7 +80,7 @@ def _parse(text: str, bare: Any) -> Any:
         truth = parse_bool(text)
         return text if truth is None else truth
     if get_origin(bare) is list or bare is list:
-        return [part.strip() for part in text.strip("[] ").split(",") if part.strip()]
+        return [part.strip(" '\"") for part in text.strip("[] ").split(",") if part.strip()]
     if bare is dict or get_origin(bare) is dict:
         try:
             return msgspec.json.decode(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .chunks import ChunkKey, chunk_keys
@@ -66,14 +66,13 @@ class EmbeddedEngine:
             One entry a token: whether it was retrieved.
         """
         started = time.perf_counter()
-        hit = 0
-        for start, key in chunk_keys(tokens, self.metadata):
-            data = self.storage_manager.get(key)
-            if data is None:
-                break
+        found = list(self._cached_prefix(tokens))
+        hit = len(found) * self.metadata.chunk_size
+        if hit < self.config.min_retrieve_tokens:
+            found, hit = [], 0
+        for start, data in found:
             with self._lock:
                 write_slots(self._kv_caches, start % self._num_slots, self.metadata.chunk_size, data)
-            hit = start + self.metadata.chunk_size
         self._log_slots("retrieve", hit)
         self.metrics.count("num_retrieve_requests")
         self.metrics.count("num_requested_tokens", len(tokens))
@@ -157,6 +156,13 @@ class EmbeddedEngine:
         self.storage_manager.close()
         self.metrics.close()
 
+    def _cached_prefix(self, tokens: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        for start, key in chunk_keys(tokens, self.metadata):
+            data = self.storage_manager.get(key)
+            if data is None:
+                return
+            yield start, data
+
     def _count_hits(self, asked: str, tokens: int, answered: str, hits: int) -> None:
         with self._lock:
             self._totals[asked] += tokens
@@ -170,13 +176,15 @@ class EmbeddedEngine:
         self.metrics.set("retrieve_hit_rate", totals["hit"] / (totals["requested"] or 1))
         self.metrics.set("lookup_hit_rate", totals["found"] / (totals["looked_up"] or 1))
         self.metrics.set("lmcache_is_healthy", self.is_healthy())
-        for name, backend in list(self.storage_manager.storage_backends.items()):
-            gauge = "local_cache_usage" if name == "LocalCPUBackend" else "local_storage_usage"
-            self.metrics.set(gauge, backend.used_bytes)
-            if name == "LocalCPUBackend":
-                self.metrics.set("local_cpu_hot_cache_count", len(backend))
-                self.metrics.count("local_cpu_evict_count", max(0, backend.evictions - self._evictions))
-                self._evictions = backend.evictions
+        backends = self.storage_manager.storage_backends
+        cpu, disk = backends.get("LocalCPUBackend"), backends.get("LocalDiskBackend")
+        self.metrics.set("local_cache_usage", cpu.used_bytes if cpu is not None else 0)
+        self.metrics.set("local_storage_usage", disk.used_bytes if disk is not None else 0)
+        self.metrics.set("local_cpu_hot_cache_count", len(cpu) if cpu is not None else 0)
+        with self._lock:
+            evictions = cpu.evictions if cpu is not None else 0
+            self.metrics.count("local_cpu_evict_count", max(0, evictions - self._evictions))
+            self._evictions = evictions
 
     def _log_slots(self, what: str, count: int) -> None:
         if self.kvcache_check_log_enabled:

@@ -20,8 +20,8 @@ ENV_PREFIX = "LMCACHE_"
 CONFIG_FILE_VARIABLE = "LMCACHE_CONFIG_FILE"
 
 
-def _strip_file_scheme(path: str) -> str:
-    return path.removeprefix("file://")
+def _strip_file_scheme(path: str) -> str | None:
+    return path.removeprefix("file://") or None
 
 
 DEFINITIONS: dict[str, Definition] = {
@@ -76,6 +76,7 @@ class EmbeddedConfig:
     max_local_cpu_size: float
     local_disk: str | None
     max_local_disk_size: float
+    min_retrieve_tokens: int
     pin_timeout_sec: int
     pin_check_interval_sec: int
     lmcache_instance_id: str

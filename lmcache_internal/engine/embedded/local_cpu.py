@@ -104,19 +104,20 @@ class LocalCPUBackend:
             self.used_bytes = 0
 
     def _make_room(self, size: int) -> bool:
-        loose = (
-            iter([key for key, entry in self._entries.items() if not entry.pins]) if self._is_short(size) else iter(())
-        )
-        while self._is_short(size):
-            victim = next(loose, None)
-            if victim is None:
-                return False
-            self._drop(victim)
-            self.evictions += 1
+        missing = self.used_bytes + size - self._max_bytes
+        victims = []
+        for key, entry in self._entries.items() if missing > 0 else ():
+            if not entry.pins:
+                victims.append(key)
+                missing -= len(entry.data)
+                if missing <= 0:
+                    break
+        if missing > 0:
+            return False  # Then nothing is evicted in vain.
+        for key in victims:
+            self._drop(key)
+        self.evictions += len(victims)
         return True
-
-    def _is_short(self, size: int) -> bool:
-        return self.used_bytes + size > self._max_bytes
 
     def _drop(self, key: ChunkKey) -> None:
         self.used_bytes -= len(self._entries.pop(key).data)

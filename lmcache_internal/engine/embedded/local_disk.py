@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -9,7 +10,9 @@ import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+import msgspec
 
 from .chunks import ChunkKey
 from .local_cpu import GIB
@@ -18,6 +21,12 @@ logger = logging.getLogger(__name__)
 
 _MAGIC = b"lmcache-internal chunk 1 "
 _MAX_HEADER = 4096
+
+
+class _Header(TypedDict):
+    key: tuple[str, int, int, str]
+    size: int
+    sha256: str
 
 
 class LocalDiskBackend:
@@ -47,8 +56,10 @@ class LocalDiskBackend:
         self._lock = threading.Lock()
         self.directory.mkdir(parents=True, exist_ok=True)
         for leftover in self.directory.glob("*.part"):
-            leftover.unlink(missing_ok=True)
-        for file in sorted(self.directory.glob("*.kv"), key=lambda file: file.stat().st_mtime):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+        files = [file for file in self.directory.glob("*.kv") if file.is_file()]
+        for file in sorted(files, key=lambda file: file.stat().st_mtime):
             self._index(file)
 
     def __len__(self) -> int:
@@ -85,17 +96,17 @@ class LocalDiskBackend:
             if key not in self._sizes:
                 return None
             self._sizes.move_to_end(key)
-        try:
-            content = self._path(key).read_bytes()
-        except OSError as error:
-            self._skip(key, str(error))
-            return None
-        line, _, data = content.partition(b"\n")
-        header = _header_of(line)
-        if header is None or header["sha256"] != hashlib.sha256(data).hexdigest() or header["key"] != list(_parts(key)):
-            self._skip(key, "its content does not match its header")
-            return None
-        return data
+            try:
+                content = self._path(key).read_bytes()
+            except OSError as error:
+                self._skip(key, str(error))
+                return None
+            line, _, data = content.partition(b"\n")
+            header = _header_of(line)
+            if header is None or header["sha256"] != hashlib.sha256(data).hexdigest() or _key_of(header) != key:
+                self._skip(key, "its content does not match its header")
+                return None
+            return data
 
     def clear(self) -> list[ChunkKey]:
         """Delete all chunks; return their keys."""
@@ -112,15 +123,15 @@ class LocalDiskBackend:
         with file.open("rb") as stream:
             line = stream.readline(_MAX_HEADER)
         header = _header_of(line.rstrip(b"\n"))
-        if header is None or len(line) + header["size"] != file.stat().st_size:
+        if header is None or len(line) + header["size"] != file.stat().st_size or self._path(_key_of(header)) != file:
             self.corrupt += 1
             logger.warning("%s is skipped: it is no whole chunk file", file)
             return
-        self._sizes[ChunkKey(*header["key"])] = header["size"]
+        self._sizes[_key_of(header)] = header["size"]
         self.used_bytes += header["size"]
 
     def _write(self, key: ChunkKey, data: bytes) -> None:
-        header = {"key": _parts(key), "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        header = _Header(key=_parts(key), size=len(data), sha256=hashlib.sha256(data).hexdigest())
         path = self._path(key)
         # A half-written file never bears the name under which it would be read.
         unfinished = path.with_suffix(f".{os.getpid()}.part")
@@ -132,14 +143,15 @@ class LocalDiskBackend:
 
     def _skip(self, key: ChunkKey, reason: str) -> None:
         logger.warning("Chunk %s on disk is skipped: %s", key, reason)
-        with self._lock:
-            self.corrupt += 1
-            if key in self._sizes:
-                self._drop(key)
+        self.corrupt += 1
+        self._drop(key)
 
     def _drop(self, key: ChunkKey) -> None:
         self.used_bytes -= self._sizes.pop(key)
-        self._path(key).unlink(missing_ok=True)
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("Chunk %s cannot be deleted from disk: %s", key, error)
 
     def _path(self, key: ChunkKey) -> Path:
         return self.directory / f"{hashlib.sha256(str(key).encode()).hexdigest()}.kv"
@@ -149,9 +161,14 @@ def _parts(key: ChunkKey) -> tuple[str, int, int, str]:
     return key.model_name, key.world_size, key.worker_id, key.chunk_hash
 
 
-def _header_of(line: bytes) -> dict[str, Any] | None:
+def _key_of(header: _Header) -> ChunkKey:
+    return ChunkKey(*header["key"])
+
+
+def _header_of(line: bytes) -> _Header | None:
+    if not line.startswith(_MAGIC):
+        return None
     try:
-        header = json.loads(line.removeprefix(_MAGIC)) if line.startswith(_MAGIC) else None
-        return header if header is None or {"key", "size", "sha256"} <= header.keys() else None
-    except (ValueError, AttributeError):
+        return msgspec.json.decode(line.removeprefix(_MAGIC), type=_Header)
+    except (ValueError, RecursionError):
         return None

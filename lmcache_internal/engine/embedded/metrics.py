@@ -90,28 +90,36 @@ class EngineMetrics:
             metadata.served_model_name or "",
         )
         self._families = _shared_families().by_name
+        self._closed = False
         self.reset()
 
     def count(self, name: str, amount: float = 1) -> None:
         """Add to a counter."""
-        self._families[name].labels(*self._labels).inc(amount)  # type: ignore[union-attr]
+        if not self._closed:
+            self._families[name].labels(*self._labels).inc(amount)  # type: ignore[union-attr]
 
     def set(self, name: str, value: float) -> None:
         """Set a gauge."""
-        self._families[name].labels(*self._labels).set(value)  # type: ignore[union-attr]
+        if not self._closed:
+            self._families[name].labels(*self._labels).set(value)  # type: ignore[union-attr]
 
     def observe(self, name: str, seconds: float) -> None:
         """Add to a histogram."""
-        self._families[name].labels(*self._labels).observe(seconds)  # type: ignore[union-attr]
+        if not self._closed:
+            self._families[name].labels(*self._labels).observe(seconds)  # type: ignore[union-attr]
 
     def reset(self) -> None:
         """Start again at zero."""
-        self.close()
-        for family in self._families.values():
+        self._remove()
+        for family in self._families.values() if not self._closed else ():
             family.labels(*self._labels)
 
     def close(self) -> None:
-        """Take this engine's series out of the exposition."""
+        """Take this engine's series out of the exposition; what comes after it does not count."""
+        self._closed = True
+        self._remove()
+
+    def _remove(self) -> None:
         for family in self._families.values():
             # It may not be there yet, or another engine of the same name took it out.
             with contextlib.suppress(KeyError):

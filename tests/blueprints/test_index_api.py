@@ -1,0 +1,33 @@
+"""GET /."""
+
+from __future__ import annotations
+
+from flask.testing import FlaskClient
+
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.app import InternalApp
+from tests.support import fetch
+
+
+def test_every_route_is_listed_for_curl(app: InternalApp, client: FlaskClient) -> None:
+    response = client.get("/")
+    assert response.content_type == "text/plain; charset=utf-8"
+    for rule in app.url_map.iter_rules():
+        assert rule.rule.replace("<", "{").replace(">", "}") in response.text
+    assert "curl http://localhost/conf\n" in response.text
+    assert "curl -X POST -F script=@FILE http://localhost/run_script\n" in response.text
+
+
+def test_json_on_request(client: FlaskClient) -> None:
+    body = client.get("/", headers={"Accept": "application/json"}).get_json()
+    (entry,) = [entry for entry in body if (entry["method"], entry["path"]) == ("POST", "/conf")]
+    assert entry["summary"].startswith("Set configuration values")
+    assert all(entry["summary"] for entry in body)
+
+
+def test_curl_lines_lead_to_the_server(server: InternalAPIServer) -> None:
+    text = fetch(server, "/", headers={"Host": f"localhost:{server.port}"})[1].decode()
+    if server.socket_path:
+        assert f"curl --unix-socket {server.socket_path} http://localhost/conf\n" in text
+    else:
+        assert f"curl http://localhost:{server.port}/conf\n" in text

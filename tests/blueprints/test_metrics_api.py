@@ -1,0 +1,73 @@
+"""GET /metrics, under every Accept header that scrapers send."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from lmcache_internal.exposition import expose
+
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+PROMETHEUS_3_LEGACY_NAMES = PROMETHEUS_3.replace("allow-utf-8", "underscores")
+SAMPLE = 'lmcache:num_store_requests_total{model_name="test-model"'
+
+
+def test_curl_gets_plain_text_0_0_4(client: FlaskClient) -> None:
+    response = client.get("/metrics")
+    assert response.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert f"\n{SAMPLE}" in response.text
+    assert list(parse_text(response.text))
+
+
+@pytest.mark.parametrize("accept", [PROMETHEUS_2, PROMETHEUS_3, PROMETHEUS_3_LEGACY_NAMES])
+def test_prometheus_gets_openmetrics_with_the_right_names(client: FlaskClient, accept: str) -> None:
+    response = client.get("/metrics", headers={"Accept": accept})
+    assert response.mimetype == "application/openmetrics-text"
+    assert f"\n{SAMPLE}" in response.text
+    assert "lmcache_num" not in response.text
+    assert response.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/plain", "text/plain;version=0.0.4", "*/*", "text/html", "nonsense;;,", "\u00ff"]
+)
+def test_other_accept_headers_get_plain_text(client: FlaskClient, accept: str) -> None:
+    response = client.get("/metrics", headers={"Accept": accept})
+    assert (response.status_code, response.mimetype) == (200, "text/plain")
+    assert f"\n{SAMPLE}" in response.text
+
+
+def test_a_name_that_needs_utf8_does_not_reach_a_scraper_that_cannot_read_it() -> None:
+    registry = CollectorRegistry()
+    try:
+        Counter("dots.are.new", "A name that old Prometheus refuses", registry=registry).inc()
+    except ValueError:
+        pytest.skip("this prometheus_client refuses such names by itself")
+    body, headers = expose(registry, PROMETHEUS_2, "")
+    assert b"dots.are" not in body
+    assert headers["Content-Type"].startswith("application/openmetrics-text")
+    assert list(parse_openmetrics(body.decode()))  # type: ignore[no-untyped-call]
+    assert b'{"dots.are.new_total"}' in expose(registry, PROMETHEUS_3, "")[0]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "zipped"), [("gzip", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("br", False)]
+)
+def test_gzip_where_it_is_accepted(client: FlaskClient, accepted: str, zipped: bool) -> None:
+    response = client.get("/metrics", headers={"Accept-Encoding": accepted})
+    assert (response.headers.get("Content-Encoding") == "gzip") is zipped
+    body = gzip.decompress(response.data) if zipped else response.data
+    assert SAMPLE.encode() in body

@@ -1,0 +1,185 @@
+"""POST /run_script."""
+
+from __future__ import annotations
+
+import threading
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from lmcache_internal import EmbeddedManager, create_app
+from tests.support import ROOT, eventually, make_manager
+
+JSON = {"Accept": "application/json"}
+
+
+def run(client: FlaskClient, source: str | bytes, **options: Any) -> TestResponse:
+    data = source.encode() if isinstance(source, str) else source
+    return client.post("/run_script", data={"script": (BytesIO(data), "script.py")}, **options)
+
+
+@pytest.fixture
+def impatient() -> Any:
+    with make_manager(extra_config={"internal_api_server_script_timeout": 0.3}) as manager:
+        yield create_app(manager).test_client()
+
+
+def test_the_seeds_script(client: FlaskClient, manager: EmbeddedManager) -> None:
+    response = run(client, (ROOT / "examples" / "scratch.py").read_bytes())
+    assert response.status_code == 200
+    assert response.content_type == "text/plain; charset=utf-8"
+    shape = "(2, 2, 16, 2, 4)"
+    assert response.text == f"{{'is_first_rank': True, 'model_version': {shape}, 'LocalCPUBackend.use_hot': False}}"
+    assert manager.lmcache_engine is not None
+    assert not manager.lmcache_engine.is_hot_cache_enabled()
+
+
+@pytest.mark.parametrize(
+    ("source", "answer"),
+    [
+        ("x = 1", "Script executed successfully"),
+        ("result = None", "None"),
+        ("def f(): return g()\ndef g(): return len([n for n in (1, 2)])\nresult = f()", "2"),
+        ("class A:\n  x = 1\nresult = A().x", "1"),
+        ("# -*- coding: utf-8 -*-\nresult = 'Grüße'", "Grüße"),
+        ("if __name__ == '__main__': result = 1", "1"),
+        ("result = app.state.lmcache_adapter.lmcache_engine.metadata.worker_id", "0"),
+        ("result = '\\udcff'", "\\udcff"),
+    ],
+)
+def test_result_is_the_answer(client: FlaskClient, source: str, answer: str) -> None:
+    assert run(client, source).text == answer
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1/0", "division by zero"),
+        ("raise ValueError()", "ValueError"),
+        ("import os", "Import of 'os' is not allowed"),
+        ("from os import path", "Import of 'os' is not allowed"),
+        ("raise SystemExit(3)", "3"),
+        ("def f(): f()\nf()", "maximum recursion depth exceeded"),
+        ("class Bad:\n  def __str__(self): raise ValueError('no text')\nresult = Bad()", "no text"),
+        ("x =", "invalid syntax"),
+    ],
+)
+def test_a_script_that_raises_is_a_500_with_its_message(client: FlaskClient, source: str, message: str) -> None:
+    response = run(client, source)
+    assert (response.status_code, response.content_type) == (500, "text/plain; charset=utf-8")
+    assert response.text.startswith(f"Error executing script: {message}")
+
+
+def test_json_on_request(client: FlaskClient) -> None:
+    body = run(client, "print('hello')\nresult = {'a': (1, 2), 3: 4}", headers=JSON).get_json()
+    assert body.pop("seconds") < 1
+    assert body == {"result": {"a": [1, 2], "3": 4}, "stdout": "hello\n", "error": None, "traceback": None}
+
+
+def test_json_of_a_failure_shows_the_scripts_own_frames(client: FlaskClient) -> None:
+    response = run(client, "print('before')\ndef f():\n    return 1/0\nf()", headers=JSON)
+    body = response.get_json()
+    assert (response.status_code, body["result"], body["stdout"]) == (500, None, "before\n")
+    assert body["error"] == "ZeroDivisionError: division by zero"
+    assert body["traceback"].startswith('  File "<script ')
+    assert "return 1/0" in body["traceback"]
+    assert "scripts.py" not in body["traceback"]
+
+
+def test_allowed_modules_can_be_imported_with_their_submodules() -> None:
+    with make_manager(script_allowed_imports="json,os.path") as manager:
+        client = create_app(manager).test_client()
+        assert run(client, "import json.decoder, os.path\nresult = json.dumps([1])").text == "[1]"
+        assert run(client, "import os").status_code == 500
+        assert run(client, "import jsonx").status_code == 500
+
+
+def test_imports_of_the_engine_are_not_gated(client: FlaskClient) -> None:
+    # The gate stands in the script's namespace alone: what it calls imports as ever.
+    assert run(client, "result = app.url_map.bind('x').match('/conf')[0]").status_code == 200
+
+
+def test_a_script_that_never_ends_is_stopped(impatient: FlaskClient) -> None:
+    response = run(impatient, "def spin():\n    while True: pass\nprint('x')\nspin()")
+    assert (response.status_code, response.content_type) == (504, "text/plain; charset=utf-8")
+    assert "was still running after 0.3 s and was stopped" in response.text
+    assert ", in spin\n" in response.text
+    assert eventually(lambda: not any(t.name.startswith("script:") for t in threading.enumerate()))
+    assert impatient.get("/lmc_version").status_code == 200
+
+
+def test_a_script_that_catches_being_stopped_is_stopped_all_the_same(impatient: FlaskClient) -> None:
+    source = "n = 0\nwhile n < 3:\n  try:\n    while True: pass\n  except BaseException: n += 1\nwhile True: pass"
+    assert run(impatient, source).status_code == 504
+    assert eventually(lambda: not any(t.name.startswith("script:") for t in threading.enumerate()))
+
+
+def test_a_script_stuck_in_c_code_is_left_behind(impatient: FlaskClient) -> None:
+    release = threading.Event()
+    impatient.application.state.release = release  # type: ignore[attr-defined]
+    response = run(impatient, "app.state.release.wait(30)", headers=JSON)
+    assert response.status_code == 504
+    assert "does not react to being stopped" in response.get_json()["error"]
+    assert "release.wait(30)" in response.get_json()["traceback"]
+    release.set()
+    assert eventually(lambda: not any(t.name.startswith("script:") for t in threading.enumerate()))
+
+
+def test_endless_output_is_cut(impatient: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+    body = run(impatient, "while True: print('x' * 10000)", headers=JSON).get_json()
+    assert len(body["stdout"]) <= 1 << 20
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("data", [{}, {"script": "x = 1"}, {"other": (BytesIO(b"x = 1"), "s.py")}])
+def test_without_a_file_400(client: FlaskClient, data: dict[str, Any]) -> None:
+    response = client.post("/run_script", data=data, content_type="multipart/form-data")
+    assert (response.status_code, response.text) == (400, "No script file provided")
+
+
+@pytest.mark.parametrize(("source", "reason"), [(b"\xff\xfe\x00x", "not UTF-8 text"), (b"x = 1\0", "NUL")])
+def test_a_binary_file_is_a_400(client: FlaskClient, source: bytes, reason: str) -> None:
+    response = run(client, source)
+    assert response.status_code == 400
+    assert reason in response.get_json()["message"]
+
+
+def test_the_last_script_part_counts(client: FlaskClient) -> None:
+    parts = [(BytesIO(b"result = 1"), "a.py"), (BytesIO(b"result = 2"), "b.py")]
+    assert client.post("/run_script", data={"script": parts}).text == "2"
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("localhost", {}, 200),
+        ("10.0.0.1", {}, 404),
+        ("127.0.0.1", {"X-Forwarded-For": "10.0.0.1"}, 404),
+        ("127.0.0.1", {"Via": "1.1 proxy"}, 404),
+        ("127.0.0.1", {"Forwarded": "for=10.0.0.1"}, 404),
+        ("", {}, 404),
+    ],
+)
+def test_where_the_config_is_silent_only_local_callers_may(
+    client: FlaskClient, address: str, headers: dict[str, str], status: int
+) -> None:
+    response = run(client, "result = 1", environ_base={"REMOTE_ADDR": address}, headers=headers)
+    assert response.status_code == status
+
+
+def test_where_the_config_says_no_nobody_may() -> None:
+    with make_manager(run_script_api_enabled=False) as manager:
+        response = run(create_app(manager).test_client(), "result = 1")
+    assert (response.status_code, response.content_type) == (404, "text/plain; charset=utf-8")
+    assert "run_script_api_enabled: true" in response.text
+
+
+def test_where_the_config_says_yes_everybody_may() -> None:
+    with make_manager(run_script_api_enabled=True) as manager:
+        response = run(create_app(manager).test_client(), "result = 1", environ_base={"REMOTE_ADDR": "10.0.0.1"})
+    assert response.text == "1"

@@ -1,0 +1,101 @@
+"""Helpers that are no fixtures."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, InternalAPIServer
+
+SHAPE = (2, 2, 16, 2, 4)
+CHUNK = SHAPE[2]
+ROOT = Path(__file__).parent.parent
+
+
+def make_manager(role: str = "worker", worker_id: int = 0, **values: Any) -> EmbeddedManager:
+    """A small embedded engine; `values` go into its config."""
+    metadata = EmbeddedMetadata("test-model", SHAPE, worker_id=worker_id, world_size=2, role=role)
+    return EmbeddedManager(EmbeddedConfig({"chunk_size": CHUNK, **values}), metadata)
+
+
+def free_port() -> int:
+    """A TCP port of loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def server_values(kind: str, directory: Path) -> dict[str, Any]:
+    """Config values that let worker 0 serve on a free port, or on a socket in `directory`."""
+    values: dict[str, Any] = {
+        "internal_api_server_enabled": True,
+        "internal_api_server_port_start": free_port() - 1,
+    }
+    if kind == "unix":
+        values["internal_api_server_socket_path_prefix"] = str(directory / "api" / "socket")
+    return values
+
+
+def connect(server: InternalAPIServer) -> socket.socket:
+    """A raw connection to a running server."""
+    if server.socket_path:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(10)
+        try:
+            connection.connect(server.socket_path)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def fetch(
+    server: InternalAPIServer,
+    path: str,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[int, bytes]:
+    """Status and body of one request on a connection of its own."""
+    client = http.client.HTTPConnection("localhost")
+    client.sock = connect(server)
+    try:
+        client.request(method, path, body, headers or {})
+        response = client.getresponse()
+        return response.status, response.read()
+    finally:
+        client.close()
+
+
+def upload(source: bytes) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a multipart request that carries `source` as the file `script`."""
+    head = b'--b\r\nContent-Disposition: form-data; name="script"; filename="s.py"\r\n\r\n'
+    return head + source + b"\r\n--b--\r\n", {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def run_script(server: InternalAPIServer, source: bytes) -> tuple[int, bytes]:
+    """Run a script over HTTP."""
+    body, headers = upload(source)
+    return fetch(server, "/run_script", "POST", body, headers)
+
+
+def in_thread(function: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    """Start `function` in a thread; its result lands in the list."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    return thread, results
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether `condition` comes true within `seconds`."""
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.01)
+    return condition()

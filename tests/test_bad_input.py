@@ -1,0 +1,109 @@
+"""Whatever a client sends: the right status, one JSON shape, never a 500, never a stack trace."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal import InternalAPIServer, create_app
+from tests.support import connect, fetch, make_manager, upload
+
+LIMIT = 1 << 20
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "LMCACHE")
+
+
+def routes() -> list[tuple[str, set[str]]]:
+    with make_manager() as manager:
+        rules = create_app(manager).url_map.iter_rules()
+        return sorted((rule.rule, set(rule.methods or ())) for rule in rules)
+
+
+def in_common_shape(body: bytes) -> bool:
+    decoded = json.loads(body)
+    return set(decoded) == {"error", "message"} and all(isinstance(value, str) for value in decoded.values())
+
+
+@pytest.mark.parametrize("path", sorted({path for path, _ in routes()}))
+def test_every_route_refuses_other_methods(client: FlaskClient, path: str) -> None:
+    allowed = {method for route, methods in routes() if route == path for method in methods}
+    for method in set(METHODS) - allowed:
+        response = client.open(path.replace("<", "").replace(">", ""), method=method)
+        assert response.status_code == 405, method
+        assert in_common_shape(response.data)
+
+
+@pytest.mark.parametrize("path", sorted({path for path, methods in routes() if "GET" in methods}))
+@pytest.mark.parametrize(
+    "query", ["?%ff=%ff", "?names=%00", f"?names={'x' * 9000}", "?=&&=", "?names[]=1", "?a=%ud800", "?names=%ED%A0%80"]
+)
+def test_odd_queries_are_no_500(client: FlaskClient, path: str, query: str) -> None:
+    assert client.get(path.replace("<", "").replace(">", "") + query).status_code in (200, 400, 404, 503)
+
+
+@pytest.mark.parametrize("path", ["/%ff", "/conf%00", "/conf/../env", "/" + "x" * 9000, "/%2e%2e/conf", "/Conf"])
+def test_odd_paths_are_404s(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 404
+    assert in_common_shape(response.data)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "multipart/form-data", "multipart/form-data; boundary=", "text/\u00ff", "", "a" * 5000],
+)
+def test_odd_content_types_are_no_500(client: FlaskClient, content_type: str) -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="script"\r\n'
+    assert client.post("/run_script", data=body, content_type=content_type).status_code == 400
+    assert client.post("/conf", data=b"{]", content_type=content_type).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/conf", "/run_script"])
+def test_a_body_over_the_limit_is_a_413(server: InternalAPIServer, path: str) -> None:
+    body, headers = upload(b"#" * LIMIT) if path == "/run_script" else (b" " * (LIMIT + 1), {})
+    status, answer = fetch(server, path, "POST", body, headers)
+    assert status == 413
+    assert in_common_shape(answer)
+    assert str(LIMIT) in json.loads(answer)["message"]
+
+
+def test_the_flask_app_keeps_the_limit_by_itself(client: FlaskClient) -> None:
+    response = client.post("/conf", data=b" " * (LIMIT + 1))
+    assert response.status_code == 413
+    assert in_common_shape(response.data)
+
+
+def test_a_body_at_the_limit_is_taken(server: InternalAPIServer) -> None:
+    assert fetch(server, "/conf", "POST", b"{}".ljust(LIMIT))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"NONSENSE\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nBad Header\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", 431),
+        (b"POST /conf HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /conf HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"POST /conf HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    ],
+)
+def test_what_is_no_http_gets_the_common_shape(server: InternalAPIServer, request_bytes: bytes, status: int) -> None:
+    with connect(server) as connection:
+        connection.sendall(request_bytes)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    assert answer.startswith(f"HTTP/1.{answer[7:8].decode()} {status} ".encode())
+    assert in_common_shape(answer.partition(b"\r\n\r\n")[2])
+    assert fetch(server, "/lmc_version")[0] == 200
+
+
+def test_random_bytes_do_not_harm_the_server(server: InternalAPIServer) -> None:
+    noise = random.Random(1)
+    for _ in range(200):
+        with connect(server) as connection:
+            connection.sendall(noise.randbytes(noise.randrange(1, 400)))
+    assert fetch(server, "/lmc_version")[0] == 200

@@ -1,0 +1,241 @@
+"""The life of a server: start, stop, sockets, and nothing left behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.errors import ConfigError, ServerStartError
+from tests.support import connect, eventually, fetch, in_thread, make_manager, run_script, server_values
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def idle_client(server: InternalAPIServer) -> socket.socket:
+    """A keep-alive connection that has been answered once."""
+    connection = connect(server)
+    connection.sendall(b"GET /lmc_version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b'embedded"'):
+        answer += connection.recv(4096)
+    return connection
+
+
+def test_serves_between_start_and_stop(server: InternalAPIServer) -> None:
+    assert fetch(server, "/lmc_version")[0] == 200
+    server.stop()
+    with pytest.raises(OSError, match=r"refused|No such file"):
+        fetch(server, "/lmc_version")
+
+
+def test_construction_binds_nothing_and_the_second_to_start_fails(tmp_path: Path) -> None:
+    values = server_values("tcp", tmp_path)
+    with make_manager(**values) as one, make_manager(**values) as two:
+        first, second = InternalAPIServer(one), InternalAPIServer(two)
+        with first:
+            with pytest.raises(ServerStartError, match=f"Port {first.port} on 127.0.0.1 is in use"):
+                second.start()
+            assert one.lmcache_engine is not None
+            assert one.lmcache_engine.is_healthy()
+            assert fetch(first, "/lmc_version")[0] == 200
+        second.start()
+        assert fetch(second, "/lmc_version")[0] == 200
+        second.stop()
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker"])
+def test_port_is_start_plus_index(role: str) -> None:
+    with make_manager(role, worker_id=3, internal_api_server_enabled=True) as manager:
+        assert InternalAPIServer(manager).port == 6999 + (0 if role == "scheduler" else 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({}, "internal_api_server_enabled is false"),
+        (
+            {"internal_api_server_enabled": True, "internal_api_server_include_index_list": [0, 2]},
+            "not in internal_api_server_include_index_list [0, 2]",
+        ),
+    ],
+)
+def test_disabled_server_does_nothing_and_says_why(
+    values: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    threads = threading.active_count()
+    with make_manager(**values) as manager:
+        server = InternalAPIServer(manager)
+        server.start()
+        assert threading.active_count() == threads + 1  # The engine's own.
+        server.stop()
+    assert not server.enable
+    assert len([record for record in caplog.records if reason in record.getMessage()]) == 1
+
+
+def test_port_out_of_range_is_one_clear_error() -> None:
+    with (
+        make_manager(internal_api_server_enabled=True, internal_api_server_port_start=65535) as manager,
+        pytest.raises(ConfigError, match=r"65535 \+ index 1 = 65536"),
+    ):
+        InternalAPIServer(manager)
+
+
+def test_thread_is_a_named_daemon(server: InternalAPIServer) -> None:
+    (thread,) = [t for t in threading.enumerate() if t.name == f"internal-api-server:{server.port}"]
+    assert thread.daemon
+
+
+def test_start_and_stop_may_be_repeated(server: InternalAPIServer) -> None:
+    server.start()
+    assert fetch(server, "/lmc_version")[0] == 200
+    server.stop()
+    server.stop()
+    server.start()
+    assert fetch(server, "/lmc_version")[0] == 200
+
+
+@pytest.mark.parametrize("idle_clients", [0, 3])
+def test_fifty_cycles_leak_nothing(server: InternalAPIServer, idle_clients: int) -> None:
+    server.stop()
+    threads, descriptors = threading.active_count(), open_descriptors()
+    slowest = 0.0
+    for _ in range(50):
+        server.start()
+        clients = [idle_client(server) for _ in range(idle_clients)]
+        began = time.perf_counter()
+        server.stop()
+        slowest = max(slowest, time.perf_counter() - began)
+        for client in clients:
+            assert client.recv(1) == b""
+            client.close()
+    assert eventually(lambda: threading.active_count() == threads)
+    assert open_descriptors() == descriptors
+    assert slowest < 0.1
+    assert not server.socket_path or not Path(server.socket_path).exists()
+
+
+def test_stop_finishes_the_request_in_flight(server: InternalAPIServer) -> None:
+    thread, answers = in_thread(lambda: run_script(server, b"for i in range(10**7): pass\nresult = 'done'"))
+    assert eventually(lambda: any(t.name.startswith("script:") for t in threading.enumerate()))
+    server.stop()
+    thread.join()
+    assert answers == [(200, b"done")]
+
+
+def test_stop_waits_no_longer_than_its_grace(server: InternalAPIServer) -> None:
+    connection = connect(server)
+    connection.sendall(b"POST /conf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+    time.sleep(0.1)
+    began = time.perf_counter()
+    server.stop(grace=0.3)
+    assert 0.25 < time.perf_counter() - began < 1.0
+    connection.close()
+
+
+def test_slow_requests_hold_up_nobody(server: InternalAPIServer) -> None:
+    release = threading.Event()
+    assert server.app is not None
+    server.app.state.release = release
+    slow = [in_thread(lambda: run_script(server, b"app.state.release.wait(20); result = 'slow'")) for _ in range(12)]
+    assert eventually(lambda: sum(t.name.startswith("script:") for t in threading.enumerate()) == 12)
+    began = time.perf_counter()
+    assert fetch(server, "/lmc_version")[0] == 200
+    assert time.perf_counter() - began < 1
+    release.set()
+    for thread, answers in slow:
+        thread.join()
+        assert answers == [(200, b"slow")]
+
+
+def test_descriptors_beyond_1024_are_served(server: InternalAPIServer) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2000, hard), hard))
+    filler = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert fetch(server, "/lmc_version")[0] == 200
+        assert fetch(server, "/lmc_version")[0] == 200
+    finally:
+        for descriptor in filler:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class TestUnixSocket:
+    @pytest.fixture
+    def unix(self, tmp_path: Path) -> Iterator[InternalAPIServer]:
+        with make_manager(**server_values("unix", tmp_path)) as manager:
+            yield InternalAPIServer(manager)
+
+    @pytest.fixture
+    def path(self, unix: InternalAPIServer) -> Path:
+        assert unix.socket_path is not None
+        return Path(unix.socket_path)
+
+    def test_directory_and_socket_are_private_whatever_the_umask(self, unix: InternalAPIServer, path: Path) -> None:
+        mask = os.umask(0)
+        try:
+            with unix:
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600
+                assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        finally:
+            os.umask(mask)
+
+    def test_stale_file_is_replaced(self, unix: InternalAPIServer, path: Path) -> None:
+        path.parent.mkdir()
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+        with unix:
+            assert fetch(unix, "/lmc_version")[0] == 200
+
+    def test_file_of_a_live_server_is_left_alone(self, unix: InternalAPIServer, path: Path) -> None:
+        path.parent.mkdir()
+        with socket.socket(socket.AF_UNIX) as live:
+            live.bind(str(path))
+            live.listen()
+            with pytest.raises(ServerStartError, match="Another process serves on the Unix socket"):
+                unix.start()
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+
+    def test_file_that_is_no_socket_is_left_alone(self, unix: InternalAPIServer, path: Path) -> None:
+        path.parent.mkdir()
+        path.write_text("precious")
+        with pytest.raises(ServerStartError, match="is no socket"):
+            unix.start()
+        assert path.read_text() == "precious"
+
+    def test_stop_leaves_the_file_of_a_successor(self, unix: InternalAPIServer, path: Path) -> None:
+        unix.start()
+        path.unlink()
+        with socket.socket(socket.AF_UNIX) as successor:
+            successor.bind(str(path))
+            unix.stop()
+            assert path.exists()
+
+    def test_path_too_long_is_one_clear_error(self, tmp_path: Path) -> None:
+        prefix = str(tmp_path / ("x" * 120))
+        values = server_values("unix", tmp_path) | {"internal_api_server_socket_path_prefix": prefix}
+        with make_manager(**values) as manager, pytest.raises(ServerStartError, match="107 are allowed"):
+            InternalAPIServer(manager).start()
+
+    def test_unusable_directory_is_one_clear_error(self, unix: InternalAPIServer, path: Path) -> None:
+        path.parent.write_text("a file where the directory should be")
+        with pytest.raises(ServerStartError, match=r"Cannot listen on the Unix socket .*internal_api_server_socket"):
+            unix.start()
+        path.parent.unlink()
+        with unix:
+            assert fetch(unix, "/lmc_version")[0] == 200
