@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @router.get("/conf")
-@operation(doing="read the configuration", media="text-json")
+@operation(doing="read the configuration", media="text-json", cheap=True)
 def read_config(names: Names | None = None) -> dict[str, object]:
     """The configuration, secrets masked, or the keys that `names` lists."""
     found = config()
@@ -35,7 +35,7 @@ def read_config(names: Names | None = None) -> dict[str, object]:
 
 
 @router.post("/conf")
-@operation(doing="set the configuration")
+@operation(doing="set the configuration", changes=True)
 def set_config(values: JsonBody) -> dict[str, object]:
     """Set configuration values; all are checked first, then the good ones applied together."""
     found = config()

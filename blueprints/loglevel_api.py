@@ -13,7 +13,7 @@ router = Blueprint("loglevel", __name__)
 
 
 @router.get("/loglevel")
-@operation(doing="get or set the log level", media="text")
+@operation(doing="get or set the log level", media="text", cheap=True)
 def log_level(logger_name: Annotated[str, Meta(max_length=256)] | None = None, level: str | None = None) -> str:
     """The level of each logger, or of `logger_name`; with `level`, sets it on the logger and its handlers."""
     if not logger_name:

@@ -12,7 +12,7 @@ _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
 @router.get("/meta")
-@operation(doing="read the metadata", media="text-json")
+@operation(doing="read the metadata", media="text-json", cheap=True)
 def read_metadata(names: Names | None = None) -> dict[str, object]:
     """The metadata's public fields, or those that `names` lists."""
     found = metadata()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import operation
+from lmcache_internal.api import operation, runtime
 from lmcache_internal.exposition import expose
 
 router = Blueprint("metrics", __name__)
@@ -15,5 +15,17 @@ router = Blueprint("metrics", __name__)
 @operation(doing="collect the metrics")
 def metrics() -> Response:
     """The default registry's metrics in the format that the scraper accepts."""
-    body, headers = expose(REGISTRY, request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", ""))
+    encodings = request.headers.get("Accept-Encoding", "")
+    if request.headers.get("User-Agent", "").startswith("Mozilla/"):
+        # lmcache-frontend hands a browser's headers on to us and a gzip answer broken back to it.
+        encodings = ""
+    body, headers = expose(REGISTRY, request.headers.get("Accept", ""), encodings)
     return Response(body, headers=headers)
+
+
+@router.post("/metrics/reset")
+@operation(doing="reset the metrics", media="text", changes=True)
+def reset() -> str:
+    """Set the engine's own metrics back to zero."""
+    runtime().reset_metrics()
+    return "ok"

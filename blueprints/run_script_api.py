@@ -16,7 +16,7 @@ _HOW_TO_ENABLE = (
 
 
 @router.post("/run_script")
-@operation(doing="run the script", as_text=str)
+@operation(doing="run the script", as_text=str, cheap=True)
 def run(script: Upload | None = None) -> Outcome:
     """Execute the uploaded file `script`; answer with its variable `result`."""
     if not _enabled():

@@ -16,7 +16,7 @@ router = Blueprint("threads", __name__)
 
 
 @router.get("/threads")
-@operation(doing="list the threads", media="text")
+@operation(doing="list the threads", media="text", cheap=True)
 def list_threads(name: Annotated[str, Meta(max_length=256)] | None = None, thread_id: int | None = None) -> str:
     """The stacks of all threads, or of those whose name contains `name` or whose ident is `thread_id`."""
     chosen = [

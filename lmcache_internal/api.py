@@ -5,14 +5,24 @@ from __future__ import annotations
 from typing import cast
 
 from flask import current_app
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from .address import ADDRESS_KEY
 from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, Upload
-from .engine.protocols import Config, Engine, Manager, Metadata, StorageManager
+from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import Runtime, runtime_of
-from .errors import ApiError, BadRequest, CallTimedOut, ConfigError, EngineFailed, EngineUnavailable, NotFound
+from .errors import (
+    ApiError,
+    BadRequest,
+    CallTimedOut,
+    ConfigError,
+    Conflict,
+    EngineFailed,
+    EngineUnavailable,
+    NotFound,
+    NotSupported,
+)
 from .operation import operation
 from .redaction import MASK, redact
 from .security.caller import is_local
@@ -25,6 +35,7 @@ __all__ = [
     "BadRequest",
     "CallTimedOut",
     "ConfigError",
+    "Conflict",
     "EngineFailed",
     "EngineUnavailable",
     "FromText",
@@ -32,6 +43,11 @@ __all__ = [
     "Meta",
     "Names",
     "NotFound",
+    "NotSupported",
+    "Runtime",
+    "StatisticsClient",
+    "StorageManager",
+    "Struct",
     "Upload",
     "adapter",
     "config",
@@ -61,19 +77,19 @@ def adapter() -> Manager:
     return cast(Manager, found)
 
 
-def engine() -> Engine:
-    """The cache engine; 503 without one, as on a scheduler."""
+def engine(unavailable: str | None = None) -> Engine:
+    """The cache engine; 503 without one, as on a scheduler, with `unavailable` as its `error`."""
     found = getattr(adapter(), "lmcache_engine", None)
     if found is None:
-        raise EngineUnavailable("LMCache engine not configured.")
+        raise EngineUnavailable("LMCache engine not configured.", title=unavailable)
     return cast(Engine, found)
 
 
-def storage_manager() -> StorageManager:
-    """The engine's storage manager; 503 without one."""
-    found = engine().storage_manager
+def storage_manager(unavailable: str | None = None) -> StorageManager:
+    """The engine's storage manager; 503 without one, as while a worker still starts."""
+    found = engine(unavailable).storage_manager
     if found is None:
-        raise EngineUnavailable("Storage manager not available.")
+        raise EngineUnavailable("The engine is still starting: it has no storage manager yet.", title=unavailable)
     return cast(StorageManager, found)
 
 

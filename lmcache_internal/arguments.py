@@ -15,28 +15,28 @@ from .errors import BadRequest
 
 
 class FromText:
-    """A base for argument types that read themselves from one query parameter.
+    """How to read an argument from its query parameter, as in `Annotated[range, FromText(parse)]`.
 
-    Subclasses define `parse`, which raises `BadRequest` (400) for text that they cannot read.
+    Args:
+        parse: makes the value of the text, or raises `BadRequest` (400).
+        missing: the `error` of the answer where the parameter is required and absent.
     """
 
-    @classmethod
-    def parse(cls, text: str) -> Any:
-        """Return the value that `text` stands for."""
-        raise NotImplementedError
+    def __init__(self, parse: Callable[[str], Any], missing: str = "Missing parameter") -> None:
+        self.parse = parse
+        self.missing = missing
 
 
-class Names(list[str], FromText):
-    """A comma-separated list of names."""
+def _split(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
-    @classmethod
-    def parse(cls, text: str) -> Names:
-        """Split at commas; empty names do not count."""
-        return cls(name.strip() for name in text.split(",") if name.strip())
+
+Names = Annotated[list[str], FromText(_split)]
+"""A comma-separated list of names; empty ones do not count."""
 
 
 class JsonBody(dict[str, Any]):
-    """The request's JSON object; annotate a parameter with it to receive the body."""
+    """The request's JSON object as it is; a `msgspec.Struct` instead names and checks its fields."""
 
 
 class Upload(bytes):
@@ -57,6 +57,9 @@ class Argument:
         self.default = default
         self.type, _ = without_none(annotation)
         self._bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
+        markers = get_args(self.type)[1:] if get_origin(self.type) is Annotated else ()
+        self._text = next((marker for marker in markers if isinstance(marker, FromText)), None)
+        self._takes_json = isinstance(self._bare, type) and issubclass(self._bare, (JsonBody, msgspec.Struct))
 
     @property
     def required(self) -> bool:
@@ -65,32 +68,34 @@ class Argument:
 
     def read(self, request: Request, path_values: Mapping[str, Any]) -> Any:
         """Take the argument from the request; raises `BadRequest` (400) naming it."""
-        if self._bare is JsonBody:
-            return _json_object(request)
+        if self._takes_json:
+            return self._json(request)
         if self._bare is Upload:
             return self._upload(request)
         if self.name in path_values:
             return self._convert(path_values[self.name])
         # The last one counts, as with LMCache's server; Flask alone would take the first.
         given = request.args.getlist(self.name)
-        if get_origin(self._bare) is list and given:
+        if get_origin(self._bare) is list and given and self._text is None:
             return self._convert(given)
-        if given and (given[-1] or self._bare is str):
+        if given and (given[-1] or (self._bare is str and self._text is None and not self.required)):
             return self._convert(given[-1])
         if given and self.required:
-            raise BadRequest(f"{self.name} is empty", title="Missing parameter")
+            return self._missing()
         if given and self._bare in (int, float, bool):
             raise self._invalid(given[-1])
         return self._missing()
 
     def _missing(self) -> Any:
         if self.required:
-            raise BadRequest(f"{self.name} is required", title="Missing parameter")
+            raise BadRequest(
+                f"{self.name} is required", title=self._text.missing if self._text else "Missing parameter"
+            )
         return self.default
 
     def _convert(self, raw: Any) -> Any:
-        if isinstance(self._bare, type) and issubclass(self._bare, FromText):
-            return self._bare.parse(raw)
+        if self._text is not None:
+            return self._text.parse(raw)
         if self._bare is bool and isinstance(raw, str):
             truth = parse_bool(raw)
             raw = raw if truth is None else truth
@@ -106,6 +111,18 @@ class Argument:
         expected = reason if reason and "got" not in reason else f"expected {type_name(self._bare)}"
         return BadRequest(f"Invalid value for {self.name}: {expected}, got {shown(raw)}", title="Invalid parameter")
 
+    def _json(self, request: Request) -> Any:
+        body = request.get_data(cache=False)
+        if not body and not self.required:
+            return self.default
+        decoded = _json_object(body)
+        if self._bare is JsonBody:
+            return decoded
+        try:
+            return msgspec.convert(decoded, self._bare, strict=False)
+        except msgspec.ValidationError as error:
+            raise BadRequest(str(error), title="Invalid parameter") from None
+
     def _upload(self, request: Request) -> Any:
         parts: list[FileStorage] = request.files.getlist(self.name)
         return Upload(parts[-1].read()) if parts else self._missing()
@@ -118,9 +135,9 @@ def arguments_of(view: Callable[..., Any]) -> list[Argument]:
     return [Argument(p.name, hints.get(p.name, str), p.default) for p in parameters]
 
 
-def _json_object(request: Request) -> dict[str, Any]:
+def _json_object(encoded: bytes) -> dict[str, Any]:
     try:
-        body = msgspec.json.decode(request.get_data(cache=False))
+        body = msgspec.json.decode(encoded)
     except (ValueError, RecursionError) as error:
         # Also NaN, Infinity, 1e400 and lone surrogates: they would poison what stores them.
         raise BadRequest(str(error), title="Invalid JSON body") from None

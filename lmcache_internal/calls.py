@@ -1,4 +1,8 @@
-"""Calls with a deadline: whatever the called code does, the caller gets its thread back."""
+"""Calls with a deadline: whatever the called code does, the caller gets its thread back.
+
+A thread cannot be killed. One that does not return by its deadline is left alone and counted:
+its name says so in /threads, and `lmcache_internal:stuck_calls` in /metrics.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
 from typing import Any
+
+from prometheus_client import REGISTRY
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from .errors import CallTimedOut
+
+MAX_STUCK_ALIKE = 4
+"""So many stuck calls of one name, and the next is refused at once: each costs a thread."""
 
 
 class Call(threading.Thread):
@@ -21,7 +35,8 @@ class Call(threading.Thread):
     """
 
     def __init__(self, name: str, function: Callable[[], Any]) -> None:
-        super().__init__(name=name, daemon=True)
+        super().__init__(name=f"call: {name}", daemon=True)
+        self.called = name
         self._function = function
         self._context = contextvars.copy_context()
         self.started = time.time()
@@ -56,3 +71,71 @@ class Call(threading.Thread):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident or 0), ctypes.py_object(SystemExit))
             self.join(0.05)
         return not self.is_alive()
+
+
+class StuckCalls(Collector):
+    """The calls of this process that did not return in time, and still have not."""
+
+    def __init__(self) -> None:
+        self._calls: list[Call] = []
+        self._lock = threading.Lock()
+
+    def add(self, call: Call) -> None:
+        """Remember a call that was left alone."""
+        with self._lock:
+            self._calls.append(call)
+
+    def named(self, name: str) -> list[Call]:
+        """The stuck calls of `name`, the oldest first."""
+        with self._lock:
+            self._calls = [call for call in self._calls if call.is_alive()]
+            return [call for call in self._calls if call.called == name]
+
+    def describe(self) -> Iterable[Metric]:
+        """What `collect` yields, without looking."""
+        return [GaugeMetricFamily("lmcache_internal:stuck_calls", "Calls into the engine that do not return")]
+
+    def collect(self) -> Iterable[Metric]:
+        """The number of stuck calls."""
+        (family,) = self.describe()
+        with self._lock:
+            family.add_metric([], sum(call.is_alive() for call in self._calls))  # type: ignore[attr-defined]
+        yield family
+
+
+stuck_calls = StuckCalls()
+REGISTRY.register(stuck_calls)
+
+
+def call_within(name: str, function: Callable[[], Any], seconds: float) -> Any:
+    """Call `function` and return what it returns, or raise what it raises.
+
+    Args:
+        name: what is called: "close the backend".
+        function: the call, without arguments; it runs in another thread, in the same context.
+        seconds: how long to wait for it.
+
+    Raises:
+        CallTimedOut: it has not returned by then, or too many of that name have not (504).
+    """
+    alike = stuck_calls.named(name)
+    if len(alike) >= MAX_STUCK_ALIKE:
+        raise CallTimedOut(
+            f"{len(alike)} calls to {name} are stuck inside the engine, the first since {_clock(alike[0].started)}; "
+            "another was not tried. GET /threads?name=stuck shows where."
+        )
+    call = Call(name, function)
+    if not call.finish(seconds):
+        stuck_calls.add(call)
+        call.name = f"{call.name} (stuck since {_clock(call.started)})"
+        raise CallTimedOut(
+            f"The call to {name} has been stuck inside the engine since {_clock(call.started)} ({seconds:g} s). "
+            "It is left alone; GET /threads?name=stuck shows where it is."
+        )
+    if call.error is not None:
+        raise call.error
+    return call.result
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

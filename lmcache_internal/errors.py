@@ -59,8 +59,22 @@ class NotFound(ApiError):
     title = "Not found"
 
 
+class Conflict(ApiError):
+    """Another change to the engine is under way (409)."""
+
+    status = 409
+    title = "Busy"
+
+
 class EngineFailed(ApiError):
     """The engine, or the code behind an endpoint, raised (500)."""
+
+
+class NotSupported(ApiError):
+    """This engine, or this version of it, lacks what the request needs (501)."""
+
+    status = 501
+    title = "Not supported by this engine"
 
 
 class EngineUnavailable(ApiError):

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, request
+from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from .arguments import arguments_of
-from .errors import ApiError, EngineFailed
+from .calls import call_within
+from .engine.protocols import is_seam_name
+from .errors import ApiError, EngineFailed, NotSupported
+from .exclusion import turnstile_of
 from .redaction import redact
 from .serialize import Media, respond, wants_json
+from .settings import Settings
 
 View = Callable[..., Response]
 
 
 def operation(
-    *, doing: str, media: Media = "json", as_text: Callable[[Any], str] | None = None
+    *,
+    doing: str,
+    media: Media = "json",
+    as_text: Callable[[Any], str] | None = None,
+    cheap: bool = False,
+    changes: bool = False,
+    seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], View]:
     """Turn a function that returns data or raises into a Flask view.
 
@@ -29,10 +40,15 @@ def operation(
         doing: what the endpoint does, as it completes "Failed to …" (HTTP 500).
         media: the form of the answer, see `serialize.Media`.
         as_text: makes plain text of the data, for clients that did not ask for JSON by name.
+        cheap: it calls nothing that could block, or bounds that by itself: it runs without a deadline.
+        changes: it changes the engine: such operations run one at a time per engine, and one
+            that waits too long for another is a 409.
+        seconds: its deadline (504), where `internal_api_server_call_timeout` is too short.
 
     Returns:
         A decorator. The view it makes answers 400 for arguments that do not fit, the status
-        of any `ApiError` that the function raises, and 500 for any other exception.
+        of any `ApiError` that the function raises, 501 where the engine lacks what is called,
+        and 500 for any other exception.
     """
 
     def decorate(function: Callable[..., Any]) -> View:
@@ -41,13 +57,8 @@ def operation(
         @functools.wraps(function)
         def view(**path_values: Any) -> Response:
             values = {argument.name: argument.read(request, path_values) for argument in arguments}
-            try:
-                data = function(**values)
-            except (ApiError, HTTPException):
-                raise
-            except Exception as error:  # An engine may raise anything; here, and only here, it gets its status.
-                reason = redact(str(error)) or type(error).__name__
-                raise EngineFailed(reason, title=f"Failed to {doing}") from error
+            call = functools.partial(function, **values)
+            data = _attempt(doing, call if cheap else functools.partial(_guarded, doing, call, changes, seconds))
             if isinstance(data, Response):
                 return data
             if as_text is not None and not wants_json(request):
@@ -58,3 +69,30 @@ def operation(
         return view
 
     return decorate
+
+
+def _guarded(doing: str, call: Callable[[], Any], changes: bool, seconds: float | None) -> Any:
+    adapter = getattr(current_app.state, "lmcache_adapter", None)  # type: ignore[attr-defined]  # See InternalApp.
+    if seconds is None:
+        seconds = Settings.of(getattr(adapter, "config", None)).call_timeout
+    with turnstile_of(adapter).passing(doing) if changes and adapter is not None else contextlib.nullcontext():
+        return call_within(doing, call, seconds)
+
+
+def _attempt(doing: str, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except (ApiError, HTTPException):
+        raise
+    except AttributeError as error:
+        if error.obj is not None and is_seam_name(error.name):
+            raise NotSupported(
+                f"{type(error.obj).__name__} has no {error.name} in this version of the engine; LMCache 0.5.6 has it",
+            ) from error
+        raise _failed(doing, error) from error
+    except Exception as error:  # An engine may raise anything; here, and only here, it gets its status.
+        raise _failed(doing, error) from error
+
+
+def _failed(doing: str, error: Exception) -> EngineFailed:
+    return EngineFailed(redact(str(error)) or f"Exception type: {type(error).__name__}", title=f"Failed to {doing}")

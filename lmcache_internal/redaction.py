@@ -72,7 +72,7 @@ def _merged(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _redact_text(text: str) -> str:
-    if text.lstrip().startswith(("{", "[")):
+    if text.lstrip().startswith(("{", "[", '"')):
         try:
             loaded = json.loads(text, object_pairs_hook=_merged)
             masked = redact(loaded)

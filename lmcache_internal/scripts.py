@@ -74,7 +74,7 @@ def run_script(source: bytes, app: Any, allowed_imports: Collection[str], timeou
     if "\0" in text:
         raise BadRequest("The script holds NUL characters; is it a binary file?", title="Invalid script")
     script = _Script(text, app, allowed_imports)
-    call = Call(f"script:{script.filename}", script.run)
+    call = Call(script.filename, script.run)
     started = time.monotonic()
     finished = call.finish(timeout)
     outcome = script.outcome

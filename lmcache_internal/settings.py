@@ -27,6 +27,7 @@ class Settings:
         socket_path_prefix: when set, serve on the Unix socket `<prefix>_<port>`.
         plugin_dirs: further directories of `*_api.py` files.
         script_timeout: seconds after which a script is stopped.
+        call_timeout: seconds after which a call into the engine is answered with 504.
     """
 
     enabled: bool = False
@@ -36,6 +37,7 @@ class Settings:
     socket_path_prefix: str | None = None
     plugin_dirs: tuple[Path, ...] = ()
     script_timeout: float = 60.0
+    call_timeout: float = 30.0
 
     @classmethod
     def of(cls, config: Any) -> Settings:
@@ -54,6 +56,7 @@ class Settings:
             socket_path_prefix=getattr(config, PREFIX + "socket_path_prefix", None) or None,
             plugin_dirs=tuple(Path(d) for d in ([directories] if isinstance(directories, str) else directories)),
             script_timeout=_positive(extra, "script_timeout", cls.script_timeout),
+            call_timeout=_positive(extra, "call_timeout", cls.call_timeout),
         )
 
 

@@ -130,7 +130,7 @@ def test_fifty_cycles_leak_nothing(server: InternalAPIServer, idle_clients: int)
 
 def test_stop_finishes_the_request_in_flight(server: InternalAPIServer) -> None:
     thread, answers = in_thread(lambda: run_script(server, b"for i in range(10**7): pass\nresult = 'done'"))
-    assert eventually(lambda: any(t.name.startswith("script:") for t in threading.enumerate()))
+    assert eventually(lambda: any(t.name.startswith("call: <script") for t in threading.enumerate()))
     server.stop()
     thread.join()
     assert answers == [(200, b"done")]
@@ -151,7 +151,7 @@ def test_slow_requests_hold_up_nobody(server: InternalAPIServer) -> None:
     assert server.app is not None
     server.app.state.release = release
     slow = [in_thread(lambda: run_script(server, b"app.state.release.wait(20); result = 'slow'")) for _ in range(12)]
-    assert eventually(lambda: sum(t.name.startswith("script:") for t in threading.enumerate()) == 12)
+    assert eventually(lambda: sum(t.name.startswith("call: <script") for t in threading.enumerate()) == 12)
     began = time.perf_counter()
     assert fetch(server, "/lmc_version")[0] == 200
     assert time.perf_counter() - began < 1

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from ..errors import EngineUnavailable
 from .definitions import Definition
 
 
+@dataclass(frozen=True)
+class LoadedChunks:
+    """What became of the chunk files of a directory.
+
+    Attributes:
+        loaded: chunks that are in the hot cache now.
+        total: chunk files found.
+        failed: the keys of those that could not be loaded.
+    """
+
+    loaded: int
+    total: int
+    failed: list[str]
+
+
 class Runtime(Protocol):
-    """The surroundings of an engine: the embedded one's, or the installed LMCache's."""
+    """The surroundings of one engine: the embedded one's, or the installed LMCache's."""
 
     @property
     def definitions(self) -> Mapping[str, Definition]:
@@ -28,10 +45,39 @@ class Runtime(Protocol):
     def version(self) -> str:
         """Version and commit in one."""
 
+    def periodic_threads(self) -> list[dict[str, Any]]:
+        """The status of each periodic thread, with the fields of the HTTP contract."""
+
+    def reset_metrics(self) -> None:
+        """Start the engine's counts again at zero."""
+
+    def store(self, tokens: Sequence[int]) -> None:
+        """Store tokens; token i stands in slot i of the KV caches."""
+
+    def retrieve(self, tokens: Sequence[int]) -> int:
+        """Retrieve tokens into the same slots; return how many were cached."""
+
+    def num_slots(self, kv_cache: Any) -> int:
+        """The number of token slots of one layer's KV cache."""
+
+    def slot_bytes(self, kv_cache: Any, slots: Sequence[int]) -> bytes:
+        """The bytes of one layer at `slots`: of the keys in that order, then of the values."""
+
+    def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
+        """Read the chunk files that the config at `config_path` names into the hot cache."""
+
+    def unreachable_backends(self) -> dict[str, str]:
+        """Backends that exist but have no connection, each with what is known of the reason."""
+
 
 def runtime_of(manager: Any) -> Runtime:
-    """The runtime that belongs to `manager`: its own, else 503."""
-    runtime = getattr(manager, "runtime", None)
-    if runtime is None:
-        raise EngineUnavailable(f"{type(manager).__name__} belongs to no engine that is known here.")
-    return cast(Runtime, runtime)
+    """The runtime that belongs to `manager`: its own, or that of LMCache; else 503."""
+    own = getattr(manager, "runtime", None)
+    if own is not None:
+        return cast(Runtime, own)
+    if "lmcache" not in sys.modules:
+        raise EngineUnavailable(f"{type(manager).__name__} has no `runtime`, and LMCache is not loaded here.")
+    # Only now: it imports torch, which nobody without LMCache should pay for.
+    from .lmcache import LMCacheRuntime
+
+    return LMCacheRuntime(manager)

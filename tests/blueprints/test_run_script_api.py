@@ -107,14 +107,14 @@ def test_a_script_that_never_ends_is_stopped(impatient: FlaskClient) -> None:
     assert (response.status_code, response.content_type) == (504, "text/plain; charset=utf-8")
     assert "was still running after 0.3 s and was stopped" in response.text
     assert ", in spin\n" in response.text
-    assert eventually(lambda: not any(t.name.startswith("script:") for t in threading.enumerate()))
+    assert eventually(lambda: not any(t.name.startswith("call: <script") for t in threading.enumerate()))
     assert impatient.get("/lmc_version").status_code == 200
 
 
 def test_a_script_that_catches_being_stopped_is_stopped_all_the_same(impatient: FlaskClient) -> None:
     source = "n = 0\nwhile n < 3:\n  try:\n    while True: pass\n  except BaseException: n += 1\nwhile True: pass"
     assert run(impatient, source).status_code == 504
-    assert eventually(lambda: not any(t.name.startswith("script:") for t in threading.enumerate()))
+    assert eventually(lambda: not any(t.name.startswith("call: <script") for t in threading.enumerate()))
 
 
 def test_a_script_stuck_in_c_code_is_left_behind(impatient: FlaskClient) -> None:
@@ -125,7 +125,7 @@ def test_a_script_stuck_in_c_code_is_left_behind(impatient: FlaskClient) -> None
     assert "does not react to being stopped" in response.get_json()["error"]
     assert "release.wait(30)" in response.get_json()["traceback"]
     release.set()
-    assert eventually(lambda: not any(t.name.startswith("script:") for t in threading.enumerate()))
+    assert eventually(lambda: not any(t.name.startswith("call: <script") for t in threading.enumerate()))
 
 
 def test_endless_output_is_cut(impatient: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,10 @@ DEFINITIONS: dict[str, Definition] = {
     "script_allowed_imports": Definition(
         list[str] | None, mutable=False, description="Modules that scripts may import."
     ),
-    "extra_config": Definition(dict[str, Any] | None, description="Further settings, by name."),
+    "enable_chunk_statistics": Definition(
+        bool, False, mutable=False, description="Let the scheduler count unique and total chunks of its lookups."
+    ),
+    "extra_config": Definition(dict | None, description="Further settings, by name."),
 }
 
 
@@ -72,6 +75,7 @@ class EmbeddedConfig:
     """
 
     chunk_size: int
+    enable_chunk_statistics: bool
     local_cpu: bool
     max_local_cpu_size: float
     local_disk: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .metadata import DTYPE_BYTES, EmbeddedMetadata
 
@@ -40,6 +40,11 @@ class KVBuffer:
     def read(self, slot: int, count: int) -> bytes:
         """The bytes of `count` consecutive slots: of the keys, then of the values."""
         return b"".join(plane[slot * self._row : (slot + count) * self._row] for plane in self._planes)
+
+    def gather(self, slots: Sequence[int]) -> bytes:
+        """The bytes of any slots in the given order: of the keys, then of the values."""
+        row = self._row
+        return b"".join(plane[slot * row : (slot + 1) * row] for plane in self._planes for slot in slots)
 
     def write(self, slot: int, count: int, data: memoryview) -> None:
         """Put what `read` gave back to `count` consecutive slots."""

@@ -25,7 +25,7 @@ class LocalCPUBackend:
         max_size: room for chunks in GiB.
 
     Attributes:
-        use_hot: whether new chunks are kept; those there already are still served.
+        use_hot: whether new chunks are kept.
         evictions: chunks dropped for want of room.
     """
 

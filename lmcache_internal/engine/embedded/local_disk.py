@@ -65,6 +65,11 @@ class LocalDiskBackend:
     def __len__(self) -> int:
         return len(self._sizes)
 
+    def keys(self) -> list[ChunkKey]:
+        """The chunks that are here, the least recently used first."""
+        with self._lock:
+            return list(self._sizes)
+
     def contains(self, key: ChunkKey, pin: bool = False) -> bool:  # noqa: ARG002  # The backends' common signature.
         """Whether the chunk is here; files are not pinned."""
         with self._lock:
@@ -117,7 +122,10 @@ class LocalDiskBackend:
             return keys
 
     def close(self) -> None:
-        """Nothing to let go of: the files stay for the next start."""
+        """Serve and take nothing more; the files stay for the next start."""
+        with self._lock:
+            self._sizes.clear()
+            self.used_bytes = self._max_bytes = 0
 
     def _index(self, file: Path) -> None:
         with file.open("rb") as stream:

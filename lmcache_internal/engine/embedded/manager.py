@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from ...errors import ConfigError
-from ...version import __version__
+from ...errors import ConfigError, EngineUnavailable
 from .cache_engine import EmbeddedEngine
-from .config import DEFINITIONS, EmbeddedConfig
+from .config import EmbeddedConfig
 from .kv_buffers import make_kv_buffers
+from .lookup import EmbeddedLookupClient, EmbeddedLookupServer, EmbeddedStatisticsClient
 from .metadata import EmbeddedMetadata
 from .periodic import PeriodicThread
-
-
-class EmbeddedRuntime:
-    """What stands beside the embedded engine; it says what it is."""
-
-    definitions = DEFINITIONS
-    lmc_version = f"{__version__}+embedded"
-    commit_id = "embedded"
-    version = f"{lmc_version}-{commit_id}"
+from .runtime import EmbeddedRuntime
 
 
 class EmbeddedManager:
@@ -31,35 +24,49 @@ class EmbeddedManager:
     Args:
         config: the configuration.
         metadata: model and worker; with the role "scheduler", there is no engine.
-
-    Raises:
-        ConfigError: the config's chunk size is not that of the metadata.
+        workers: on a scheduler, the managers of the workers that it looks tokens up in.
 
     Attributes:
         lmcache_engine: the cache engine; None on a scheduler.
         kv_caches: layer name to its KV buffer; empty on a scheduler.
+        lookup_client: the scheduler's way to ask the workers; None on a worker.
+        lookup_server: the worker's answering side; None on a scheduler.
+
+    Raises:
+        ConfigError: the config's chunk size is not that of the metadata.
     """
 
-    runtime = EmbeddedRuntime()
-
-    def __init__(self, config: EmbeddedConfig, metadata: EmbeddedMetadata) -> None:
-        if metadata.role == "worker" and config.chunk_size != metadata.chunk_size:
+    def __init__(
+        self, config: EmbeddedConfig, metadata: EmbeddedMetadata, workers: Sequence[EmbeddedManager] = ()
+    ) -> None:
+        if config.chunk_size != metadata.chunk_size:
             raise ConfigError(
                 f"chunk_size is {config.chunk_size}, but kv_shape {metadata.kv_shape} says {metadata.chunk_size} "
                 "tokens per chunk; make them equal"
             )
         self.config = config
         self.lmcache_engine_metadata = metadata
+        self.runtime = EmbeddedRuntime(self)
         self.kv_caches = make_kv_buffers(metadata) if metadata.role == "worker" else {}
         self.lmcache_engine = EmbeddedEngine(config, metadata, self.kv_caches) if self.kv_caches else None
-        self.lookup_client = None
-        self.lookup_server = None
+        self.lookup_client: EmbeddedLookupClient | None = None
+        self.lookup_server: EmbeddedLookupServer | None = None
         self.periodic_threads: list[PeriodicThread] = []
-        if self.lmcache_engine is not None:
+        self._workers = workers
+        if self.lmcache_engine is None:
+            self.create_lookup_client()
+        else:
+            self.create_lookup_server()
             interval = config.pin_check_interval_sec
             monitor = PeriodicThread("PinMonitor-thread", "critical", interval, self.lmcache_engine.check_pins)
             monitor.start()
             self.periodic_threads.append(monitor)
+
+    def require_engine(self) -> EmbeddedEngine:
+        """The engine; `EngineUnavailable` (503) on a scheduler."""
+        if self.lmcache_engine is None:
+            raise EngineUnavailable("LMCache engine not configured.")
+        return self.lmcache_engine
 
     def is_healthy(self) -> bool:
         """Whether the engine, if there is one, can serve."""
@@ -68,6 +75,56 @@ class EmbeddedManager:
     def get_inference_info(self) -> dict[str, Any]:
         """Facts on the inference engine around: here, none is."""
         return {}
+
+    def get_lookup_info(self) -> dict[str, Any]:
+        """Class names of the lookup client and server, "None" where there is none."""
+        return {"client": _class_name(self.lookup_client), "server": _class_name(self.lookup_server)}
+
+    def close_lookup_client(self) -> dict[str, Any]:
+        """Let go of the lookup client."""
+        old, self.lookup_client = self.lookup_client, None
+        return {"old": _class_name(old)}
+
+    def create_lookup_client(self, dryrun: bool = False) -> dict[str, Any]:
+        """Make a lookup client by the config; with `dryrun`, only say which."""
+        engines = [worker.require_engine() for worker in self._workers]
+        counting = self.config.enable_chunk_statistics
+        client = (
+            EmbeddedStatisticsClient(engines, self.lmcache_engine_metadata)
+            if counting
+            else EmbeddedLookupClient(engines)
+        )
+        if dryrun:
+            return {"new": _class_name(client), "dryrun": True}
+        self.lookup_client = client
+        return {"new": _class_name(client)}
+
+    def recreate_lookup_client(self) -> dict[str, Any]:
+        """Close the lookup client and make another."""
+        if self.lookup_client is None:
+            return {"error": "lookup client not available"}
+        return self.close_lookup_client() | self.create_lookup_client()
+
+    def close_lookup_server(self) -> dict[str, Any]:
+        """Let go of the lookup server."""
+        old, self.lookup_server = self.lookup_server, None
+        return {"old": _class_name(old)}
+
+    def create_lookup_server(self, dryrun: bool = False) -> dict[str, Any]:
+        """Make a lookup server; with `dryrun`, only say which."""
+        if self.lmcache_engine is None:
+            return {"error": "engine not available"}
+        server = EmbeddedLookupServer(self.lmcache_engine)
+        if dryrun:
+            return {"new": _class_name(server), "dryrun": True}
+        self.lookup_server = server
+        return {"new": _class_name(server)}
+
+    def recreate_lookup_server(self) -> dict[str, Any]:
+        """Close the lookup server and make another."""
+        if self.lookup_server is None:
+            return {"error": "lookup server not available"}
+        return self.close_lookup_server() | self.create_lookup_server()
 
     def close(self) -> None:
         """Stop the threads and close the engine."""
@@ -83,3 +140,7 @@ class EmbeddedManager:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _class_name(thing: object) -> str:
+    return "None" if thing is None else type(thing).__name__

@@ -108,9 +108,15 @@ class EmbeddedStorageManager:
         return {name: type(backend).__name__ for name, backend in created.items()}
 
     def recreate_backend(self, backend_name: str) -> dict[str, str]:
-        """Close a backend and create it by the config as it is now; return what was created."""
-        self.close_backend(backend_name)
-        return self.create_backends()
+        """Close a backend and create it by the config as it is now; return what was created.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        with self._lock:
+            if not self.close_backend(backend_name):
+                raise KeyError(f"Backend {backend_name} not found")
+            return self.create_backends()
 
     def set_backend_bypass(self, backend_name: str, bypassed: bool) -> None:
         """Take a backend out of service, or back into it, without closing it."""
@@ -134,10 +140,12 @@ class EmbeddedStorageManager:
         return self._frozen
 
     def set_hot_cache(self, enabled: bool) -> None:
-        """Let memory take new chunks, or not."""
+        """Let memory take new chunks, or drop what it has and take no more."""
         cpu = self.storage_backends.get("LocalCPUBackend")
         if isinstance(cpu, LocalCPUBackend):
             cpu.use_hot = enabled
+            if not enabled:
+                cpu.clear()
 
     def is_hot_cache_enabled(self) -> bool:
         """Whether memory takes new chunks."""
@@ -157,10 +165,15 @@ class EmbeddedStorageManager:
             return LocalCPUBackend(self._config.max_local_cpu_size, use_hot=self._config.local_cpu)
         if self._config.local_disk is None or self._config.max_local_disk_size <= 0:
             return None
-        worker = f"{self._metadata.model_name}@{self._metadata.world_size}@{self._metadata.worker_id}"
-        directory = Path(self._config.local_disk) / quote(worker, safe="@")
+        directory = disk_directory(self._config.local_disk, self._metadata)
         try:
             return LocalDiskBackend(str(directory), self._config.max_local_disk_size)
         except OSError as error:
             logger.error("local_disk %s cannot be used: %s", directory, error)
             return None
+
+
+def disk_directory(local_disk: str, metadata: EmbeddedMetadata) -> Path:
+    """Where below `local_disk` one worker keeps its chunk files."""
+    worker = f"{metadata.model_name}@{metadata.world_size}@{metadata.worker_id}"
+    return Path(local_disk) / quote(worker, safe="@")

@@ -1,0 +1,70 @@
+"""Store, retrieve and clear cached tokens."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from flask import Blueprint
+
+from lmcache_internal.api import BadRequest, FromText, JsonBody, NotFound, engine, operation, runtime, storage_manager
+
+router = Blueprint("cache", __name__, url_prefix="/cache")
+
+MAX_TOKENS = 1 << 20
+
+
+def _parse_tokens(text: str) -> range:
+    """Read `start,end`; the range is bounded before anybody expands it."""
+    numbers = re.fullmatch(r"\s*(-?\d{1,18})\s*,\s*(-?\d{1,18})\s*", text)
+    if numbers is None:
+        raise _invalid(f"expected two whole numbers, got {text[:100]!r}")
+    tokens = range(int(numbers[1]), int(numbers[2]))
+    if not tokens:
+        raise _invalid(f"start must be less than end, got {text!r}")
+    if len(tokens) > MAX_TOKENS:
+        raise _invalid(f"at most {MAX_TOKENS} tokens, got {len(tokens)}")
+    return tokens
+
+
+TokenRange = Annotated[range, FromText(_parse_tokens, missing="Missing parameters")]
+
+
+def _invalid(reason: str) -> BadRequest:
+    return BadRequest(f"tokens_mock must be 'start,end': {reason}", title="Invalid tokens_mock format")
+
+
+@router.delete("/clear")
+@operation(doing="clear cache", media="pretty", changes=True)
+def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> dict[str, object]:
+    """Drop cached chunks of the backends in `locations` (repeatable), of the memory alone by default."""
+    found = engine()
+    known = storage_manager().get_all_backend_names()
+    unknown = [name for name in locations or () if name not in known]
+    if unknown:
+        raise NotFound(
+            f"There is no backend {', '.join(unknown[:10])} to clear; there are: {', '.join(known)}",
+            title="Unknown location",
+        )
+    removed = found.clear(locations=locations, request_configs=request_configs)
+    return {"status": "success", "num_removed": removed}
+
+
+@router.post("/store")
+@operation(doing="store cache", media="pretty", changes=True)
+def store(tokens_mock: TokenRange) -> dict[str, object]:
+    """Store the tokens `start,end` from the first slots of the KV caches."""
+    engine()
+    storage_manager()
+    runtime().store(tokens_mock)
+    return {"status": "success", "num_tokens": len(tokens_mock)}
+
+
+@router.post("/retrieve")
+@operation(doing="retrieve cache", media="pretty", changes=True)
+def retrieve(tokens_mock: TokenRange) -> dict[str, object]:
+    """Retrieve the tokens `start,end` into the first slots of the KV caches; whole chunks count."""
+    engine()
+    storage_manager()
+    retrieved = runtime().retrieve(tokens_mock)
+    return {"status": "success", "num_tokens": len(tokens_mock), "num_retrieved": retrieved}

@@ -1,0 +1,39 @@
+"""Freeze mode: serve what is cached, store nothing new."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from lmcache_internal.api import engine, operation, storage_manager
+
+router = Blueprint("freeze", __name__, url_prefix="/freeze")
+
+
+@router.put("/enable")
+@operation(doing="enable freeze mode", media="pretty", changes=True)
+def enable() -> dict[str, object]:
+    """Store nothing new from now on."""
+    return _set(True, "/freeze/enable API is unavailable")
+
+
+@router.put("/disable")
+@operation(doing="disable freeze mode", media="pretty", changes=True)
+def disable() -> dict[str, object]:
+    """Store again."""
+    return _set(False, "/freeze/disable API is unavailable")
+
+
+@router.get("/status")
+@operation(doing="get freeze mode status", media="pretty")
+def status() -> dict[str, object]:
+    """Whether the engine is frozen."""
+    frozen = engine("/freeze/status API is unavailable").is_frozen()
+    return {"status": "success", "freeze": frozen, "message": f"Freeze mode is {'enabled' if frozen else 'disabled'}"}
+
+
+def _set(enabled: bool, unavailable: str) -> dict[str, object]:
+    # An engine without a storage manager would say yes and forget it.
+    storage_manager(unavailable)
+    engine(unavailable).freeze(enabled)
+    done = "enabled" if enabled else "disabled"
+    return {"status": "success", "freeze": enabled, "message": f"Freeze mode {done} successfully"}

@@ -1,0 +1,48 @@
+"""The hot cache: whether memory takes new chunks."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from lmcache_internal.api import Conflict, engine, operation, storage_manager
+
+router = Blueprint("hot_cache", __name__, url_prefix="/hot_cache")
+
+_UNAVAILABLE = "hot_cache API is unavailable"
+
+
+@router.put("/enable")
+@operation(doing="enable hot cache", media="pretty", changes=True)
+def enable() -> dict[str, object]:
+    """Keep new chunks in memory."""
+    return _set(True)
+
+
+@router.put("/disable")
+@operation(doing="disable hot cache", media="pretty", changes=True)
+def disable() -> dict[str, object]:
+    """Drop the chunks in memory and take no more."""
+    return _set(False)
+
+
+@router.get("/status")
+@operation(doing="get hot cache status", media="pretty")
+def status() -> dict[str, object]:
+    """Whether memory takes new chunks."""
+    enabled = engine(_UNAVAILABLE).is_hot_cache_enabled()
+    return {
+        "status": "success",
+        "hot_cache": enabled,
+        "message": f"Hot cache is {'enabled' if enabled else 'disabled'}",
+    }
+
+
+def _set(enabled: bool) -> dict[str, object]:
+    storage_manager(_UNAVAILABLE)
+    found = engine(_UNAVAILABLE)
+    found.set_hot_cache(enabled)
+    if found.is_hot_cache_enabled() != enabled:
+        # LMCache says nothing when there is no memory backend to take the setting.
+        raise Conflict("The engine did not take it: is the LocalCPUBackend closed? GET /backends lists them.")
+    done = "enabled" if enabled else "disabled"
+    return {"status": "success", "hot_cache": enabled, "message": f"Hot cache {done} successfully"}

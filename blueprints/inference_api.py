@@ -1,0 +1,30 @@
+"""What the inference engine around the cache engine says of itself."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from lmcache_internal.api import EngineUnavailable, adapter, operation, redact
+
+router = Blueprint("inference", __name__)
+
+
+@router.get("/inference_info")
+@operation(doing="get inference info", media="pretty")
+def inference_info(format: str | None = None) -> dict[str, object]:  # noqa: ARG001  # Old clients send it.
+    """What the adapter knows of the inference engine, secrets masked."""
+    info: dict[str, object] = redact(adapter().get_inference_info())
+    return info
+
+
+@router.get("/inference_version")
+@operation(doing="get inference version", media="pretty")
+def inference_version() -> dict[str, object]:
+    """The inference engine's version, where the adapter knows it."""
+    ask = getattr(adapter(), "get_inference_version", None)
+    if ask is None:
+        raise EngineUnavailable(
+            f"{type(adapter()).__name__} does not know the inference engine's version.",
+            title="Inference version unavailable",
+        )
+    return {"vllm_version": ask()}

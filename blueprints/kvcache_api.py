@@ -1,0 +1,140 @@
+"""The KV caches of the inference engine: their shapes, and checksums of chosen slots."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from flask import Blueprint
+
+from lmcache_internal.api import BadRequest, FromText, NotFound, Runtime, adapter, engine, operation, runtime
+
+router = Blueprint("kvcache", __name__, url_prefix="/cache/kvcache")
+
+MAX_SLOTS = 1 << 20
+_PART = re.compile(r"(-?\d{1,18})|\[(\d{1,18}),(\d{1,18})\]")
+
+
+def _parse_slots(text: str) -> list[int]:
+    """Read numbers and inclusive ranges, `1,2,3,[9,12],17`, bounded before a range is expanded."""
+    slots: list[int] = []
+    for part in re.split(r",(?![^\[]*\])", re.sub(r"\s", "", text)):
+        if part:
+            slots.extend(_slots_of(part, MAX_SLOTS - len(slots)))
+    return slots
+
+
+def _slots_of(part: str, room: int) -> range:
+    match = _PART.fullmatch(part)
+    if match is None:
+        raise _invalid(f"{part[:100]!r} is neither a number nor a range")
+    first, last = (int(match[1]), int(match[1])) if match[1] else (int(match[2]), int(match[3]))
+    if first > last:
+        raise _invalid(f"the range {part} ends before it starts")
+    if last - first >= room:
+        raise _invalid(f"at most {MAX_SLOTS} slots in all")
+    return range(first, last + 1)
+
+
+def _invalid(reason: str) -> BadRequest:
+    return BadRequest(
+        f"slot_mapping must be comma-separated integers or ranges like [start,end]: {reason}",
+        title="Invalid slot_mapping format",
+    )
+
+
+def _parse_chunk_size(text: str) -> int:
+    if not re.fullmatch(r"0*[1-9]\d{0,17}", text):
+        raise BadRequest(f"chunk_size must be a positive integer, got {text[:100]!r}", title="Invalid chunk_size")
+    return int(text)
+
+
+def _parse_switch(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise BadRequest(f"enabled must be 'true' or 'false', got {text[:100]!r}", title="Invalid parameter")
+    return text.lower() == "true"
+
+
+SlotMapping = Annotated[list[int], FromText(_parse_slots, missing="Missing parameters")]
+ChunkSize = Annotated[int, FromText(_parse_chunk_size, missing="Missing parameters")]
+Switch = Annotated[bool, FromText(_parse_switch)]
+
+
+@router.get("/check")
+@operation(doing="compute checksums", media="pretty")
+def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = False) -> dict[str, object]:
+    """MD5 of the KV tensors at these slots, per chunk of them, over all layers or per layer."""
+    caches = _kv_caches()
+    beside = runtime()
+    num_slots = beside.num_slots(next(iter(caches.values())))
+    outside = [slot for slot in slot_mapping if not 0 <= slot < num_slots]
+    if outside:
+        named = ", ".join(map(str, outside[:10])) + (", …" if len(outside) > 10 else "")
+        raise BadRequest(
+            f"Slot indices out of bounds: {named}. Valid range: 0 to {num_slots - 1}", title="Invalid slot indices"
+        )
+    chunks = [slot_mapping[start : start + chunk_size] for start in range(0, len(slot_mapping), chunk_size)]
+    by_layer = {name: [_md5(beside, cache, chunk) for chunk in chunks] for name, cache in caches.items()}
+    return {
+        "status": "success",
+        "slot_mapping_ranges": list(_ranges(slot_mapping)),
+        "chunk_size": chunk_size,
+        "num_chunks": len(chunks),
+        "chunk_checksums": by_layer if layerwise else _over_all_layers(by_layer, len(chunks)),
+        "layerwise": layerwise,
+    }
+
+
+@router.post("/record_slot")
+@operation(doing="set record slot status", media="pretty", changes=True)
+def record_slot(enabled: Switch | None = None) -> dict[str, object]:
+    """Log the slots of each store and retrieve, or not; without `enabled`, only tell."""
+    found = engine()
+    if enabled is not None:
+        found.kvcache_check_log_enabled = enabled
+    return {"status": "success", "kvcache_check_log_enabled": found.kvcache_check_log_enabled}
+
+
+@router.get("/info")
+@operation(doing="get kvcache info", media="pretty")
+def info() -> dict[str, object]:
+    """Shape, element type and device of each layer's KV cache."""
+    caches = _kv_caches()
+    layers = {
+        name: {"shape": list(cache.shape), "dtype": str(cache.dtype), "device": str(cache.device)}
+        for name, cache in caches.items()
+    }
+    return {"status": "success", "num_layers": len(caches), "layers": layers}
+
+
+def _kv_caches() -> Mapping[str, Any]:
+    caches: Mapping[str, Any] = adapter().kv_caches
+    if not caches:
+        raise NotFound("kv_caches is empty or not initialized", title="kv_caches not available")
+    return caches
+
+
+def _md5(beside: Runtime, cache: Any, slots: Sequence[int]) -> str:
+    return hashlib.md5(beside.slot_bytes(cache, slots)).hexdigest()
+
+
+def _over_all_layers(by_layer: Mapping[str, list[str]], num_chunks: int) -> list[str]:
+    # LMCache's definition: MD5 of the layers' hex digests, in the order of the layers' names.
+    names = sorted(by_layer)
+    return [
+        hashlib.md5("".join(by_layer[name][chunk] for name in names).encode()).hexdigest()
+        for chunk in range(num_chunks)
+    ]
+
+
+def _ranges(slots: Sequence[int]) -> Iterator[int | list[int]]:
+    """Runs of three and more consecutive slots as [first, last], others one by one."""
+    for _, run in itertools.groupby(enumerate(slots), key=lambda pair: pair[1] - pair[0]):
+        members = [slot for _, slot in run]
+        if len(members) >= 3:
+            yield [members[0], members[-1]]
+        else:
+            yield from members

@@ -1,0 +1,43 @@
+"""Warm the hot cache from chunk files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from flask import Blueprint
+
+from lmcache_internal.api import Meta, Struct, engine, operation, runtime, storage_manager
+
+router = Blueprint("load_fs_chunks", __name__)
+
+_UNAVAILABLE = "/cache/load-fs-chunks API is unavailable"
+
+
+class Request(Struct):
+    """What to load.
+
+    Attributes:
+        config_path: a YAML configuration on the engine's machine that names the chunk files.
+        max_chunks: how many chunks to load at most; all when 0 or absent.
+        max_failed_keys: how many keys of failed chunks to name.
+    """
+
+    config_path: str
+    max_chunks: Annotated[int, Meta(ge=0)] | None = None
+    max_failed_keys: Annotated[int, Meta(ge=0, le=10_000)] = 10
+
+
+@router.post("/cache/load-fs-chunks")
+@operation(doing="load chunks from FSConnector", media="pretty", changes=True, seconds=3600)
+def load(request: Request) -> dict[str, object]:
+    """Read the chunk files of the FS connector that `config_path` names into the hot cache."""
+    engine(_UNAVAILABLE)
+    storage_manager(_UNAVAILABLE)
+    chunks = runtime().load_fs_chunks(request.config_path, request.max_chunks)
+    return {
+        "status": "success",
+        "loaded_chunks": chunks.loaded,
+        "total_files": chunks.total,
+        "failed_keys": chunks.failed[: request.max_failed_keys],
+        "config_path": request.config_path,
+    }

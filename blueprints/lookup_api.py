@@ -1,0 +1,66 @@
+"""The lookup client of a scheduler, the lookup server of a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint
+
+from lmcache_internal.api import BadRequest, EngineUnavailable, adapter, metadata, operation
+
+router = Blueprint("lookup", __name__, url_prefix="/lookup")
+
+Result = dict[str, object]
+
+_SIDE = {"scheduler": "client", "worker": "server"}
+
+
+@router.get("/info")
+@operation(doing="get the lookup info", media="pretty")
+def info() -> Result:
+    """Which lookup client and server there are."""
+    answer: Result = _method("get_lookup_info")()
+    return answer
+
+
+@router.post("/close")
+@operation(doing="close the lookup", media="pretty", changes=True)
+def close() -> Result:
+    """Close the client (on a scheduler) or the server (on a worker)."""
+    return _answer(_method(f"close_lookup_{_side()}")())
+
+
+@router.post("/create")
+@operation(doing="create the lookup", media="pretty", changes=True)
+def create(dryrun: bool = False) -> Result:
+    """Create the client or server; with `dryrun`, only say which it would be."""
+    return _answer(_method(f"create_lookup_{_side()}")(dryrun=dryrun))
+
+
+@router.post("/recreate")
+@operation(doing="recreate the lookup", media="pretty", changes=True)
+def recreate() -> Result:
+    """Close the client or server and create it anew."""
+    return _answer(_method(f"recreate_lookup_{_side()}")())
+
+
+def _side() -> str:
+    role = metadata().role
+    if role not in _SIDE:
+        message = f"The engine's role is {role!r}, neither scheduler nor worker."
+        raise BadRequest(message, title="Unknown role")
+    return _SIDE[role]
+
+
+def _method(name: str) -> Callable[..., Result]:
+    method: Callable[..., Result] | None = getattr(adapter(), name, None)
+    if method is None:
+        raise EngineUnavailable(f"This engine's manager has no {name}.", title="API unavailable")
+    return method
+
+
+def _answer(result: Result) -> Result:
+    answer = {**result, "role": metadata().role}
+    if "error" in result:
+        raise BadRequest(str(result["error"]), payload=answer)
+    return answer

@@ -1,0 +1,82 @@
+"""The scheduler's way to ask the workers, with counts of what it asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from .cache_engine import EmbeddedEngine
+from .chunks import chunk_keys
+from .metadata import EmbeddedMetadata
+
+
+class EmbeddedLookupServer:
+    """A worker's side: answers how many tokens of a prefix its engine has."""
+
+    def __init__(self, engine: EmbeddedEngine) -> None:
+        self._engine = engine
+
+    def lookup(self, tokens: Sequence[int]) -> int:
+        """The number of cached tokens."""
+        return self._engine.lookup(tokens)
+
+
+class EmbeddedLookupClient:
+    """The scheduler's side: a prefix counts as far as every worker has it."""
+
+    def __init__(self, engines: Sequence[EmbeddedEngine]) -> None:
+        self._engines = engines
+
+    def lookup(self, tokens: Sequence[int]) -> int:
+        """The number of tokens cached by all workers; 0 without workers."""
+        return min((engine.lookup(tokens) for engine in self._engines), default=0)
+
+
+class EmbeddedStatisticsClient(EmbeddedLookupClient):
+    """Counts the chunks of what is looked up: how many in all, how many different ones."""
+
+    def __init__(self, engines: Sequence[EmbeddedEngine], metadata: EmbeddedMetadata) -> None:
+        super().__init__(engines)
+        self._metadata = metadata
+        self._lock = threading.Lock()
+        self._enabled = False
+        self._requests = self._chunks = 0
+        self._seen: set[str] = set()
+
+    def lookup(self, tokens: Sequence[int]) -> int:
+        """As without statistics; whole chunks are counted while statistics run."""
+        if self._enabled:
+            hashes = [key.chunk_hash for _, key in chunk_keys(tokens, self._metadata)]
+            with self._lock:
+                self._requests += 1
+                self._chunks += len(hashes)
+                self._seen.update(hashes)
+        return super().lookup(tokens)
+
+    def start_statistics(self) -> None:
+        """Count from now on."""
+        self._enabled = True
+
+    def stop_statistics(self) -> None:
+        """Count no more; the counts stay."""
+        self._enabled = False
+
+    def reset_statistics(self) -> None:
+        """Start the counts again at zero."""
+        with self._lock:
+            self._requests = self._chunks = 0
+            self._seen.clear()
+
+    def get_statistics(self) -> dict[str, Any]:
+        """The counts so far."""
+        with self._lock:
+            unique = len(self._seen)
+            return {
+                "enabled": self._enabled,
+                "total_requests": self._requests,
+                "total_chunks": self._chunks,
+                "unique_chunks": unique,
+                "duplicate_chunks": self._chunks - unique,
+                "reuse_rate": (self._chunks - unique) / self._chunks if self._chunks else 0.0,
+            }

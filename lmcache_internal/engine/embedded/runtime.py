@@ -1,0 +1,81 @@
+"""What stands beside the embedded engine; it says what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...errors import BadRequest, ConfigError, EngineUnavailable
+from ...version import __version__
+from ..runtime import LoadedChunks
+from .config import DEFINITIONS, EmbeddedConfig
+from .kv_buffers import KVBuffer
+from .local_cpu import LocalCPUBackend
+from .local_disk import LocalDiskBackend
+from .storage_manager import disk_directory
+
+if TYPE_CHECKING:
+    from .manager import EmbeddedManager
+
+
+class EmbeddedRuntime:
+    """The `Runtime` of one embedded manager."""
+
+    definitions = DEFINITIONS
+    lmc_version = f"{__version__}+embedded"
+    commit_id = "embedded"
+    version = f"{lmc_version}-{commit_id}"
+
+    def __init__(self, manager: EmbeddedManager) -> None:
+        self._manager = manager
+
+    def periodic_threads(self) -> list[dict[str, Any]]:
+        """The status of each periodic thread."""
+        return [thread.get_status() for thread in self._manager.periodic_threads]
+
+    def reset_metrics(self) -> None:
+        """Start the engine's counts again at zero."""
+        if self._manager.lmcache_engine is not None:
+            self._manager.lmcache_engine.reset_metrics()
+
+    def store(self, tokens: Sequence[int]) -> None:
+        """Store tokens."""
+        self._manager.require_engine().store(tokens)
+
+    def retrieve(self, tokens: Sequence[int]) -> int:
+        """Retrieve tokens; return how many were cached."""
+        return sum(self._manager.require_engine().retrieve(tokens))
+
+    def num_slots(self, kv_cache: KVBuffer) -> int:
+        """The number of token slots of one layer."""
+        return kv_cache.num_slots
+
+    def slot_bytes(self, kv_cache: KVBuffer, slots: Sequence[int]) -> bytes:
+        """The bytes of one layer at `slots`."""
+        return kv_cache.gather(slots)
+
+    def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
+        """Read the chunk files under the `local_disk` of another config into the hot cache."""
+        try:
+            config = EmbeddedConfig.from_file(config_path, environ={})
+            if config.local_disk is None:
+                raise ConfigError(f"{config_path} has no local_disk to load chunks from")
+            directory = disk_directory(config.local_disk, self._manager.lmcache_engine_metadata)
+            source = LocalDiskBackend(str(directory), max_size=float(1 << 20))
+        except (ConfigError, OSError) as error:
+            raise BadRequest(str(error), title="Invalid configuration file") from error
+        cpu = self._manager.require_engine().storage_manager.storage_backends.get("LocalCPUBackend")
+        if not isinstance(cpu, LocalCPUBackend):
+            raise EngineUnavailable("There is no LocalCPUBackend to load chunks into.")
+        failed = []
+        keys = source.keys()
+        chosen = keys[: max_chunks or None]
+        for key in chosen:
+            data = source.get(key)
+            if data is None or not cpu.put(key, data):
+                failed.append(str(key))
+        return LoadedChunks(len(chosen) - len(failed), len(keys), failed)
+
+    def unreachable_backends(self) -> dict[str, str]:
+        """None: memory and disk need no connection."""
+        return {}

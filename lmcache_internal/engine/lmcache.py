@@ -1,0 +1,176 @@
+"""The surroundings of a real LMCache engine: the only file of the library that imports LMCache."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+from lmcache import utils
+from lmcache.observability import reset_observability_metrics
+from lmcache.v1.config import _CONFIG_DEFINITIONS, LMCacheEngineConfig
+from lmcache.v1.periodic_thread import PeriodicThreadRegistry
+
+from ..errors import BadRequest, EngineFailed
+from .definitions import Definition
+from .runtime import LoadedChunks
+
+logger = logging.getLogger(__name__)
+
+_LOAD_AT_ONCE = 10
+
+
+@functools.cache
+def _definitions() -> dict[str, Definition]:
+    known = ("type", "default", "env_converter", "mutable", "description")
+    return {
+        name: Definition(**{field: definition[field] for field in known if field in definition})
+        for name, definition in _CONFIG_DEFINITIONS.items()
+    }
+
+
+class LMCacheRuntime:
+    """The `Runtime` of one `LMCacheManager`."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+
+    @property
+    def definitions(self) -> Mapping[str, Definition]:
+        """LMCache's own config definitions."""
+        return _definitions()
+
+    @property
+    def lmc_version(self) -> str:
+        """LMCache's version."""
+        return str(utils.VERSION)
+
+    @property
+    def commit_id(self) -> str:
+        """The commit that LMCache was built from."""
+        return str(utils.COMMIT_ID)
+
+    @property
+    def version(self) -> str:
+        """Version and commit in one."""
+        return str(utils.get_version())
+
+    def periodic_threads(self) -> list[dict[str, Any]]:
+        """The status of each thread in LMCache's registry."""
+        return [thread.get_status() for thread in PeriodicThreadRegistry.get_instance().get_all()]
+
+    def reset_metrics(self) -> None:
+        """Reset LMCache's counters and histograms."""
+        reset_observability_metrics()
+
+    def store(self, tokens: Sequence[int]) -> None:
+        """Store tokens; token i stands in slot i."""
+        self._engine.store(req_id="internal_api_store", **self._request(tokens))
+
+    def retrieve(self, tokens: Sequence[int]) -> int:
+        """Retrieve tokens into the slots 0, 1, …; return how many were cached."""
+        mask = self._engine.retrieve(req_id="internal_api_retrieve", **self._request(tokens))
+        return int(mask.sum())
+
+    def num_slots(self, kv_cache: torch.Tensor) -> int:
+        """The number of token slots of one layer.
+
+        Layouts: [2, blocks, block size, heads, head size], [blocks, block size, heads, head size]
+        and, for multi-head latent attention, [blocks, block size, head size].
+        """
+        first = 1 if kv_cache.ndim == 5 else 0
+        return int(kv_cache.shape[first] * kv_cache.shape[first + 1])
+
+    def slot_bytes(self, kv_cache: torch.Tensor, slots: Sequence[int]) -> bytes:
+        """The bytes of one layer at `slots`; bfloat16 as float32, as LMCache's checksums take it."""
+        index = torch.tensor(slots, dtype=torch.long, device=kv_cache.device)
+        if kv_cache.ndim == 5:
+            chosen = kv_cache.flatten(1, 2).index_select(1, index)
+        else:
+            chosen = kv_cache.flatten(0, 1).index_select(0, index)
+        if chosen.dtype == torch.bfloat16:
+            chosen = chosen.float()
+        # As bytes: numpy does not know every element type (float8).
+        flat = chosen.detach().cpu().contiguous().flatten().view(torch.uint8)
+        return bytes(flat.numpy())
+
+    def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
+        """Read the files of the FS connector that the config names into the hot cache."""
+        storage = self._engine.storage_manager
+        remote = _remote_backend(self._engine, config_path)
+        load = functools.partial(_load_one, remote, storage.allocator_backend)
+        try:
+            names = asyncio.run_coroutine_threadsafe(remote.connection.list(), storage.loop).result()
+            chosen = names[: max_chunks or None]
+            # In threads of our own: the connector reads its files in those of the loop.
+            with ThreadPoolExecutor(_LOAD_AT_ONCE, thread_name_prefix="load-fs-chunks") as pool:
+                loaded = list(pool.map(load, chosen))
+        finally:
+            remote.close()
+        failed = [name for name, success in zip(chosen, loaded, strict=True) if not success]
+        return LoadedChunks(len(chosen) - len(failed), len(names), failed)
+
+    def unreachable_backends(self) -> dict[str, str]:
+        """Remote backends without a connection."""
+        backends = self._engine.storage_manager.storage_backends
+        return {
+            name: f"no connection to {self._manager.config.remote_url}"
+            for name, backend in list(backends.items())
+            if getattr(backend, "connection", backend) is None
+        }
+
+    @property
+    def _engine(self) -> Any:
+        return self._manager.lmcache_engine
+
+    def _request(self, tokens: Sequence[int]) -> dict[str, Any]:
+        connector = self._engine.gpu_connector
+        kv_caches = connector.kvcaches if connector else None
+        device = kv_caches[0].device if kv_caches else "cpu"
+        slots = torch.arange(len(tokens), dtype=torch.long, device=device)
+        return {"tokens": list(tokens), "slot_mapping": slots, "kvcaches": kv_caches}
+
+
+def _remote_backend(engine: Any, config_path: str) -> Any:
+    from lmcache.v1.storage_backend.remote_backend import RemoteBackend
+
+    try:
+        config = LMCacheEngineConfig.from_file(config_path)
+    except Exception as error:  # YAML, types, the file system: whatever is wrong with the file, it is the caller's.
+        raise BadRequest(str(error), title="Invalid configuration file") from error
+    storage = engine.storage_manager
+    try:
+        remote = RemoteBackend(
+            config=config,
+            metadata=engine.metadata,
+            loop=storage.loop,
+            local_cpu_backend=storage.allocator_backend,
+            dst_device="cpu",
+        )
+        remote.init_connection()
+    except Exception as error:  # A connector may refuse its URL with anything.
+        raise EngineFailed(str(error), title="Failed to initialize RemoteBackend") from error
+    connection = remote.connection
+    if connection is None or not hasattr(connection, "list"):
+        raise EngineFailed(
+            f"{config.remote_url} is not an fs:// URL that can be opened", title="FSConnector not initialized"
+        )
+    return remote
+
+
+def _load_one(remote: Any, allocator: Any, name: str) -> bool:
+    try:
+        key = utils.CacheEngineKey.from_string(name.replace("-SEP-", "/"))
+        chunk = remote.get_blocking(key)
+        if chunk is None:
+            return False
+        allocator.submit_put_task(key, chunk)
+        chunk.ref_count_down()
+        return True
+    except Exception:  # One bad file must not keep the others out; the answer names its key.
+        logger.exception("The chunk file %s was not loaded", name)
+        return False

@@ -1,0 +1,145 @@
+"""Where we answer otherwise than LMCache's server on purpose; `docs/differences.md` is printed from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a client sees there and here, and why."""
+
+    what: str
+    theirs: str
+    ours: str
+    why: str
+
+
+DIFFERENCES: dict[str, Difference] = {
+    "types": Difference(
+        "wrong parameter types",
+        "422 with a validation dump",
+        '400 `{"error", "message"}` that names the parameter',
+        "one error shape, readable in a terminal",
+    ),
+    "error_shape": Difference(
+        "unknown path, wrong method, and the errors of /controller and /cache/load-fs-chunks",
+        '`{"detail"}`',
+        '`{"error", "message"}`; 405 names what is allowed',
+        "one error shape",
+    ),
+    "head": Difference("HEAD and OPTIONS", "405", "served", "what HTTP clients expect"),
+    "slash": Difference("a trailing slash", "a redirect to where the Host header points", "served", "no open redirect"),
+    "infinity": Difference(
+        "an infinite number in GET /conf", "`Infinity`, which is no JSON", "`null`", "clients can parse it"
+    ),
+    "attributes": Difference(
+        "`?names=` of something that is no config key",
+        "500, or an internal attribute",
+        "left out",
+        "names reach config keys and metadata fields only",
+    ),
+    "inference_version": Difference(
+        "GET /inference_version on an adapter without it", "500", "503", "it is missing, not broken"
+    ),
+    "loglevel": Difference("GET /loglevel?level=X without a logger", "`null`", "400", "it looked like success"),
+    "basic_format": Difference("level=BASIC_FORMAT and the like", "500", "400 `Invalid log level`", "it is no level"),
+    "conversion": Difference(
+        "a value that POST /conf cannot convert",
+        "`Failed to set config value`",
+        "`Invalid value for chunk_size: expected int, got 'abc'`",
+        "says what to do",
+    ),
+    "guessing": Difference(
+        "POST /conf of a value of another type: 12.7 for an int, a word or null for a bool or number",
+        "stored as 12, `false`, `null`",
+        "refused with what was expected",
+        "nothing is guessed",
+    ),
+    "numbers": Difference(
+        "`NaN`, `Infinity`, `1e400`, lone surrogates in a JSON body",
+        "stored, then 500",
+        "400",
+        "they poison the config",
+    ),
+    "guarded": Difference(
+        "POST /conf of `internal_api_server_*`, `run_script_api_enabled`, `script_allowed_imports`",
+        "stored",
+        "`Config is not mutable at runtime`",
+        "whoever may write settings must not thereby open the server",
+    ),
+    "scripts": Difference(
+        "what a script sees",
+        "separate global and local namespaces, eight builtins",
+        "one namespace, Python's builtins; only imports are gated",
+        "functions see their globals, `len` exists",
+    ),
+    "location": Difference(
+        "DELETE /cache/clear of an unknown location",
+        "200, nothing removed",
+        "404 with the known ones",
+        "it looked like success",
+    ),
+    "check_order": Difference(
+        "a bad argument on a scheduler", "503", "400", "arguments are checked before the engine is looked for"
+    ),
+    "chunk_size": Difference(
+        "GET /cache/kvcache/check without chunk_size", "200 without checksums", "400", "as it is documented"
+    ),
+    "record_slot": Difference(
+        "POST /cache/kvcache/record_slot on a scheduler",
+        "200 `false`, 500 when set",
+        "503",
+        "there is no engine to record",
+    ),
+}
+
+UNCOMPARED: tuple[Difference, ...] = (
+    Difference(
+        "secrets in GET /env, /conf, /meta, /inference_info",
+        "as they are",
+        "`***`",
+        "whoever may look must not own the rest",
+    ),
+    Difference(
+        "GET /metrics",
+        "`text/plain`",
+        "the format's full content type; OpenMetrics or gzip when asked for",
+        "scrapers rely on it",
+    ),
+    Difference("GET /loglevel?logger_name=X", "creates the logger", "only reads", "a reader must not fill the memory"),
+    Difference(
+        "a script that never ends",
+        "blocks the server",
+        "stopped after 60 s, 504 with its stack",
+        "one request holds up nobody",
+    ),
+    Difference(
+        "a call into the engine that never returns",
+        "blocks the server",
+        "504 after 30 s that says which and since when; the thread is left alone and counted",
+        "everything else keeps working",
+    ),
+    Difference(
+        "two changes at once",
+        "cannot happen: requests run one after another",
+        "one at a time; 409 after three seconds that names the running one",
+        "readers never wait for a change",
+    ),
+    Difference("a request body over 1 MiB", "taken", "413", "the engine's memory is the engine's"),
+    Difference("a huge `tokens_mock`, slot range or thread name", "expanded", "400", "each was a memory bomb"),
+    Difference("PUT /hot_cache/enable without a memory backend", "200 without effect", "409", "says what happened"),
+    Difference("PUT /freeze while the engine still starts", "200 without effect", "503", "says what happened"),
+    Difference("PUT /bypass/remove of a closed backend", "400", "put back into service", "otherwise it could never be"),
+    Difference("POST /backends with an unreachable remote", "200", "200 with `warnings`", "says what happened"),
+    Difference("GET /controller/workers", "up to 30 s old", "fresh", "it agrees with /controller/key-stats"),
+    Difference(
+        "a socket file that a live process listens on",
+        "removed",
+        "left alone, one clear error",
+        "it is somebody's server",
+    ),
+    Difference(
+        "a port in use", "the thread ends with a log line", "`start()` raises one clear error", "the caller decides"
+    ),
+)

@@ -1,0 +1,44 @@
+"""Ours on the real engine answers as LMCache does, ours on the embedded one as on the real one."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("lmcache", reason="needs LMCache: make test-lmcache")
+
+from tests.conformance.differences import DIFFERENCES
+from tests.conformance.facts import FACTS
+from tests.conformance.run import Answer, ask_all, differs
+
+Answers = dict[str, list[Answer]]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    directory = tmp_path_factory.mktemp("conformance")
+    return {kind: ask_all(kind, FACTS, directory / kind) for kind in ("lmcache", "real", "embedded")}
+
+
+@pytest.mark.parametrize("number", range(len(FACTS)), ids=lambda n: f"{n}-{FACTS[n]}")
+def test_real_engine_as_lmcache(answers: Answers, number: int) -> None:
+    fact = FACTS[number]
+    found = differs(answers["lmcache"][number], answers["real"][number], fact.real)
+    if fact.difference is None:
+        assert found is None, f"{fact}: LMCache's {found} ours"
+    else:
+        assert fact.difference in DIFFERENCES
+        assert found is not None, f"{fact}: no longer differs; take {fact.difference} out"
+
+
+@pytest.mark.parametrize(
+    "number", [number for number, fact in enumerate(FACTS) if fact.embedded], ids=lambda n: f"{n}-{FACTS[n]}"
+)
+def test_embedded_engine_as_real(answers: Answers, number: int) -> None:
+    fact = FACTS[number]
+    assert fact.embedded is not None
+    found = differs(answers["real"][number], answers["embedded"][number], fact.embedded)
+    assert found is None, f"{fact}: the real engine's {found} the embedded one's"
+
+
+def test_every_difference_is_shown_by_a_fact() -> None:
+    assert {fact.difference for fact in FACTS} - {None} == set(DIFFERENCES)

@@ -1,0 +1,73 @@
+"""Real LMCache managers on CPU: no vLLM, no GPU, no mock but LMCache's own GPU connector."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("LMCACHE_TRACK_USAGE", "false")
+
+import torch
+from lmcache.utils import EngineType, mock_up_broadcast_fn, mock_up_broadcast_object_fn
+from lmcache.v1.config import LMCacheEngineConfig
+from lmcache.v1.gpu_connector import CreateGPUConnector
+from lmcache.v1.manager import LMCacheManager
+from lmcache.v1.metadata import LMCacheMetadata
+from lmcache.v1.standalone.manager import StandaloneLMCacheManager
+
+SHAPE = (2, 2, 256, 4, 16)
+CHUNK = SHAPE[2]
+
+
+def metadata(role: str, engine_id: str, worker_id: int = 0) -> LMCacheMetadata:
+    return LMCacheMetadata(
+        model_name="test-model",
+        world_size=1,
+        local_world_size=1,
+        worker_id=worker_id,
+        local_worker_id=worker_id,
+        kv_dtype=torch.float16,
+        kv_shape=SHAPE,
+        role=role,
+        engine_id=engine_id,
+    )
+
+
+def config(values: Mapping[str, Any]) -> LMCacheEngineConfig:
+    defaults = {"chunk_size": CHUNK, "max_local_cpu_size": 0.25, "lookup_timeout_ms": 500}
+    return LMCacheEngineConfig.from_defaults(**defaults | dict(values))
+
+
+def make_worker(engine_id: str = "test", **values: Any) -> StandaloneLMCacheManager:
+    """A worker's manager, initialized; its KV caches are the same at each start."""
+    torch.manual_seed(0)
+    kv_caches = {f"model.layers.{layer}": torch.rand(SHAPE, dtype=torch.float16) for layer in range(SHAPE[0])}
+    connector = SimpleNamespace(kv_caches=kv_caches, get_inference_info=lambda: {"engine": "none"})
+    settings, meta = config(values), metadata("worker", engine_id)
+    manager = StandaloneLMCacheManager(
+        config=settings,
+        metadata=meta,
+        gpu_connector=CreateGPUConnector(settings, meta, EngineType.MOCK),
+        broadcast_fn=mock_up_broadcast_fn,
+        broadcast_object_fn=mock_up_broadcast_object_fn,
+        connector=connector,
+    )
+    manager.post_init()
+    manager.start_services()
+    return manager
+
+
+def make_scheduler(engine_id: str = "test", **values: Any) -> LMCacheManager:
+    """A scheduler's manager, by the service factory that vLLM uses."""
+    from lmcache.integration.vllm.vllm_service_factory import VllmServiceFactory
+
+    settings = config(values)
+    parallel = SimpleNamespace(data_parallel_rank_local=0, tensor_parallel_size=1)
+    factory = VllmServiceFactory(settings, SimpleNamespace(parallel_config=parallel), "scheduler")
+    factory.metadata = metadata("scheduler", engine_id)
+    manager = LMCacheManager(settings, factory, connector=None)
+    manager.post_init()
+    manager.start_services()
+    return manager
