@@ -15,15 +15,16 @@ from lmcache_internal.api import BadRequest, FromText, NotFound, Runtime, adapte
 router = Blueprint("kvcache", __name__, url_prefix="/cache/kvcache")
 
 MAX_SLOTS = 1 << 20
+# What stands between commas, but for those inside brackets; in one pass, however long the text.
+_PARTS = re.compile(r"(?:\[[^\[\]]*\]|[^,])+")
 _PART = re.compile(r"(-?\d{1,18})|\[(\d{1,18}),(\d{1,18})\]")
 
 
 def _parse_slots(text: str) -> list[int]:
     """Read numbers and inclusive ranges, `1,2,3,[9,12],17`, bounded before a range is expanded."""
     slots: list[int] = []
-    for part in re.split(r",(?![^\[]*\])", re.sub(r"\s", "", text)):
-        if part:
-            slots.extend(_slots_of(part, MAX_SLOTS - len(slots)))
+    for part in _PARTS.findall(re.sub(r"\s", "", text)):
+        slots.extend(_slots_of(part, MAX_SLOTS - len(slots)))
     return slots
 
 
@@ -47,9 +48,10 @@ def _invalid(reason: str) -> BadRequest:
 
 
 def _parse_chunk_size(text: str) -> int:
-    if not re.fullmatch(r"0*[1-9]\d{0,17}", text):
+    number = re.fullmatch(r"0*([1-9]\d{0,17})", text)
+    if number is None:
         raise BadRequest(f"chunk_size must be a positive integer, got {text[:100]!r}", title="Invalid chunk_size")
-    return int(text)
+    return int(number[1])
 
 
 def _parse_switch(text: str) -> bool:

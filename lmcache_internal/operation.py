@@ -90,9 +90,12 @@ def _attempt(doing: str, call: Callable[[], Any]) -> Any:
                 f"{type(error.obj).__name__} has no {error.name} in this version of the engine; LMCache 0.5.6 has it",
             ) from error
         raise _failed(doing, error) from error
-    except Exception as error:  # An engine may raise anything; here, and only here, it gets its status.
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # An engine may raise anything; here, and only here, it gets its status.
+        # Even SystemExit and asyncio's CancelledError: waitress would leave the client without an answer.
         raise _failed(doing, error) from error
 
 
-def _failed(doing: str, error: Exception) -> EngineFailed:
+def _failed(doing: str, error: BaseException) -> EngineFailed:
     return EngineFailed(redact(str(error)) or f"Exception type: {type(error).__name__}", title=f"Failed to {doing}")

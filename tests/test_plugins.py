@@ -1,0 +1,344 @@
+"""Endpoint files: found, mounted, kept apart; a broken one is reported and harms no other."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal import create_app
+from lmcache_internal.plugins import Plugins
+from tests.support import ROOT, make_manager
+
+
+def source(path: str = "/one", name: str = "one", expression: str = "'fine'", head: str = "") -> str:
+    """A plugin that answers GET `path` with `expression`."""
+    variables = ", ".join(part.strip("<>").rpartition(":")[2] for part in path.split("/") if part.startswith("<"))
+    return f"""
+from flask import Blueprint, url_for
+{head}
+router = Blueprint({name!r}, __name__)
+
+@router.get({path!r})
+def answer({variables}):
+    return {expression}
+"""
+
+
+def write(directory: Path, **files: str) -> Path:
+    """Write `<name>.py` for each of `files`; return the directory."""
+    directory.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (directory / f"{name}.py").write_text(text)
+    return directory
+
+
+def mount(*directories: Path) -> tuple[FlaskClient, Plugins]:
+    """A client of an app with these plugins, and what became of them."""
+    app = create_app(None, directories)
+    report = app.extensions["lmcache_internal"]
+    assert isinstance(report, Plugins)
+    return app.test_client(), report
+
+
+def added(report: Plugins) -> list[str]:
+    """Sources of the plugins that are not built in."""
+    return [loaded for loaded in report.loaded if not loaded.startswith(str(ROOT))]
+
+
+def test_built_in_endpoints_are_all_loaded() -> None:
+    _, report = mount()
+    assert report.loaded == [str(file) for file in sorted((ROOT / "blueprints").glob("*_api.py"))]
+    assert report.failed == {}
+
+
+def test_only_files_named_for_it_are_loaded(tmp_path: Path) -> None:
+    write(tmp_path, one_api=source(), helper="raise RuntimeError", api="raise RuntimeError")
+    client, report = mount(tmp_path)
+    assert added(report) == [str(tmp_path / "one_api.py")]
+    assert client.get("/one").text == "fine"
+
+
+def test_order_is_that_of_the_directories_and_then_of_the_names(tmp_path: Path) -> None:
+    late = write(tmp_path / "a", b_api=source("/ab", "ab"), a_api=source("/aa", "aa"))
+    early = write(tmp_path / "z", b_api=source("/zb", "zb"), a_api=source("/za", "za"))
+    _, report = mount(early, late)
+    assert added(report) == [str(directory / f"{name}_api.py") for directory in (early, late) for name in "ab"]
+
+
+def test_directories_of_the_config_come_before_those_of_the_caller(tmp_path: Path) -> None:
+    first = write(tmp_path / "first", one_api=source(expression="'config'"))
+    second = write(tmp_path / "second", one_api=source(), two_api=source("/two", "two"))
+    with make_manager(extra_config={"internal_api_server_plugin_dirs": [str(first)]}) as manager:
+        app = create_app(manager, plugin_dirs=[str(second)])
+    assert app.test_client().get("/one").text == "config"
+    assert app.test_client().get("/two").text == "fine"
+
+
+def test_one_directory_of_the_config_needs_no_list(tmp_path: Path) -> None:
+    write(tmp_path, one_api=source())
+    with make_manager(extra_config={"internal_api_server_plugin_dirs": str(tmp_path)}) as manager:
+        assert create_app(manager).test_client().get("/one").text == "fine"
+
+
+BROKEN = {
+    "import": ("import no_such_module", "it fails to import: ModuleNotFoundError: No module named 'no_such_module'"),
+    "raise": ("raise ValueError('no good')", "it fails to import: ValueError: no good"),
+    "syntax": ("def (:", "it fails to import: SyntaxError: "),
+    "bytes": ("\0", "it fails to import: "),
+    "exit": ("import sys; sys.exit(3)", "it fails to import: SystemExit: 3"),
+    "empty": ("", "it has no `router`"),
+    "none": ("router = None", "it has no `router`"),
+    "other": ("router = 'text'", "its `router` is a str, not a flask.Blueprint"),
+    "class": ("from flask import Blueprint as router", "its `router` is a type, not a flask.Blueprint"),
+    "deferred": (
+        source(name="one") + "\nrouter.record(lambda state: 1 / 0)",
+        "its blueprint cannot be registered: ZeroDivisionError: division by zero",
+    ),
+    "builtin": (source("/conf"), "its route GET /conf clashes with that of "),
+    "slash": (source("/conf/"), "its route GET /conf clashes with that of "),
+    "twice": (
+        source("/x/<a>") + "\n@router.get('/x/<b>')\ndef again(b): return ''",
+        "its route GET /x/<> clashes with that of itself, twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_plugin_is_reported_logged_and_harms_no_other(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    text, reason = BROKEN[kind]
+    write(tmp_path, a_api=source("/a", "a"), m_api=text, z_api=source("/z", "z"))
+    client, report = mount(tmp_path)
+    broken = str(tmp_path / "m_api.py")
+    assert list(report.failed) == [broken]
+    assert report.failed[broken].startswith(reason)
+    assert added(report) == [str(tmp_path / "a_api.py"), str(tmp_path / "z_api.py")]
+    assert client.get("/a").text == client.get("/z").text == "fine"
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert broken in record.getMessage()
+    assert report.failed[broken] in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/x", "/x"),
+        ("/x", "/x/"),
+        ("/x/<a>", "/x/<b>"),
+        ("/x/<a>", "/x/<string:b>"),
+        ("/x/<int:a>/y", "/x/<int:b>/y"),
+    ],
+)
+def test_the_first_of_two_plugins_that_clash_is_served(tmp_path: Path, first: str, second: str) -> None:
+    write(tmp_path, a_api=source(first, "a", "'first'"), b_api=source(second, "b", "'second'"))
+    client, report = mount(tmp_path)
+    assert client.get(first.replace("<a>", "1").replace("<int:a>", "1")).text == "first"
+    (reason,) = report.failed.values()
+    assert reason.endswith(f"clashes with that of {tmp_path / 'a_api.py'}")
+
+
+def test_routes_that_differ_do_not_clash(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        a_api=source("/x/<a>", "a", "'text'"),
+        b_api=source("/x/<int:a>", "b", "'number'"),
+        c_api=source("/x", "c", "'get'"),
+        d_api=source("/x", "d", "'post'").replace("router.get", "router.post"),
+        e_api=source("/conf", "e", "'delete'").replace("router.get", "router.delete"),
+    )
+    client, report = mount(tmp_path)
+    assert report.failed == {}
+    assert [client.get("/x/y").text, client.get("/x/5").text] == ["text", "number"]
+    assert [client.get("/x").text, client.post("/x").text, client.delete("/conf").text] == ["get", "post", "delete"]
+
+
+def test_a_plugin_that_clashes_is_served_in_no_part(tmp_path: Path) -> None:
+    write(tmp_path, a_api=source("/new") + "\n@router.get('/conf')\ndef again(): return ''")
+    client, report = mount(tmp_path)
+    assert len(report.failed) == 1
+    assert client.get("/new").status_code == 404
+
+
+def test_one_blueprint_name_may_be_used_often_and_means_its_own(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        a_api=source("/a", "conf", "url_for('.answer')"),
+        b_api=source("/b", "conf", "url_for('.answer')"),
+        c_api=source("/c", "one", "url_for('.answer')"),
+    )
+    client, report = mount(tmp_path)
+    assert report.failed == {}
+    assert [client.get(path).text for path in ("/a", "/b", "/c")] == ["/a", "/b", "/c"]
+
+
+def test_a_url_prefix_counts_in_what_is_served_and_what_clashes(tmp_path: Path) -> None:
+    prefixed = source("/x").replace("__name__)", "__name__, url_prefix='/prefix')")
+    write(tmp_path, a_api=prefixed, b_api=source("/prefix/x", "b"), c_api=source("/x", "c", "'bare'"))
+    client, report = mount(tmp_path)
+    assert [client.get("/prefix/x").text, client.get("/x").text] == ["fine", "bare"]
+    assert list(report.failed) == [str(tmp_path / "b_api.py")]
+
+
+@pytest.mark.parametrize("head", ["from .helper import VALUE", "from . import helper; VALUE = helper.VALUE"])
+def test_files_of_a_directory_import_one_another_and_are_read_anew_for_each_app(tmp_path: Path, head: str) -> None:
+    write(tmp_path, one_api=source(expression="VALUE", head=head), helper="VALUE = 'before'")
+    before, _ = mount(tmp_path)
+    write(tmp_path, helper="VALUE = 'and after'")
+    after, report = mount(tmp_path)
+    assert report.failed == {}
+    assert [before.get("/one").text, after.get("/one").text] == ["before", "and after"]
+
+
+def test_a_changed_plugin_counts_for_the_next_app(tmp_path: Path) -> None:
+    write(tmp_path, one_api="broken")
+    assert len(mount(tmp_path)[1].failed) == 1
+    write(tmp_path, one_api=source())
+    assert mount(tmp_path)[0].get("/one").text == "fine"
+    write(tmp_path, one_api=source(expression="'changed'"))
+    assert mount(tmp_path)[0].get("/one").text == "changed"
+    (tmp_path / "one_api.py").unlink()
+    assert mount(tmp_path)[0].get("/one").status_code == 404
+
+
+COUNTING = "from .helper import calls"
+
+
+def test_apps_share_no_module_state(tmp_path: Path) -> None:
+    write(tmp_path, one_api=source(expression="str(calls.append(1) or len(calls))", head=COUNTING), helper="calls = []")
+    one, two = mount(tmp_path)[0], mount(tmp_path)[0]
+    assert [one.get("/one").text, one.get("/one").text, two.get("/one").text, one.get("/one").text] == list("1213")
+
+
+def test_files_of_one_name_in_two_directories_are_two_modules(tmp_path: Path) -> None:
+    directories = [
+        write(
+            tmp_path / name,
+            one_api=source(f"/{name}", expression="VALUE", head="from .helper import VALUE"),
+            helper=f"VALUE = {name!r}",
+        )
+        for name in ("a", "b")
+    ]
+    client, report = mount(*directories)
+    assert report.failed == {}
+    assert [client.get("/a").text, client.get("/b").text] == ["a", "b"]
+
+
+def test_plugin_files_shadow_no_module_of_the_process(tmp_path: Path) -> None:
+    write(tmp_path, json_api=source(), json="raise RuntimeError", helper="")
+    before = list(sys.path)
+    assert mount(tmp_path)[1].failed == {}
+    assert sys.path == before
+    assert "helper" not in sys.modules
+    assert "json_api" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_a_missing_directory_is_reported(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+    client, report = mount(tmp_path / name, write(tmp_path / "there", one_api=source()))
+    assert report.failed == {str(tmp_path / name): "there is no such directory"}
+    assert client.get("/one").text == "fine"
+    assert str(tmp_path / name) in caplog.text
+
+
+def distribution(site: Path, name: str, module: str, *lines: str) -> None:
+    """Install a package of one module into `site`, with these entry points."""
+    write(site / name, __init__=module)
+    metadata = site / f"{name}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("\n".join(["[lmcache_internal.blueprints]", *lines, ""]))
+
+
+def test_installed_packages_serve_endpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = source("/module") + source("/object", "other", "'object'").replace("router", "other")
+    distribution(tmp_path, "dist_of_two", module, "b = dist_of_two", "a = dist_of_two:other")
+    monkeypatch.syspath_prepend(tmp_path)
+    client, report = mount()
+    assert report.failed == {}
+    assert report.loaded[-2:] == ["entry point a (dist_of_two:other)", "entry point b (dist_of_two)"]
+    assert [client.get("/module").text, client.get("/object").text] == ["fine", "object"]
+    assert mount()[0].get("/object").text == "object"
+
+
+def test_broken_entry_points_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = ["a = no_such_package", "b = dist_of_three:missing", "c = dist_of_three:number", "d = dist_of_three"]
+    distribution(tmp_path, "dist_of_three", "number = 5\n" + source("/conf"), *targets)
+    monkeypatch.syspath_prepend(tmp_path)
+    client, report = mount()
+    assert [source.split(" (")[0] for source in report.failed] == [f"entry point {letter}" for letter in "abcd"]
+    reasons = list(report.failed.values())
+    assert "No module named 'no_such_package'" in reasons[0]
+    assert "AttributeError" in reasons[1]
+    assert "is a int, not a flask.Blueprint" in reasons[2]
+    assert "GET /conf clashes" in reasons[3]
+    assert client.get("/metrics").status_code == 200
+
+
+def copy_tree(to: Path, blueprints: Path) -> None:
+    """Copy the library to `to`, and the endpoints to `blueprints`."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "lmcache_internal", to, ignore=ignore)
+    shutil.copytree(ROOT / "blueprints", blueprints, ignore=ignore)
+
+
+def python(code: str, path: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environ: dict[str, Any] = {**os.environ, "PYTHONPATH": str(path), "PYTHONSAFEPATH": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environ, cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+SERVE = """
+from lmcache_internal import create_app
+app = create_app(None)
+assert app.test_client().get("/metrics").status_code == 200
+print(*app.extensions["lmcache_internal"].loaded, sep="\\n")
+"""
+IMPORT_ONE = """
+import lmcache_internal.blueprints.conf_api as conf_api
+assert app.view_functions["conf.read_config"] is conf_api.read_config, "the endpoint file was loaded twice"
+"""
+
+
+def test_works_as_an_installed_tree(tmp_path: Path) -> None:
+    package = tmp_path / "site" / "lmcache_internal"
+    copy_tree(package, package / "blueprints")
+    write(package.parent / "blueprints", users_api="raise RuntimeError('not ours')", __init__="")
+    result = python(SERVE + IMPORT_ONE, package.parent, cwd=tmp_path)
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == [str(file) for file in sorted((package / "blueprints").glob("*_api.py"))]
+
+
+def test_works_from_a_plain_checkout(tmp_path: Path) -> None:
+    copy_tree(tmp_path / "lmcache_internal", tmp_path / "blueprints")
+    result = python(SERVE, tmp_path, cwd=tmp_path.parent)
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == [str(file) for file in sorted((tmp_path / "blueprints").glob("*_api.py"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("", "it has no `router`"),
+        (source("/conf"), "GET /conf clashes"),
+    ],
+)
+def test_a_broken_built_in_endpoint_is_an_error(tmp_path: Path, text: str, reason: str) -> None:
+    copy_tree(tmp_path / "lmcache_internal", tmp_path / "blueprints")
+    write(tmp_path / "blueprints", zz_api=text)
+    result = python("from lmcache_internal import create_app; create_app(None)", tmp_path, cwd=tmp_path)
+    last = result.stderr.splitlines()[-1]
+    assert result.returncode == 1
+    assert last.startswith(f"lmcache_internal.plugins.PluginError: {tmp_path / 'blueprints' / 'zz_api.py'}: ")
+    assert reason in last
