@@ -2,8 +2,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The tests against the real LMCache have an environment of their own: torch alone is a gigabyte,
+# so it outlives the checkout.
+LMCACHE_PYTHON ?= python3.11
+LMCACHE_VERSIONS ?= 0.5.6 0.4.7 0.3.15
+LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
+LMCACHE_BIN := $(LMCACHE_VENV)/bin
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check format clean
+.PHONY: help run test test-lmcache check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -13,6 +20,17 @@ run: $(VENV)/.run  ## Serve a scheduler (6999) and a worker (7000) on the embedd
 
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest
+
+# LMCache and torch warn of themselves: warnings are no errors there.
+test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, on CPU, version by version
+	set -e; for version in $(LMCACHE_VERSIONS); do \
+	    echo "== LMCache $$version"; \
+	    $(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$$version; \
+	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider tests/lmcache tests/conformance; \
+	done
+
+docs: $(VENV)/.dev  ## Print the documents that are made of code
+	$(BIN)/python -m tests.conformance.differences > docs/differences.md
 
 check: $(VENV)/.dev  ## Check format, lint and types
 	$(BIN)/ruff format --check
@@ -33,4 +51,9 @@ $(VENV)/.run: setup.py pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(LMCACHE_VENV)/.made: tests/lmcache/requirements.txt
+	$(LMCACHE_PYTHON) -m venv --clear $(LMCACHE_VENV)
+	$(LMCACHE_BIN)/pip install --quiet --requirement tests/lmcache/requirements.txt
 	touch $@

@@ -27,7 +27,12 @@ setup(
         "prometheus-client>=0.18",
         "msgspec>=0.18.6",
     ],
+    entry_points={
+        # vLLM calls it in each of its processes; see integrations/lmcache.py.
+        "vllm.general_plugins": ["lmcache_internal = lmcache_internal.integrations.lmcache:vllm_plugin"],
+    },
     extras_require={
+        "lmcache": ["lmcache>=0.3.15,<0.6"],
         "dev": [
             "build",
             "hypothesis",

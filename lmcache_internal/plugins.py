@@ -65,6 +65,7 @@ def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
     plugins = Plugins()
     taken: dict[Route, str] = {}
     scratch = Flask("scratch", static_folder=None)
+    scratch.state = app.state  # type: ignore[attr-defined]  # A plugin's set-up may look at the engine.
     for candidate in _candidates(directories):
         try:
             router = _router_of(candidate)

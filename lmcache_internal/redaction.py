@@ -23,6 +23,8 @@ _HARMLESS_ENDINGS = frozenset(
     {"count", "dir", "file", "len", "length", "limit", "path", "size", "timeout", "ttl"},
 )
 
+_WORKING_DIRECTORIES = frozenset({"PWD", "OLDPWD"})
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _QUERY_VALUE = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]+)")
@@ -56,7 +58,7 @@ def _words(name: str) -> list[str]:
 
 def _is_secret(name: str) -> bool:
     words = _words(name)
-    if not words or words[-1] in _HARMLESS_ENDINGS:
+    if not words or words[-1] in _HARMLESS_ENDINGS or name in _WORKING_DIRECTORIES:
         return False
     if not _SECRET_WORDS.isdisjoint(words) or any(word.endswith(_FUSED_ENDINGS) for word in words):
         return True

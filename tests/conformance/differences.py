@@ -1,4 +1,7 @@
-"""Where we answer otherwise than LMCache's server on purpose; `docs/differences.md` is printed from it."""
+"""Where we answer otherwise than LMCache's server on purpose.
+
+`python -m tests.conformance.differences` prints `docs/differences.md`.
+"""
 
 from __future__ import annotations
 
@@ -143,3 +146,22 @@ UNCOMPARED: tuple[Difference, ...] = (
         "a port in use", "the thread ends with a log line", "`start()` raises one clear error", "the caller decides"
     ),
 )
+
+
+def as_markdown() -> str:
+    """The text of `docs/differences.md`."""
+    rows = [
+        f"| {' | '.join(cell.replace('|', '&#124;') for cell in (row.what, row.theirs, row.ours, row.why))} |\n"
+        for row in (*DIFFERENCES.values(), *UNCOMPARED)
+    ]
+    return (
+        "# Differences from LMCache's own server\n\n"
+        "<!-- Printed by `make docs` from tests/conformance/differences.py; do not edit. -->\n\n"
+        "Everything else is the same on the wire: the conformance tests ask LMCache's server and ours the same\n"
+        "questions, and fail on any other difference, and on any of the compared ones that is no longer there.\n\n"
+        "| what | LMCache's server | here | why |\n| --- | --- | --- | --- |\n" + "".join(rows)
+    )
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

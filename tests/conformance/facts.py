@@ -25,6 +25,7 @@ class Fact:
         real: how close our answer on the real engine must be to LMCache's.
         embedded: how close our answer on the embedded engine must be to ours on the real one;
             None where the embedded engine has no such thing.
+        since: the LMCache version since which it answers so; older ones answer otherwise.
     """
 
     target: str
@@ -35,6 +36,7 @@ class Fact:
     difference: str | None = None
     real: Closeness = "exact"
     embedded: Closeness | None = "exact"
+    since: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         return f"{self.target} {self.method} {self.path}"
@@ -237,7 +239,7 @@ FREEZE = [
 ]
 
 KV_CACHES = [
-    worker("GET", "/cache/kvcache/info", embedded="shape"),
+    worker("GET", "/cache/kvcache/info", embedded="shape", since=(0, 5)),
     scheduler("GET", "/cache/kvcache/info"),
     check(CHUNKS, embedded="shape"),
     check(f"{CHUNKS}&layerwise=true", embedded="shape"),
@@ -307,21 +309,21 @@ BACKENDS = [
 ]
 
 LOOKUP = [
-    worker("GET", "/lookup/info", embedded="shape"),
-    scheduler("GET", "/lookup/info", embedded="shape"),
+    worker("GET", "/lookup/info", embedded="shape", since=(0, 4)),
+    scheduler("GET", "/lookup/info", embedded="shape", since=(0, 4)),
     worker("POST", "/lookup/create?dryrun=true", embedded="shape"),
     worker("POST", "/lookup/close", embedded="shape"),
-    worker("POST", "/lookup/recreate"),
+    worker("POST", "/lookup/recreate", since=(0, 4)),
     worker("POST", "/lookup/create", embedded="shape"),
-    worker("GET", "/lookup/info", embedded="shape"),
+    worker("GET", "/lookup/info", embedded="shape", since=(0, 4)),
     worker("POST", "/lookup/recreate", embedded="shape"),
     worker("POST", "/lookup/create?dryrun=x", difference="types"),
     scheduler("POST", "/lookup/recreate", embedded="shape"),
     scheduler("POST", "/lookup/close", embedded="shape"),
-    scheduler("POST", "/lookup/recreate"),
-    scheduler("POST", "/lookup/create?dryrun=1", embedded="shape"),
-    scheduler("POST", "/lookup/create", embedded="shape"),
-    scheduler("GET", "/lookup/info", embedded="shape"),
+    scheduler("POST", "/lookup/recreate", since=(0, 4)),
+    scheduler("POST", "/lookup/create?dryrun=1", embedded="shape", since=(0, 4)),
+    scheduler("POST", "/lookup/create", embedded="shape", since=(0, 4)),
+    scheduler("GET", "/lookup/info", embedded="shape", since=(0, 4)),
 ]
 
 STATISTICS = [

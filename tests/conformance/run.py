@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,20 @@ def ask_all(kind: str, facts: list[Fact], directory: Path) -> list[Answer]:
     (directory / "empty.yaml").write_text(f'remote_url: "fs://host:0{directory}/empty/"\n')
     (directory / "broken.yaml").write_text("a: [1\n")
     (directory / "nothing.yaml").write_text("chunk_size: 256\n")
-    command = [sys.executable, str(ROOT / "tests" / "conformance" / "serve.py"), kind, str(directory)]
+    with serving(kind, directory) as ports:
+        return [_ask(ports[fact.target], fact, directory) for fact in facts]
+
+
+@contextlib.contextmanager
+def serving(kind: str, directory: Path, **values: Any) -> Iterator[dict[str, int]]:
+    """A process that serves a scheduler and a worker; yields their ports."""
+    command = [
+        sys.executable,
+        str(ROOT / "tests" / "conformance" / "serve.py"),
+        kind,
+        str(directory),
+        json.dumps(values),
+    ]
     environ = os.environ | {"PYTHONPATH": str(ROOT), "LMCACHE_TRACK_USAGE": "false", "PYTHONHASHSEED": "0"}
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
@@ -51,8 +66,7 @@ def ask_all(kind: str, facts: list[Fact], directory: Path) -> list[Answer]:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            ports = _ports(process.stdout, directory / "log")
-            return [_ask(ports[fact.target], fact, directory) for fact in facts]
+            yield _ports(process.stdout, directory / "log")
         finally:
             process.stdin.close()
             process.wait(10)

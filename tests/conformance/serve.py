@@ -1,6 +1,6 @@
 """One process with a scheduler and a worker, served by us or by LMCache, for the conformance tests.
 
-    python tests/conformance/serve.py {embedded,real,lmcache} DIRECTORY
+    python tests/conformance/serve.py {embedded,real,lmcache} DIRECTORY [JSON of further config values]
 
 Prints a line of JSON, {"scheduler": port, "worker": port}, and serves until its input ends.
 """
@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def serve_real(values: dict[str, Any], ours: bool, directory: Path) -> list[Any]
 
     if ours:
         install()
-    values = {**values, "remote_url": f"fs://host:0{directory}/fs/", "remote_serde": "naive"}
+    values = {"remote_url": f"fs://host:0{directory}/fs/", "remote_serde": "naive", **values}
     # The parent's, so that it is the same for all servers of a run.
     engine_id = f"conformance-{os.getppid()}"
     worker = make_worker(engine_id, **values)
@@ -106,7 +107,7 @@ def wait_for(port: int) -> None:
 def main() -> None:
     kind, directory = sys.argv[1], Path(sys.argv[2])
     port = free_ports()
-    values = settings(port, directory)
+    values = settings(port, directory) | json.loads(sys.argv[3] if len(sys.argv) > 3 else "{}")
     # They are kept: what is collected stops serving.
     held = serve_embedded(values) if kind == "embedded" else serve_real(values, kind == "real", directory)
     for server in held if kind == "embedded" else ():
@@ -120,4 +121,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-    main()
+    try:
+        main()
+    except Exception:  # The engine's threads would keep a process alive that serves nothing.
+        traceback.print_exc()
+        os._exit(1)

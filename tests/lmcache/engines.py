@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ os.environ.setdefault("LMCACHE_TRACK_USAGE", "false")
 
 import torch
 from lmcache.utils import EngineType, mock_up_broadcast_fn, mock_up_broadcast_object_fn
-from lmcache.v1.config import LMCacheEngineConfig
+from lmcache.v1.config import _CONFIG_DEFINITIONS, LMCacheEngineConfig
 from lmcache.v1.gpu_connector import CreateGPUConnector
 from lmcache.v1.manager import LMCacheManager
 from lmcache.v1.metadata import LMCacheMetadata
@@ -36,8 +37,13 @@ def metadata(role: str, engine_id: str, worker_id: int = 0) -> LMCacheMetadata:
 
 
 def config(values: Mapping[str, Any]) -> LMCacheEngineConfig:
-    defaults = {"chunk_size": CHUNK, "max_local_cpu_size": 0.25, "lookup_timeout_ms": 500}
-    return LMCacheEngineConfig.from_defaults(**defaults | dict(values))
+    defaults: dict[str, Any] = {"chunk_size": CHUNK, "max_local_cpu_size": 0.25, "lookup_timeout_ms": 500}
+    # LMCache 0.3 makes no instance id up, and would take two engines for one.
+    defaults["lmcache_instance_id"] = uuid.uuid4().hex
+    chosen = defaults | dict(values)
+    return LMCacheEngineConfig.from_defaults(
+        **{key: value for key, value in chosen.items() if key in _CONFIG_DEFINITIONS}
+    )
 
 
 def make_worker(engine_id: str = "test", **values: Any) -> StandaloneLMCacheManager:
@@ -61,13 +67,30 @@ def make_worker(engine_id: str = "test", **values: Any) -> StandaloneLMCacheMana
 
 def make_scheduler(engine_id: str = "test", **values: Any) -> LMCacheManager:
     """A scheduler's manager, by the service factory that vLLM uses."""
-    from lmcache.integration.vllm.vllm_service_factory import VllmServiceFactory
-
-    settings = config(values)
-    parallel = SimpleNamespace(data_parallel_rank_local=0, tensor_parallel_size=1)
-    factory = VllmServiceFactory(settings, SimpleNamespace(parallel_config=parallel), "scheduler")
-    factory.metadata = metadata("scheduler", engine_id)
-    manager = LMCacheManager(settings, factory, connector=None)
+    settings, meta = config(values), metadata("scheduler", engine_id)
+    try:
+        from lmcache.integration.vllm.vllm_service_factory import VllmServiceFactory
+    except ImportError:
+        manager = _scheduler_without_factories(settings, meta)
+    else:
+        parallel = SimpleNamespace(data_parallel_rank_local=0, tensor_parallel_size=1)
+        factory = VllmServiceFactory(settings, SimpleNamespace(parallel_config=parallel), "scheduler")
+        factory.metadata = meta
+        manager = LMCacheManager(settings, factory, connector=None)
     manager.post_init()
     manager.start_services()
     return manager
+
+
+def _scheduler_without_factories(settings: LMCacheEngineConfig, meta: LMCacheMetadata) -> LMCacheManager:
+    """LMCache 0.3 builds its parts itself, and asks vLLM for the metadata on the way."""
+    from lmcache.v1 import manager as home
+    from lmcache.v1.lookup_client.factory import LookupClientFactory
+
+    class Scheduler(LMCacheManager):
+        def _init_components(self) -> None:
+            self._lmcache_engine_metadata = meta
+            self._lookup_client = LookupClientFactory.create_lookup_client(settings, meta, None)
+            self._api_server = home.InternalAPIServer(self)
+
+    return Scheduler(settings, vllm_config=None, role="scheduler", connector=None)

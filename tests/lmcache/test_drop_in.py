@@ -1,0 +1,163 @@
+"""LMCache builds our server in the place of its own, and loses nothing where that fails."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("lmcache.utils", reason="needs LMCache: make test-lmcache")
+
+from lmcache.v1.internal_api_server.api_server import InternalAPIServer as Original
+
+from lmcache_internal.integrations import lmcache as integration
+from tests.lmcache.engines import make_worker
+from tests.support import ROOT, accepts, eventually, free_port
+
+HOME = "lmcache.v1.internal_api_server.api_server"
+
+
+def bound_class(module: str) -> Any:
+    return importlib.import_module(module).InternalAPIServer
+
+
+def binding_modules() -> list[str]:
+    import lmcache.v1.standalone.manager  # noqa: F401  # Binds the class, or imports the factory that does.
+
+    return [
+        name
+        for name, module in sys.modules.items()
+        if name.startswith("lmcache.") and vars(module).get("InternalAPIServer") in (Original, integration.DropInServer)
+    ]
+
+
+@pytest.fixture
+def installed() -> Iterator[None]:
+    integration.install()
+    yield
+    integration.uninstall()
+
+
+def fetch(port: int, path: str) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+        text: str = response.read().decode()
+        return text
+
+
+def test_install_reaches_every_module_that_binds_it_and_uninstall_gives_it_back() -> None:
+    modules = binding_modules()
+    assert HOME in modules
+    assert len(modules) >= 2
+    integration.install()
+    integration.install()
+    assert {bound_class(module) for module in modules} == {integration.DropInServer}
+    integration.uninstall()
+    integration.uninstall()
+    assert {bound_class(module) for module in modules} == {Original}
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_manager_serves_through_us() -> None:
+    start = free_port() - 1
+    manager = make_worker("drop-in", internal_api_server_enabled=True, internal_api_server_port_start=start)
+    try:
+        assert isinstance(manager.api_server, integration.DropInServer)
+        assert manager.api_server.port == start + 1
+        assert "/run_script" in fetch(start + 1, "/")
+        assert manager.lmcache_engine.is_healthy()
+    finally:
+        manager.stop_services()
+    with pytest.raises(OSError, match="refused"):
+        fetch(start + 1, "/")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_disabled_server_stays_disabled() -> None:
+    manager = make_worker("disabled")
+    try:
+        assert not manager.api_server.enable
+    finally:
+        manager.stop_services()
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_port_in_use_costs_the_engine_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+        manager = make_worker("taken", internal_api_server_enabled=True, internal_api_server_port_start=port - 1)
+        try:
+            assert manager.is_healthy()
+            assert manager.lmcache_engine.storage_manager is not None
+        finally:
+            manager.stop_services()
+    told = [record for record in caplog.records if f"Port {port} on 127.0.0.1 is in use" in record.getMessage()]
+    assert [record.levelno for record in told] == [logging.ERROR]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_server_that_cannot_be_built_costs_the_engine_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    broken = {"internal_api_server_script_timeout": "soon"}
+    manager = make_worker("broken", internal_api_server_enabled=True, extra_config=broken)
+    try:
+        assert manager.is_healthy()
+        assert manager.lmcache_engine.storage_manager is not None
+        assert not manager.api_server.enable
+    finally:
+        manager.stop_services()
+    assert len([record for record in caplog.records if "cannot be built" in record.getMessage()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "class_"), [(None, Original), ("lmcache", Original), ("lmcache_internal", integration.DropInServer)]
+)
+def test_vllm_plugin_installs_only_when_asked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str | None, class_: type
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.delenv(integration.VARIABLE, raising=False)
+    if value is not None:
+        monkeypatch.setenv(integration.VARIABLE, value)
+    try:
+        integration.vllm_plugin()
+        assert bound_class(HOME) is class_
+    finally:
+        integration.uninstall()
+    said = [record for record in caplog.records if "is replaced by lmcache_internal" in record.getMessage()]
+    assert len(said) == (class_ is integration.DropInServer)
+
+
+def test_standalone_engine_with_our_server(tmp_path: Path) -> None:
+    start = free_port() - 1
+    config = tmp_path / "lmcache.yaml"
+    config.write_text(
+        f"chunk_size: 256\nmax_local_cpu_size: 0.25\ninternal_api_server_enabled: true\n"
+        f"internal_api_server_host: 127.0.0.1\ninternal_api_server_port_start: {start}\n"
+    )
+    log = tmp_path / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lmcache_internal.integrations.lmcache", "--config", str(config)],
+            cwd=ROOT,
+            env=os.environ | {"LMCACHE_TRACK_USAGE": "false"},
+            stdout=stream,
+            stderr=stream,
+        )
+        try:
+            assert eventually(lambda: accepts(start + 1), 60), log.read_text()
+            assert "/run_script" in fetch(start + 1, "/")
+            assert json.loads(fetch(start + 1, "/conf"))["max_local_cpu_size"] == 0.25
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)

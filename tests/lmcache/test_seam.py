@@ -1,0 +1,69 @@
+"""The real classes have every attribute and method that `engine/protocols.py` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("lmcache.utils", reason="needs LMCache: make test-lmcache")
+
+from lmcache.v1.lookup_client.chunk_statistics_lookup_client import ChunkStatisticsLookupClient
+
+from lmcache_internal.engine import protocols
+from lmcache_internal.engine.lmcache import LMCacheRuntime
+from lmcache_internal.engine.runtime import Runtime, runtime_of
+from tests.lmcache.engines import make_worker
+
+
+@pytest.fixture(scope="module")
+def manager() -> Iterator[Any]:
+    made = make_worker("seam")
+    yield made
+    made.stop_services()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "path"),
+    [
+        (protocols.Manager, ""),
+        (protocols.Config, "config"),
+        (protocols.Metadata, "lmcache_engine_metadata"),
+        (protocols.Engine, "lmcache_engine"),
+        (protocols.StorageManager, "lmcache_engine.storage_manager"),
+    ],
+)
+def test_real_object_has_what_we_touch(manager: Any, protocol: type, path: str) -> None:
+    found = manager
+    for name in filter(None, path.split(".")):
+        found = getattr(found, name)
+    names = protocols.seam_names(protocol)
+    assert names
+    assert {name for name in names if not hasattr(found, name)} == set()
+
+
+def test_statistics_client_has_what_we_touch() -> None:
+    names = protocols.seam_names(protocols.StatisticsClient)
+    assert {name for name in names if not hasattr(ChunkStatisticsLookupClient, name)} == set()
+
+
+def test_real_manager_gets_the_real_runtime(manager: Any) -> None:
+    runtime = runtime_of(manager)
+    assert isinstance(runtime, LMCacheRuntime)
+    assert protocols.seam_names(Runtime) <= set(dir(runtime))
+
+
+def test_definitions_are_lmcaches_own(manager: Any) -> None:
+    from lmcache.v1.config import _CONFIG_DEFINITIONS
+
+    definitions = runtime_of(manager).definitions
+    assert definitions.keys() == _CONFIG_DEFINITIONS.keys()
+    for name, definition in definitions.items():
+        assert definition.default == _CONFIG_DEFINITIONS[name]["default"]
+
+
+def test_every_default_survives_its_own_conversion(manager: Any) -> None:
+    for name, definition in runtime_of(manager).definitions.items():
+        if definition.default is not None and definition.default != float("inf"):
+            assert definition.convert(name, definition.default) == definition.default, name

@@ -1,0 +1,69 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from lmcache_internal import create_app
+from lmcache_internal.plugins import ENTRY_POINT_GROUP
+from lmcache_internal.settings import PREFIX, Settings
+from tests.conformance.differences import as_markdown
+from tests.support import ROOT, make_manager
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+def test_differences_are_printed_from_their_table() -> None:
+    assert (ROOT / "docs" / "differences.md").read_text() == as_markdown(), "run `make docs`"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", [field for field in Settings.__dataclass_fields__ if field != "include_indices"])
+def test_every_setting_is_in_the_readme(name: str) -> None:
+    assert f"{PREFIX}{name}`" in (ROOT / "README.md").read_text()
+
+
+def test_the_readmes_plugin_works(tmp_path: Path) -> None:
+    (source,) = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+        if "router = " in block
+    ]
+    (tmp_path / "greeting_api.py").write_text(source)
+    with make_manager() as manager:
+        client = create_app(manager, [tmp_path]).test_client()
+        assert client.get("/greeting?name=you&times=2").get_json() == {
+            "model": "test-model",
+            "greetings": ["Hello, you!", "Hello, you!"],
+        }
+        assert "expected int, got 'x'" in client.get("/greeting?name=you&times=x").get_json()["message"]
+
+
+def test_the_readmes_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (source,) = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+        if "create_app(manager)" in block
+    ]
+    namespace: dict[str, object] = {}
+    exec(source + "\nmanager.close()", namespace)
+    assert "http://127.0.0.1:7000" in capsys.readouterr().out
+
+
+def test_entry_points_are_those_of_the_code() -> None:
+    declared = (ROOT / "setup.py").read_text()
+    assert "vllm.general_plugins" in declared
+    assert ENTRY_POINT_GROUP == "lmcache_internal.blueprints"
+    for point in entry_points(group="vllm.general_plugins"):
+        if point.name == "lmcache_internal":
+            assert callable(point.load())
