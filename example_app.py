@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,10 +32,10 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             config = EmbeddedConfig.from_file(arguments.config)
-            servers = [
-                stack.enter_context(InternalAPIServer(stack.enter_context(_manager(config, arguments, role))))
-                for role in ("scheduler", "worker")
-            ]
+            worker = stack.enter_context(_manager(config, arguments, "worker"))
+            scheduler = stack.enter_context(_manager(config, arguments, "scheduler", workers=[worker]))
+            _fill(worker, scheduler)
+            servers = [stack.enter_context(InternalAPIServer(manager)) for manager in (scheduler, worker)]
             _print_addresses([server for server in servers if server.enable], arguments.config)
             stopping.wait()
             print("Stopping.", flush=True)
@@ -67,15 +68,21 @@ def _shape(text: str) -> Shape:
     return layers, planes, tokens, heads, size
 
 
-def _manager(config: EmbeddedConfig, arguments: argparse.Namespace, role: str) -> EmbeddedManager:
-    manager = EmbeddedManager(config, EmbeddedMetadata(arguments.model, arguments.kv_shape, role=role))
-    if manager.lmcache_engine is not None:
-        # Something to see: two prompts that share their first four chunks, the second asked for again.
-        shared = list(range(4 * config.chunk_size))
-        for prompt in (shared, [*shared, *shared]):
-            manager.lmcache_engine.store(prompt)
-        manager.lmcache_engine.retrieve([*shared, *shared])
-    return manager
+def _manager(
+    config: EmbeddedConfig, arguments: argparse.Namespace, role: str, workers: Sequence[EmbeddedManager] = ()
+) -> EmbeddedManager:
+    return EmbeddedManager(config, EmbeddedMetadata(arguments.model, arguments.kv_shape, role=role), workers)
+
+
+def _fill(worker: EmbeddedManager, scheduler: EmbeddedManager) -> None:
+    """Something to see: two prompts that share their first four chunks, the second asked for again."""
+    engine = worker.require_engine()
+    shared = list(range(4 * worker.config.chunk_size))
+    for prompt in (shared, [*shared, *shared]):
+        if scheduler.lookup_client is not None:
+            scheduler.lookup_client.lookup(prompt)
+        engine.store(prompt)
+    engine.retrieve([*shared, *shared])
 
 
 def _print_addresses(servers: list[InternalAPIServer], config: Path) -> None:

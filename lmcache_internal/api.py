@@ -11,7 +11,8 @@ from .address import ADDRESS_KEY
 from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, Upload
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
-from .engine.runtime import Runtime, runtime_of
+from .engine.runtime import Runtime
+from .engine.select import runtime_of
 from .errors import (
     ApiError,
     BadRequest,

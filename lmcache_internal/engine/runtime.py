@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from ..errors import EngineUnavailable
 from .definitions import Definition
 
 
@@ -68,16 +66,3 @@ class Runtime(Protocol):
 
     def unreachable_backends(self) -> dict[str, str]:
         """Backends that exist but have no connection, each with what is known of the reason."""
-
-
-def runtime_of(manager: Any) -> Runtime:
-    """The runtime that belongs to `manager`: its own, or that of LMCache; else 503."""
-    own = getattr(manager, "runtime", None)
-    if own is not None:
-        return cast(Runtime, own)
-    if "lmcache" not in sys.modules:
-        raise EngineUnavailable(f"{type(manager).__name__} has no `runtime`, and LMCache is not loaded here.")
-    # Only now: it imports torch, which nobody without LMCache should pay for.
-    from .lmcache import LMCacheRuntime
-
-    return LMCacheRuntime(manager)

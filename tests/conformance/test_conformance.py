@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-lmcache = pytest.importorskip("lmcache", reason="needs LMCache: make test-lmcache")
-pytest.importorskip("lmcache.utils")
+from lmcache import utils
 
 from tests.conformance.differences import DIFFERENCES
 from tests.conformance.facts import FACTS
@@ -13,7 +11,7 @@ from tests.conformance.run import Answer, ask_all, differs
 
 Answers = dict[str, list[Answer]]
 
-VERSION = tuple(int(part) for part in lmcache.utils.VERSION.split(".")[:2])
+VERSION = tuple(int(part) for part in utils.VERSION.split(".")[:2])
 # All servers of one process share an app there: a scheduler beside a worker cannot be asked.
 HAS_OWN_APP = VERSION >= (0, 4)
 

@@ -38,6 +38,7 @@ def metadata(role: str, engine_id: str, worker_id: int = 0) -> LMCacheMetadata:
 
 def config(values: Mapping[str, Any]) -> LMCacheEngineConfig:
     defaults: dict[str, Any] = {"chunk_size": CHUNK, "max_local_cpu_size": 0.25, "lookup_timeout_ms": 500}
+    defaults["internal_api_server_host"] = "127.0.0.1"  # Everywhere, before LMCache 0.5.
     # LMCache 0.3 makes no instance id up, and would take two engines for one.
     defaults["lmcache_instance_id"] = uuid.uuid4().hex
     chosen = defaults | dict(values)

@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("lmcache.utils", reason="needs LMCache: make test-lmcache")
-
 from lmcache.v1.internal_api_server.api_server import InternalAPIServer as Original
 
 from lmcache_internal.integrations import lmcache as integration

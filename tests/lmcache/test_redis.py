@@ -13,9 +13,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("lmcache.utils", reason="needs LMCache: make test-lmcache")
-pytest.importorskip("redis", reason="needs the Redis client that LMCache uses")
-
 from tests.conformance.run import SETTLING_SECONDS, serving
 from tests.support import accepts, eventually, free_port
 

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-pytest.importorskip("lmcache.utils", reason="needs LMCache: make test-lmcache")
-
 from lmcache.v1.lookup_client.chunk_statistics_lookup_client import ChunkStatisticsLookupClient
 
 from lmcache_internal.engine import protocols
 from lmcache_internal.engine.lmcache import LMCacheRuntime
-from lmcache_internal.engine.runtime import Runtime, runtime_of
+from lmcache_internal.engine.runtime import Runtime
+from lmcache_internal.engine.select import runtime_of
 from tests.lmcache.engines import make_worker
 
 
