@@ -1,0 +1,215 @@
+"""POST /cache/store, POST /cache/retrieve and DELETE /cache/clear."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal import EmbeddedEngine, EmbeddedManager, create_app
+from tests.support import make_manager
+
+ROUTES = [
+    ("POST", "/cache/store?tokens_mock=0,16"),
+    ("POST", "/cache/retrieve?tokens_mock=0,16"),
+    ("DELETE", "/cache/clear"),
+]
+
+
+class Failing:
+    """An engine of which nothing works."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"{name}: redis://user:s3cret@host is gone")
+
+
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[FlaskClient]:
+    """The client of a scheduler: arguments are checked before the engine is looked for."""
+    with make_manager("scheduler") as manager:
+        yield create_app(manager).test_client()
+
+
+@pytest.fixture
+def with_disk(tmp_path: Path) -> Iterator[FlaskClient]:
+    with make_manager(local_disk=str(tmp_path), max_local_disk_size=1.0) as manager:
+        yield create_app(manager).test_client()
+
+
+def store(client: FlaskClient, start: int = 0, end: int = 48) -> None:
+    assert client.post(f"/cache/store?tokens_mock={start},{end}").status_code == 200
+
+
+def retrieved(client: FlaskClient, start: int = 0, end: int = 48) -> int:
+    return int(client.post(f"/cache/retrieve?tokens_mock={start},{end}").get_json()["num_retrieved"])
+
+
+def removed(client: FlaskClient, *locations: str) -> int:
+    return int(client.delete("/cache/clear", query_string={"locations": locations}).get_json()["num_removed"])
+
+
+def test_the_answers_are_json_with_an_indent(client: FlaskClient) -> None:
+    for method, path, text in [
+        ("POST", "/cache/store?tokens_mock=0,50", '"num_tokens": 50'),
+        ("POST", "/cache/retrieve?tokens_mock=0,50", '"num_tokens": 50,\n  "num_retrieved": 48'),
+        ("DELETE", "/cache/clear", '"num_removed": 48'),
+    ]:
+        response = client.open(path, method=method)
+        assert (response.status_code, response.content_type) == (200, "application/json")
+        assert response.text == f'{{\n  "status": "success",\n  {text}\n}}'
+
+
+def test_what_was_cleared_is_gone(client: FlaskClient) -> None:
+    store(client)
+    assert retrieved(client) == 48
+    assert removed(client) == 48
+    assert retrieved(client) == 0
+    assert removed(client) == 0
+
+
+def test_only_a_cached_prefix_counts(client: FlaskClient) -> None:
+    store(client, 0, 32)
+    assert retrieved(client, 0, 80) == 32
+    assert retrieved(client, 16, 32) == 0
+
+
+@pytest.mark.parametrize(("start", "end"), [(-32, 0), (10**18 - 33, 10**18 - 1)])
+def test_any_token_numbers_can_be_stored(client: FlaskClient, start: int, end: int) -> None:
+    store(client, start, end)
+    assert retrieved(client, start, end) == 32
+
+
+def test_clear_empties_the_memory_alone_and_the_disk_still_serves(with_disk: FlaskClient) -> None:
+    store(with_disk)
+    assert removed(with_disk) == 48
+    assert retrieved(with_disk) == 48
+
+
+def test_all_locations_count(with_disk: FlaskClient) -> None:
+    store(with_disk)
+    assert removed(with_disk, "LocalCPUBackend", "LocalDiskBackend") == 96
+    assert retrieved(with_disk) == 0
+
+
+def test_one_location_leaves_the_other(with_disk: FlaskClient) -> None:
+    store(with_disk)
+    assert removed(with_disk, "LocalDiskBackend") == 48
+    assert removed(with_disk, "LocalDiskBackend") == 0
+    assert removed(with_disk, "LocalCPUBackend") == 48
+
+
+def test_an_unknown_location_is_a_404_and_nothing_is_cleared(client: FlaskClient) -> None:
+    store(client)
+    response = client.delete("/cache/clear?locations=LocalCPUBackend&locations=Nope")
+    assert response.status_code == 404
+    assert response.get_json() == {
+        "error": "Unknown location",
+        "message": "There is no backend Nope to clear; there are: LocalCPUBackend",
+    }
+    assert removed(client) == 48
+
+
+def test_of_many_unknown_locations_ten_are_named(client: FlaskClient) -> None:
+    query = "&".join(f"locations=no-{number}-such" for number in range(1000))
+    assert client.delete(f"/cache/clear?{query}").text.count("-such") == 10
+
+
+class Tenants(EmbeddedEngine):
+    """Clears for tenant `a` only."""
+
+    def clear(self, locations: Sequence[str] | None = None, request_configs: Mapping[str, Any] | None = None) -> int:
+        return super().clear(locations) if request_configs == {"tenant": "a"} else 0
+
+
+def test_request_configs_reach_the_engine(client: FlaskClient, manager: EmbeddedManager) -> None:
+    manager.require_engine().close()
+    manager.lmcache_engine = Tenants(manager.config, manager.lmcache_engine_metadata, manager.kv_caches)
+    store(client)
+    assert client.delete("/cache/clear", json={"tenant": "b"}).get_json()["num_removed"] == 0
+    assert removed(client) == 0
+    assert client.delete("/cache/clear", data=b'{"tenant": "a"}').get_json()["num_removed"] == 48
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [(b"{", "Invalid JSON body"), (b'{"a": NaN}', "Invalid JSON body"), (b"[1]", "Request body must be a JSON object")],
+)
+def test_request_configs_that_are_no_object_are_a_400(client: FlaskClient, body: bytes, error: str) -> None:
+    store(client)
+    response = client.delete("/cache/clear", data=body)
+    assert (response.status_code, response.get_json()["error"]) == (400, error)
+    assert removed(client) == 48
+
+
+def test_of_repeated_tokens_the_last_count(client: FlaskClient) -> None:
+    assert client.post("/cache/store?tokens_mock=x&tokens_mock=0,32").get_json()["num_tokens"] == 32
+    assert client.post("/cache/store?tokens_mock=0,32&tokens_mock=x").status_code == 400
+
+
+def test_blanks_around_the_numbers_do_not_matter(client: FlaskClient) -> None:
+    assert client.post("/cache/store?tokens_mock=+0+,%2032%20").get_json()["num_tokens"] == 32
+
+
+@pytest.mark.parametrize("query", ["", "?tokens_mock=", "?tokens=0,5"])
+@pytest.mark.parametrize("action", ["store", "retrieve"])
+def test_without_tokens_400(refusing: FlaskClient, action: str, query: str) -> None:
+    response = refusing.post(f"/cache/{action}{query}")
+    assert (response.status_code, response.content_type) == (400, "application/json")
+    assert response.get_json() == {"error": "Missing parameters", "message": "tokens_mock is required"}
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        *("5", "a,b", "5,5", "10,5", "1,2,3", ",", "0,", "0x0,0x10", "1.0,5", "0,1e3", "--1,5", "0;16", "[0,16]"),
+        *("0,999999999999", "0,1048577", "-524288,524289", "0,9223372036854775808", "-9223372036854775809,0"),
+        *("9223372036854775807,9223372036854775808", "0," + "9" * 5000, "9" * 9000),
+    ],
+)
+@pytest.mark.parametrize("action", ["store", "retrieve"])
+def test_tokens_that_are_none_or_too_many_are_refused_at_once(refusing: FlaskClient, action: str, tokens: str) -> None:
+    started = time.monotonic()
+    response = refusing.post(f"/cache/{action}", query_string={"tokens_mock": tokens})
+    assert time.monotonic() - started < 1
+    assert (response.status_code, response.get_json()["error"]) == (400, "Invalid tokens_mock format")
+    assert response.get_json()["message"].startswith("tokens_mock must be 'start,end': ")
+    assert len(response.text) < 300
+
+
+def test_the_largest_range_is_served(client: FlaskClient) -> None:
+    body = client.post("/cache/retrieve?tokens_mock=0,1048576").get_json()
+    assert body == {"status": "success", "num_tokens": 1048576, "num_retrieved": 0}
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
+    response = create_app(scheduler).test_client().open(path, method=method)
+    assert response.status_code == 503
+    assert response.get_json() == {"error": "LMCache API is unavailable", "message": "LMCache engine not configured."}
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_a_worker_that_still_starts_is_a_503(
+    client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr(manager.lmcache_engine, "storage_manager", None)
+    response = client.open(path, method=method)
+    assert (response.status_code, response.get_json()["error"]) == (503, "LMCache API is unavailable")
+    assert "still starting" in response.get_json()["message"]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_what_the_engine_raises_is_a_500_without_its_secrets(
+    client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr(manager, "lmcache_engine", Failing())
+    response = client.open(path, method=method)
+    assert response.status_code == 500
+    assert response.get_json() == {
+        "error": f"Failed to {path[7:].partition('?')[0]} cache",
+        "message": "storage_manager: redis://***@host is gone",
+    }

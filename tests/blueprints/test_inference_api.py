@@ -1,0 +1,77 @@
+"""GET /inference_info and GET /inference_version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, create_app
+from tests.support import SHAPE
+
+
+class Serving(EmbeddedManager):
+    """A manager inside an inference engine that tells of itself."""
+
+    def get_inference_info(self) -> dict[str, Any]:
+        return {"model": {"name": "m", "max_tokens": 7, "hf_token": "s3cret"}, "url": "http://u:s3cret@host"}
+
+    def get_inference_version(self) -> str:
+        return "0.11.0"
+
+
+class Bare:
+    """A manager that has neither."""
+
+    config = EmbeddedConfig()
+
+
+@pytest.fixture
+def serving() -> Any:
+    metadata = EmbeddedMetadata("test-model", SHAPE)
+    with Serving(EmbeddedConfig({"chunk_size": SHAPE[2]}), metadata) as manager:
+        yield create_app(manager).test_client()
+
+
+@pytest.mark.parametrize("query", ["", "?format=json", "?format=", "?format=x&format=y"])
+def test_info_is_the_adapters_without_its_secrets(serving: FlaskClient, query: str) -> None:
+    response = serving.get(f"/inference_info{query}")
+    assert (response.status_code, response.content_type) == (200, "application/json")
+    assert response.text.startswith('{\n  "model": {\n    "name": "m",\n')
+    assert response.get_json() == {
+        "model": {"name": "m", "max_tokens": 7, "hf_token": "***"},
+        "url": "http://***@host",
+    }
+
+
+def test_where_no_inference_engine_is_around_there_is_no_info(client: FlaskClient) -> None:
+    assert client.get("/inference_info").get_json() == {}
+
+
+def test_version(serving: FlaskClient) -> None:
+    response = serving.get("/inference_version")
+    assert (response.status_code, response.content_type) == (200, "application/json")
+    assert response.text == '{\n  "vllm_version": "0.11.0"\n}'
+
+
+def test_an_adapter_that_does_not_know_the_version_is_a_503(client: FlaskClient) -> None:
+    response = client.get("/inference_version")
+    assert response.status_code == 503
+    assert response.get_json() == {
+        "error": "Inference version unavailable",
+        "message": "EmbeddedManager does not know the inference engine's version.",
+    }
+
+
+def test_an_adapter_that_lacks_the_info_is_a_501() -> None:
+    response = create_app(Bare()).test_client().get("/inference_info")
+    assert response.status_code == 501
+    assert response.get_json()["error"] == "Not supported by this engine"
+    assert "Bare has no get_inference_info" in response.get_json()["message"]
+
+
+@pytest.mark.parametrize("path", ["/inference_info", "/inference_version"])
+def test_without_an_adapter_503(path: str) -> None:
+    response = create_app(None).test_client().get(path)
+    assert (response.status_code, response.get_json()["error"]) == (503, "LMCache adapter unavailable")

@@ -1,0 +1,221 @@
+"""@operation: what becomes of what an endpoint returns and raises."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Response
+from flask.testing import FlaskClient
+
+from lmcache_internal import EmbeddedManager, create_app
+from lmcache_internal.app import InternalApp
+from lmcache_internal.errors import BadRequest, EngineUnavailable
+from tests.support import eventually, make_manager
+
+PLUGIN = '''
+from flask import Blueprint, abort
+from lmcache_internal.api import adapter, internal_app, operation
+
+router = Blueprint("work", __name__)
+
+def work() -> object:
+    """Do what the test wants done."""
+    return internal_app().state.work()
+
+for media in ("json", "pretty", "text", "text-json"):
+    router.get(f"/{media}", endpoint=media)(operation(doing="do it", media=media)(work))
+router.get("/spoken", endpoint="spoken")(operation(doing="do it", as_text="I say {}".format)(work))
+router.get("/cheap", endpoint="cheap")(operation(doing="do it", cheap=True)(work))
+router.get("/hasty", endpoint="hasty")(operation(doing="do it", seconds=0.05)(work))
+router.get("/teapot", endpoint="teapot")(operation(doing="do it")(lambda: abort(418)))
+
+@router.get("/counted")
+@operation(doing="count", cheap=True)
+def counted(number: int) -> int:
+    """Needs an argument, then an engine."""
+    adapter()
+    return number
+'''
+
+Work = Callable[[], object]
+DATA = {"a": [1, None], "b": "ü"}
+
+
+@pytest.fixture
+def app(manager: EmbeddedManager, tmp_path: Path) -> InternalApp:
+    (tmp_path / "work_api.py").write_text(PLUGIN)
+    return create_app(manager, [tmp_path])
+
+
+@pytest.fixture
+def working(app: InternalApp, client: FlaskClient) -> Callable[[Work], FlaskClient]:
+    """The client of an app whose plugin does that work."""
+
+    def made(work: Work) -> FlaskClient:
+        app.state.work = work
+        return client
+
+    return made
+
+
+Working = Callable[[Work], FlaskClient]
+
+
+def stuck_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if "stuck" in thread.name]
+
+
+def raising(error: BaseException) -> Work:
+    def work() -> object:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("media", "content_type", "text"),
+    [
+        ("json", "application/json", '{"a":[1,null],"b":"ü"}'),
+        ("pretty", "application/json", '{\n  "a": [\n    1,\n    null\n  ],\n  "b": "ü"\n}'),
+        ("text-json", "text/plain; charset=utf-8", '{\n  "a": [\n    1,\n    null\n  ],\n  "b": "ü"\n}'),
+        ("text", "text/plain; charset=utf-8", "{'a': [1, None], 'b': 'ü'}"),
+    ],
+)
+def test_data_is_sent_in_the_declared_form(working: Working, media: str, content_type: str, text: str) -> None:
+    response = working(lambda: DATA).get(f"/{media}")
+    assert (response.status_code, response.content_type, response.text) == (200, content_type, text)
+
+
+@pytest.mark.parametrize("path", ["/json", "/text", "/spoken", "/cheap"])
+def test_a_response_is_sent_as_it_is(working: Working, path: str) -> None:
+    made = Response("as it is", 207, {"X-Mine": "yes"}, content_type="text/x-mine")
+    response = working(lambda: made).get(path)
+    assert (response.status_code, response.text) == (207, "as it is")
+    assert (response.headers["X-Mine"], response.content_type) == ("yes", "text/x-mine")
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [
+        (None, False),
+        ("*/*", False),
+        ("text/html,*/*;q=0.8", False),
+        ("application/*", False),
+        ("application/json", True),
+        ("application/json, text/plain, */*", True),
+        ("text/plain, application/json;q=0.5", False),
+        ("text/plain;q=0.5, application/json", True),
+    ],
+)
+def test_text_unless_json_is_asked_for_by_name(working: Working, accept: str | None, is_json: bool) -> None:
+    headers = {} if accept is None else {"Accept": accept}
+    response = working(lambda: 7).get("/spoken", headers=headers)
+    kind, text = ("application/json", "7") if is_json else ("text/plain; charset=utf-8", "I say 7")
+    assert (response.content_type, response.text) == (kind, text)
+
+
+def test_a_cheap_operation_runs_in_the_requests_own_thread(working: Working) -> None:
+    assert working(threading.get_ident).get("/cheap").get_json() == threading.get_ident()
+
+
+def test_any_other_runs_in_a_thread_that_bears_its_name(working: Working) -> None:
+    response = working(lambda: threading.current_thread().name).get("/json")
+    assert response.get_json() == "call: do it"
+
+
+def test_an_operation_may_have_a_deadline_of_its_own(working: Working) -> None:
+    release = threading.Event()
+    response = working(lambda: release.wait(10)).get("/hasty")
+    release.set()
+    assert eventually(lambda: not stuck_threads())
+    assert response.status_code == 504
+    assert "(0.05 s)" in response.get_json()["message"]
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0.05, 504), (20, 200)])
+def test_the_deadline_of_others_is_the_configs(tmp_path: Path, seconds: float, status: int) -> None:
+    (tmp_path / "work_api.py").write_text(PLUGIN)
+    release = threading.Event()
+    with make_manager(extra_config={"internal_api_server_call_timeout": seconds}) as manager:
+        app = create_app(manager, [tmp_path])
+        app.state.work = lambda: release.wait(0.5)
+        assert app.test_client().get("/json").status_code == status
+    release.set()
+    assert eventually(lambda: not stuck_threads())
+
+
+def test_arguments_are_read_before_the_engine_is_looked_for(app: InternalApp, client: FlaskClient) -> None:
+    del app.state.lmcache_adapter
+    assert [client.get(f"/counted?number={number}").status_code for number in ("x", "1")] == [400, 503]
+
+
+class Old:
+    """An engine of an older version."""
+
+
+@pytest.mark.parametrize("name", ["is_frozen", "list_backends", "get_inference_info", "lookup_client", "role"])
+@pytest.mark.parametrize("path", ["/json", "/cheap"])
+def test_an_attribute_of_the_engine_that_is_not_there_is_a_501(working: Working, path: str, name: str) -> None:
+    response = working(lambda: getattr(Old(), name)).get(path)
+    assert (response.status_code, response.content_type) == (501, "application/json")
+    assert response.get_json()["error"] == "Not supported by this engine"
+    assert response.get_json()["message"].startswith(f"Old has no {name} in this version of the engine")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "message"),
+    [
+        (Old(), "frozen", "'Old' object has no attribute 'frozen'"),
+        (None, "is_frozen", "'NoneType' object has no attribute 'is_frozen'"),
+        ([], "size", "'list' object has no attribute 'size'"),
+    ],
+)
+def test_any_other_attribute_error_is_a_500(working: Working, owner: Any, name: str, message: str) -> None:
+    response = working(lambda: getattr(owner, name)).get("/json")
+    assert (response.status_code, response.get_json()) == (500, {"error": "Failed to do it", "message": message})
+
+
+def test_an_attribute_error_that_somebody_made_by_hand_is_a_500(working: Working) -> None:
+    assert working(raising(AttributeError("is_frozen"))).get("/json").status_code == 500
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("redis://user:s3cret@host is gone"), "redis://***@host is gone"),
+        (KeyError("x"), "'x'"),
+        (TimeoutError(), "Exception type: TimeoutError"),
+        (SystemExit(3), "3"),
+        (GeneratorExit(), "Exception type: GeneratorExit"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/json", "/text", "/cheap"])
+def test_whatever_is_raised_is_a_500_that_says_what_failed(
+    working: Working, caplog: pytest.LogCaptureFixture, path: str, error: BaseException, message: str
+) -> None:
+    response = working(raising(error)).get(path)
+    assert (response.status_code, response.content_type) == (500, "application/json")
+    assert response.get_json() == {"error": "Failed to do it", "message": message}
+    assert any(record.exc_info and record.exc_info[1] is error for record in caplog.records)
+
+
+@pytest.mark.parametrize("path", ["/json", "/cheap"])
+def test_a_failure_of_ours_keeps_its_status(working: Working, path: str) -> None:
+    for error in (BadRequest("it is wrong", title="Wrong"), EngineUnavailable("it is not there", title="Away")):
+        response = working(raising(error)).get(path)
+        assert (response.status_code, response.get_json()) == (error.status, error.payload)
+
+
+def test_an_abort_keeps_its_status(client: FlaskClient) -> None:
+    assert client.get("/teapot").status_code == 418
+
+
+def test_data_that_json_does_not_know_becomes_text(working: Working) -> None:
+    assert working(lambda: {"path": Path("/x"), "nan": float("nan")}).get("/json").get_json() == {
+        "path": "/x",
+        "nan": None,
+    }
