@@ -20,6 +20,7 @@ setup(
     package_dir={"lmcache_internal.blueprints": "blueprints"},
     package_data={"lmcache_internal": ["py.typed"]},
     install_requires=[
+        "click>=8.1",
         "flask>=3.0,<4",
         "waitress>=3.0.1,<4",
         "werkzeug>=3.0.3,<4",
@@ -28,6 +29,7 @@ setup(
         "msgspec>=0.18.6",
     ],
     entry_points={
+        "console_scripts": ["lmcache-internal = lmcache_internal.cli:main"],
         # vLLM calls it in each of its processes; see integrations/lmcache.py.
         "vllm.general_plugins": ["lmcache_internal = lmcache_internal.integrations.lmcache:vllm_plugin"],
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from lmcache_internal.api import NotFound, StorageManager, operation, redact, runtime, storage_manager
+from lmcache_internal.api import Access, NotFound, StorageManager, operation, redact, runtime, storage_manager
 
 router = Blueprint("backends", __name__, url_prefix="/backends")
 
@@ -19,7 +19,7 @@ def list_backends() -> dict[str, str]:
 
 
 @router.delete("/<name>")
-@operation(doing="close backend", changes=True)
+@operation(doing="close backend", access=Access.ADMIN, changes=True)
 def close(name: str) -> dict[str, object]:
     """Close a backend and take it out of the engine."""
     storage = storage_manager(_UNAVAILABLE)
@@ -29,7 +29,7 @@ def close(name: str) -> dict[str, object]:
 
 
 @router.post("")
-@operation(doing="create backends", changes=True)
+@operation(doing="create backends", access=Access.ADMIN, changes=True)
 def create() -> dict[str, object]:
     """Create the backends that the configuration asks for and that are absent."""
     storage = storage_manager(_UNAVAILABLE)
@@ -41,7 +41,7 @@ def create() -> dict[str, object]:
 
 
 @router.post("/<name>/recreate")
-@operation(doing="recreate backend", changes=True)
+@operation(doing="recreate backend", access=Access.ADMIN, changes=True)
 def recreate(name: str) -> dict[str, object]:
     """Close a backend and create it again by the configuration as it is now."""
     storage = storage_manager(_UNAVAILABLE)

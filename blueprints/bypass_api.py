@@ -6,7 +6,7 @@ from typing import Annotated
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, Meta, StorageManager, operation, storage_manager
+from lmcache_internal.api import Access, BadRequest, Meta, StorageManager, operation, storage_manager
 
 router = Blueprint("bypass", __name__, url_prefix="/bypass")
 
@@ -28,7 +28,7 @@ def list_bypassed() -> dict[str, object]:
 
 
 @router.put("/add")
-@operation(doing="add bypass backend", changes=True)
+@operation(doing="add bypass backend", access=Access.OPERATOR, changes=True)
 def add(backend_name: Name) -> dict[str, object]:
     """Bypass a backend."""
     storage = storage_manager(_UNAVAILABLE)
@@ -36,7 +36,7 @@ def add(backend_name: Name) -> dict[str, object]:
 
 
 @router.put("/remove")
-@operation(doing="remove bypass backend", changes=True)
+@operation(doing="remove bypass backend", access=Access.OPERATOR, changes=True)
 def remove(backend_name: Name) -> dict[str, object]:
     """Put a backend back into service."""
     storage = storage_manager(_UNAVAILABLE)

@@ -7,7 +7,17 @@ from typing import Annotated
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, FromText, JsonBody, NotFound, engine, operation, runtime, storage_manager
+from lmcache_internal.api import (
+    Access,
+    BadRequest,
+    FromText,
+    JsonBody,
+    NotFound,
+    engine,
+    operation,
+    runtime,
+    storage_manager,
+)
 
 router = Blueprint("cache", __name__, url_prefix="/cache")
 
@@ -35,7 +45,7 @@ def _invalid(reason: str) -> BadRequest:
 
 
 @router.delete("/clear")
-@operation(doing="clear cache", media="pretty", changes=True)
+@operation(doing="clear cache", access=Access.OPERATOR, media="pretty", changes=True)
 def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> dict[str, object]:
     """Drop cached chunks of the backends in `locations` (repeatable), of the memory alone by default."""
     found = engine()
@@ -51,7 +61,7 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 
 
 @router.post("/store")
-@operation(doing="store cache", media="pretty", changes=True)
+@operation(doing="store cache", access=Access.OPERATOR, media="pretty", changes=True)
 def store(tokens_mock: TokenRange) -> dict[str, object]:
     """Store the tokens `start,end` from the first slots of the KV caches."""
     engine()
@@ -61,7 +71,7 @@ def store(tokens_mock: TokenRange) -> dict[str, object]:
 
 
 @router.post("/retrieve")
-@operation(doing="retrieve cache", media="pretty", changes=True)
+@operation(doing="retrieve cache", access=Access.OPERATOR, media="pretty", changes=True)
 def retrieve(tokens_mock: TokenRange) -> dict[str, object]:
     """Retrieve the tokens `start,end` into the first slots of the KV caches; whole chunks count."""
     engine()

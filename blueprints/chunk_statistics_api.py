@@ -6,13 +6,13 @@ import time
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, EngineUnavailable, StatisticsClient, adapter, config, operation
+from lmcache_internal.api import Access, BadRequest, EngineUnavailable, StatisticsClient, adapter, config, operation
 
 router = Blueprint("chunk_statistics", __name__, url_prefix="/chunk_statistics")
 
 
 @router.post("/start")
-@operation(doing="start", media="pretty", changes=True)
+@operation(doing="start", access=Access.OPERATOR, media="pretty", changes=True)
 def start() -> dict[str, object]:
     """Count from now on."""
     _client().start_statistics()
@@ -20,7 +20,7 @@ def start() -> dict[str, object]:
 
 
 @router.post("/stop")
-@operation(doing="stop", media="pretty", changes=True)
+@operation(doing="stop", access=Access.OPERATOR, media="pretty", changes=True)
 def stop() -> dict[str, object]:
     """Count no more; the counts stay."""
     _client().stop_statistics()
@@ -28,7 +28,7 @@ def stop() -> dict[str, object]:
 
 
 @router.post("/reset")
-@operation(doing="reset", media="pretty", changes=True)
+@operation(doing="reset", access=Access.OPERATOR, media="pretty", changes=True)
 def reset() -> dict[str, object]:
     """Start the counts again at zero."""
     _client().reset_statistics()

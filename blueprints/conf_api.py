@@ -1,74 +1,101 @@
-"""The engine's live configuration."""
+"""The engine's live configuration: read, changed as a transaction, and brought back."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping
+from typing import Annotated
 
-from flask import Blueprint
+from flask import Blueprint, Response
 
 from lmcache_internal.api import (
-    MASK,
+    Access,
     BadRequest,
-    ConfigError,
+    Configuration,
+    History,
     JsonBody,
+    Meta,
     Names,
+    adapter,
     config,
-    guarded_reason,
+    entity_tag,
+    history_of,
+    note,
     operation,
     redact,
+    require_match,
     runtime,
+    tagged,
 )
 
 router = Blueprint("conf", __name__)
 
-logger = logging.getLogger(__name__)
-
 
 @router.get("/conf")
 @operation(doing="read the configuration", media="text-json", cheap=True)
-def read_config(names: Names | None = None) -> dict[str, object]:
-    """The configuration, secrets masked, or the keys that `names` lists."""
-    found = config()
-    keys = [*runtime().definitions, *getattr(found, "unknown", ())]
-    chosen = [name for name in names if name in keys] if names else keys
-    return {name: redact(getattr(found, name), name) for name in chosen if hasattr(found, name)}
+def read_config(names: Names | None = None, details: bool = False) -> Response:
+    """The configuration, secrets masked, or the keys in `names`; `details=true` says what each of them is."""
+    found, history = _configuration(), history_of(adapter())
+    values = found.values()
+    tag = entity_tag(values)
+    require_match(tag)
+    chosen = [name for name in names if name in values] if names else list(values)
+    if details:
+        return tagged({name: found.details(name, values[name], history) for name in chosen}, "text-json", tag)
+    return tagged({name: redact(values[name], name) for name in chosen}, "text-json", tag)
 
 
 @router.post("/conf")
-@operation(doing="set the configuration", changes=True)
-def set_config(values: JsonBody) -> dict[str, object]:
-    """Set configuration values; all are checked first, then the good ones applied together."""
-    found = config()
-    accepted: dict[str, object] = {}
-    errors: dict[str, str] = {}
-    for name, value in values.items():
-        try:
-            accepted[name] = _checked(name, value)
-        except ConfigError as error:
-            errors[name] = str(error)
-    for name, value in accepted.items():
-        setattr(found, name, value)
-    if accepted:
-        logger.info("Configuration changed: %s", redact(accepted))
-    answer: dict[str, object] = {"updated": redact(accepted)}
+@operation(doing="set the configuration", access=Access.ADMIN, changes=True)
+def set_config(values: JsonBody, atomic: bool = False, dry_run: bool = False) -> Response:
+    """Set configuration values; all are checked first, then the good ones applied together.
+
+    With `atomic=true`, one bad key refuses all; with `dry_run=true`, nothing is applied.
+    """
+    found = _configuration()
+    accepted, errors = found.check(values)
+    if errors and (atomic or not accepted):
+        raise _refusal(errors, found)
+    require_match(entity_tag(found.values()))
+    if not dry_run:
+        _change(history_of(adapter()), found, accepted)
+    return _answer({"updated": redact(accepted)} | ({"errors": errors} if errors else {}), found)
+
+
+@router.get("/conf/history")
+@operation(doing="read the configuration's history", media="pretty", cheap=True)
+def read_history() -> dict[str, object]:
+    """The last 100 changes of the configuration since the start, secrets masked."""
+    return {"revisions": [revision.public() for revision in history_of(adapter()).revisions()]}
+
+
+@router.post("/conf/rollback")
+@operation(doing="roll the configuration back", access=Access.ADMIN, changes=True)
+def roll_back(to: Annotated[int, Meta(ge=0)]) -> Response:
+    """Bring back the values after revision `to`, all or none; 0 is the start."""
+    found, history = _configuration(), history_of(adapter())
+    values = history.values_after(to)
+    errors = found.guarded(values)
     if errors:
-        answer["errors"] = errors
-    if errors and not accepted:
-        raise BadRequest("Nothing was updated", payload=answer)
-    return answer
+        raise _refusal(errors, found)
+    require_match(entity_tag(found.values()))
+    return _answer({"updated": _change(history, found, values, rollback=True)}, found)
 
 
-def _checked(name: str, value: object) -> object:
-    """The value as the config stores it; raises `ConfigError` where it may not be set."""
-    definition = runtime().definitions.get(name)
-    if definition is None:
-        raise ConfigError("Unknown config")
-    if not definition.mutable:
-        raise ConfigError("Config is not mutable at runtime")
-    if MASK in str(value) and MASK in str(redact(getattr(config(), name, None), name)):
-        raise ConfigError(f"Invalid value for {name}: {MASK} is the mask of a secret, not its value")
-    converted = definition.convert(name, value)
-    refusal = guarded_reason(name, converted, config())
-    if refusal:
-        raise ConfigError(refusal)
-    return converted
+def _configuration() -> Configuration:
+    return Configuration(config(), runtime().definitions)
+
+
+def _change(history: History, found: Configuration, values: Mapping[str, object], rollback: bool = False) -> object:
+    """Apply and audit; what changed, secrets masked."""
+    changed = redact({name: change.new for name, change in history.change(found.config, values, rollback).items()})
+    note(changed=changed)
+    return changed
+
+
+def _answer(body: Mapping[str, object], found: Configuration) -> Response:
+    return tagged(body, "json", entity_tag(found.values()))
+
+
+def _refusal(errors: Mapping[str, str], found: Configuration) -> BadRequest:
+    headers = {"ETag": entity_tag(found.values())}
+    return BadRequest("Nothing was updated", payload={"updated": {}, "errors": errors}, headers=headers)

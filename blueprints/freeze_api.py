@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from lmcache_internal.api import engine, operation, storage_manager
+from lmcache_internal.api import Access, engine, operation, storage_manager
 
 router = Blueprint("freeze", __name__, url_prefix="/freeze")
 
 
 @router.put("/enable")
-@operation(doing="enable freeze mode", media="pretty", changes=True)
+@operation(doing="enable freeze mode", access=Access.OPERATOR, media="pretty", changes=True)
 def enable() -> dict[str, object]:
     """Store nothing new from now on."""
     return _set(True, "/freeze/enable API is unavailable")
 
 
 @router.put("/disable")
-@operation(doing="disable freeze mode", media="pretty", changes=True)
+@operation(doing="disable freeze mode", access=Access.OPERATOR, media="pretty", changes=True)
 def disable() -> dict[str, object]:
     """Store again."""
     return _set(False, "/freeze/disable API is unavailable")

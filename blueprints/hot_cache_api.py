@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from lmcache_internal.api import Conflict, engine, operation, storage_manager
+from lmcache_internal.api import Access, Conflict, engine, operation, storage_manager
 
 router = Blueprint("hot_cache", __name__, url_prefix="/hot_cache")
 
@@ -12,14 +12,14 @@ _UNAVAILABLE = "hot_cache API is unavailable"
 
 
 @router.put("/enable")
-@operation(doing="enable hot cache", media="pretty", changes=True)
+@operation(doing="enable hot cache", access=Access.OPERATOR, media="pretty", changes=True)
 def enable() -> dict[str, object]:
     """Keep new chunks in memory."""
     return _set(True)
 
 
 @router.put("/disable")
-@operation(doing="disable hot cache", media="pretty", changes=True)
+@operation(doing="disable hot cache", access=Access.OPERATOR, media="pretty", changes=True)
 def disable() -> dict[str, object]:
     """Drop the chunks in memory and take no more."""
     return _set(False)
@@ -43,6 +43,7 @@ def _set(enabled: bool) -> dict[str, object]:
     found.set_hot_cache(enabled)
     if found.is_hot_cache_enabled() != enabled:
         # LMCache says nothing when there is no memory backend to take the setting.
-        raise Conflict("The engine did not take it: is the LocalCPUBackend closed? GET /backends lists them.")
+        message = "The engine did not take it: is the LocalCPUBackend closed? GET /backends lists them."
+        raise Conflict(message, title="Not applied")
     done = "enabled" if enabled else "disabled"
     return {"status": "success", "hot_cache": enabled, "message": f"Hot cache {done} successfully"}

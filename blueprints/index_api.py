@@ -8,14 +8,17 @@ import shlex
 from flask import Blueprint, current_app, request
 from werkzeug.routing import Rule
 
-from lmcache_internal.api import ADDRESS_KEY, JsonBody, Upload, operation
+from lmcache_internal.api import ADDRESS_KEY, JsonBody, Upload, operation, required_access
 
 router = Blueprint("index", __name__)
 
 
 def _as_text(routes: list[dict[str, str]]) -> str:
     blocks = [
-        f"{route['method']:<6} {route['path']}\n       {route['summary']}\n       {route['curl']}\n" for route in routes
+        f"{route['method']:<6} {route['path']}  ({route['access']})\n"
+        f"       {route['summary']}\n"
+        f"       {route['curl']}\n"
+        for route in routes
     ]
     return "The internal API of this engine process\n\n" + "\n".join(blocks)
 
@@ -28,6 +31,7 @@ def list_endpoints() -> list[dict[str, str]]:
         {
             "method": method,
             "path": _template(rule.rule),
+            "access": str(required_access(current_app.view_functions[rule.endpoint], method, {})),
             "summary": _summary(rule.endpoint),
             "curl": _curl(method, rule),
         }

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, FromText, NotFound, Runtime, adapter, engine, operation, runtime
+from lmcache_internal.api import Access, BadRequest, FromText, NotFound, Runtime, adapter, engine, operation, runtime
 
 router = Blueprint("kvcache", __name__, url_prefix="/cache/kvcache")
 
@@ -91,7 +91,7 @@ def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = Fa
 
 
 @router.post("/record_slot")
-@operation(doing="set record slot status", media="pretty", changes=True)
+@operation(doing="set record slot status", access=Access.OPERATOR, media="pretty", changes=True)
 def record_slot(enabled: Switch | None = None) -> dict[str, object]:
     """Log the slots of each store and retrieve, or not; without `enabled`, only tell."""
     found = engine()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from flask import Blueprint
 
-from lmcache_internal.api import Meta, Struct, engine, operation, runtime, storage_manager
+from lmcache_internal.api import Access, Meta, Struct, engine, operation, runtime, storage_manager
 
 router = Blueprint("load_fs_chunks", __name__)
 
@@ -28,7 +28,7 @@ class Request(Struct):
 
 
 @router.post("/cache/load-fs-chunks")
-@operation(doing="load chunks from FSConnector", media="pretty", changes=True, seconds=3600)
+@operation(doing="load chunks from FSConnector", access=Access.ADMIN, media="pretty", changes=True, seconds=3600)
 def load(request: Request) -> dict[str, object]:
     """Read the chunk files of the FS connector that `config_path` names into the hot cache."""
     engine(_UNAVAILABLE)

@@ -7,14 +7,36 @@ from typing import Annotated
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, Meta, operation
+from lmcache_internal.api import Access, BadRequest, FromText, Meta, note, operation
+from lmcache_internal.loglevels import set_level
 
 router = Blueprint("loglevel", __name__)
 
+LoggerName = Annotated[str, Meta(max_length=256)]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_MAX_SECONDS = 7 * 24 * 3600
+
+
+def _parse_duration(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    if unit.isdigit():
+        number, unit = text, "s"
+    seconds = int(number) * _UNITS.get(unit, 0) if number.isascii() and number.isdigit() and len(number) < 8 else 0
+    if not 0 < seconds <= _MAX_SECONDS:
+        raise BadRequest(
+            f"Invalid value for for: expected a time such as 30s, 10m or 2h, at most 7 days, got {text[:100]!r}",
+            title="Invalid parameter",
+        )
+    return float(seconds)
+
+
+Duration = Annotated[float, FromText(_parse_duration)]
+
 
 @router.get("/loglevel")
-@operation(doing="get or set the log level", media="text", cheap=True)
-def log_level(logger_name: Annotated[str, Meta(max_length=256)] | None = None, level: str | None = None) -> str:
+@operation(doing="get or set the log level", media="text", writes_with="level", cheap=True)
+def log_level(logger_name: LoggerName | None = None, level: str | None = None) -> str:
     """The level of each logger, or of `logger_name`; with `level`, sets it on the logger and its handlers."""
     if not logger_name:
         if level:
@@ -22,14 +44,33 @@ def log_level(logger_name: Annotated[str, Meta(max_length=256)] | None = None, l
         return _all_levels()
     if not level:
         return f"{logger_name}: {_level_name(logger_name)}"
+    _set(logger_name, level)
+    return f"Set {logger_name} level to {level.upper()} (including all handlers)"
+
+
+@router.put("/loglevel")
+@operation(doing="set the log level", access=Access.OPERATOR, media="pretty", cheap=True)
+def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> dict[str, object]:
+    """Set a logger's level, or reset it (`NOTSET`); `for=10m` brings the old level back afterwards."""
+    before = _set(logger_name, level, for_)
+    logger = logging.getLogger(logger_name)
+    return {
+        "logger_name": logger.name,
+        "level": logging.getLevelName(logger.level),
+        "effective": logging.getLevelName(logger.getEffectiveLevel()),
+        "before": logging.getLevelName(before),
+        "restored_after_seconds": for_,
+    }
+
+
+def _set(name: str, level: str, seconds: float | None = None) -> int:
     value = logging.getLevelName(level.upper())
     if not isinstance(value, int):
-        raise BadRequest(f"Invalid log level: {level}", title="Invalid parameter", text=f"Invalid log level: {level}")
-    logger = logging.getLogger(logger_name)
-    logger.setLevel(value)
-    for handler in logger.handlers:
-        handler.setLevel(value)
-    return f"Set {logger_name} level to {level.upper()} (including all handlers)"
+        message = f"Invalid log level: {level}"
+        raise BadRequest(message, title="Invalid parameter", text=message)
+    before = set_level(name, value, seconds)
+    note(logger_name=name, old=logging.getLevelName(before), new=level.upper())
+    return before
 
 
 def _all_levels() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, EngineUnavailable, adapter, metadata, operation
+from lmcache_internal.api import Access, BadRequest, EngineUnavailable, adapter, metadata, operation
 
 router = Blueprint("lookup", __name__, url_prefix="/lookup")
 
@@ -24,21 +24,21 @@ def info() -> Result:
 
 
 @router.post("/close")
-@operation(doing="close the lookup", media="pretty", changes=True)
+@operation(doing="close the lookup", access=Access.ADMIN, media="pretty", changes=True)
 def close() -> Result:
     """Close the client (on a scheduler) or the server (on a worker)."""
     return _answer(_method(f"close_lookup_{_side()}")())
 
 
 @router.post("/create")
-@operation(doing="create the lookup", media="pretty", changes=True)
+@operation(doing="create the lookup", access=Access.ADMIN, media="pretty", changes=True)
 def create(dryrun: bool = False) -> Result:
     """Create the client or server; with `dryrun`, only say which it would be."""
     return _answer(_method(f"create_lookup_{_side()}")(dryrun=dryrun))
 
 
 @router.post("/recreate")
-@operation(doing="recreate the lookup", media="pretty", changes=True)
+@operation(doing="recreate the lookup", access=Access.ADMIN, media="pretty", changes=True)
 def recreate() -> Result:
     """Close the client or server and create it anew."""
     return _answer(_method(f"recreate_lookup_{_side()}")())

@@ -5,14 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import operation, runtime
+from lmcache_internal.api import Access, operation, runtime
 from lmcache_internal.exposition import expose
 
 router = Blueprint("metrics", __name__)
 
 
 @router.get("/metrics")
-@operation(doing="collect the metrics")
+@operation(doing="collect the metrics", access=Access.PUBLIC)
 def metrics() -> Response:
     """The default registry's metrics in the format that the scraper accepts."""
     encodings = request.headers.get("Accept-Encoding", "")
@@ -24,7 +24,7 @@ def metrics() -> Response:
 
 
 @router.post("/metrics/reset")
-@operation(doing="reset the metrics", media="text", changes=True)
+@operation(doing="reset the metrics", access=Access.OPERATOR, media="text", changes=True)
 def reset() -> str:
     """Set the engine's own metrics back to zero."""
     runtime().reset_metrics()

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from flask import Blueprint, request
 
-from lmcache_internal.api import BadRequest, NotFound, Upload, config, internal_app, is_local, operation, settings
+from lmcache_internal.api import (
+    Access,
+    BadRequest,
+    NotFound,
+    Upload,
+    config,
+    internal_app,
+    is_local,
+    note,
+    operation,
+    settings,
+)
 from lmcache_internal.scripts import Outcome, run_script
 
 router = Blueprint("run_script", __name__)
@@ -16,13 +29,14 @@ _HOW_TO_ENABLE = (
 
 
 @router.post("/run_script")
-@operation(doing="run the script", as_text=str, cheap=True)
+@operation(doing="run the script", access=Access.ADMIN, as_text=str, cheap=True)
 def run(script: Upload | None = None) -> Outcome:
     """Execute the uploaded file `script`; answer with its variable `result`."""
     if not _enabled():
         raise NotFound(_HOW_TO_ENABLE, text=_HOW_TO_ENABLE)
     if script is None:
         raise BadRequest("No script file provided", title="Missing parameter", text="No script file provided")
+    note(script_sha256=hashlib.sha256(script).hexdigest())
     allowed = getattr(config(), "script_allowed_imports", None) or ()
     return run_script(script, internal_app(), allowed, settings().script_timeout)
 

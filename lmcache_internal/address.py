@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,16 @@ class Address:
             return "http://localhost"
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine can reach it: a Unix socket, or loopback."""
+        if self.socket_path or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
     def curl(self, path: str) -> str:
         """A curl command line that fetches `path` from here."""
         option = f"--unix-socket {self.socket_path} " if self.socket_path else ""
@@ -53,11 +64,24 @@ def index_of(manager: Any) -> int:
 def address_of(manager: Any, settings: Settings) -> Address:
     """Where `manager`'s server belongs; raises `ConfigError` for a port out of range."""
     index = index_of(manager)
-    port = settings.port_start + index
-    if not 0 < port < 65536:
-        raise ConfigError(
-            f"internal_api_server_port_start: {settings.port_start} + index {index} = {port} "
-            "is no TCP port; choose a start between 1 and 65535 minus the highest index"
-        )
+    port = _port("internal_api_server_port_start", settings.port_start, index)
     prefix = settings.socket_path_prefix
     return Address(index, settings.host, port, f"{prefix}_{port}" if prefix else None)
+
+
+def public_address_of(manager: Any, settings: Settings) -> Address | None:
+    """Where its public routes are served besides, if anywhere; raises `ConfigError` likewise."""
+    if settings.public_port_start is None:
+        return None
+    index = index_of(manager)
+    name = "extra_config.internal_api_server_public_port_start"
+    return Address(index, settings.public_host, _port(name, settings.public_port_start, index))
+
+
+def _port(name: str, start: int, index: int) -> int:
+    if not 0 < start + index < 65536:
+        raise ConfigError(
+            f"{name}: {start} + index {index} = {start + index} is no TCP port; "
+            "choose a start between 1 and 65535 minus the highest index"
+        )
+    return start + index

@@ -10,6 +10,8 @@ from msgspec import Meta, Struct
 from .address import ADDRESS_KEY
 from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, Upload
+from .conversion import parse_bool
+from .configuration import Configuration
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import Runtime
 from .engine.select import runtime_of
@@ -24,22 +26,32 @@ from .errors import (
     NotFound,
     NotSupported,
 )
+from .health import HEALTH_KEY, Health
+from .load import LOAD_KEY
 from .operation import operation
+from .preconditions import entity_tag, require_match, tagged
 from .redaction import MASK, redact
+from .revisions import History, history_of
+from .security.access import Access, required_access
+from .security.audit import note
 from .security.caller import is_local
 from .settings import Settings, guarded_reason
 
 __all__ = [
     "ADDRESS_KEY",
+    "LOAD_KEY",
     "MASK",
+    "Access",
     "ApiError",
     "BadRequest",
     "CallTimedOut",
     "ConfigError",
+    "Configuration",
     "Conflict",
     "EngineFailed",
     "EngineUnavailable",
     "FromText",
+    "History",
     "JsonBody",
     "Meta",
     "Names",
@@ -53,15 +65,23 @@ __all__ = [
     "adapter",
     "config",
     "engine",
+    "entity_tag",
     "guarded_reason",
+    "health",
+    "history_of",
     "internal_app",
     "is_local",
     "metadata",
+    "note",
     "operation",
+    "parse_bool",
     "redact",
+    "require_match",
+    "required_access",
     "runtime",
     "settings",
     "storage_manager",
+    "tagged",
 ]
 
 
@@ -108,6 +128,11 @@ def metadata() -> Metadata:
     if found is None:
         raise EngineUnavailable("LMCache metadata not available.")
     return cast(Metadata, found)
+
+
+def health() -> Health:
+    """The checks of the app that serves this request."""
+    return cast(Health, internal_app().extensions[HEALTH_KEY])
 
 
 def runtime() -> Runtime:

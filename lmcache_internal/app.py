@@ -8,13 +8,25 @@ from types import SimpleNamespace
 from typing import Any
 
 from flask import Flask
+from flask.testing import FlaskClient
 
 from .failures import register_error_handlers
+from .health import HEALTH_KEY, Health
 from .plugins import mount_plugins
+from .security.caller import DIRECT_KEY
+from .security.gate import Gate
 from .settings import Settings
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
+
+
+class InProcessClient(FlaskClient):
+    """The test client: whoever has it is inside the process, and needs no proof of it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.environ_base[DIRECT_KEY] = "yes"
 
 
 class InternalApp(Flask):
@@ -22,8 +34,10 @@ class InternalApp(Flask):
 
     Attributes:
         state: `state.lmcache_adapter` is the engine's manager, read at each request; it may be
-            replaced or removed at any time.
+            replaced or removed at any time. `state.gate` guards the routes.
     """
+
+    test_client_class = InProcessClient
 
     def __init__(self, import_name: str, adapter: Any) -> None:
         super().__init__(import_name, static_folder=None, template_folder=None)
@@ -55,6 +69,11 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     register_error_handlers(app)
+    gate = Gate(settings)
+    gate.guard(app)
+    app.state.gate = gate
     plugins = mount_plugins(app, [*settings.plugin_dirs, *map(Path, plugin_dirs)])
     app.extensions["lmcache_internal"] = plugins
+    patience = max(settings.call_timeout, settings.script_timeout)
+    app.extensions[HEALTH_KEY] = Health(app.state, plugins, patience)
     return app

@@ -47,13 +47,15 @@ class Argument:
     """One parameter of a view.
 
     Attributes:
-        name: the parameter's name, in Python and on the wire.
+        parameter: the parameter's name in Python.
+        name: its name on the wire.
         type: its type with `Annotated` constraints, without `None`.
         default: its default, or `inspect.Parameter.empty` where it is required.
     """
 
     def __init__(self, name: str, annotation: Any, default: Any) -> None:
-        self.name = name
+        self.parameter = name
+        self.name = name.rstrip("_")  # `for_` is `for` on the wire.
         self.default = default
         self.type, _ = without_none(annotation)
         self._bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type

@@ -52,6 +52,27 @@ class BadRequest(ApiError):
     title = "Invalid request"
 
 
+class Unauthorized(ApiError):
+    """The caller has not said who it is, or not truly (401)."""
+
+    status = 401
+    title = "Unauthorized"
+
+
+class Forbidden(ApiError):
+    """The caller is known, and may not (403)."""
+
+    status = 403
+    title = "Forbidden"
+
+
+class TooManyRequests(ApiError):
+    """The caller must wait (429)."""
+
+    status = 429
+    title = "Too many requests"
+
+
 class NotFound(ApiError):
     """The thing named in the request does not exist (404)."""
 

@@ -42,10 +42,14 @@ class Turnstile:
 
 
 _turnstiles: WeakKeyDictionary[Any, Turnstile] = WeakKeyDictionary()
+_unkeyed = Turnstile()  # Shared by managers that are no keys: namespaces, say, of a test.
 _creating = threading.Lock()
 
 
 def turnstile_of(manager: Any) -> Turnstile:
     """The turnstile of an engine, the same for all apps that serve it."""
-    with _creating:
-        return _turnstiles.setdefault(manager, Turnstile())
+    try:
+        with _creating:
+            return _turnstiles.setdefault(manager, Turnstile())
+    except TypeError:
+        return _unkeyed

@@ -16,6 +16,7 @@ from .engine.protocols import is_seam_name
 from .errors import ApiError, EngineFailed, NotSupported
 from .exclusion import turnstile_of
 from .redaction import redact
+from .security.access import Access
 from .serialize import Media, respond, wants_json
 from .settings import Settings
 
@@ -27,6 +28,8 @@ def operation(
     doing: str,
     media: Media = "json",
     as_text: Callable[[Any], str] | None = None,
+    access: Access | None = None,
+    writes_with: str | None = None,
     cheap: bool = False,
     changes: bool = False,
     seconds: float | None = None,
@@ -40,6 +43,8 @@ def operation(
         doing: what the endpoint does, as it completes "Failed to …" (HTTP 500).
         media: the form of the answer, see `serialize.Media`.
         as_text: makes plain text of the data, for clients that did not ask for JSON by name.
+        access: who may call it; undeclared, a GET is for viewers, all else for admins.
+        writes_with: the argument that turns a GET into a write, which takes an operator.
         cheap: it calls nothing that could block, or bounds that by itself: it runs without a deadline.
         changes: it changes the engine: such operations run one at a time per engine, and one
             that waits too long for another is a 409.
@@ -56,7 +61,7 @@ def operation(
 
         @functools.wraps(function)
         def view(**path_values: Any) -> Response:
-            values = {argument.name: argument.read(request, path_values) for argument in arguments}
+            values = {argument.parameter: argument.read(request, path_values) for argument in arguments}
             call = functools.partial(function, **values)
             data = _attempt(doing, call if cheap else functools.partial(_guarded, doing, call, changes, seconds))
             if isinstance(data, Response):
@@ -65,7 +70,8 @@ def operation(
                 return respond(as_text(data), "text")
             return respond(data, media)
 
-        view.arguments = arguments  # type: ignore[attr-defined]  # For the documents made of it.
+        for name, declared in (("arguments", arguments), ("access", access), ("writes_with", writes_with)):
+            setattr(view, name, declared)  # For the gate, and for the documents made of it.
         return view
 
     return decorate

@@ -8,8 +8,9 @@ import time
 from types import TracebackType
 from typing import Any
 
-from .address import address_of
+from .address import Address, address_of, public_address_of
 from .app import InternalApp, create_app
+from .errors import ServerStartError
 from .listener import identity_of, listen_on, remove_socket_file
 from .settings import Settings
 from .transport import Transport
@@ -46,9 +47,8 @@ class InternalAPIServer:
             not settings.include_indices or self.address.index in settings.include_indices
         )
         self.app: InternalApp | None = create_app(manager) if self.enable else None
-        self._transport: Transport | None = None
-        self._thread: threading.Thread | None = None
-        self._file_identity = (0, 0)
+        self._public = public_address_of(manager, settings)
+        self._serving: list[_Serving] = []
         self._lock = threading.Lock()
         if not self.enable:
             logger.info("Internal API server %s is disabled: %s", self.address, _why_disabled(settings))
@@ -60,17 +60,21 @@ class InternalAPIServer:
             ServerStartError: it cannot listen; the message says why and what to do.
         """
         with self._lock:
-            if self.app is None or self._transport is not None:
+            if self.app is None or self._serving:
                 return
-            listening = listen_on(self.address)
-            if self.socket_path:
-                self._file_identity = identity_of(self.socket_path)
-            self._transport = Transport(self.app, listening, self.address)
-            self._thread = threading.Thread(
-                target=self._transport.run, name=f"internal-api-server:{self.port}", daemon=True
-            )
-            self._thread.start()
-            logger.info("Internal API server listens on %s", self.address)
+            try:
+                self._serving.append(_Serving(self.app, self.address))
+                if self._public is not None:
+                    self._serving.append(_Serving(self.app, self._public, public=True))
+            except ServerStartError:
+                self._end(0.0)
+                raise
+            if not (self.address.is_private or self.app.state.gate.tokens.in_use):
+                logger.warning(
+                    "%s can be reached from other machines, and there are no tokens: they are served public routes "
+                    "only. Set extra_config.internal_api_server_token_file to let them in.",
+                    self.address,
+                )
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Finish the requests in flight, then close everything. May be called again.
@@ -79,17 +83,15 @@ class InternalAPIServer:
             grace: seconds that requests in flight may still take.
         """
         with self._lock:
-            transport, thread = self._transport, self._thread
-            self._transport = self._thread = None
-            if transport is None or thread is None:
-                return
-            deadline = time.monotonic() + grace
-            if self.socket_path:
-                remove_socket_file(self.socket_path, self._file_identity)
-            transport.drain(deadline)
-            transport.close(deadline)
-            thread.join(timeout=max(1.0, deadline - time.monotonic()))
-            logger.info("Internal API server on %s stopped", self.address)
+            self._end(grace)
+
+    def _end(self, grace: float) -> None:
+        deadline = time.monotonic() + grace
+        for serving in self._serving:
+            serving.drain(deadline)
+        for serving in self._serving:
+            serving.close(deadline)
+        self._serving.clear()
 
     def __enter__(self) -> InternalAPIServer:
         self.start()
@@ -99,6 +101,31 @@ class InternalAPIServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+class _Serving:
+    """One address that is being served, with its transport and the thread of its loop."""
+
+    def __init__(self, app: InternalApp, address: Address, public: bool = False) -> None:
+        listening = listen_on(address)
+        self._address = address
+        self._file_identity = identity_of(address.socket_path) if address.socket_path else (0, 0)
+        self._transport = Transport(app, listening, address, public)
+        self._thread = threading.Thread(
+            target=self._transport.run, name=f"internal-api-server:{address.port}", daemon=True
+        )
+        self._thread.start()
+        logger.info("Internal API server listens on %s%s", address, " for public routes" if public else "")
+
+    def drain(self, deadline: float) -> None:
+        if self._address.socket_path:
+            remove_socket_file(self._address.socket_path, self._file_identity)
+        self._transport.drain(deadline)
+
+    def close(self, deadline: float) -> None:
+        self._transport.close(deadline)
+        self._thread.join(timeout=max(1.0, deadline - time.monotonic()))
+        logger.info("Internal API server on %s stopped", self._address)
 
 
 def _why_disabled(settings: Settings) -> str:

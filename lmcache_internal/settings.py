@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
+from .security.access import Access
 
 PREFIX = "internal_api_server_"
 
@@ -26,6 +27,13 @@ class Settings:
         include_indices: the indices that serve; all when empty.
         socket_path_prefix: when set, serve on the Unix socket `<prefix>_<port>`.
         plugin_dirs: further directories of `*_api.py` files.
+        token_file: YAML of the tokens that callers must bring; see security/tokens.py.
+        max_access: the highest level ever granted; `viewer` makes the server read-only.
+        allowed_hosts: further names in Host headers that are this server's.
+        trust_loopback: trust REMOTE_ADDR behind another WSGI server, too.
+        audit_file: where to write the audit log, besides the logger.
+        public_host: the address of the public listener.
+        public_port_start: port of index 0 on a second listener that serves public routes only.
         script_timeout: seconds after which a script is stopped.
         call_timeout: seconds after which a call into the engine is answered with 504.
     """
@@ -36,6 +44,13 @@ class Settings:
     include_indices: tuple[int, ...] = ()
     socket_path_prefix: str | None = None
     plugin_dirs: tuple[Path, ...] = ()
+    token_file: Path | None = None
+    max_access: Access = Access.ADMIN
+    allowed_hosts: tuple[str, ...] = ()
+    trust_loopback: bool = False
+    audit_file: Path | None = None
+    public_host: str = "127.0.0.1"
+    public_port_start: int | None = None
     script_timeout: float = 60.0
     call_timeout: float = 30.0
 
@@ -47,14 +62,21 @@ class Settings:
             ConfigError: a value has the wrong type or range; the message names it.
         """
         extra = extra_config(config)
-        directories = _get(extra, "plugin_dirs", (str, list, tuple), "a path or a list of paths", [])
+        level = _get(extra, "max_access", (str,), "a level", str(cls.max_access))
         return cls(
             enabled=bool(getattr(config, PREFIX + "enabled", False)),
             host=str(getattr(config, PREFIX + "host", None) or cls.host),
             port_start=int(getattr(config, PREFIX + "port_start", cls.port_start)),
             include_indices=tuple(getattr(config, PREFIX + "include_index_list", None) or ()),
             socket_path_prefix=getattr(config, PREFIX + "socket_path_prefix", None) or None,
-            plugin_dirs=tuple(Path(d) for d in ([directories] if isinstance(directories, str) else directories)),
+            plugin_dirs=tuple(map(Path, _strings(extra, "plugin_dirs"))),
+            token_file=_path(extra, "token_file"),
+            max_access=_level(level),
+            allowed_hosts=_strings(extra, "allowed_hosts"),
+            trust_loopback=extra.get(PREFIX + "trust_loopback") is True,
+            audit_file=_path(extra, "audit_file"),
+            public_host=_get(extra, "public_host", (str,), "an address", cls.public_host),
+            public_port_start=_port(extra, "public_port_start"),
             script_timeout=_positive(extra, "script_timeout", cls.script_timeout),
             call_timeout=_positive(extra, "call_timeout", cls.call_timeout),
         )
@@ -93,3 +115,25 @@ def _positive(extra: Mapping[str, Any], name: str, default: float) -> float:
     if not 0 < value < float("inf"):
         raise ConfigError(f"extra_config.{PREFIX}{name}: expected a positive number, got {value!r}")
     return float(value)
+
+
+def _strings(extra: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = _get(extra, name, (str, list, tuple), "a string or a list of strings", [])
+    return (value,) if isinstance(value, str) else tuple(map(str, value))
+
+
+def _path(extra: Mapping[str, Any], name: str) -> Path | None:
+    value = _get(extra, name, (str,), "a path", "")
+    return Path(value) if value else None
+
+
+def _port(extra: Mapping[str, Any], name: str) -> int | None:
+    value: int = _get(extra, name, (int,), "a port", 0)
+    return value or None
+
+
+def _level(name: str) -> Access:
+    try:
+        return Access.named(name)
+    except ValueError as error:
+        raise ConfigError(f"extra_config.{PREFIX}max_access: {error}") from error

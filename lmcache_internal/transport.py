@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -18,26 +19,42 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from .address import ADDRESS_KEY, Address
 from .app import MAX_BODY_BYTES
 from .failures import body_too_large
+from .load import LOAD_KEY, Load
+from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
 from .serialize import encode_json
 
 logger = logging.getLogger(__name__)
 
 MIN_THREADS = 4
 MAX_THREADS = 64
+MAX_PROBE_THREADS = 8
 MAX_IGNORED_BYTES = 16 << 20
 LINGER_SECONDS = 2
 
+_PROBES = frozenset({"livez", "readyz", "healthz"})
+
 
 class _Dispatcher(ThreadedTaskDispatcher):
-    """Starts with few threads and adds one whenever a request would have to wait for another."""
+    """Starts with few threads and adds one, up to `limit`, whenever a request would have to wait for another."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def load(self) -> Load:
+        """How busy it is now."""
+        with self.lock:
+            waited = time.monotonic() - self.queue[0].queued_at if self.queue else 0.0
+            return Load(self.active_count, self._limit, len(self.queue), waited)
 
     def add_task(self, task: Any) -> None:
         with self.lock:
+            task.queued_at = time.monotonic()
             self.queue.append(task)
             self.queue_cv.notify()
             threads = len(self.threads) - self.stop_count
             short = len(self.queue) > threads - self.active_count
-        if short and 0 < threads < MAX_THREADS:
+        if short and 0 < threads < self._limit:
             self.set_thread_count(threads + 1)
 
 
@@ -60,6 +77,10 @@ class _Task(WSGITask):
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ[ADDRESS_KEY] = self.channel.server.address
+        environ[LOAD_KEY] = self.channel.server.task_dispatcher.load
+        environ[DIRECT_KEY] = True
+        environ[PUBLIC_KEY] = self.channel.server.public
+        environ[PEER_UID_KEY] = self.channel.peer_uid
         return environ
 
 
@@ -69,6 +90,10 @@ class _Channel(HTTPChannel):
     refused = False
     ignoring = False
     _may_still_send = MAX_IGNORED_BYTES
+
+    def __init__(self, server: Any, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(server, sock, *arguments, **options)
+        self.peer_uid = _peer_uid(sock)
 
     def handle_close(self) -> None:
         """Close; but a client that was refused while it was sending first gets to read why.
@@ -99,8 +124,10 @@ class _Channel(HTTPChannel):
 class _Listener(BaseWSGIServer):
     channel_class = _Channel
 
-    def __init__(self, address: Address, **options: Any) -> None:
+    def __init__(self, address: Address, public: bool, probes: _Dispatcher, **options: Any) -> None:
         self.address = address
+        self.public = public
+        self._probes = probes
         self._trigger_lock = threading.Lock()
         super().__init__(**options)
 
@@ -113,6 +140,15 @@ class _Listener(BaseWSGIServer):
         """Let go of the trigger; the loop ends when nothing else is open."""
         with self._trigger_lock:
             self.trigger.close()
+
+    def add_task(self, task: _Channel) -> None:
+        """Let the request at the head of a channel wait for a thread; probes have threads of their own.
+
+        A busy server that left them waiting would be taken for a dead one, and killed.
+        """
+        path = getattr(task.requests[0], "path", "")  # Bad syntax has none.
+        is_probe = path.lstrip("/").partition("/")[0] in _PROBES
+        (self._probes if is_probe else self.task_dispatcher).add_task(task)
 
     def bind_server_socket(self) -> None:
         """Nothing to do: the socket comes bound."""
@@ -139,10 +175,12 @@ class Transport:
         app: the WSGI app.
         listening: the socket; the transport closes it.
         address: what the socket is bound to.
+        public: serve public routes only.
     """
 
-    def __init__(self, app: Any, listening: socket.socket, address: Address) -> None:
-        self._dispatcher = _Dispatcher()
+    def __init__(self, app: Any, listening: socket.socket, address: Address, public: bool = False) -> None:
+        self._dispatcher = _Dispatcher(MAX_THREADS)
+        self._probes = _Dispatcher(MAX_PROBE_THREADS)
         adjustments = Adjustments(
             ident=None,
             asyncore_use_poll=True,  # select() kills the loop at descriptor 1024.
@@ -153,6 +191,8 @@ class Transport:
         )
         self._server = _Listener(
             address,
+            public,
+            self._probes,
             application=app,
             map={},
             _sock=listening,
@@ -161,6 +201,7 @@ class Transport:
             sockinfo=(listening.family, listening.type, None, None),
         )
         self._dispatcher.set_thread_count(MIN_THREADS)
+        self._probes.set_thread_count(1)
 
     def run(self) -> None:
         """Serve until `close`."""
@@ -175,7 +216,8 @@ class Transport:
     def close(self, deadline: float) -> None:
         """Close what is open and end the threads; one stuck past `deadline` is left to end by itself."""
         self._in_loop(self._close_all)
-        self._dispatcher.shutdown(timeout=max(0.2, deadline - time.monotonic()))
+        for dispatcher in (self._dispatcher, self._probes):
+            dispatcher.shutdown(timeout=max(0.2, deadline - time.monotonic()))
 
     def _in_loop(self, action: Any) -> None:
         """Run `action` in the loop's thread, where nothing else touches the sockets meanwhile."""
@@ -201,3 +243,11 @@ class Transport:
 
     def _channels(self) -> list[_Channel]:
         return list(self._server.active_channels.values())
+
+
+def _peer_uid(connection: socket.socket) -> int | None:
+    """The user id at the other end of a Unix socket, from the kernel; see unix(7), SO_PEERCRED."""
+    if connection.family != socket.AF_UNIX:
+        return None
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(uid)

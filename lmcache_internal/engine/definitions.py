@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_origin
+from typing import Any, Literal, get_origin
 
 import msgspec
 
 from ..conversion import parse_bool, shown, type_name, without_none
 from ..errors import ConfigError
+from ..redaction import redact
+
+TakesEffect = Literal["at once", "when its backend is recreated", "at restart", "never", "unknown"]
+"""When the engine heeds a changed value; unknown where nobody has looked."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Definition:
         mutable: whether it may change while the engine runs.
         minimum: the smallest number allowed, if there is one.
         description: one sentence for people.
+        takes_effect: when a changed value counts; what is not mutable counts at restart, and need not say so.
     """
 
     type: Any
@@ -32,6 +37,7 @@ class Definition:
     mutable: bool = True
     minimum: float | None = None
     description: str = ""
+    takes_effect: TakesEffect = "unknown"
 
     def convert(self, name: str, value: Any) -> Any:
         """Return `value`, from YAML, JSON or an environment variable, as this key stores it.
@@ -90,4 +96,4 @@ def _parse(text: str, bare: Any) -> Any:
 
 
 def _invalid(name: str, bare: Any, value: Any) -> ConfigError:
-    return ConfigError(f"Invalid value for {name}: expected {type_name(bare)}, got {shown(value)}")
+    return ConfigError(f"Invalid value for {name}: expected {type_name(bare)}, got {shown(redact(value, name))}")

@@ -23,12 +23,20 @@ logger = logging.getLogger(__name__)
 
 _LOAD_AT_ONCE = 10
 
+# Read by the constructors of storage backends (LMCache 0.5.6); of most other keys, nobody has looked.
+_READ_BY_BACKENDS = frozenset(
+    {"local_cpu", "local_disk", "max_local_cpu_size", "max_local_disk_size", "remote_serde", "remote_url"}
+)
+
 
 @functools.cache
 def _definitions() -> dict[str, Definition]:
     known = ("type", "default", "env_converter", "mutable", "description")
     return {
-        name: Definition(**{field: definition[field] for field in known if field in definition})
+        name: Definition(
+            **{field: definition[field] for field in known if field in definition},
+            takes_effect="when its backend is recreated" if name in _READ_BY_BACKENDS else "unknown",
+        )
         for name, definition in _CONFIG_DEFINITIONS.items()
     }
 

@@ -1,22 +1,109 @@
-"""Who is asking: what the connection itself proves about the client."""
+"""Who is asking: what the connection and its token prove about the client."""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-_FORWARDING = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_REAL_IP")
+from ..errors import Unauthorized
+from .access import Access
+from .limiter import FailureLimiter
+from .tokens import TokenStore
+
+DIRECT_KEY = "lmcache_internal.direct"
+"""WSGI environ key: set where REMOTE_ADDR is the client's own, not what a server in front says."""
+PEER_UID_KEY = "lmcache_internal.peer_uid"
+"""WSGI environ key: the user id at the other end of a Unix socket."""
+PUBLIC_KEY = "lmcache_internal.public"
+"""WSGI environ key: set where the public listener took the request."""
+
+_FORWARDING = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")
 
 
-def is_local(environ: Mapping[str, Any]) -> bool:
+@dataclass(frozen=True)
+class Caller:
+    """A client.
+
+    Attributes:
+        name: the token's, or how the client got here: "local", "unix", "anonymous".
+        level: what it may do.
+        address: where it comes from.
+    """
+
+    name: str
+    level: Access
+    address: str
+
+
+class Callers:
+    """Tells who a request comes from.
+
+    Args:
+        tokens: the valid tokens.
+        trust_loopback: trust REMOTE_ADDR even behind another WSGI server.
+        ceiling: the highest level ever granted.
+    """
+
+    def __init__(self, tokens: TokenStore, trust_loopback: bool, ceiling: Access) -> None:
+        self._tokens = tokens
+        self._trust_loopback = trust_loopback
+        self._ceiling = ceiling
+        self._limiter = FailureLimiter()
+
+    def identify(self, environ: Mapping[str, Any]) -> Caller:
+        """The caller of a request.
+
+        Raises:
+            Unauthorized: it brings a token that is not valid (401).
+            TooManyRequests: and does so again and again (429).
+        """
+        address = str(environ.get("REMOTE_ADDR") or "")
+        if environ.get(PUBLIC_KEY):
+            return Caller("anonymous", Access.PUBLIC, address)
+        caller = self._by_token(environ, address) if self._tokens.in_use else self._by_position(environ, address)
+        return Caller(caller.name, min(caller.level, self._ceiling), address)
+
+    @property
+    def hint(self) -> str:
+        """What somebody who was turned away may do about it."""
+        if self._tokens.in_use:
+            return "Send a token: curl -H 'Authorization: Bearer …'."
+        return (
+            "Without tokens, only direct connections over loopback or the Unix socket are let in; "
+            "set extra_config.internal_api_server_token_file to give others access."
+        )
+
+    def _by_token(self, environ: Mapping[str, Any], address: str) -> Caller:
+        scheme, _, text = str(environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
+        if not text or scheme.lower() != "bearer":
+            return Caller("anonymous", Access.PUBLIC, address)
+        token = self._tokens.find(text.strip())
+        if token is None:
+            self._limiter.count(address)
+            raise Unauthorized("The token is not valid.", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        return Caller(token.name, Access.named(token.level), address)
+
+    def _by_position(self, environ: Mapping[str, Any], address: str) -> Caller:
+        if not is_local(environ, self._trust_loopback):
+            return Caller("anonymous", Access.PUBLIC, address)
+        uid = environ.get(PEER_UID_KEY)
+        if uid is not None and uid not in (0, os.geteuid()):
+            return Caller(f"uid {uid}", Access.PUBLIC, address)
+        return Caller("local" if uid is None else "unix", Access.ADMIN, address)
+
+
+def is_local(environ: Mapping[str, Any], trust_loopback: bool = False) -> bool:
     """Whether the client is on this machine: a Unix socket or loopback, and no proxy in between."""
-    if any(header in environ for header in _FORWARDING):
+    if not (trust_loopback or environ.get(DIRECT_KEY)) or environ.get(PUBLIC_KEY):
         return False
-    address = environ.get("REMOTE_ADDR") or ""
-    if address == "localhost":  # What waitress calls the peer of a Unix socket.
+    if any(key in _FORWARDING or key.startswith("HTTP_X_FORWARDED") for key in environ):
+        return False
+    if environ.get(PEER_UID_KEY) is not None:
         return True
     try:
-        return ipaddress.ip_address(address).is_loopback
+        return ipaddress.ip_address(environ.get("REMOTE_ADDR") or "").is_loopback
     except ValueError:
         return False

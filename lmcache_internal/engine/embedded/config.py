@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from ...errors import ConfigError
-from ..definitions import Definition
+from ..definitions import Definition, TakesEffect
 
 logger = logging.getLogger(__name__)
 
 ENV_PREFIX = "LMCACHE_"
 CONFIG_FILE_VARIABLE = "LMCACHE_CONFIG_FILE"
+
+Origin = Literal["arguments", "file", "env"]
+_BACKEND: TakesEffect = "when its backend is recreated"
 
 
 def _strip_file_scheme(path: str) -> str | None:
@@ -26,15 +30,28 @@ def _strip_file_scheme(path: str) -> str | None:
 
 DEFINITIONS: dict[str, Definition] = {
     "chunk_size": Definition(int, 256, mutable=False, minimum=1, description="Tokens per chunk."),
-    "local_cpu": Definition(bool, True, description="Keep chunks in memory (hot cache)."),
-    "max_local_cpu_size": Definition(float, 5.0, minimum=0, description="Memory for chunks, in GiB."),
-    "local_disk": Definition(
-        str | None, env_converter=_strip_file_scheme, description="Directory for chunks; none when unset."
+    "local_cpu": Definition(bool, True, description="Keep chunks in memory (hot cache).", takes_effect=_BACKEND),
+    "max_local_cpu_size": Definition(
+        float, 5.0, minimum=0, description="Memory for chunks, in GiB.", takes_effect=_BACKEND
     ),
-    "max_local_disk_size": Definition(float, 0.0, minimum=0, description="Disk space for chunks, in GiB."),
-    "save_decode_cache": Definition(bool, False, description="Kept for LMCache's sake: there is no decoding here."),
-    "min_retrieve_tokens": Definition(int, 0, minimum=0, description="Fewer hit tokens than this are not retrieved."),
-    "pin_timeout_sec": Definition(int, 300, minimum=1, description="Seconds after which a pin is dropped."),
+    "local_disk": Definition(
+        str | None,
+        env_converter=_strip_file_scheme,
+        description="Directory for chunks; none when unset.",
+        takes_effect=_BACKEND,
+    ),
+    "max_local_disk_size": Definition(
+        float, 0.0, minimum=0, description="Disk space for chunks, in GiB.", takes_effect=_BACKEND
+    ),
+    "save_decode_cache": Definition(
+        bool, False, description="Kept for LMCache's sake: there is no decoding here.", takes_effect="never"
+    ),
+    "min_retrieve_tokens": Definition(
+        int, 0, minimum=0, description="Fewer hit tokens than this are not retrieved.", takes_effect="at once"
+    ),
+    "pin_timeout_sec": Definition(
+        int, 300, minimum=1, description="Seconds after which a pin is dropped.", takes_effect="at once"
+    ),
     "pin_check_interval_sec": Definition(int, 30, minimum=1, mutable=False, description="Seconds between pin checks."),
     "lmcache_instance_id": Definition(str | None, mutable=False, description="Name of this instance; made when unset."),
     "internal_api_server_enabled": Definition(bool, False, mutable=False, description="Serve the internal API."),
@@ -57,7 +74,7 @@ DEFINITIONS: dict[str, Definition] = {
     "enable_chunk_statistics": Definition(
         bool, False, mutable=False, description="Let the scheduler count unique and total chunks of its lookups."
     ),
-    "extra_config": Definition(dict | None, description="Further settings, by name."),
+    "extra_config": Definition(dict | None, description="Further settings, by name.", takes_effect="at once"),
 }
 
 
@@ -69,6 +86,7 @@ class EmbeddedConfig:
     Args:
         values: key to raw value; what is missing takes its default.
         source: where the values come from, for messages.
+        origin: the same as `source_of` tells it.
 
     Raises:
         ConfigError: a value does not fit its definition.
@@ -86,11 +104,14 @@ class EmbeddedConfig:
     lmcache_instance_id: str
     extra_config: dict[str, Any] | None
 
-    def __init__(self, values: Mapping[str, Any] | None = None, source: str = "arguments") -> None:
+    def __init__(
+        self, values: Mapping[str, Any] | None = None, source: str = "arguments", origin: Origin = "arguments"
+    ) -> None:
         self.unknown: dict[str, Any] = {}
+        self._loaded: dict[str, tuple[Origin, Any]] = {}
         for name, definition in DEFINITIONS.items():
             setattr(self, name, definition.default)
-        self._set(values or {}, source)
+        self._set(values or {}, source, origin)
         self.lmcache_instance_id = self.lmcache_instance_id or f"embedded_{uuid.uuid4().hex}"
 
     @classmethod
@@ -104,7 +125,7 @@ class EmbeddedConfig:
             raise ConfigError(f"{path} is not valid YAML: {error}") from error
         if loaded is not None and not isinstance(loaded, Mapping):
             raise ConfigError(f"{path} must hold `key: value` pairs, not a {type(loaded).__name__}")
-        config = cls({str(key): value for key, value in (loaded or {}).items()}, source=str(path))
+        config = cls({str(key): value for key, value in (loaded or {}).items()}, source=str(path), origin="file")
         config._set_from_environment(environ)
         return config
 
@@ -126,14 +147,19 @@ class EmbeddedConfig:
         """Every key with its value, the unknown ones last."""
         return {name: getattr(self, name) for name in (*DEFINITIONS, *self.unknown)}
 
+    def source_of(self, name: str) -> Origin | Literal["default", "runtime"]:
+        """Where the value of `name` comes from; "runtime" where it is not the one that was read at the start."""
+        origin, value = self._loaded.get(name) or ("default", DEFINITIONS[name].default)
+        return origin if getattr(self, name) == value else "runtime"
+
     def _set_from_environment(self, environ: Mapping[str, str] | None) -> None:
         environ = os.environ if environ is None else environ
         names = {name: f"{ENV_PREFIX}{name.upper()}" for name in DEFINITIONS}
         for name, variable in names.items():
             if variable in environ:
-                self._set({name: environ[variable]}, f"environment variable {variable}")
+                self._set({name: environ[variable]}, f"environment variable {variable}", "env")
 
-    def _set(self, values: Mapping[str, Any], source: str) -> None:
+    def _set(self, values: Mapping[str, Any], source: str, origin: Origin) -> None:
         for name, value in values.items():
             if name in DEFINITIONS:
                 try:
@@ -145,5 +171,6 @@ class EmbeddedConfig:
                 setattr(self, name, value)
             else:
                 raise ConfigError(f"{name!r} cannot be a configuration key ({source})")
+            self._loaded[name] = (origin, copy.deepcopy(getattr(self, name)))
         if self.unknown and values.keys() & self.unknown.keys():
             logger.warning("Unknown configuration keys in %s are kept, unused: %s", source, ", ".join(self.unknown))

@@ -1,0 +1,28 @@
+"""How busy our own server is, as far as the app may see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOAD_KEY = "lmcache_internal.load"
+"""WSGI environ key: a function that returns the `Load` of the server, when our own took the request."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """The thread pool of one listener at one moment.
+
+    Attributes:
+        busy: threads that serve a request.
+        limit: threads that there may be.
+        waiting: requests that wait for a thread.
+        longest_wait: seconds that the first of them has waited; 0 without any.
+    """
+
+    busy: int
+    limit: int
+    waiting: int
+    longest_wait: float
+
+    def __str__(self) -> str:
+        return f"{self.busy} of {self.limit} threads are busy, {self.waiting} requests wait"

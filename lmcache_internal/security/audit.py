@@ -1,0 +1,70 @@
+"""The audit log: each refused and each changing request as one line of JSON."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from datetime import datetime, timezone
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from flask import Request, g
+
+from ..redaction import redact
+from ..serialize import encode_json
+from .caller import Caller
+
+logger = logging.getLogger("lmcache_internal.audit")
+logger.setLevel(logging.INFO)
+
+KEPT = 200
+_MAX_FILE_BYTES = 10 << 20
+_MAX_FILES = 5
+
+
+def note(**details: Any) -> None:
+    """Add facts to the audit line of this request; secrets in them are masked."""
+    g.setdefault("audit_details", {}).update(details)
+
+
+class AuditLog:
+    """Writes the lines, and keeps the last of them.
+
+    Args:
+        path: a file to write to as well, rotated at 10 MiB, five files kept; or None.
+
+    Attributes:
+        recent: the last entries, the oldest first.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.recent: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._file: RotatingFileHandler | None = None
+        if path is not None:
+            self._file = RotatingFileHandler(
+                path, maxBytes=_MAX_FILE_BYTES, backupCount=_MAX_FILES, encoding="utf-8", delay=True
+            )
+
+    def record(self, request: Request, caller: Caller | None, status: int, started: float) -> None:
+        """Write one request down."""
+        entry = {
+            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "caller": caller.name if caller else "unknown",
+            "level": str(caller.level) if caller else "none",
+            "address": request.remote_addr,
+            "method": request.method,
+            "path": request.path,
+            "arguments": redact(request.args.to_dict(flat=True)),
+            "status": status,
+            "outcome": "refused" if status in (401, 403, 429) else "done" if status < 400 else "failed",
+            "seconds": round(time.perf_counter() - started, 6),
+            **redact(g.get("audit_details", {})),
+        }
+        self.recent.append(entry)
+        line = encode_json(entry).decode()
+        logger.info("%s", line)
+        if self._file is not None:
+            # A full disk is reported by logging's own handler, and must not fail the request.
+            self._file.handle(logging.LogRecord(logger.name, logging.INFO, __file__, 0, line, None, None))

@@ -1,0 +1,69 @@
+"""The browser wall: a page on another site must not reach an operator's loopback through his browser."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ..address import ADDRESS_KEY
+from ..errors import Forbidden
+
+_FORMS = ("application/x-www-form-urlencoded", "text/plain", "")
+
+
+def check_host(environ: Mapping[str, Any], allowed: Collection[str]) -> None:
+    """Refuse a Host that is not ours: a foreign name that was made to point here (DNS rebinding).
+
+    Args:
+        environ: the request's WSGI environ.
+        allowed: further host names that are ours, without port.
+
+    Raises:
+        Forbidden: the Host header names another host (403).
+    """
+    address = environ.get(ADDRESS_KEY)
+    if (address is None and not allowed) or (address is not None and address.socket_path):
+        return  # Another server's business, or out of a browser's reach.
+    host = _without_port(str(environ.get("HTTP_HOST") or "")).lower()
+    bound = address.host if address is not None else ""
+    if host in ("", "localhost", bound, *(name.lower() for name in allowed)) or _is_own_ip(host, bound):
+        return
+    raise Forbidden(
+        f"The Host {host!r} is not a name of this server; add it to extra_config.internal_api_server_allowed_hosts "
+        "if it is."
+    )
+
+
+def check_origin(environ: Mapping[str, Any]) -> None:
+    """Refuse a write that a browser sends on behalf of another site.
+
+    Raises:
+        Forbidden: `Sec-Fetch-Site` or `Origin` says so, or a form's content type comes from
+            a browser where JSON is expected (403).
+    """
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    origin = environ.get("HTTP_ORIGIN")
+    if site is None and origin is None:
+        return  # Not a browser: every one of them sends Origin with a write.
+    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+    if (site is not None and site not in ("same-origin", "none")) or (origin is not None and origin != own):
+        raise Forbidden(f"A page of another site ({origin or site}) may not send {environ['REQUEST_METHOD']} here.")
+    content_type = str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+    if environ.get("CONTENT_LENGTH", "0") not in ("", "0") and content_type in _FORMS:
+        raise Forbidden(f"A browser must send JSON as application/json, not as {content_type or 'nothing'!r}.")
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0] if host.count(":") == 1 else host
+
+
+def _is_own_ip(host: str, bound: str) -> bool:
+    """Whether `host` is an address, which no DNS answer can point elsewhere, that we may have."""
+    try:
+        found = ipaddress.ip_address(host)
+        return found.is_loopback or not bound or ipaddress.ip_address(bound).is_unspecified or host == bound
+    except ValueError:
+        return False
