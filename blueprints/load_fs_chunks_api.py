@@ -28,7 +28,9 @@ class Request(Struct):
 
 
 @router.post("/cache/load-fs-chunks")
-@operation(doing="load chunks from FSConnector", access=Access.ADMIN, media="pretty", changes=True, seconds=3600)
+@operation(
+    doing="load chunks from FSConnector", access=Access.ADMIN, media="pretty", changes=True, lane="long", seconds=3600
+)
 def load(request: Request) -> dict[str, object]:
     """Read the chunk files of the FS connector that `config_path` names into the hot cache."""
     engine(_UNAVAILABLE)

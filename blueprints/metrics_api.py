@@ -12,7 +12,7 @@ router = Blueprint("metrics", __name__)
 
 
 @router.get("/metrics")
-@operation(doing="collect the metrics", access=Access.PUBLIC)
+@operation(doing="collect the metrics", access=Access.PUBLIC, lane="scrape")
 def metrics() -> Response:
     """The default registry's metrics in the format that the scraper accepts."""
     encodings = request.headers.get("Accept-Encoding", "")

@@ -29,7 +29,7 @@ _HOW_TO_ENABLE = (
 
 
 @router.post("/run_script")
-@operation(doing="run the script", access=Access.ADMIN, as_text=str, cheap=True)
+@operation(doing="run the script", access=Access.ADMIN, as_text=str, cheap=True, lane="long")
 def run(script: Upload | None = None) -> Outcome:
     """Execute the uploaded file `script`; answer with its variable `result`."""
     if not _enabled():

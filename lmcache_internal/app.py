@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from .failures import register_error_handlers
 from .health import HEALTH_KEY, Health
+from .lanes import LIMITS, Lane, LaneName
 from .plugins import mount_plugins
 from .security.caller import DIRECT_KEY
 from .security.gate import Gate
@@ -35,6 +36,7 @@ class InternalApp(Flask):
     Attributes:
         state: `state.lmcache_adapter` is the engine's manager, read at each request; it may be
             replaced or removed at any time. `state.gate` guards the routes.
+        lanes: bound how many requests of a kind are under way.
     """
 
     test_client_class = InProcessClient
@@ -42,6 +44,7 @@ class InternalApp(Flask):
     def __init__(self, import_name: str, adapter: Any) -> None:
         super().__init__(import_name, static_folder=None, template_folder=None)
         self.state = SimpleNamespace(lmcache_adapter=adapter)
+        self.lanes: dict[LaneName, Lane] = {name: Lane(limit) for name, limit in LIMITS.items()}
 
 
 def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> InternalApp:

@@ -105,6 +105,13 @@ class EngineUnavailable(ApiError):
     title = "LMCache API is unavailable"
 
 
+class Busy(ApiError):
+    """Too much of this kind is under way (503); the answer says when to try again."""
+
+    status = 503
+    title = "Busy"
+
+
 class CallTimedOut(ApiError):
     """A call did not return before its deadline; it was left alone or stopped (504)."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
@@ -15,10 +16,14 @@ from .calls import call_within
 from .engine.protocols import is_seam_name
 from .errors import ApiError, EngineFailed, NotSupported
 from .exclusion import turnstile_of
+from .lanes import LaneName
 from .redaction import redact
 from .security.access import Access
 from .serialize import Media, respond, wants_json
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .app import InternalApp
 
 View = Callable[..., Response]
 
@@ -32,6 +37,7 @@ def operation(
     writes_with: str | None = None,
     cheap: bool = False,
     changes: bool = False,
+    lane: LaneName | None = None,
     seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], View]:
     """Turn a function that returns data or raises into a Flask view.
@@ -48,6 +54,7 @@ def operation(
         cheap: it calls nothing that could block, or bounds that by itself: it runs without a deadline.
         changes: it changes the engine: such operations run one at a time per engine, and one
             that waits too long for another is a 409.
+        lane: how many of its kind may run at once, see `lanes.LIMITS` (503); "engine" unless it is cheap.
         seconds: its deadline (504), where `internal_api_server_call_timeout` is too short.
 
     Returns:
@@ -63,7 +70,10 @@ def operation(
         def view(**path_values: Any) -> Response:
             values = {argument.parameter: argument.read(request, path_values) for argument in arguments}
             call = functools.partial(function, **values)
-            data = _attempt(doing, call if cheap else functools.partial(_guarded, doing, call, changes, seconds))
+            if not cheap:
+                call = functools.partial(_guarded, doing, call, changes, seconds)
+            with _passing(doing, lane or (None if cheap else "engine")):
+                data = _attempt(doing, call)
             if isinstance(data, Response):
                 return data
             if as_text is not None and not wants_json(request):
@@ -77,8 +87,12 @@ def operation(
     return decorate
 
 
+def _passing(doing: str, lane: LaneName | None) -> AbstractContextManager[None]:
+    return contextlib.nullcontext() if lane is None else cast("InternalApp", current_app).lanes[lane].passing(doing)
+
+
 def _guarded(doing: str, call: Callable[[], Any], changes: bool, seconds: float | None) -> Any:
-    adapter = getattr(current_app.state, "lmcache_adapter", None)  # type: ignore[attr-defined]  # See InternalApp.
+    adapter = getattr(cast("InternalApp", current_app).state, "lmcache_adapter", None)
     if seconds is None:
         seconds = Settings.of(getattr(adapter, "config", None)).call_timeout
     with turnstile_of(adapter).passing(doing) if changes and adapter is not None else contextlib.nullcontext():

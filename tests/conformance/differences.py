@@ -129,6 +129,12 @@ UNCOMPARED: tuple[Difference, ...] = (
         "one at a time; 409 after three seconds that names the running one",
         "readers never wait for a change",
     ),
+    Difference(
+        "nine scripts at once, or 33 calls into the engine",
+        "wait for one another",
+        "503 with Retry-After and the name of what runs",
+        "cheap requests always find a thread",
+    ),
     Difference("a request body over 1 MiB", "taken", "413", "the engine's memory is the engine's"),
     Difference("a huge `tokens_mock`, slot range or thread name", "expanded", "400", "each was a memory bomb"),
     Difference("PUT /hot_cache/enable without a memory backend", "200 without effect", "409", "says what happened"),
