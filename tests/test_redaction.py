@@ -151,9 +151,10 @@ def test_text_that_only_looks_like_json_is_still_searched_for_urls() -> None:
     assert redact("{redis://u:p@h}") == "{redis://***@h}"
 
 
-def test_json_too_deep_to_look_through_is_masked() -> None:
-    assert redact("[" * 100_000) == MASK
-    assert redact("[" * 900 + '{"password": "hunter2"}' + "]" * 900) == MASK
+def test_json_too_deep_to_look_through_gives_nothing_away() -> None:
+    # How deep is too deep depends on the version of Python.
+    assert redact("[" * 100_000) in (MASK, "[" * 100_000)
+    assert "hunter2" not in redact("[" * 900 + '{"password": "hunter2"}' + "]" * 900)
 
 
 SECRET = "S3cret-only-here"
