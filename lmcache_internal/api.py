@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 from .address import ADDRESS_KEY
 from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, Upload
-from .conversion import parse_bool
 from .configuration import Configuration
+from .conversion import parse_bool
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import Runtime
 from .engine.select import runtime_of

@@ -96,7 +96,7 @@ def check_server(subject: Subject) -> str:
         found = str(load)
         # A thread that keeps its deadline would have come back by now: only a restart frees these.
         if load.longest_wait > subject.patience:
-            raise Unhealthy(f"{found}, the first for {load.longest_wait:.0f} s; calls may take {subject.patience:g} s")
+            raise Unhealthy(f"{found}, the first for {load.longest_wait:.3g} s; calls may take {subject.patience:g} s")
     if stuck:
         raise Degraded(f"{found}; {stuck:g} calls into the engine do not return, see GET /threads?name=stuck")
     return found

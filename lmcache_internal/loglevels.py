@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 
+from .errors import Forbidden
+from .security import audit
+
 logger = logging.getLogger(__name__)
 
 Levels = list[tuple["logging.Logger | logging.Handler", int]]
 
-_pending: dict[str, threading.Timer] = {}
+_pending: dict[str, tuple[threading.Timer, Levels]] = {}
 _lock = threading.Lock()
 
 
@@ -24,17 +27,24 @@ def set_level(name: str, level: int, seconds: float | None = None) -> int:
 
     Returns:
         The level that the logger had.
+
+    Raises:
+        Forbidden: it is the audit log's (403).
     """
+    if name == audit.logger.name:
+        raise Forbidden(f"The level of {name} does not change over HTTP: nobody silences the audit log there.")
     target = logging.getLogger(name)
     with _lock:
-        timer = _pending.pop(name, None)
-        if timer is not None:
-            timer.cancel()
         before: Levels = [(target, target.level), *((handler, handler.level) for handler in target.handlers)]
+        lasting = before
+        if name in _pending:
+            # What was set for a while is not what comes back after the next while.
+            timer, lasting = _pending.pop(name)
+            timer.cancel()
         for found, _ in before:
             found.setLevel(level)
         if seconds is not None:
-            _pending[name] = _restore_later(name, before, seconds)
+            _pending[name] = _restore_later(name, lasting, seconds), lasting
     return before[0][1]
 
 
@@ -48,7 +58,7 @@ def _restore_later(name: str, levels: Levels, seconds: float) -> threading.Timer
 
 def _restore(name: str, levels: Levels) -> None:
     with _lock:
-        if _pending.get(name) is not threading.current_thread():
+        if name not in _pending or _pending[name][0] is not threading.current_thread():
             return
         del _pending[name]
         for found, level in levels:

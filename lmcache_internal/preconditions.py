@@ -49,10 +49,8 @@ def tagged(data: Any, media: Media, tag: str) -> Response:
     """The response for `data`, with its `ETag`; 304 without it where a reader's `If-None-Match` names the tag."""
     known = request.headers.get("If-None-Match")
     seen = known is not None and (known.strip() == "*" or tag in [name.removeprefix("W/") for name in _tags(known)])
-    if seen and request.method in ("GET", "HEAD"):
-        response = respond("", "text", 304)
-    else:
-        response = respond(data, media)
+    reading = request.method in ("GET", "HEAD")
+    response = respond("", "text", 304) if seen and reading else respond(data, media)
     response.headers["ETag"] = tag
     return response
 

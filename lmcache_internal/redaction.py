@@ -42,7 +42,12 @@ def redact(value: Any, name: str = "") -> Any:
         A masked copy, or `value` itself where nothing had to be masked.
     """
     if isinstance(value, Mapping):
-        return {key: redact(item, f"{name}.{key}" if _is_secret(name) else str(key)) for key, item in value.items()}
+        return {
+            _redact_text(key) if isinstance(key, str) else key: redact(
+                item, f"{name}.{key}" if _is_secret(name) else str(key)
+            )
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [redact(item, name) for item in value]
     if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" and _is_secret(name):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+import weakref
 from types import TracebackType
 from typing import Any
 
@@ -50,6 +52,7 @@ class InternalAPIServer:
         self._public = public_address_of(manager, settings)
         self._serving: list[_Serving] = []
         self._lock = threading.Lock()
+        _servers.add(self)
         if not self.enable:
             logger.info("Internal API server %s is disabled: %s", self.address, _why_disabled(settings))
 
@@ -92,6 +95,15 @@ class InternalAPIServer:
         for serving in self._serving:
             serving.close(deadline)
         self._serving.clear()
+        if self.app is not None:
+            self.app.state.gate.audit.close()
+
+    def _disown(self) -> None:
+        """In a forked child: leave the sockets, the socket file and the connections to the parent."""
+        self._lock = threading.Lock()  # Held for ever, if another thread of the parent held it.
+        for serving in self._serving:
+            serving.disown()
+        self._serving.clear()
 
     def __enter__(self) -> InternalAPIServer:
         self.start()
@@ -117,6 +129,9 @@ class _Serving:
         self._thread.start()
         logger.info("Internal API server listens on %s%s", address, " for public routes" if public else "")
 
+    def disown(self) -> None:
+        self._transport.disown()
+
     def drain(self, deadline: float) -> None:
         if self._address.socket_path:
             remove_socket_file(self._address.socket_path, self._file_identity)
@@ -126,6 +141,18 @@ class _Serving:
         self._transport.close(deadline)
         self._thread.join(timeout=max(1.0, deadline - time.monotonic()))
         logger.info("Internal API server on %s stopped", self._address)
+
+
+_servers: weakref.WeakSet[InternalAPIServer] = weakref.WeakSet()
+
+
+def _disown_all() -> None:
+    # Copies left open would keep the port taken, and clients waiting, after the parent has closed its own.
+    for server in list(_servers):
+        server._disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)
 
 
 def _why_disabled(settings: Settings) -> str:

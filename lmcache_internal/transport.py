@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import math
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +24,7 @@ from .app import MAX_BODY_BYTES
 from .failures import body_too_large
 from .load import LOAD_KEY, Load
 from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
+from .security.gate import HEADERS
 from .serialize import encode_json
 
 logger = logging.getLogger(__name__)
@@ -30,16 +34,28 @@ MAX_THREADS = 64
 MAX_PROBE_THREADS = 8
 MAX_IGNORED_BYTES = 16 << 20
 LINGER_SECONDS = 2
+SWEEP_SECONDS = 1.0
+IDLE_SECONDS = 120
+STALLED_SECONDS = 30
+"""How long a client may take nothing of an answer that waits for it."""
+MAX_UNREAD_BYTES = 16 << 20
+"""With more than that unread, no more is written, nor the next request served, on that connection."""
+MAX_WAITING_FOR_READERS = 8
+"""So many threads may wait for clients that do not read; who would make another one wait is cut off."""
 
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PROBES = frozenset({"livez", "readyz", "healthz"})
 
 
 class _Dispatcher(ThreadedTaskDispatcher):
-    """Starts with few threads and adds one, up to `limit`, whenever a request would have to wait for another."""
+    """Starts with `least` threads and adds one, up to `limit`, whenever a request would have to wait for another."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, least: int, limit: int) -> None:
         super().__init__()
+        self._least = least
         self._limit = limit
+        self._spare = 0
+        self.set_thread_count(least)
 
     def load(self) -> Load:
         """How busy it is now."""
@@ -53,9 +69,37 @@ class _Dispatcher(ThreadedTaskDispatcher):
             self.queue.append(task)
             self.queue_cv.notify()
             threads = len(self.threads) - self.stop_count
-            short = len(self.queue) > threads - self.active_count
-        if short and 0 < threads < self._limit:
+            spare = threads - self.active_count - len(self.queue)
+            self._spare = min(self._spare, spare)
+        if spare < 0 < threads < self._limit:
             self.set_thread_count(threads + 1)
+
+    def start_new_thread(self, target: Any, thread_no: int) -> None:
+        try:
+            super().start_new_thread(target, thread_no)
+        except RuntimeError as error:
+            # Where the system gives no more threads, the request waits for one of those there are.
+            # waitress would count the one that is missing, and let requests wait for it.
+            self.threads.discard(thread_no)
+            self.active_count -= 1  # It is about to be counted.
+            logger.warning("The server goes on with %d threads: %s", len(self.threads), error)
+
+    def shrink(self) -> None:
+        """End the threads beyond `least` that nothing has needed since the last call."""
+        with self.lock:
+            threads = len(self.threads) - self.stop_count
+            unneeded = min(self._spare, threads - self._least)
+            self._spare = threads - self.active_count - len(self.queue) - max(0, unneeded)
+            if unneeded > 0:
+                self.stop_count += unneeded
+                self.queue_cv.notify_all()
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        """End the threads; waitress would wait by the wall clock, for hours where that is set back meanwhile."""
+        self.set_thread_count(0)
+        with self.lock:
+            self.thread_exit_cv.wait_for(lambda: not self.threads, timeout)
+        return bool(super().shutdown(cancel_pending, timeout=0))
 
 
 class _ErrorTask(ErrorTask):
@@ -67,13 +111,21 @@ class _ErrorTask(ErrorTask):
         body = encode_json({"error": error.reason, "message": message}, indent=2)
         self.status = f"{error.code} {error.reason}"
         self.content_length = len(body)
-        self.response_headers.append(("Content-Type", "application/json"))
+        self.response_headers.extend([("Content-Type", "application/json"), *HEADERS.items()])
         self.set_close_on_finish()
         self.channel.refused = True
         self.write(body)
 
 
 class _Task(WSGITask):
+    def execute(self) -> None:
+        try:
+            super().execute()
+        except Exception:
+            raise
+        except BaseException as error:  # A SystemExit: waitress would neither answer nor ever close the connection.
+            raise RuntimeError(f"{type(error).__name__} ended the request") from error
+
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ[ADDRESS_KEY] = self.channel.server.address
@@ -90,10 +142,49 @@ class _Channel(HTTPChannel):
     refused = False
     ignoring = False
     _may_still_send = MAX_IGNORED_BYTES
+    _last_activity = 0.0
 
     def __init__(self, server: Any, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(server, sock, *arguments, **options)
         self.peer_uid = _peer_uid(sock)
+
+    @property
+    def last_activity(self) -> float:
+        """When something was last received, sent or served, by the monotonic clock.
+
+        waitress sets it to the wall clock's time, and an hour's jump of that would look like an hour's silence.
+        """
+        return self._last_activity
+
+    @last_activity.setter
+    def last_activity(self, _: float) -> None:
+        self._last_activity = time.monotonic()
+
+    def is_over(self, now: float) -> bool:
+        """Whether the client has been silent, or has left its answer unread, for too long."""
+        silent = now - self.last_activity
+        if self.ignoring:
+            return silent > LINGER_SECONDS
+        if self.total_outbufs_len:
+            return silent > STALLED_SECONDS or not self.connected
+        return not self.requests and silent > IDLE_SECONDS
+
+    def write_soon(self, data: Any) -> int:
+        if not self.total_outbufs_len:
+            self.last_activity = 0.0  # From now on, it is the client who makes us wait.
+        return int(super().write_soon(data))
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
+            return
+        if not self.server.waiting_for_readers.acquire(blocking=False):
+            # The sweep closes it: to somebody who reads nothing, no close could be written.
+            self.connected = False
+            return
+        try:
+            super()._flush_outbufs_below_high_watermark()
+        finally:
+            self.server.waiting_for_readers.release()
 
     def handle_close(self) -> None:
         """Close; but a client that was refused while it was sending first gets to read why.
@@ -105,7 +196,7 @@ class _Channel(HTTPChannel):
             return
         self.refused = self.will_close = False
         self.ignoring = True
-        self.last_activity = time.time() - self.adj.channel_timeout + LINGER_SECONDS
+        self.last_activity = 0.0
         self.socket.shutdown(socket.SHUT_WR)
 
     def handle_read(self) -> None:
@@ -123,10 +214,14 @@ class _Channel(HTTPChannel):
 
 class _Listener(BaseWSGIServer):
     channel_class = _Channel
+    next_channel_cleanup = math.inf  # `sweep` does it.
+    _next_sweep = 0.0
+    _exhausted_until = 0.0
 
     def __init__(self, address: Address, public: bool, probes: _Dispatcher, **options: Any) -> None:
         self.address = address
         self.public = public
+        self.waiting_for_readers = threading.Semaphore(MAX_WAITING_FOR_READERS)
         self._probes = probes
         self._trigger_lock = threading.Lock()
         super().__init__(**options)
@@ -163,6 +258,33 @@ class _Listener(BaseWSGIServer):
         if self.family != socket.AF_UNIX:
             conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def readable(self) -> bool:
+        now = time.monotonic()
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_SECONDS
+            self.sweep(now)
+        return bool(super().readable()) and now >= self._exhausted_until
+
+    def sweep(self, now: float) -> None:
+        """Close connections that are over, and end threads that nothing needs."""
+        for channel in list(self.active_channels.values()):
+            if channel.is_over(now):
+                channel.refused = False  # It has had its time.
+                channel.handle_close()
+        for dispatcher in (self.task_dispatcher, self._probes):
+            dispatcher.shrink()
+
+    def accept(self) -> Any:
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            # The client stays in the queue, and poll() would report it again and again.
+            self._exhausted_until = time.monotonic() + SWEEP_SECONDS
+            logger.warning("New connections wait: %s", error.strerror)
+            return None
+
     def handle_error(self) -> None:
         # waitress would close the listening socket because one connection failed.
         logger.exception("A connection could not be accepted")
@@ -179,14 +301,18 @@ class Transport:
     """
 
     def __init__(self, app: Any, listening: socket.socket, address: Address, public: bool = False) -> None:
-        self._dispatcher = _Dispatcher(MAX_THREADS)
-        self._probes = _Dispatcher(MAX_PROBE_THREADS)
+        self._dispatcher = _Dispatcher(MIN_THREADS, MAX_THREADS)
+        self._probes = _Dispatcher(1, MAX_PROBE_THREADS)
         adjustments = Adjustments(
             ident=None,
             asyncore_use_poll=True,  # select() kills the loop at descriptor 1024.
             connection_limit=1000,
             max_request_body_size=MAX_BODY_BYTES + 1,
             max_request_header_size=64 << 10,
+            # Nothing goes to temporary files: they fail where the disk is full or descriptors are short.
+            inbuf_overflow=sys.maxsize,
+            outbuf_overflow=sys.maxsize,
+            outbuf_high_watermark=MAX_UNREAD_BYTES,
             clear_untrusted_proxy_headers=False,  # Who came through a proxy must be seen as such.
         )
         self._server = _Listener(
@@ -200,12 +326,20 @@ class Transport:
             adj=adjustments,
             sockinfo=(listening.family, listening.type, None, None),
         )
-        self._dispatcher.set_thread_count(MIN_THREADS)
-        self._probes.set_thread_count(1)
 
     def run(self) -> None:
         """Serve until `close`."""
-        self._server.run()
+        while self._server._map:
+            try:
+                self._server.run()
+            except Exception:
+                # poll() itself failed, as with more connections than a lowered RLIMIT_NOFILE: it may recover.
+                logger.exception("The server's loop failed; it goes on")
+                time.sleep(SWEEP_SECONDS)
+
+    def disown(self) -> None:
+        """Close a forked child's copies of the descriptors; nothing is sent, and the parent notices nothing."""
+        wasyncore.close_all(self._server._map, ignore_all=True)
 
     def drain(self, deadline: float) -> None:
         """Stop listening, close idle connections, and wait for busy ones until `deadline`."""

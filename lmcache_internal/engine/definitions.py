@@ -96,4 +96,4 @@ def _parse(text: str, bare: Any) -> Any:
 
 
 def _invalid(name: str, bare: Any, value: Any) -> ConfigError:
-    return ConfigError(f"Invalid value for {name}: expected {type_name(bare)}, got {shown(redact(value, name))}")
+    return ConfigError(f"Invalid value for {name}: expected {type_name(bare)}, got {shown(redact(value))}")

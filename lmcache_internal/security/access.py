@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -34,17 +34,21 @@ class Access(IntEnum):
         return self.name.lower()
 
 
-def is_write(view: Callable[..., Any], method: str, arguments: Mapping[str, str]) -> bool:
+Arguments = Mapping[str, Sequence[str]]
+"""The query's parameters, each with all of its values: any of a repeated one may be what counts."""
+
+
+def is_write(view: Callable[..., Any], method: str, arguments: Arguments) -> bool:
     """Whether a request changes something: by its method, or by an argument declared to do so."""
     writing: str | None = getattr(view, "writes_with", None)
-    return method not in SAFE_METHODS or bool(writing and arguments.get(writing))
+    return method not in SAFE_METHODS or bool(writing and any(arguments.get(writing, ())))
 
 
-def required_access(view: Callable[..., Any], method: str, arguments: Mapping[str, str]) -> Access:
+def required_access(view: Callable[..., Any], method: str, arguments: Arguments) -> Access:
     """The level that a request needs: the view's own, or, where it declares none, a safe one."""
     declared: Access | None = getattr(view, "access", None)
     if declared is None:
-        return Access.VIEWER if method in SAFE_METHODS else Access.ADMIN
+        declared = Access.VIEWER if method in SAFE_METHODS else Access.ADMIN
     if method in SAFE_METHODS and is_write(view, method, arguments):
         return max(declared, Access.OPERATOR)
     return declared

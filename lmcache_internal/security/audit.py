@@ -56,7 +56,7 @@ class AuditLog:
             "address": request.remote_addr,
             "method": request.method,
             "path": request.path,
-            "arguments": redact(request.args.to_dict(flat=True)),
+            "arguments": redact(_arguments(request)),
             "status": status,
             "outcome": "refused" if status in (401, 403, 429) else "done" if status < 400 else "failed",
             "seconds": round(time.perf_counter() - started, 6),
@@ -68,3 +68,14 @@ class AuditLog:
         if self._file is not None:
             # A full disk is reported by logging's own handler, and must not fail the request.
             self._file.handle(logging.LogRecord(logger.name, logging.INFO, __file__, 0, line, None, None))
+
+    def close(self) -> None:
+        """Close the file, if there is one; the next line opens it again."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _arguments(request: Request) -> dict[str, str | list[str]]:
+    # All values of a repeated one: which of them counts is the endpoint's business.
+    given = request.args.to_dict(flat=False)
+    return {name: values if len(values) > 1 else values[0] for name, values in given.items()}

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..address import ADDRESS_KEY
 from ..errors import Forbidden
 
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:,@/\s]*))(?::\d*)?")
 _FORMS = ("application/x-www-form-urlencoded", "text/plain", "")
 
 
-def check_host(environ: Mapping[str, Any], allowed: Collection[str]) -> None:
+def check_host(environ: Mapping[str, Any], allowed: Collection[str], trust_loopback: bool = False) -> None:
     """Refuse a Host that is not ours: a foreign name that was made to point here (DNS rebinding).
 
     Args:
         environ: the request's WSGI environ.
         allowed: further host names that are ours, without port.
+        trust_loopback: another WSGI server's loopback clients are let in: their browsers, too.
 
     Raises:
         Forbidden: the Host header names another host (403).
     """
     address = environ.get(ADDRESS_KEY)
-    if (address is None and not allowed) or (address is not None and address.socket_path):
+    if (address is None and not allowed and not trust_loopback) or (address is not None and address.socket_path):
         return  # Another server's business, or out of a browser's reach.
-    host = _without_port(str(environ.get("HTTP_HOST") or "")).lower()
-    bound = address.host if address is not None else ""
+    host = _host_of(environ)
+    bound = address.host.lower() if address is not None else ""
     if host in ("", "localhost", bound, *(name.lower() for name in allowed)) or _is_own_ip(host, bound):
         return
     raise Forbidden(
@@ -45,6 +48,7 @@ def check_origin(environ: Mapping[str, Any]) -> None:
     site = environ.get("HTTP_SEC_FETCH_SITE")
     origin = environ.get("HTTP_ORIGIN")
     if site is None and origin is None:
+        _check_silent_browser(environ)
         return  # Not a browser: every one of them sends Origin with a write.
     own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
     if (site is not None and site not in ("same-origin", "none")) or (origin is not None and origin != own):
@@ -54,10 +58,28 @@ def check_origin(environ: Mapping[str, Any]) -> None:
         raise Forbidden(f"A browser must send JSON as application/json, not as {content_type or 'nothing'!r}.")
 
 
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0] if host.count(":") == 1 else host
+def _check_silent_browser(environ: Mapping[str, Any]) -> None:
+    # A browser says nothing of where a GET comes from, if it goes to a host (0.0.0.0, a name) that is
+    # neither loopback nor HTTPS. Other clients that call themselves Mozilla hand on its headers.
+    agent = str(environ.get("HTTP_USER_AGENT") or "")
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD") and agent.startswith("Mozilla/"):
+        host = _host_of(environ)
+        if host != "localhost" and not _is_loopback(host):
+            raise Forbidden(f"A browser at {host!r} does not say which site it writes for; use localhost or curl.")
+
+
+def _host_of(environ: Mapping[str, Any]) -> str:
+    """The Host header without its port, in lower case; as it is where it is no host and port."""
+    header = str(environ.get("HTTP_HOST") or "").lower()
+    match = _HOST.fullmatch(header)
+    return (match[1] or match[2] or "") if match else header
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_own_ip(host: str, bound: str) -> bool:

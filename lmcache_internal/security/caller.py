@@ -104,6 +104,8 @@ def is_local(environ: Mapping[str, Any], trust_loopback: bool = False) -> bool:
     if environ.get(PEER_UID_KEY) is not None:
         return True
     try:
-        return ipaddress.ip_address(environ.get("REMOTE_ADDR") or "").is_loopback
+        address = ipaddress.ip_address(environ.get("REMOTE_ADDR") or "")
     except ValueError:
         return False
+    # A server on `::` sees 127.0.0.1 as ::ffff:127.0.0.1, which Python calls loopback from 3.13 on only.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

@@ -14,10 +14,10 @@ from ..settings import Settings
 from .access import is_write, required_access
 from .audit import AuditLog
 from .browser import check_host, check_origin
-from .caller import Callers
+from .caller import Caller, Callers
 from .tokens import TokenStore
 
-_HEADERS = {
+HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
@@ -39,6 +39,7 @@ class Gate:
         self.audit = AuditLog(settings.audit_file)
         self._callers = Callers(self.tokens, settings.trust_loopback, settings.max_access)
         self._hosts = settings.allowed_hosts
+        self._trust_loopback = settings.trust_loopback
 
     def guard(self, app: Flask) -> None:
         """Stand in front of all of `app`'s routes, whatever their path."""
@@ -53,15 +54,18 @@ class Gate:
         """
         g.started = time.perf_counter()
         g.writes = False
-        check_host(request.environ, self._hosts)
+        check_host(request.environ, self._hosts, self._trust_loopback)
         view = _view_of_request()
+        arguments = request.args.to_dict(flat=False)
+        if view is not None:
+            g.writes = is_write(view, request.method, arguments)
+            g.caller = self._callers.identify(request.environ)
+        if g.writes or request.method not in ("GET", "HEAD"):
+            check_origin(request.environ)
         if view is None:
             return  # There is nothing behind it: a 404 or 405.
-        g.writes = is_write(view, request.method, request.args)
-        g.caller = caller = self._callers.identify(request.environ)
-        if g.writes:
-            check_origin(request.environ)
-        required = required_access(view, request.method, request.args)
+        caller: Caller = g.caller
+        required = required_access(view, request.method, arguments)
         if caller.level >= required:
             return
         message = f"{request.method} {request.path} needs the level {required}; {caller.name} has {caller.level}."
@@ -71,7 +75,7 @@ class Gate:
 
     def finish(self, response: Response) -> Response:
         """Set the headers of every answer, and audit what was refused or changed something."""
-        for name, value in _HEADERS.items():
+        for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         if g.get("writes") or response.status_code in (401, 403, 429):
             self.audit.record(request, g.get("caller"), response.status_code, g.get("started", time.perf_counter()))

@@ -11,7 +11,7 @@ import stat
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import yaml
@@ -39,7 +39,7 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     level: str
     salt: str
-    hash: str
+    hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
     def matches(self, token: str) -> bool:
         """Whether `token` is this one, in a time that does not tell how nearly."""
@@ -65,8 +65,9 @@ def read_token_file(path: Path) -> list[Token]:
         ConfigError: it is missing, no such YAML, or others than its owner may read it.
     """
     try:
-        status = path.stat()
-        content = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as stream:
+            status = os.fstat(stream.fileno())  # Of what is read, whatever the path names by now.
+            content = stream.read()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Cannot read the token file {path}: {error}") from error
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -75,16 +76,21 @@ def read_token_file(path: Path) -> list[Token]:
         tokens = msgspec.convert(yaml.safe_load(content) or {"tokens": []}, TokenFile).tokens
         for token in tokens:
             Access.named(token.level)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"The token file {path} is not as expected: {error}") from error
+    except Exception as error:  # PyYAML raises all sorts, as KeyError for `!!bool x`.
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"The token file {path} is not as expected: {reason}") from error
     return tokens
 
 
 def write_token_file(path: Path, tokens: list[Token]) -> None:
     """Replace a token file, whole or not at all, readable by its owner alone."""
+    path = path.resolve()  # A link stays one: servers may know the file by its own name.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        if path.exists():
+            # Written by root, the server's own file must stay readable to it, or nothing is revoked there.
+            os.fchown(descriptor, path.stat().st_uid, -1)
         yaml.safe_dump(msgspec.to_builtins(TokenFile(tokens)), stream, sort_keys=False)
     os.replace(unfinished, path)
 

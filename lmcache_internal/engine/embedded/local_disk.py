@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _MAGIC = b"lmcache-internal chunk 1 "
 _MAX_HEADER = 4096
+_TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class _Header(TypedDict):
@@ -104,7 +106,8 @@ class LocalDiskBackend:
             try:
                 content = self._path(key).read_bytes()
             except OSError as error:
-                self._skip(key, str(error))
+                if error.errno not in _TRANSIENT:  # Then nothing is wrong with the file.
+                    self._skip(key, str(error))
                 return None
             line, _, data = content.partition(b"\n")
             header = _header_of(line)

@@ -29,7 +29,7 @@ class PeriodicThread(threading.Thread):
         self.total_runs = 0
         self.failed_runs = 0
         self._work = work
-        self._last_run = 0.0
+        self._last_run = self._started_at = 0.0
         self._last_summary: dict[str, Any] | None = None
         self._stopped = threading.Event()
 
@@ -40,8 +40,13 @@ class PeriodicThread(threading.Thread):
 
     @property
     def is_active(self) -> bool:
-        """Whether it ran within the last three intervals."""
-        return self.is_running and time.time() - self._last_run < 3 * self.interval
+        """Whether it ran, or was started, within the last three intervals."""
+        return self.is_running and time.time() - max(self._last_run, self._started_at) < 3 * self.interval
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._started_at = time.time()
+        super().start()
 
     def run(self) -> None:
         """Work until `stop`."""

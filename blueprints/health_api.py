@@ -1,0 +1,69 @@
+"""Whether the process lives, can serve, and is all well: for probes, load balancers and people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Blueprint, request
+
+from lmcache_internal.api import LOAD_KEY, Access, EngineUnavailable, NotFound, health, operation, parse_bool
+from lmcache_internal.checks import CHECKS
+from lmcache_internal.health import Report
+
+router = Blueprint("health", __name__)
+
+_LIVE = ("server",)
+_ALL = tuple(CHECKS)
+
+
+@router.get("/livez")
+@operation(doing="check the process", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+def livez(verbose: str | None = None) -> Report:
+    """Whether the process lives; what fails here, only a restart mends."""
+    return _report(_LIVE, verbose)
+
+
+@router.get("/livez/<check>")
+@operation(doing="check the process", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+def livez_check(check: str, verbose: str | None = None) -> Report:
+    """One check of /livez."""
+    return _report(_LIVE, verbose, check)
+
+
+@router.get("/readyz")
+@operation(doing="check the engine", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+def readyz(verbose: str | None = None) -> Report:
+    """Whether the engine can serve."""
+    return _report(_ALL, verbose)
+
+
+@router.get("/readyz/<check>")
+@operation(doing="check the engine", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+def readyz_check(check: str, verbose: str | None = None) -> Report:
+    """One check of /readyz."""
+    return _report(_ALL, verbose, check)
+
+
+@router.get("/healthz")
+@operation(doing="check the health", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+def healthz(verbose: str | None = None) -> Report:
+    """Whether all is well; warnings count."""
+    return _report(_ALL, verbose, strict=True)
+
+
+@router.get("/healthz/<check>")
+@operation(doing="check the health", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+def healthz_check(check: str, verbose: str | None = None) -> Report:
+    """One check of /healthz; warnings count."""
+    return _report(_ALL, verbose, check, strict=True)
+
+
+def _report(known: Sequence[str], verbose: str | None, check: str | None = None, strict: bool = False) -> Report:
+    if check is not None and check not in known:
+        raise NotFound(f"There is no check {check[:100]} here; there are: {', '.join(known)}", title="Unknown check")
+    outcomes = health().outcomes([check] if check else known, request.environ.get(LOAD_KEY))
+    # Bare `?verbose` and `?verbose=` say yes, too.
+    report = Report(outcomes, strict, verbose is not None and parse_bool(verbose) is not False)
+    if not report.ok:
+        raise EngineUnavailable(str(report), text=str(report), payload=report)
+    return report

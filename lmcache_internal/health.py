@@ -1,0 +1,155 @@
+"""The answers of the checks: shared by all who ask, kept for a second, waited for two at most."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Literal
+
+from .calls import Call, stuck_calls
+from .checks import CHECKS, Degraded, Subject, Unhealthy
+from .errors import ApiError
+from .load import Load
+from .plugins import Plugins
+from .redaction import redact
+
+CHECK_SECONDS = 2.0
+"""How long a check may take."""
+FRESH_SECONDS = 1.0
+"""How long its answer counts."""
+_LONGEST_MESSAGE = 1000
+
+HEALTH_KEY = "lmcache_internal.health"
+"""Where the app's `Health` stands in `app.extensions`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check came to.
+
+    Attributes:
+        level: `warning` fails `/healthz` alone.
+        message: why, or what was found; one line without secrets.
+    """
+
+    level: Literal["ok", "warning", "failed"]
+    message: str
+
+
+class _Evaluation(Call):
+    """One run of one check, for all who wait for it and all who come soon after."""
+
+    def __init__(self, check: str, function: Callable[[], str]) -> None:
+        super().__init__(f"check {check}", function)
+        self._began = time.monotonic()
+
+    def counts(self) -> bool:
+        """Whether nobody needs another: it still runs, or is fresh."""
+        return self.is_alive() or time.monotonic() - self._began < FRESH_SECONDS
+
+    def outcome(self) -> Outcome:
+        """Wait for it, until `CHECK_SECONDS` after its start."""
+        self.join(max(0.0, self._began + CHECK_SECONDS - time.monotonic()))
+        if self.is_alive():
+            return Outcome("failed", f"did not answer within {CHECK_SECONDS:g} s")
+        if self.error is None:
+            return Outcome("ok", _presentable(self.result))
+        expected = isinstance(self.error, (ApiError, Degraded, Unhealthy))
+        reason = str(self.error) if expected else f"{type(self.error).__name__}: {self.error}"
+        return Outcome("warning" if isinstance(self.error, Degraded) else "failed", _presentable(reason))
+
+
+class Health:
+    """The checks of one app.
+
+    Args:
+        state: the app's `state`; its `lmcache_adapter` is looked up for each evaluation.
+        plugins: what became of the endpoint files.
+        patience: seconds that a call or a script may take at most.
+    """
+
+    def __init__(self, state: SimpleNamespace, plugins: Plugins, patience: float) -> None:
+        self._state = state
+        self._plugins = plugins
+        self._patience = patience
+        self._evaluations: dict[Any, _Evaluation] = {}
+        self._lock = threading.Lock()
+
+    def outcomes(self, checks: Iterable[str], load: Callable[[], Load] | None) -> dict[str, Outcome]:
+        """Run `checks` at the same time, where they have no fresh answer.
+
+        Args:
+            checks: names out of `CHECKS`.
+            load: tells how busy the server is that took the request; None where it is not ours.
+        """
+        manager = getattr(self._state, "lmcache_adapter", None)
+        subject = Subject(manager, self._plugins, load, self._patience)
+        evaluations = {check: self._evaluation(check, subject) for check in checks}
+        return {check: self._outcome(evaluation) for check, evaluation in evaluations.items()}
+
+    def _evaluation(self, check: str, subject: Subject) -> _Evaluation:
+        # Two servers of one app have two queues, and are told of their own.
+        key = (check, subject.load if check == "server" else None)
+        with self._lock:
+            found = self._evaluations.get(key)
+            if found is None or not found.counts():
+                found = _Evaluation(check, functools.partial(CHECKS[check], subject))
+                found.start()
+                current = {other: old for other, old in self._evaluations.items() if old.counts()}
+                self._evaluations = current | {key: found}
+        return found
+
+    def _outcome(self, evaluation: _Evaluation) -> Outcome:
+        outcome = evaluation.outcome()
+        if evaluation.is_alive():
+            with self._lock:
+                if evaluation not in stuck_calls.named(evaluation.called):
+                    evaluation.name += " (stuck)"
+                    stuck_calls.add(evaluation)
+        return outcome
+
+
+class Report(dict[str, Any]):
+    """What one request is told: as JSON, and as the text that curl and kubelet show.
+
+    Args:
+        outcomes: check to outcome.
+        strict: whether warnings fail.
+        verbose: whether the text lists what does not fail.
+
+    Attributes:
+        ok: whether nothing fails.
+    """
+
+    def __init__(self, outcomes: Mapping[str, Outcome], strict: bool, verbose: bool) -> None:
+        bad = ("failed", "warning") if strict else ("failed",)
+        failing = [check for check, outcome in outcomes.items() if outcome.level in bad]
+        super().__init__(
+            status="failed" if failing else "ok",
+            checks={
+                check: {"ok": check not in failing, "message": outcome.message} for check, outcome in outcomes.items()
+            },
+        )
+        self.ok = not failing
+        shown = outcomes if verbose else failing
+        self._text = "\n".join(_line(check, outcomes[check], check in failing) for check in shown) or "ok"
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def _line(check: str, outcome: Outcome, fails: bool) -> str:
+    if fails:
+        return f"[-]{check} failed: {outcome.message}"
+    if outcome.level == "warning":
+        return f"[!]{check} warning: {outcome.message}"
+    return f"[+]{check} ok: {outcome.message}".removesuffix(": ")
+
+
+def _presentable(message: str) -> str:
+    line = " ".join(str(redact(message)).split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"

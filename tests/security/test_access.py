@@ -1,0 +1,277 @@
+"""Each route has a level, and the levels hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal import create_app
+from lmcache_internal.app import InternalApp
+from lmcache_internal.security.access import Access, is_write, required_access
+from tests.security.support import bearer, prefixed, token_file
+from tests.support import make_manager
+
+# Written out, not computed: a new route, or another level, has to be put down here by somebody who thought about it.
+LEVELS = {
+    ("GET", "/"): "viewer",
+    ("GET", "/audit"): "admin",
+    ("GET", "/backends"): "viewer",
+    ("POST", "/backends"): "admin",
+    ("DELETE", "/backends/<name>"): "admin",
+    ("POST", "/backends/<name>/recreate"): "admin",
+    ("PUT", "/bypass/add"): "operator",
+    ("GET", "/bypass/list"): "viewer",
+    ("PUT", "/bypass/remove"): "operator",
+    ("DELETE", "/cache/clear"): "operator",
+    ("GET", "/cache/kvcache/check"): "viewer",
+    ("GET", "/cache/kvcache/info"): "viewer",
+    ("POST", "/cache/kvcache/record_slot"): "operator",
+    ("POST", "/cache/load-fs-chunks"): "admin",
+    ("POST", "/cache/retrieve"): "operator",
+    ("POST", "/cache/store"): "operator",
+    ("POST", "/chunk_statistics/reset"): "operator",
+    ("POST", "/chunk_statistics/start"): "operator",
+    ("GET", "/chunk_statistics/status"): "viewer",
+    ("POST", "/chunk_statistics/stop"): "operator",
+    ("GET", "/commit_id"): "viewer",
+    ("GET", "/conf"): "viewer",
+    ("POST", "/conf"): "admin",
+    ("GET", "/conf/history"): "viewer",
+    ("POST", "/conf/rollback"): "admin",
+    ("GET", "/controller/key-stats"): "viewer",
+    ("GET", "/controller/workers"): "viewer",
+    ("GET", "/env"): "admin",
+    ("PUT", "/freeze/disable"): "operator",
+    ("PUT", "/freeze/enable"): "operator",
+    ("GET", "/freeze/status"): "viewer",
+    ("GET", "/healthz"): "public",
+    ("GET", "/healthz/<check>"): "public",
+    ("PUT", "/hot_cache/disable"): "operator",
+    ("PUT", "/hot_cache/enable"): "operator",
+    ("GET", "/hot_cache/status"): "viewer",
+    ("GET", "/inference_info"): "viewer",
+    ("GET", "/inference_version"): "viewer",
+    ("GET", "/livez"): "public",
+    ("GET", "/livez/<check>"): "public",
+    ("GET", "/lmc_version"): "viewer",
+    ("GET", "/loglevel"): "viewer",
+    ("PUT", "/loglevel"): "operator",
+    ("POST", "/lookup/close"): "admin",
+    ("POST", "/lookup/create"): "admin",
+    ("GET", "/lookup/info"): "viewer",
+    ("POST", "/lookup/recreate"): "admin",
+    ("GET", "/meta"): "viewer",
+    ("GET", "/metrics"): "public",
+    ("POST", "/metrics/reset"): "operator",
+    ("GET", "/periodic-threads"): "viewer",
+    ("GET", "/periodic-threads-health"): "viewer",
+    ("GET", "/periodic-threads/<name>"): "viewer",
+    ("GET", "/readyz"): "public",
+    ("GET", "/readyz/<check>"): "public",
+    ("POST", "/run_script"): "admin",
+    ("GET", "/threads"): "viewer",
+    ("GET", "/version"): "viewer",
+}
+
+PLAIN = """
+from flask import Blueprint
+
+router = Blueprint("plain", __name__)
+
+
+@router.route("/plain", methods=["GET", "POST", "PUT", "DELETE", "PATCH"])
+def plain():
+    return "reached"
+
+
+@router.route("/metrics/of/mine")
+def below_a_public_path():
+    return "reached"
+"""
+
+
+def routes(app: InternalApp) -> dict[tuple[str, str], str]:
+    return {
+        (method, rule.rule): str(required_access(app.view_functions[rule.endpoint], method, {}))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def path_of(rule: str) -> str:
+    return re.sub(r"<.+?>", "server", rule)
+
+
+class Callers:
+    """An app with a token for each level."""
+
+    def __init__(self, directory: Path, **values: Any) -> None:
+        names = {level: level for level in ("viewer", "operator", "admin")}
+        path, self.tokens = token_file(directory, **names)
+        self.manager = make_manager(extra_config=prefixed({"token_file": str(path)}), **values)
+        (directory / "plain_api.py").write_text(PLAIN)
+        self.app = create_app(self.manager, [directory])
+        self.client = self.app.test_client()
+
+    def status(self, level: str, method: str, path: str, **options: Any) -> int:
+        headers = {} if level == "public" else bearer(self.tokens[level])
+        return self.client.open(path, method=method, headers=headers, **options).status_code
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callers]:
+    made = Callers(tmp_path_factory.mktemp("shared"))
+    with made.manager:
+        yield made
+
+
+@pytest.fixture
+def callers(tmp_path: Path) -> Iterator[Callers]:
+    made = Callers(tmp_path)
+    with made.manager:
+        yield made
+
+
+def test_every_route_has_the_level_that_is_written_down_here(app: InternalApp) -> None:
+    assert routes(app) == LEVELS
+
+
+def test_a_new_route_does_not_slip_in(callers: Callers) -> None:
+    new = routes(callers.app).keys() - LEVELS.keys()
+    assert {rule for _, rule in new} == {"/plain", "/metrics/of/mine"}
+
+
+@pytest.mark.parametrize(("route", "level"), LEVELS.items())
+def test_the_levels_below_are_refused_and_the_others_are_not(
+    shared: Callers, route: tuple[str, str], level: str
+) -> None:
+    method, path = route[0], path_of(route[1])
+    below = [str(access) for access in Access if access < Access.named(level)]
+    for caller in below:
+        assert shared.status(caller, method, path) == (401 if caller == "public" else 403), caller
+    for caller in {"public", "viewer", "operator", "admin"} - set(below):
+        # With arguments that no endpoint takes: what is behind the gate need not work here.
+        assert shared.status(caller, method, path, data=b"\xff") not in (401, 403), caller
+
+
+def test_what_declares_nothing_is_for_viewers_to_read_and_for_admins_to_change(callers: Callers) -> None:
+    assert callers.status("public", "GET", "/plain") == 401
+    assert callers.status("viewer", "GET", "/plain") == 200
+    assert callers.status("viewer", "HEAD", "/plain") == 200
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert callers.status("operator", method, "/plain") == 403
+        assert callers.status("admin", method, "/plain") == 200
+
+
+def test_the_path_below_a_public_one_is_not_public(callers: Callers) -> None:
+    assert callers.status("public", "GET", "/metrics") == 200
+    assert callers.status("public", "GET", "/metrics/of/mine") == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/env/", "/%65nv", "/env?x=/metrics", "/env#/metrics", "/env;/metrics", "/metrics/../env"]
+)
+def test_no_spelling_of_a_path_gets_past_the_gate(shared: Callers, path: str) -> None:
+    assert shared.status("viewer", "GET", path) in (403, 404)
+    assert shared.status("public", "GET", path) in (401, 404)
+
+
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+def test_a_method_is_not_overridden(callers: Callers, header: str) -> None:
+    headers = {header: "GET"}
+    assert callers.client.post("/conf?_method=GET", headers=headers, data={"_method": "GET"}).status_code == 401
+    admin = headers | bearer(callers.tokens["viewer"])
+    assert callers.client.post("/conf", headers=admin, json={"min_retrieve_tokens": 7}).status_code == 403
+    assert callers.manager.config.min_retrieve_tokens == 0
+
+
+def test_head_and_options_need_the_same_level_as_get(callers: Callers) -> None:
+    for method in ("GET", "HEAD", "OPTIONS"):
+        assert callers.status("operator", method, "/env") == 403
+        assert callers.status("admin", method, "/env") == 200
+
+
+def test_options_does_nothing_and_grants_no_other_origin_anything(callers: Callers) -> None:
+    client = callers.client
+    response = client.options("/conf", headers=bearer(callers.tokens["admin"]), json={"min_retrieve_tokens": 7})
+    assert response.status_code == 200
+    assert "access-control" not in str(response.headers).lower()
+    assert callers.manager.config.min_retrieve_tokens == 0
+
+
+def test_levels_have_names() -> None:
+    assert [str(level) for level in Access] == ["public", "viewer", "operator", "admin"]
+    assert Access.named("Admin") is Access.ADMIN
+    with pytest.raises(ValueError, match="one of public, viewer, operator, admin, got 'root'"):
+        Access.named("root")
+
+
+def view() -> None:
+    pass
+
+
+def test_an_argument_that_writes_takes_an_operator_whatever_is_declared() -> None:
+    view.writes_with = "level"  # type: ignore[attr-defined]  # As @operation does.
+    assert not is_write(view, "GET", {"level": [""], "other": ["x"]})
+    assert is_write(view, "GET", {"level": ["", "x"]})
+    for declared, required in [(None, Access.OPERATOR), (Access.PUBLIC, Access.OPERATOR), (Access.ADMIN, Access.ADMIN)]:
+        view.access = declared  # type: ignore[attr-defined]
+        assert required_access(view, "GET", {"level": ["x"]}) is required
+        assert required_access(view, "HEAD", {"level": ["x"]}) is required
+
+
+def test_the_ceiling_caps_every_token(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, boss="admin")
+    extra = prefixed({"token_file": str(path), "max_access": "viewer"})
+    with make_manager(extra_config=extra) as manager:
+        client = create_app(manager).test_client()
+        assert client.get("/conf", headers=bearer(tokens["boss"])).status_code == 200
+        response = client.post("/conf", headers=bearer(tokens["boss"]), json={"min_retrieve_tokens": 7})
+        assert (response.status_code, manager.config.min_retrieve_tokens) == (403, 0)
+        assert "needs the level admin; boss has viewer" in response.get_json()["message"]
+
+
+def test_the_ceiling_caps_local_callers_too() -> None:
+    with make_manager(extra_config=prefixed({"max_access": "viewer"})) as manager:
+        client = create_app(manager).test_client()
+        assert client.get("/conf").status_code == 200
+        assert client.get("/env").status_code == 403
+        assert client.put("/freeze/enable").status_code == 403
+        assert client.get("/loglevel?logger_name=x&level=DEBUG").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"run_script_api_enabled": True},
+        {"script_allowed_imports": ["os"]},
+        {"internal_api_server_host": "0.0.0.0"},
+        {"internal_api_server_enabled": False},
+        {"extra_config": {"internal_api_server_max_access": "admin"}},
+        {"extra_config": {"internal_api_server_token_file": "/tmp/mine.yaml"}},
+        {"extra_config": {"internal_api_server_trust_loopback": True}},
+        {"extra_config": {"internal_api_server_allowed_hosts": ["evil.example"]}},
+        {"extra_config": '{"internal_api_server_allowed_hosts": "evil.example"}'},
+        {"extra_config": {"internal_api_server_audit_file": "/dev/null"}},
+        {"extra_config": {"internal_api_server_a_later_setting": 1}},
+    ],
+)
+def test_nothing_that_guards_the_server_is_writable_over_http(client: FlaskClient, values: dict[str, Any]) -> None:
+    before = client.get("/conf").text
+    response = client.post("/conf", json=values)
+    assert response.status_code == 400
+    assert next(iter(response.get_json()["errors"].values())).startswith("Config is not mutable at runtime")
+    assert client.get("/conf").text == before
+
+
+@pytest.mark.parametrize("value", [None, {}, ""])
+def test_a_guard_is_not_taken_away_over_http(value: Any) -> None:
+    with make_manager(extra_config=prefixed({"allowed_hosts": ["a.example"]})) as manager:
+        client = create_app(manager).test_client()
+        assert client.post("/conf", json={"extra_config": value}).status_code == 400
+        assert manager.config.extra_config == prefixed({"allowed_hosts": ["a.example"]})

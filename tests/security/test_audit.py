@@ -1,0 +1,201 @@
+"""Each refused and each changing request is one line of JSON, and nothing else is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal import InternalAPIServer, create_app
+from lmcache_internal.app import InternalApp
+from lmcache_internal.security.audit import KEPT
+from tests.security.support import app_with, ask, audit_of, bearer, last_audit, serving, token_file
+from tests.support import make_manager, run_script
+
+LOGGER = "lmcache_internal.audit"
+
+
+def test_a_change_is_one_line_that_says_who_from_where_what_and_how_it_went(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger=LOGGER)
+    client.put("/bypass/add?backend_name=LocalCPUBackend", environ_base={"REMOTE_ADDR": "127.0.0.9"})
+    (line,) = [record.getMessage() for record in caplog.records if record.name == LOGGER]
+    assert "\n" not in line
+    entry = json.loads(line)
+    assert entry.pop("time").endswith("+00:00")
+    assert 0 < entry.pop("seconds") < 5
+    assert entry == {
+        "caller": "local",
+        "level": "admin",
+        "address": "127.0.0.9",
+        "method": "PUT",
+        "path": "/bypass/add",
+        "arguments": {"backend_name": "LocalCPUBackend"},
+        "status": 200,
+        "outcome": "done",
+    }
+
+
+def test_reading_leaves_no_line(client: FlaskClient, app: InternalApp) -> None:
+    for path in ("/", "/conf", "/env", "/metrics", "/loglevel", "/loglevel?level=", "/nothing", "/audit", "/threads"):
+        client.get(path)
+        client.head(path)
+    client.options("/conf")
+    client.post("/no/such/path")
+    assert audit_of(app) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "outcome"),
+    [
+        ("POST", "/cache/store?tokens_mock=x", 400, "failed"),
+        ("DELETE", "/backends/none", 404, "failed"),
+        ("POST", "/chunk_statistics/start", 503, "failed"),
+        ("PUT", "/freeze/disable", 200, "done"),
+        ("GET", "/loglevel?logger_name=tests.audit&level=INFO", 200, "done"),
+        ("HEAD", "/loglevel?logger_name=tests.audit&level=INFO", 200, "done"),
+    ],
+)
+def test_the_outcome_is_that_of_the_answer(
+    client: FlaskClient, method: str, path: str, status: int, outcome: str
+) -> None:
+    assert client.open(path, method=method).status_code == status
+    entry = last_audit(client)
+    assert (entry["method"], entry["status"], entry["outcome"]) == (method, status, outcome)
+
+
+def test_each_kind_of_refusal_leaves_a_line(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, reader="viewer")
+    with app_with(token_file=str(path), allowed_hosts="engine.example") as app:
+        client = app.test_client()
+        client.get("/env")
+        client.get("/env", headers=bearer("wrong"))
+        client.get("/env", headers=bearer(tokens["reader"]))
+        client.get("/conf", headers={"Host": "evil.example"})
+        client.post("/conf", headers=bearer(tokens["reader"]) | {"Origin": "http://evil.example"})
+        seen = [(entry["caller"], entry["level"], entry["status"], entry["outcome"]) for entry in audit_of(app)]
+    assert seen == [
+        ("anonymous", "public", 401, "refused"),
+        ("unknown", "none", 401, "refused"),
+        ("reader", "viewer", 403, "refused"),
+        ("unknown", "none", 403, "refused"),
+        ("reader", "viewer", 403, "refused"),
+    ]
+    assert tokens["reader"] not in str(seen)
+
+
+def test_a_script_is_known_by_its_sha256(server: InternalAPIServer) -> None:
+    source = b"result = 'once'"
+    assert run_script(server, source) == (200, b"once")
+    entry = audit_of(server.app)[-1]
+    assert entry["script_sha256"] == hashlib.sha256(source).hexdigest()
+    assert "once" not in str(entry)
+
+
+def test_a_script_that_fails_is_known_too(client: FlaskClient) -> None:
+    client.post("/run_script", data={"script": (BytesIO(b"1/0"), "s.py")})
+    entry = last_audit(client)
+    assert (entry["status"], entry["outcome"]) == (500, "failed")
+    assert entry["script_sha256"] == hashlib.sha256(b"1/0").hexdigest()
+
+
+def test_a_changed_value_is_named_and_a_secret_is_not(client: FlaskClient) -> None:
+    values = {"min_retrieve_tokens": 7, "extra_config": {"redis_password": "hunter2", "size": 1}}
+    assert client.post("/conf", json=values).status_code == 200
+    entry = last_audit(client)
+    assert entry["changed"] == {"min_retrieve_tokens": 7, "extra_config": {"redis_password": "***", "size": 1}}
+
+
+def test_no_value_of_a_repeated_argument_hides_another(client: FlaskClient) -> None:
+    # The last one counts; whoever reads the log must not be shown the first alone.
+    client.put("/bypass/add?backend_name=Harmless&backend_name=LocalCPUBackend")
+    assert last_audit(client)["arguments"] == {"backend_name": ["Harmless", "LocalCPUBackend"]}
+
+
+@pytest.mark.parametrize(
+    "path", ["/loglevel?level=a%0A%7B%22caller%22%3A1%7D", "/loglevel?level=%ff", "/loglevel?%00=&level=x"]
+)
+def test_nobody_writes_a_line_of_his_own(client: FlaskClient, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    caplog.set_level(logging.INFO, logger=LOGGER)
+    client.get(path)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == LOGGER]
+    assert "\n" not in line
+    assert json.loads(line)["caller"] == "local"
+
+
+def test_the_last_200_are_at_get_audit_for_admins(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, boss="admin", op="operator")
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        for number in range(KEPT + 5):
+            client.get(f"/env?n={number}")
+        entries = client.get("/audit", headers=bearer(tokens["boss"])).get_json()
+        assert [entry["arguments"] for entry in entries] == [{"n": str(number)} for number in range(5, KEPT + 5)]
+        assert client.get("/audit", headers=bearer(tokens["op"])).status_code == 403
+        assert KEPT == 200
+
+
+def test_the_file_gets_the_same_lines_and_is_closed_with_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    with serving(tmp_path, extra={"audit_file": str(path)}) as server:
+        for _ in range(2):
+            ask(server, "PUT /freeze/disable")
+            ask(server, "GET /env", "Via: 1.1 x")
+            server.stop()
+            assert str(path) not in open_files()
+            server.start()
+        entries = audit_of(server.app)
+    assert len(entries) == 4
+    assert [json.loads(line) for line in path.read_text().splitlines()] == entries
+
+
+def open_files() -> set[str]:
+    return {str(link.resolve()) for link in Path("/proc/self/fd").iterdir()}
+
+
+def test_a_file_that_cannot_be_written_fails_no_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with app_with(audit_file=str(tmp_path / "no" / "such" / "directory")) as app:
+        assert app.test_client().put("/freeze/disable").status_code == 200
+        assert len(audit_of(app)) == 1
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["/loglevel?logger_name={}&level=CRITICAL", "/loglevel?logger_name={}&level=OFF"])
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_nobody_silences_the_log_over_http(
+    client: FlaskClient, method: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert client.open(path.format(LOGGER), method=method).status_code in (400, 403)
+    assert logging.getLogger(LOGGER).level == logging.INFO
+    assert logging.getLogger(LOGGER).isEnabledFor(logging.INFO)
+    assert LOGGER in {record.name for record in caplog.records}
+
+
+def test_raising_the_level_of_its_ancestors_does_not_silence_it(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    try:
+        client.put("/loglevel?logger_name=lmcache_internal&level=CRITICAL")
+        caplog.clear()
+        client.put("/freeze/disable")
+        assert [record.name for record in caplog.records if record.name == LOGGER] == [LOGGER]
+    finally:
+        client.put("/loglevel?logger_name=lmcache_internal&level=NOTSET")
+
+
+def test_two_apps_have_two_logs(app: InternalApp) -> None:
+    with make_manager() as manager:
+        other = create_app(manager)
+        other.test_client().put("/freeze/disable")
+        assert (len(audit_of(other)), len(audit_of(app))) == (1, 0)
+
+
+def test_who_comes_through_a_proxy_is_written_down_by_the_address_that_connected(server: InternalAPIServer) -> None:
+    ask(server, "GET /env", "X-Forwarded-For: 1.2.3.4")
+    assert audit_of(server.app)[-1]["address"] in ("127.0.0.1", "localhost")

@@ -1,0 +1,241 @@
+"""No page of another site reaches the server through an operator's browser; curl is no browser."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.address import ADDRESS_KEY, Address
+from lmcache_internal.errors import Forbidden
+from lmcache_internal.security.browser import check_host
+from tests.security.support import BROWSER, app_with, ask, audit_of, raw, serving
+from tests.support import upload
+
+EVIL = "http://evil.example"
+MULTIPART = upload(b"result = app.state.owned = 1")[0].decode()
+AS_MULTIPART = "Content-Type: multipart/form-data; boundary=b"
+
+
+@pytest.fixture(scope="module")
+def wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InternalAPIServer]:
+    with serving(tmp_path_factory.mktemp("wall"), extra={"allowed_hosts": ["engine.corp.example"]}) as server:
+        yield server
+
+
+FOREIGN = [
+    "evil.example",
+    "evil.example:{port}",
+    "evil.example.:{port}",
+    "localhost.evil.example:{port}",
+    "127.0.0.1.evil.example:{port}",
+    "evil-localhost:{port}",
+    "localhost:{port}@evil.example",
+    "evil.example@localhost:{port}",
+    "localhost:{port}, evil.example:{port}",
+    "localhost, evil.example",
+    "localhost:{port}\r\nHost: evil.example:{port}",
+    "evil.example:{port}\r\nHost: localhost:{port}",
+    "[::1]evil.example:{port}",
+    "[::1].evil.example",
+    "[::1",
+    "127.0.0.1:evil.example",
+    "localhost/evil.example",
+    "localhost#evil",
+    "localhost%2eevil.example",
+    "10.0.0.1:{port}",
+    "[2001:db8::1]:{port}",
+    "0.0.0.0:{port}",
+    "[::]:{port}",
+    "2130706433",
+    "0x7f000001",
+    "\xc2\xad\x6cocalhost",
+    "xn--localhost",
+    ".localhost",
+    "localhost..",
+    "\x00",
+]
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_a_foreign_host_reads_nothing_not_even_what_is_public(wall: InternalAPIServer, host: str) -> None:
+    line = "Host: " + host.format(port=wall.port)
+    for path in ("/conf", "/metrics", "/", "/no/such/path"):
+        answer = ask(wall, f"GET {path}", line)
+        assert answer.status in (400, 403), path
+        assert b"chunk_size" not in answer.body
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LocalHost:{port}",
+        "127.0.0.1:{port}",
+        "127.0.0.2:{port}",
+        "[::1]:{port}",
+        "engine.corp.example",
+        "ENGINE.corp.example:443",
+    ],
+)
+def test_own_names_are_served(wall: InternalAPIServer, host: str) -> None:
+    assert ask(wall, "GET /conf", "Host: " + host.format(port=wall.port)).status == 200
+
+
+def test_a_client_too_old_to_send_a_host_is_served(wall: InternalAPIServer) -> None:
+    assert raw(wall, "GET /conf HTTP/1.0\r\n\r\n").status == 200
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/conf", "http://localhost/conf", "http://evil.example:80/conf"])
+def test_an_absolute_target_does_not_replace_the_host(wall: InternalAPIServer, target: str) -> None:
+    assert ask(wall, f"GET {target}", "Host: evil.example").status == 403
+    assert ask(wall, f"GET {target}", "Host: localhost").status == 200
+    assert ask(wall, "POST http://localhost/conf", f"Origin: {EVIL}", body="{}").status == 403
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "MyHost.Example"])
+def test_the_bound_name_is_an_own_one_in_any_case(host: str) -> None:
+    environ = {ADDRESS_KEY: Address(1, host, 7000), "HTTP_HOST": f"{host.lower()}:7000"}
+    check_host(environ, [])
+    check_host(environ | {"HTTP_HOST": "localhost:7000"}, [])
+    if host == "0.0.0.0":
+        check_host(environ | {"HTTP_HOST": "10.0.0.1:7000"}, [])
+    with pytest.raises(Forbidden, match="internal_api_server_allowed_hosts"):
+        check_host(environ | {"HTTP_HOST": "evil.example:7000"}, [])
+
+
+def test_the_unix_socket_is_out_of_a_browsers_reach(tmp_path: Path) -> None:
+    with serving(tmp_path, "unix") as server:
+        assert ask(server, "GET /conf", "Host: whatever.example").status == 200
+
+
+FORGED = [
+    (f"Origin: {EVIL}",),
+    ("Origin: null",),
+    ("Origin:",),
+    ("Origin: http://localhost:1",),
+    ("Origin: https://localhost:{port}",),
+    ("Origin: http://127.0.0.1:{port}",),  # The same server by another name is another origin.
+    ("Origin: http://localhost:{port}.evil.example",),
+    ("Origin: http://localhost:{port}", f"Origin: {EVIL}"),
+    (f"Origin: {EVIL}", "Origin: http://localhost:{port}"),
+    ("Sec-Fetch-Site: cross-site",),
+    ("Sec-Fetch-Site: same-site",),
+    ("Sec-Fetch-Site:",),
+    ("Sec-Fetch-Site: SAME-ORIGIN",),
+    ("Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"),
+    ("Sec-Fetch-Site: same-origin", f"Origin: {EVIL}"),
+    ("Sec-Fetch-Site: cross-site", "Origin: http://localhost:{port}"),
+    ("Sec_Fetch_Site: same-origin", f"Origin: {EVIL}"),
+]
+WRITES = [
+    ("POST /run_script", AS_MULTIPART, MULTIPART),
+    ("POST /conf", "Content-Type: text/plain", '{"min_retrieve_tokens": 7}'),
+    ("PUT /freeze/enable", "X: y", ""),
+    ("DELETE /backends/LocalCPUBackend", "X: y", ""),
+    ("GET /loglevel?logger_name=wall&level=ERROR", "X: y", ""),
+    ("HEAD /loglevel?logger_name=wall&level=ERROR", "X: y", ""),
+    ("GET /loglevel?logger_name=wall&level=&level=ERROR", "X: y", ""),
+    ("GET /loglevel?logger_name=wall&%6cevel=ERROR", "X: y", ""),
+    ("PUT /loglevel?logger_name=wall&level=ERROR", "X: y", ""),
+]
+
+
+def unchanged(server: InternalAPIServer) -> bool:
+    assert server.app is not None
+    manager = server.app.state.lmcache_adapter
+    return (
+        not hasattr(server.app.state, "owned")
+        and manager.config.min_retrieve_tokens == 0
+        and not manager.lmcache_engine.is_frozen()
+        and "LocalCPUBackend" in manager.lmcache_engine.storage_manager.list_backends()
+        and logging.getLogger("wall").level == logging.NOTSET
+    )
+
+
+@pytest.mark.parametrize("headers", FORGED, ids=" + ".join)
+def test_a_write_of_another_site_changes_nothing(wall: InternalAPIServer, headers: tuple[str, ...]) -> None:
+    lines = [header.format(port=wall.port) for header in headers]
+    for line, content_type, body in WRITES:
+        assert ask(wall, line, content_type, *lines, body=body).status == 403, line
+        assert audit_of(wall.app)[-1]["outcome"] == "refused"
+    assert unchanged(wall)
+
+
+@pytest.mark.parametrize("line", ["OPTIONS /conf", "POST /no/such/path", "POST /metrics", "PATCH /conf", "TRACE /conf"])
+def test_whatever_the_path_and_the_method(wall: InternalAPIServer, line: str) -> None:
+    answer = ask(wall, line, f"Origin: {EVIL}", "Access-Control-Request-Method: PUT")
+    assert answer.status == 403
+    assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+@pytest.mark.parametrize("path", ["/conf", "/metrics", "/", "/loglevel", "/loglevel?level=", "/nothing"])
+def test_there_is_no_cors(wall: InternalAPIServer, path: str) -> None:
+    answer = ask(wall, f"GET {path}", f"Origin: {EVIL}", "Sec-Fetch-Site: cross-site")
+    assert answer.status in (200, 404)
+    assert not any(name.startswith("access-control") for name in answer.headers)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "Text/Plain; x=y", "application/x-www-form-urlencoded", ""])
+def test_what_a_form_could_forge_is_refused_from_a_browser(wall: InternalAPIServer, content_type: str) -> None:
+    own = (f"Origin: http://localhost:{wall.port}", "Sec-Fetch-Site: same-origin")
+    header = (f"Content-Type: {content_type}",) if content_type else ()
+    answer = ask(wall, "POST /conf", *own, *header, body='{"min_retrieve_tokens": 7}')
+    assert answer.status == 403
+    assert b"as application/json" in answer.body
+    assert unchanged(wall)
+
+
+def test_an_own_page_may_write_json(client: FlaskClient) -> None:
+    own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/conf", json={"min_retrieve_tokens": 0}, headers=own).status_code == 200
+    assert client.put("/freeze/disable", headers=own).status_code == 200
+
+
+def test_who_types_the_address_himself_is_no_other_site(wall: InternalAPIServer) -> None:
+    typed = ("Sec-Fetch-Site: none", f"User-Agent: {BROWSER}")
+    assert ask(wall, "GET /loglevel?logger_name=wall.typed&level=NOTSET", *typed).status == 200
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "body"),
+    [
+        ("POST /conf", ("Content-Type: application/x-www-form-urlencoded",), '{"min_retrieve_tokens": 0}'),
+        ("POST /conf", (), '{"min_retrieve_tokens": 0}'),
+        ("POST /run_script", (AS_MULTIPART,), upload(b"result = 1")[0].decode()),
+        ("PUT /freeze/disable", (), ""),
+        ("GET /loglevel?logger_name=wall.curl&level=NOTSET", (), ""),
+        ("OPTIONS /conf", (), ""),
+    ],
+)
+def test_curls_defaults_keep_working(wall: InternalAPIServer, line: str, headers: tuple[str, ...], body: str) -> None:
+    assert ask(wall, line, "User-Agent: curl/8.5.0", "Accept: */*", *headers, body=body).status == 200
+
+
+def test_a_browser_that_does_not_say_where_a_write_by_get_comes_from(tmp_path: Path) -> None:
+    # To plain HTTP at a name, or at 0.0.0.0, browsers send neither Origin nor Sec-Fetch-Site with an <img>.
+    extra: dict[str, Any] = {"allowed_hosts": ["engine.corp.example"]}
+    write = "GET /loglevel?logger_name=wall&level=ERROR"
+    agent = f"User-Agent: {BROWSER}"
+    with serving(tmp_path, extra=extra, internal_api_server_host="0.0.0.0") as server:
+        for host in ("0.0.0.0", "engine.corp.example", "[::]", "10.0.0.1"):
+            assert ask(server, write, f"Host: {host}:{server.port}", agent).status == 403
+            assert ask(server, "GET /loglevel", f"Host: {host}:{server.port}", agent).status == 200
+        assert unchanged(server)
+        # lmcache-frontend hands its browser's headers on to loopback; curl is no browser anywhere.
+        reset = "GET /loglevel?logger_name=wall&level=NOTSET"
+        assert ask(server, reset, f"Host: 127.0.0.1:{server.port}", agent).status == 200
+        assert ask(server, reset, f"Host: 0.0.0.0:{server.port}", "User-Agent: curl/8.5.0").status == 200
+
+
+def test_a_token_does_not_open_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", "t0ken")
+    with app_with() as app:
+        headers = {"Authorization": "Bearer t0ken", "Origin": EVIL}
+        assert app.test_client().put("/freeze/enable", headers=headers).status_code == 403

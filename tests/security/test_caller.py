@@ -1,0 +1,217 @@
+"""Without tokens, the place of a caller decides: direct loopback and the own user's Unix socket are the admin's."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal import InternalAPIServer, create_app
+from lmcache_internal.security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY, is_local
+from tests.security.support import app_with, ask, audit_of, parsed, serving
+from tests.support import fetch, make_manager, server_values
+
+DIRECT = {DIRECT_KEY: True}
+PROXIED = [
+    "Forwarded: for=10.0.0.1",
+    "Forwarded: for=127.0.0.1",
+    "forwarded:",
+    "X-Forwarded-For: 127.0.0.1",
+    "x-forwarded-for: ::1",
+    "X-Forwarded-For:",
+    "X-FORWARDED-HOST: localhost",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-Port: 443",
+    "X-Forwarded-Whatever: x",
+    "Via: 1.1 proxy",
+    "X-Real-IP: 127.0.0.1",
+    "X_Forwarded_For: 127.0.0.1\r\nX-Forwarded-For: 10.0.0.1",
+]
+
+
+def test_direct_connections_are_the_admins(server: InternalAPIServer) -> None:
+    assert ask(server, "GET /env").status == 200
+    assert audit_of(server.app) == []
+    assert ask(server, "PUT /freeze/disable").status == 200
+    entry = audit_of(server.app)[-1]
+    assert (entry["caller"], entry["level"]) == ("unix" if server.socket_path else "local", "admin")
+
+
+@pytest.mark.parametrize("header", PROXIED)
+def test_what_came_through_a_proxy_gets_public_routes_only(server: InternalAPIServer, header: str) -> None:
+    assert ask(server, "GET /metrics", header).status == 200
+    assert ask(server, "GET /conf", header).status == 401
+    assert ask(server, "POST /run_script", header).status == 401
+
+
+def test_the_client_cannot_speak_for_the_transport(server: InternalAPIServer) -> None:
+    spoken = ("lmcache_internal.direct: yes", "Lmcache-Internal.Peer-Uid: 0", "Remote-Addr: 127.0.0.1")
+    assert ask(server, "GET /conf", "Via: 1.1 x", *spoken).status in (400, 401)
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),  # What a server on `::` sees of 127.0.0.1.
+        ("::ffff:10.0.0.1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("64:ff9b::7f00:1", False),
+        ("10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("128.0.0.1", False),
+        ("localhost", False),
+        ("127.0.0.1, 10.0.0.1", False),
+        ("127.1", False),
+        ("0177.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_what_is_loopback(address: str, local: bool) -> None:
+    assert is_local(DIRECT | {"REMOTE_ADDR": address}) is local
+    assert not is_local({"REMOTE_ADDR": address})
+    assert is_local({"REMOTE_ADDR": address}, trust_loopback=True) is local
+    assert not is_local(DIRECT | {"REMOTE_ADDR": address, PUBLIC_KEY: True})
+    assert not is_local(DIRECT | {"REMOTE_ADDR": address, "HTTP_FORWARDED": ""})
+
+
+def test_from_elsewhere_only_public_routes_are_served(client: FlaskClient) -> None:
+    elsewhere = {"REMOTE_ADDR": "10.0.0.1"}
+    assert client.get("/metrics", environ_base=elsewhere).status_code == 200
+    refused = client.get("/conf", environ_base=elsewhere)
+    assert refused.status_code == 401
+    assert "internal_api_server_token_file" in refused.get_json()["message"]
+
+
+def test_behind_another_wsgi_server_loopback_proves_nothing(client: FlaskClient) -> None:
+    del client.environ_base[DIRECT_KEY]
+    assert client.get("/metrics").status_code == 200
+    assert client.get("/conf").status_code == 401
+    assert client.get("/conf", environ_base={PEER_UID_KEY: 0}).status_code == 401
+
+
+def test_behind_another_wsgi_server_loopback_counts_where_the_setting_says_so() -> None:
+    with app_with(trust_loopback=True) as app:
+        client = app.test_client()
+        del client.environ_base[DIRECT_KEY]
+        assert client.get("/env").status_code == 200
+        assert client.get("/env", environ_base={"REMOTE_ADDR": "10.0.0.1"}).status_code == 401
+        assert client.get("/env", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
+        # And then the operator's browser is next to it, too: the name must be ours.
+        assert client.get("/env", headers={"Host": "evil.example:8000"}).status_code == 403
+
+
+@pytest.mark.parametrize("value", [False, "true", 1, None, "yes"])
+def test_the_setting_is_true_and_nothing_like_it(value: object) -> None:
+    with app_with(trust_loopback=value) as app:
+        client = app.test_client()
+        del client.environ_base[DIRECT_KEY]
+        assert client.get("/env").status_code == 401
+
+
+def test_under_a_real_other_wsgi_server() -> None:
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with make_manager() as manager:
+        other = make_server("127.0.0.1", 0, create_app(manager), handler_class=Quiet)
+        thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            statuses = [_get(other.server_port, path) for path in ("/metrics", "/conf", "/env")]
+        finally:
+            other.shutdown()
+            thread.join()
+            other.server_close()
+    assert statuses == [200, 401, 401]
+
+
+def _get(port: int, path: str) -> int:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    return parsed(received).status
+
+
+NOBODY = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect(sys.argv[1])
+    connection.sendall(f"GET {sys.argv[2]} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n".encode())
+    while chunk := connection.recv(65536):
+        sys.stdout.buffer.write(chunk)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+def test_another_user_on_the_unix_socket_gets_public_routes_only() -> None:
+    # Somebody opened the socket by mistake: the kernel still tells who is there. /tmp, as
+    # pytest's own directories are closed to others.
+    with tempfile.TemporaryDirectory() as name, serving(Path(name), "unix") as server:
+        for opened in (Path(name), Path(server.socket_path).parent, Path(server.socket_path)):
+            opened.chmod(0o777)
+        answers = {}
+        for path in ("/metrics", "/conf", "/env"):
+            command = [sys.executable, "-I", "-c", NOBODY, server.socket_path, path]
+            answers[path] = parsed(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
+        assert [answer.status for answer in answers.values()] == [200, 403, 403]
+        assert b"uid 65534 has public" in answers["/conf"].body
+        assert audit_of(server.app)[-1]["caller"] == "uid 65534"
+        assert fetch(server, "/conf")[0] == 200
+
+
+def own_address() -> str | None:
+    """An address of this machine that is no loopback, if it has one; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+        return None if address.startswith("127.") else address
+
+
+def test_a_bind_that_others_reach_starts_and_says_how_to_open_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    with serving(tmp_path, internal_api_server_host="0.0.0.0") as server:
+        (message,) = [record.getMessage() for record in caplog.records if record.name == "lmcache_internal.server"]
+        assert f"http://0.0.0.0:{server.port} can be reached from other machines" in message
+        assert "public routes only" in message
+        assert "extra_config.internal_api_server_token_file" in message
+        assert fetch(server, "/env")[0] == 200
+        address = own_address()
+        if address is None:
+            pytest.skip("this machine has no address but loopback")
+        with socket.create_connection((address, server.port), timeout=10) as connection:
+            connection.sendall(f"GET /conf HTTP/1.0\r\nHost: {address}:{server.port}\r\n\r\n".encode())
+            assert parsed(connection.recv(65536)).status == 401
+
+
+def test_a_server_on_all_ipv6_addresses_knows_loopback_by_ipv4(tmp_path: Path) -> None:
+    with serving(tmp_path, internal_api_server_host="::") as server:
+        assert ask(server, "GET /env").status == 200
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_private_bind_says_nothing(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    with make_manager(**server_values(kind, tmp_path)) as manager, InternalAPIServer(manager):
+        assert "can be reached from other machines" not in caplog.text

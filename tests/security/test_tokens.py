@@ -1,0 +1,360 @@
+"""Tokens: who brings a valid one has its level; who brings another is refused, slowed down and written down."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from flask.testing import FlaskClient
+
+from lmcache_internal.errors import ConfigError
+from lmcache_internal.security.access import Access
+from lmcache_internal.security.limiter import FAILURES
+from lmcache_internal.security.tokens import TokenStore, new_token, read_token_file, write_token_file
+from tests.security.support import app_with, ask, audit_of, bearer, serving, token_file
+
+ENV = "LMCACHE_INTERNAL_API_SERVER_TOKEN"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return token_file(tmp_path, first="viewer")[0]
+
+
+@pytest.fixture
+def client(path: Path) -> Iterator[FlaskClient]:
+    with app_with(token_file=str(path)) as app:
+        yield app.test_client()
+
+
+def rewrite(path: Path, content: str, mode: int = 0o600) -> None:
+    path.write_text(content)
+    path.chmod(mode)
+
+
+def test_a_token_has_its_level_and_without_one_only_public_routes_are_served(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, reader="viewer", boss="admin")
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        assert client.get("/conf", headers=bearer(tokens["reader"])).status_code == 200
+        assert client.get("/env", headers=bearer(tokens["reader"])).status_code == 403
+        assert client.get("/env", headers=bearer(tokens["boss"])).status_code == 200
+        assert client.get("/metrics").status_code == 200
+        refused = client.get("/conf")
+    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert "curl -H 'Authorization: Bearer" in refused.get_json()["message"]
+
+
+def test_with_tokens_a_place_proves_nothing_any_more(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, boss="admin")
+    for kind in ("tcp", "unix"):
+        with serving(tmp_path, kind, {"token_file": str(path)}) as server:
+            assert ask(server, "GET /conf").status == 401
+            assert ask(server, "GET /conf", f"Authorization: Bearer {tokens['boss']}").status == 200
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
+def test_the_scheme_is_read_in_any_case(tmp_path: Path, scheme: str) -> None:
+    path, tokens = token_file(tmp_path, boss="admin")
+    with app_with(token_file=str(path)) as app:
+        headers = {"Authorization": f"{scheme} {tokens['boss']}"}
+        assert app.test_client().get("/env", headers=headers).status_code == 200
+
+
+def wrong_headers(token: str) -> list[str]:
+    return [
+        "Authorization: Bearer",
+        "Authorization: Bearer ",
+        "Authorization:",
+        "Authorization: Bearer   \t ",
+        f"Authorization: {token}",
+        f"Authorization: Token {token}",
+        f"Authorization: Basic {token}",
+        f"Authorization: Bearer{token}",
+        f"Authorization: Bearer {token[:-1]}",
+        f"Authorization: Bearer {token}x",
+        f"Authorization: Bearer {token.upper()}",
+        f"Authorization: Bearer {token}, Bearer {token}",
+        f"Authorization: Bearer x\r\nAuthorization: Bearer {token}",
+        f"Authorization: Bearer {token}\r\nAuthorization: Bearer {token}",
+        "Authorization: Bearer \xff\xfe\xe4",
+        "Authorization: Bearer \x00",
+        "Authorization: Bearer " + "x" * 20_000,
+        f"Authorization_: Bearer {token}",
+        f"Proxy-Authorization: Bearer {token}",
+        f"X-Authorization: Bearer {token}",
+        f"Cookie: token={token}; Authorization=Bearer {token}",
+    ]
+
+
+def test_nothing_but_one_whole_token_is_one(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, boss="admin")
+    with serving(tmp_path, extra={"token_file": str(path)}) as server:
+        for header in wrong_headers(tokens["boss"]):
+            assert ask(server, "GET /env", header).status in (400, 401, 429), header[:80]
+        assert ask(server, "GET /env", f"Authorization: Bearer {tokens['boss']}").status == 200
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "Authorization", "bearer", "api_key"])
+def test_a_token_in_the_address_counts_for_nothing_and_is_not_kept(tmp_path: Path, name: str) -> None:
+    path, tokens = token_file(tmp_path, boss="admin")
+    with app_with(token_file=str(path)) as app:
+        response = app.test_client().get("/env", query_string={name: tokens["boss"]})
+        assert response.status_code == 401
+        assert tokens["boss"] not in response.text
+        assert tokens["boss"] not in str(audit_of(app))
+
+
+def test_the_file_holds_no_token_and_each_has_its_own_salt(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, a="viewer", b="viewer")
+    assert path.stat().st_mode & 0o777 == 0o600
+    content = path.read_text()
+    assert not any(text in content for text in tokens.values())
+    one, two = yaml.safe_load(content)["tokens"]
+    assert one["salt"] != two["salt"]
+    assert one["hash"] == hashlib.sha256((one["salt"] + tokens["a"]).encode()).hexdigest()
+    assert len(tokens["a"]) >= 43  # 256 bits.
+
+
+def test_a_hash_is_no_token(tmp_path: Path) -> None:
+    path, _ = token_file(tmp_path, boss="admin")
+    (entry,) = yaml.safe_load(path.read_text())["tokens"]
+    with app_with(token_file=str(path)) as app:
+        for stolen in (entry["hash"], entry["salt"], entry["salt"] + entry["hash"]):
+            assert app.test_client().get("/env", headers=bearer(stolen)).status_code == 401
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o601, 0o610])
+def test_a_file_that_is_open_to_others_lets_nobody_in(
+    tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, tokens = token_file(tmp_path, boss="admin")
+    path.chmod(mode)
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        assert client.get("/conf", headers=bearer(tokens["boss"])).status_code == 401
+        assert client.get("/conf").status_code == 401
+        assert "is open to others; chmod 600 it" in caplog.text
+        path.chmod(0o600)
+        assert client.get("/conf", headers=bearer(tokens["boss"])).status_code == 200
+
+
+def test_a_missing_file_lets_nobody_in_until_it_is_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with app_with(token_file=str(tmp_path / "tokens.yaml")) as app:
+        client = app.test_client()
+        assert client.get("/conf").status_code == 401
+        assert "Cannot read the token file" in caplog.text
+        _, tokens = token_file(tmp_path, late="viewer")
+        assert client.get("/conf", headers=bearer(tokens["late"])).status_code == 200
+
+
+def test_a_change_counts_at_once(tmp_path: Path) -> None:
+    path, old = token_file(tmp_path, a="viewer")
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        assert client.get("/conf", headers=bearer(old["a"])).status_code == 200
+        _, new = token_file(tmp_path, a="operator")
+        assert client.get("/conf", headers=bearer(old["a"])).status_code == 401
+        assert client.put("/freeze/disable", headers=bearer(new["a"])).status_code == 200
+
+
+BROKEN = {
+    "yaml": "tokens: [",
+    "a list": "- a\n- b",
+    "a text": "tokens",
+    "deep": "[" * 5000,
+    "key error": "tokens: !!bool maybe",
+    "unknown field": "tokens: []\nadmins: []",
+    "level": "tokens: [{name: a, level: root, salt: '00', hash: '" + "0" * 64 + "'}]",
+    "hash": "tokens: [{name: a, level: admin, salt: '00', hash: 'ä'}]",
+    "short hash": "tokens: [{name: a, level: admin, salt: '00', hash: ''}]",
+    "missing": "tokens: [{name: a, level: admin}]",
+    "python": "tokens: !!python/object/apply:os.system [true]",
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_broken_edit_keeps_the_last_good_one_and_says_so(
+    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, tokens = token_file(tmp_path, a="viewer")
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        rewrite(path, content)
+        for _ in range(2):
+            assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 200
+            assert client.get("/conf", headers=bearer("other")).status_code == 401
+        errors = [record for record in caplog.records if "the 1 tokens read before stay valid" in record.getMessage()]
+        assert [record.levelno for record in errors] == [logging.ERROR]
+        assert str(path) in errors[0].getMessage()
+        _, new = token_file(tmp_path, b="viewer")
+        assert client.get("/conf", headers=bearer(new["b"])).status_code == 200
+        assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 401
+
+
+@pytest.mark.parametrize("content", ["tokens: !!bool maybe", "tokens: [{name: a, level: admin, salt: '', hash: 'ä'}]"])
+def test_a_file_broken_from_the_start_is_no_crash(tmp_path: Path, content: str) -> None:
+    rewrite(tmp_path / "tokens.yaml", content)
+    with app_with(token_file=str(tmp_path / "tokens.yaml")) as app:
+        assert app.test_client().get("/conf", headers=bearer("x")).status_code == 401
+
+
+def test_binary_content_and_a_directory_keep_the_last_good_one(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, a="viewer")
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        path.write_bytes(b"\xff\xfe\x00")
+        assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 200
+        path.unlink()
+        assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 200
+        path.mkdir(mode=0o700)
+        assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 200
+        assert client.get("/conf", headers=bearer("x")).status_code == 401
+
+
+def test_an_empty_file_is_a_file_without_tokens(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, a="viewer")
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        rewrite(path, "")
+        assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 401
+        assert client.get("/conf").status_code == 401
+
+
+def test_the_mode_of_the_file_behind_a_link_counts(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, a="viewer")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    with app_with(token_file=str(link)) as app:
+        client = app.test_client()
+        assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 200
+        path.chmod(0o644)
+        with pytest.raises(ConfigError, match="open to others"):
+            read_token_file(link)
+        other = tmp_path / "other"
+        other.mkdir()
+        target, new = token_file(other, b="viewer")
+        link.unlink()
+        link.symlink_to(target)
+        assert client.get("/conf", headers=bearer(new["b"])).status_code == 200
+        assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 401
+
+
+def test_writing_through_a_link_changes_the_file_that_servers_read(tmp_path: Path) -> None:
+    path, _ = token_file(tmp_path, a="viewer")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    write_token_file(link, [])
+    assert link.is_symlink()
+    assert read_token_file(path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write another user's file")
+def test_root_writes_a_file_that_stays_the_servers(path: Path) -> None:
+    os.chown(path, 65534, -1)
+    write_token_file(path, [])
+    assert path.stat().st_uid == 65534
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_ten_failures_a_minute_then_429_but_never_for_a_valid_token(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, a="viewer")
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        statuses = [client.get("/conf", headers=bearer(f"guess {n}")).status_code for n in range(FAILURES + 2)]
+        assert statuses == [401] * FAILURES + [429] * 2
+        limited = client.get("/conf", headers=bearer("guess"))
+        assert 1 <= int(limited.headers["Retry-After"]) <= 61
+        assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 200
+        elsewhere = client.get("/conf", headers=bearer("guess"), environ_base={"REMOTE_ADDR": "10.0.0.9"})
+        assert elsewhere.status_code == 401
+        # Whoever claims to be somebody else is counted where he is.
+        claimed = client.get("/conf", headers=bearer("guess") | {"X-Forwarded-For": "10.0.0.7"})
+        assert claimed.status_code == 429
+        entries = audit_of(app)
+        assert [entry["status"] for entry in entries] == [401] * FAILURES + [429, 429, 429, 401, 429]
+        assert {entry["outcome"] for entry in entries} == {"refused"}
+        assert "guess" not in str(entries)
+
+
+def test_an_invalid_token_is_refused_at_public_routes_too(client: FlaskClient) -> None:
+    response = client.get("/metrics", headers=bearer("wrong"))
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+class TestSingleToken:
+    def test_it_is_the_admins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(ENV, "t0ken")
+        with app_with() as app:
+            client = app.test_client()
+            assert client.get("/env").status_code == 401
+            assert client.get("/env", headers=bearer("t0ken")).status_code == 200
+            assert client.get("/env", headers=bearer("t0ke")).status_code == 401
+
+    def test_it_may_come_from_a_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text("t0ken\n")
+        monkeypatch.setenv(f"{ENV}_FILE", str(tmp_path / "secret"))
+        with app_with() as app:
+            assert app.test_client().get("/env", headers=bearer("t0ken")).status_code == 200
+
+    @pytest.mark.parametrize("content", ["", " \n", None, b"\xff"])
+    def test_an_unusable_file_is_one_clear_error(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: Any
+    ) -> None:
+        if content is not None:
+            (tmp_path / "secret").write_bytes(content if isinstance(content, bytes) else content.encode())
+        monkeypatch.setenv(f"{ENV}_FILE", str(tmp_path / "secret"))
+        with pytest.raises(ConfigError, match=f"{ENV}_FILE"), app_with():
+            pass
+
+    @pytest.mark.parametrize("token", [" ", "\t", " padded ", "gr\u00fc\u00df", "\udcff"])
+    def test_an_odd_one_opens_nothing(self, monkeypatch: pytest.MonkeyPatch, token: str, tmp_path: Path) -> None:
+        monkeypatch.setenv(ENV, token)
+        with serving(tmp_path) as server:
+            for header in ("Authorization: Bearer", "Authorization: Bearer  ", "Authorization: Bearer x", "X: y"):
+                assert ask(server, "GET /env", header).status == 401
+
+    def test_it_stands_beside_those_of_the_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        path, tokens = token_file(tmp_path, a="viewer")
+        monkeypatch.setenv(ENV, "t0ken")
+        with app_with(token_file=str(path)) as app:
+            client = app.test_client()
+            assert client.get("/env", headers=bearer("t0ken")).status_code == 200
+            assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 200
+
+
+def test_each_stored_hash_is_compared_whichever_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, tokens = token_file(tmp_path, a="viewer", b="viewer", c="viewer")
+    store = TokenStore(path, {})
+    compared: list[Any] = []
+    real = hmac.compare_digest
+
+    def counting(one: Any, other: Any) -> bool:
+        compared.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", counting)
+    for text in (*tokens.values(), "none of them"):
+        compared.clear()
+        store.find(text)
+        assert len(compared) == 3
+
+
+def test_two_tokens_are_never_alike() -> None:
+    assert len({new_token("a", Access.VIEWER)[0] for _ in range(100)}) == 100
+
+
+def test_a_path_that_is_none_is_one_clear_error() -> None:
+    with (
+        pytest.raises(ConfigError, match="internal_api_server_token_file: expected a path, got 7"),
+        app_with(token_file=7),
+    ):
+        pass

@@ -1,0 +1,161 @@
+"""The command `lmcache-internal`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from lmcache_internal import create_app
+from lmcache_internal.cli import main
+from lmcache_internal.version import __version__
+from tests.support import ROOT, make_manager
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tokens.yaml"
+
+
+def run(*arguments: str, **variables: str) -> Result:
+    return CliRunner().invoke(main, arguments, env=variables)
+
+
+def new(path: Path, name: str = "grafana", level: str = "viewer") -> Result:
+    return run("token", "new", "--name", name, "--level", level, "--file", str(path))
+
+
+def names(path: Path) -> list[str]:
+    return [token["name"] for token in yaml.safe_load(path.read_text())["tokens"]]
+
+
+def test_a_new_token_is_printed_once_and_only_its_hash_is_kept(path: Path) -> None:
+    result = new(path)
+    assert result.exit_code == 0
+    token = result.stdout.removesuffix("\n")
+    assert token.startswith("lmci_")
+    assert "\n" not in token
+    assert "Added grafana (viewer)" in result.stderr
+    assert token not in result.stderr
+    assert token not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(path.parent.iterdir()) == [path]
+    assert token not in run("token", "list", "--file", str(path)).output
+
+
+def test_the_file_is_private_whatever_the_umask(path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        new(path)
+        assert path.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(mask)
+
+
+def test_a_token_opens_a_running_server_and_revoking_closes_it(path: Path) -> None:
+    new(path, "other", "admin")
+    with make_manager(extra_config={"internal_api_server_token_file": str(path)}) as manager:
+        client = create_app(manager).test_client()
+        headers = {"Authorization": f"Bearer {new(path, 'me', 'operator').stdout.strip()}"}
+        assert client.put("/freeze/disable", headers=headers).status_code == 200
+        assert client.get("/env", headers=headers).status_code == 403
+        assert run("token", "revoke", "--name", "me", "--file", str(path)).exit_code == 0
+        assert client.get("/conf", headers=headers).status_code == 401
+    assert names(path) == ["other"]
+
+
+def test_list_shows_names_and_levels(path: Path) -> None:
+    new(path, "grafana", "viewer")
+    new(path, "on call", "ADMIN")
+    assert run("token", "list", "--file", str(path)).output == "viewer     grafana\nadmin      on call\n"
+
+
+def test_the_file_may_stand_in_the_environment(path: Path) -> None:
+    result = run("token", "new", "--name", "a", "--level", "admin", LMCACHE_INTERNAL_TOKENS=str(path))
+    assert result.exit_code == 0
+    assert names(path) == ["a"]
+
+
+def test_a_name_is_given_once(path: Path) -> None:
+    new(path)
+    before = path.read_text()
+    result = new(path)
+    assert (result.exit_code, result.stdout, path.read_text()) == (1, "", before)
+    assert "has a token named 'grafana' already" in result.stderr
+
+
+@pytest.mark.parametrize("level", ["public", "root", ""])
+def test_a_level_is_one_of_those_that_grant_something(path: Path, level: str) -> None:
+    result = new(path, level=level)
+    assert result.exit_code == 2
+    assert "viewer" in result.stderr
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("arguments", [["--name", "a"], ["--level", "admin"], []])
+def test_name_level_and_file_are_required(path: Path, arguments: list[str]) -> None:
+    assert run("token", "new", *arguments, "--file", str(path)).exit_code == 2
+    assert run("token", "new", "--name", "a", "--level", "admin").exit_code == 2
+
+
+def test_revoking_an_unknown_name_is_an_error(path: Path) -> None:
+    new(path)
+    result = run("token", "revoke", "--name", "nobody", "--file", str(path))
+    assert result.exit_code == 1
+    assert "has no token named 'nobody'" in result.stderr
+    assert names(path) == ["grafana"]
+
+
+def test_an_unusable_file_is_left_alone(path: Path) -> None:
+    for content, mode, reason in [("tokens: []", 0o644, "open to others"), ("tokens: [", 0o600, "not as expected")]:
+        path.write_text(content)
+        path.chmod(mode)
+        result = new(path)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert reason in result.stderr
+        assert path.read_text() == content
+
+
+@pytest.mark.parametrize("command", ["list", "revoke"])
+def test_a_missing_file_is_one_clear_error(path: Path, command: str) -> None:
+    name = ["--name", "a"] if command == "revoke" else []
+    result = run("token", command, *name, "--file", str(path))
+    assert result.exit_code == 1
+    assert "Cannot read the token file" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_missing_directory_and_a_directory_are_clear_errors(path: Path) -> None:
+    assert new(path / "no" / "such").exit_code == 1
+    assert new(path.parent).exit_code == 2
+
+
+def test_a_link_stays_a_link_and_revoking_through_it_counts(path: Path) -> None:
+    new(path)
+    link = path.parent / "link"
+    link.symlink_to(path)
+    assert run("token", "revoke", "--name", "grafana", "--file", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert names(path) == []
+
+
+def test_as_a_process(path: Path) -> None:
+    command = [sys.executable, "-m", "lmcache_internal.cli", "token", "new", "--name", "a", "--level", "admin"]
+    done = subprocess.run([*command, "--file", str(path)], capture_output=True, text=True, cwd=ROOT, timeout=30)
+    assert done.returncode == 0
+    assert done.stdout.startswith("lmci_")
+    assert done.stdout.count("\n") == 1
+    assert names(path) == ["a"]
+    again = subprocess.run([*command, "--file", str(path)], capture_output=True, text=True, cwd=ROOT, timeout=30)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.startswith("Error: ")
+
+
+def test_help_and_version() -> None:
+    assert __version__ in run("--version").output
+    assert "LMCACHE_INTERNAL_TOKENS" in run("token", "new", "--help").output
