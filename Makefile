@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+SOAK_SECONDS ?= 180
+
 # The tests against the real LMCache have an environment of their own: torch alone is a gigabyte,
 # so it outlives the checkout.
 LMCACHE_PYTHON ?= python3.11
@@ -10,7 +12,7 @@ LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lmcache check docs format clean
+.PHONY: help run test soak test-lmcache check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -20,6 +22,9 @@ run: $(VENV)/.run  ## Serve a scheduler (6999) and a worker (7000) on the embedd
 
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/.dev  ## Soak a server in mixed traffic at full speed; its memory must stay flat
+	$(BIN)/python -m tests.faults.soak --seconds $(SOAK_SECONDS)
 
 # LMCache and torch warn of themselves: warnings are no errors there.
 test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, on CPU, version by version

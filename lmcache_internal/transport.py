@@ -259,14 +259,17 @@ class _Listener(BaseWSGIServer):
             conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def readable(self) -> bool:
-        now = time.monotonic()
-        if now >= self._next_sweep:
-            self._next_sweep = now + SWEEP_SECONDS
-            self.sweep(now)
-        return bool(super().readable()) and now >= self._exhausted_until
+        return bool(super().readable()) and time.monotonic() >= self._exhausted_until
 
-    def sweep(self, now: float) -> None:
-        """Close connections that are over, and end threads that nothing needs."""
+    def sweep(self) -> None:
+        """Close connections that are over, and end threads that nothing needs; call it often, between two polls.
+
+        In the middle of one, a new connection could get a closed one's descriptor, and with it its events.
+        """
+        now = time.monotonic()
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + SWEEP_SECONDS
         for channel in list(self.active_channels.values()):
             if channel.is_over(now):
                 channel.refused = False  # It has had its time.
@@ -305,7 +308,6 @@ class Transport:
         self._probes = _Dispatcher(1, MAX_PROBE_THREADS)
         adjustments = Adjustments(
             ident=None,
-            asyncore_use_poll=True,  # select() kills the loop at descriptor 1024.
             connection_limit=1000,
             max_request_body_size=MAX_BODY_BYTES + 1,
             max_request_header_size=64 << 10,
@@ -328,10 +330,11 @@ class Transport:
         )
 
     def run(self) -> None:
-        """Serve until `close`."""
+        """Serve until `close`, with poll(): select() fails at descriptor 1024."""
         while self._server._map:
             try:
-                self._server.run()
+                wasyncore.loop(timeout=SWEEP_SECONDS, use_poll=True, map=self._server._map, count=1)
+                self._server.sweep()
             except Exception:
                 # poll() itself failed, as with more connections than a lowered RLIMIT_NOFILE: it may recover.
                 logger.exception("The server's loop failed; it goes on")

@@ -51,12 +51,12 @@ def curl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if request.param == "unix":
             words[1:1] = ["--unix-socket", str(directory / f"socket_{port + 1}")]
         words[1:1] = ["--silent", "--show-error", "--fail-with-body", "--noproxy", "*"]
-        return subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True, timeout=20).stdout
+        return subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
 
     yield run
     process.send_signal(signal.SIGINT)
     output = process.stdout.read()
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     assert output.startswith("Stopping.") or "\nStopping." in output
     process.stdout.close()
 
@@ -88,7 +88,7 @@ def test_answers_are_those_of_the_readme(curl: Curl) -> None:
 class TestExampleApp:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "example_app.py", *arguments]
-        return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=20)
+        return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
 
     def test_help_names_the_options(self) -> None:
         text = self.run("--help").stdout
@@ -118,7 +118,10 @@ class TestExampleApp:
             process = subprocess.Popen(
                 [sys.executable, "example_app.py", "--config", str(config)], cwd=ROOT, stdout=stream, stderr=stream
             )
-            assert eventually(lambda: "Ctrl-C" in log.read_text(), 10)
-            process.terminate()
-            assert process.wait(10) == 0
+            try:
+                assert eventually(lambda: "Ctrl-C" in log.read_text(), 30)
+            finally:
+                process.terminate()
+                status = process.wait(30)
+        assert status == 0
         assert "Traceback" not in log.read_text()

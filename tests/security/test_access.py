@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
 from lmcache_internal.security.access import Access, is_write, required_access
+from lmcache_internal.settings import guarded_reason
 from tests.security.support import bearer, prefixed, token_file
 from tests.support import make_manager
 
@@ -267,6 +268,17 @@ def test_nothing_that_guards_the_server_is_writable_over_http(client: FlaskClien
     assert response.status_code == 400
     assert next(iter(response.get_json()["errors"].values())).startswith("Config is not mutable at runtime")
     assert client.get("/conf").text == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["internal_api_server_host", "internal_api_server_anything", "run_script_api_enabled", "script_allowed_imports"],
+)
+def test_a_guard_is_none_of_the_engines_to_release(client: FlaskClient, name: str) -> None:
+    # LMCache's own table might call it mutable one day.
+    config = client.application.state.lmcache_adapter.config  # type: ignore[attr-defined]
+    assert guarded_reason(name, "x", config) == "Config is not mutable at runtime"
+    assert guarded_reason("min_retrieve_tokens", 7, config) is None
 
 
 @pytest.mark.parametrize("value", [None, {}, ""])

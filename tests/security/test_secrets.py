@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lmcache_internal import create_app
@@ -141,7 +141,13 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Each example asks everything; looking for a smaller one would take minutes, and `where` shows enough.
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(hidden=st.lists(places(), min_size=1, max_size=3), names=st.lists(names, min_size=1, max_size=3), spare=secrets)
 def test_a_secret_is_in_no_reply_and_no_log_line(
     plugins: Path, hidden: list[tuple[str, Any]], names: list[str], spare: str

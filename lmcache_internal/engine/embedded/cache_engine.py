@@ -26,10 +26,10 @@ class EmbeddedEngine:
 
     Attributes:
         kvcache_check_log_enabled: whether store and retrieve log the slots they touch.
-        post_inited: always; LMCache's engine gets its storage later than its constructor.
+        post_inited: never; of LMCache's engine it says that storage may be missing on purpose.
     """
 
-    post_inited = True
+    post_inited = False
 
     def __init__(self, config: EmbeddedConfig, metadata: EmbeddedMetadata, kv_caches: Mapping[str, KVBuffer]) -> None:
         self.config = config
