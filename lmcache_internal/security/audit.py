@@ -29,6 +29,15 @@ def note(**details: Any) -> None:
     g.setdefault("audit_details", {}).update(details)
 
 
+class _AuditFile(RotatingFileHandler):
+    def doRollover(self) -> None:  # noqa: N802  # logging's name.
+        try:
+            super().doRollover()
+        except OSError:
+            # It cannot be renamed, as where it is mounted alone into a container: too long is better than lost.
+            self.stream = self._open()
+
+
 class AuditLog:
     """Writes the lines, and keeps the last of them.
 
@@ -41,9 +50,9 @@ class AuditLog:
 
     def __init__(self, path: Path | None) -> None:
         self.recent: deque[dict[str, Any]] = deque(maxlen=KEPT)
-        self._file: RotatingFileHandler | None = None
+        self._file: _AuditFile | None = None
         if path is not None:
-            self._file = RotatingFileHandler(
+            self._file = _AuditFile(
                 path, maxBytes=_MAX_FILE_BYTES, backupCount=_MAX_FILES, encoding="utf-8", delay=True
             )
 

@@ -1,0 +1,162 @@
+"""A headless Chromium, driven as a user drives it: by WebDriver over chromedriver's plain HTTP.
+
+WebDriver's clicks are real ones: they fail on what is hidden or covered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support import ROOT, eventually, free_port
+
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMEDRIVER = Path("/usr/bin/chromedriver")
+
+_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # The key of an element's id, see the W3C's WebDriver.
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",  # Chromium's sandbox refuses to run as root, as CI does.
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # Loopback only, also where there is internet.
+    "--window-size=1400,1000",
+]
+
+
+class WebDriverError(Exception):
+    """The browser refused a command."""
+
+
+class Browser:
+    """One window. Elements are named by XPath.
+
+    Args:
+        port: where chromedriver listens.
+        profile: a fresh directory for the user's data.
+    """
+
+    def __init__(self, port: int, profile: Path) -> None:
+        self._port = port
+        self._session = ""
+        options = {"binary": str(CHROMIUM), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
+        timeouts = {"pageLoad": 30_000, "script": 10_000, "implicit": 5_000}  # Waits for an element, too.
+        wanted = {"goog:chromeOptions": options, "timeouts": timeouts, "unhandledPromptBehavior": "ignore"}
+        created = self._call("POST", "", {"capabilities": {"alwaysMatch": wanted}})
+        self._session = f"/{created['sessionId']}"
+
+    def close(self) -> None:
+        """End Chromium."""
+        self._call("DELETE", "")
+
+    def open(self, url: str) -> None:
+        self._call("POST", "/url", {"url": url})
+
+    def run(self, script: str, *arguments: str) -> Any:
+        """The result of `script` in the page, a function's body."""
+        return self._call("POST", "/execute/sync", {"script": script, "args": arguments})
+
+    def click(self, xpath: str) -> None:
+        self._call("POST", f"{self._find(xpath)}/click", {})
+
+    def type(self, xpath: str, text: str) -> None:
+        self._call("POST", f"{self._find(xpath)}/value", {"text": text})
+
+    def text(self, xpath: str) -> str:
+        """What of the element's text is shown."""
+        return str(self._call("GET", f"{self._find(xpath)}/text"))
+
+    def alert(self) -> str:
+        """The text of the alert that opens soon; closes it."""
+        assert eventually(self._alert_is_open), "no alert opened"
+        text = str(self._call("GET", "/alert/text"))
+        self._call("POST", "/alert/accept", {})
+        return text
+
+    def _alert_is_open(self) -> bool:
+        try:
+            self._call("GET", "/alert/text")
+        except WebDriverError:
+            return False
+        return True
+
+    def _find(self, xpath: str) -> str:
+        found = self._call("POST", "/element", {"using": "xpath", "value": xpath})
+        return f"/element/{found[_ELEMENT]}"
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, f"/session{self._session}{path}", content)
+            response = connection.getresponse()
+            value = json.load(response)["value"]
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise WebDriverError(f"{method} {path}: {value['error']}: {value['message']}")
+        return value
+
+
+@contextlib.contextmanager
+def open_browser(directory: Path) -> Iterator[Browser]:
+    """A browser whose files are in `directory`; it is ended, and chromedriver with it."""
+    port = free_port()
+    command = [str(CHROMEDRIVER), f"--port={port}"]
+    with running(command, directory / "chromedriver.log", lambda: answers(port, "/status")):
+        browser = Browser(port, directory / "profile")
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], log: Path, is_up: Callable[[], bool], environ: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """A process, from the moment it is up; it is ended with its children. What it says goes to `log`."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            cwd=ROOT,
+            env=os.environ | (environ or {}),
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            eventually(lambda: process.poll() is not None or is_up(), seconds=90)
+            assert is_up(), f"{command} is not up:\n{log.read_text()[-3000:]}"
+            yield
+        finally:
+            # With its children: a chromedriver that is ended leaves its Chromium behind.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether there is a 200 at `path` on a port of loopback."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
