@@ -96,7 +96,7 @@ def make_controller() -> Any:
 
 
 def wait_for(port: int) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
