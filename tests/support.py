@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,21 @@ def make_manager(role: str = "worker", worker_id: int = 0, **values: Any) -> Emb
     return EmbeddedManager(EmbeddedConfig({"chunk_size": CHUNK, **values}), metadata)
 
 
-def free_port() -> int:
-    """A TCP port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(count: int = 1) -> int:
+    """The first of `count` TCP ports in a row that are free on loopback now.
+
+    Below the range that the kernel takes for outgoing connections: those of other tests would
+    be in the way before a server gets there.
+    """
+    for first in random.SystemRandom().sample(range(20_000, 32_000), 1000):
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise OSError(f"no {count} free ports in a row")
 
 
 def server_values(kind: str, directory: Path) -> dict[str, Any]:

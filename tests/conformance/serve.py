@@ -10,29 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
 from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, InternalAPIServer
+from tests.support import accepts, eventually, free_port
 
 SHAPE = (2, 2, 256, 4, 16)
-
-
-def free_ports() -> int:
-    """A port that is free, and whose successor is."""
-    for _ in range(100):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise OSError("no two free ports in a row")
 
 
 def settings(port: int, directory: Path) -> dict[str, Any]:
@@ -76,7 +62,7 @@ def make_controller() -> Any:
     from lmcache.v1.cache_controller import message
     from lmcache.v1.cache_controller.controller_manager import LMCacheControllerManager
 
-    urls = {"pull": f"127.0.0.1:{free_ports()}", "reply": None, "heartbeat": None}
+    urls = {"pull": f"127.0.0.1:{free_port()}", "reply": None, "heartbeat": None}
     controller = LMCacheControllerManager(urls, health_check_interval=0, lmcache_worker_timeout=300)
     admitted = [message.KVOpEvent(op_type=message.OpType.ADMIT, key=key, seq_num=key) for key in range(3)]
 
@@ -96,17 +82,13 @@ def make_controller() -> Any:
 
 
 def wait_for(port: int) -> None:
-    for _ in range(3000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        asyncio.run(asyncio.sleep(0.02))
-    raise TimeoutError(f"nothing listens on port {port}")
+    if not eventually(lambda: accepts(port), 60):
+        raise TimeoutError(f"nothing listens on port {port}")
 
 
 def main() -> None:
     kind, directory = sys.argv[1], Path(sys.argv[2])
-    port = free_ports()
+    port = free_port(2)
     values = settings(port, directory) | json.loads(sys.argv[3] if len(sys.argv) > 3 else "{}")
     # They are kept: what is collected stops serving.
     held = serve_embedded(values) if kind == "embedded" else serve_real(values, kind == "real", directory)
@@ -120,7 +102,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent.parent))
     try:
         main()
     except Exception:  # The engine's threads would keep a process alive that serves nothing.

@@ -22,7 +22,6 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.serve import free_ports
 from tests.lmcache.browser import CHROMEDRIVER, CHROMIUM, Browser, answers, open_browser, running
 from tests.support import eventually, free_port
 
@@ -87,7 +86,7 @@ class Dashboard:
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     directory = tmp_path_factory.mktemp("frontend")
-    port, starts = free_port(), {kind: free_ports() for kind in KINDS}
+    port, starts = free_port(), {kind: free_port(2) for kind in KINDS}
     with contextlib.ExitStack() as stack:
         stack.enter_context(run_frontend(port, starts, directory))
         for kind, start in starts.items():
