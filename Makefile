@@ -12,7 +12,7 @@ LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak test-lmcache check docs format clean
+.PHONY: help run test test-faults soak test-lmcache check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -22,6 +22,9 @@ run: $(VENV)/.run  ## Serve a scheduler (6999) and a worker (7000) on the embedd
 
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest
+
+test-faults: $(VENV)/.dev  ## Run the fault suites: hostile clients, full disks, killed processes
+	$(BIN)/python -m pytest tests/faults
 
 soak: $(VENV)/.dev  ## Soak a server in mixed traffic at full speed; its memory must stay flat
 	$(BIN)/python -m tests.faults.soak --seconds $(SOAK_SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import traceback
 from types import FrameType
@@ -11,6 +10,7 @@ from typing import Annotated
 from flask import Blueprint
 
 from lmcache_internal.api import Meta, operation
+from lmcache_internal.frames import current_frames
 
 router = Blueprint("threads", __name__)
 
@@ -24,7 +24,7 @@ def list_threads(name: Annotated[str, Meta(max_length=256)] | None = None, threa
         for thread in threading.enumerate()
         if (not name or name.lower() in thread.name.lower()) and (not thread_id or thread.ident == thread_id)
     ]
-    frames = sys._current_frames()
+    frames = current_frames()
     blocks = [_block(thread, frames.get(thread.ident or 0)) for thread in chosen]
     return "\n\n".join(blocks) + f"\n\n=== Thread Summary ===\nTotal threads: {len(chosen)}\n"
 

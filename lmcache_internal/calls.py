@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
-import sys
 import threading
 import time
 import traceback
@@ -21,6 +20,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .errors import CallTimedOut
+from .frames import current_frames
 
 MAX_STUCK_ALIKE = 4
 """So many stuck calls of one name, and the next is refused at once: each costs a thread."""
@@ -58,7 +58,7 @@ class Call(threading.Thread):
 
     def stack(self) -> str:
         """The call's stack as it is now, outermost frame first; empty once it has ended."""
-        frame = sys._current_frames().get(self.ident or 0)
+        frame = current_frames().get(self.ident or 0)
         return "".join(traceback.format_stack(frame)) if frame else ""
 
     def stop(self, seconds: float = 1.0) -> bool:

@@ -1,4 +1,4 @@
-"""waitress, fitted to live inside an engine: it grows under load and leaves nothing behind."""
+"""waitress, fitted to live inside an engine: it holds out under load and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import logging
 import math
 import socket
-import struct
 import sys
 import threading
 import time
@@ -15,29 +14,19 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer
-from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
-from .address import ADDRESS_KEY, Address
+from .address import Address
 from .app import MAX_BODY_BYTES
-from .failures import body_too_large
-from .load import LOAD_KEY, Load
-from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
-from .security.gate import HEADERS
-from .serialize import encode_json
+from .connection import Channel
+from .pool import Pool
 
 logger = logging.getLogger(__name__)
 
 MIN_THREADS = 4
 MAX_THREADS = 64
 MAX_PROBE_THREADS = 8
-MAX_IGNORED_BYTES = 16 << 20
-LINGER_SECONDS = 2
 SWEEP_SECONDS = 1.0
-IDLE_SECONDS = 120
-STALLED_SECONDS = 30
-"""How long a client may take nothing of an answer that waits for it."""
 MAX_UNREAD_BYTES = 16 << 20
 """With more than that unread, no more is written, nor the next request served, on that connection."""
 MAX_WAITING_FOR_READERS = 8
@@ -47,178 +36,13 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _PROBES = frozenset({"livez", "readyz", "healthz"})
 
 
-class _Dispatcher(ThreadedTaskDispatcher):
-    """Starts with `least` threads and adds one, up to `limit`, whenever a request would have to wait for another."""
-
-    def __init__(self, least: int, limit: int) -> None:
-        super().__init__()
-        self._least = least
-        self._limit = limit
-        self._spare = 0
-        self.set_thread_count(least)
-
-    def load(self) -> Load:
-        """How busy it is now."""
-        with self.lock:
-            waited = time.monotonic() - self.queue[0].queued_at if self.queue else 0.0
-            return Load(self.active_count, self._limit, len(self.queue), waited)
-
-    def add_task(self, task: Any) -> None:
-        with self.lock:
-            task.queued_at = time.monotonic()
-            self.queue.append(task)
-            self.queue_cv.notify()
-            threads = len(self.threads) - self.stop_count
-            spare = threads - self.active_count - len(self.queue)
-            self._spare = min(self._spare, spare)
-        if spare < 0 < threads < self._limit:
-            self.set_thread_count(threads + 1)
-
-    def start_new_thread(self, target: Any, thread_no: int) -> None:
-        try:
-            super().start_new_thread(target, thread_no)
-        except RuntimeError as error:
-            # Where the system gives no more threads, the request waits for one of those there are.
-            # waitress would count the one that is missing, and let requests wait for it.
-            self.threads.discard(thread_no)
-            self.active_count -= 1  # It is about to be counted.
-            logger.warning("The server goes on with %d threads: %s", len(self.threads), error)
-
-    def shrink(self) -> None:
-        """End the threads beyond `least` that nothing has needed since the last call."""
-        with self.lock:
-            threads = len(self.threads) - self.stop_count
-            unneeded = min(self._spare, threads - self._least)
-            self._spare = threads - self.active_count - len(self.queue) - max(0, unneeded)
-            if unneeded > 0:
-                self.stop_count += unneeded
-                self.queue_cv.notify_all()
-
-    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """End the threads; waitress would wait by the wall clock, for hours where that is set back meanwhile."""
-        self.set_thread_count(0)
-        with self.lock:
-            self.thread_exit_cv.wait_for(lambda: not self.threads, timeout)
-        return bool(super().shutdown(cancel_pending, timeout=0))
-
-
-class _ErrorTask(ErrorTask):
-    """What waitress refuses by itself (bad syntax, too large) gets our error shape."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        message = body_too_large(MAX_BODY_BYTES) if error.code == 413 else error.body
-        body = encode_json({"error": error.reason, "message": message}, indent=2)
-        self.status = f"{error.code} {error.reason}"
-        self.content_length = len(body)
-        self.response_headers.extend([("Content-Type", "application/json"), *HEADERS.items()])
-        self.set_close_on_finish()
-        self.channel.refused = True
-        self.write(body)
-
-
-class _Task(WSGITask):
-    def execute(self) -> None:
-        try:
-            super().execute()
-        except Exception:
-            raise
-        except BaseException as error:  # A SystemExit: waitress would neither answer nor ever close the connection.
-            raise RuntimeError(f"{type(error).__name__} ended the request") from error
-
-    def get_environment(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environment()
-        environ[ADDRESS_KEY] = self.channel.server.address
-        environ[LOAD_KEY] = self.channel.server.task_dispatcher.load
-        environ[DIRECT_KEY] = True
-        environ[PUBLIC_KEY] = self.channel.server.public
-        environ[PEER_UID_KEY] = self.channel.peer_uid
-        return environ
-
-
-class _Channel(HTTPChannel):
-    task_class = _Task
-    error_task_class = _ErrorTask
-    refused = False
-    ignoring = False
-    _may_still_send = MAX_IGNORED_BYTES
-    _last_activity = 0.0
-
-    def __init__(self, server: Any, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(server, sock, *arguments, **options)
-        self.peer_uid = _peer_uid(sock)
-
-    @property
-    def last_activity(self) -> float:
-        """When something was last received, sent or served, by the monotonic clock.
-
-        waitress sets it to the wall clock's time, and an hour's jump of that would look like an hour's silence.
-        """
-        return self._last_activity
-
-    @last_activity.setter
-    def last_activity(self, _: float) -> None:
-        self._last_activity = time.monotonic()
-
-    def is_over(self, now: float) -> bool:
-        """Whether the client has been silent, or has left its answer unread, for too long."""
-        silent = now - self.last_activity
-        if self.ignoring:
-            return silent > LINGER_SECONDS
-        if self.total_outbufs_len:
-            return silent > STALLED_SECONDS or not self.connected
-        return not self.requests and silent > IDLE_SECONDS
-
-    def write_soon(self, data: Any) -> int:
-        if not self.total_outbufs_len:
-            self.last_activity = 0.0  # From now on, it is the client who makes us wait.
-        return int(super().write_soon(data))
-
-    def _flush_outbufs_below_high_watermark(self) -> None:
-        if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
-            return
-        if not self.server.waiting_for_readers.acquire(blocking=False):
-            # The sweep closes it: to somebody who reads nothing, no close could be written.
-            self.connected = False
-            return
-        try:
-            super()._flush_outbufs_below_high_watermark()
-        finally:
-            self.server.waiting_for_readers.release()
-
-    def handle_close(self) -> None:
-        """Close; but a client that was refused while it was sending first gets to read why.
-
-        Closed with input unread, the kernel would reset the connection and with it the answer.
-        """
-        if not self.refused or self.total_outbufs_len or not self.connected:
-            super().handle_close()
-            return
-        self.refused = self.will_close = False
-        self.ignoring = True
-        self.last_activity = 0.0
-        self.socket.shutdown(socket.SHUT_WR)
-
-    def handle_read(self) -> None:
-        if not self.ignoring:
-            super().handle_read()
-            return
-        self._may_still_send -= len(self.recv(self.adj.recv_bytes))
-        if self._may_still_send < 0:
-            self.handle_close()
-
-    def is_idle(self) -> bool:
-        """Whether no request is being received, served or answered."""
-        return not (self.requests or self.total_outbufs_len or self.request)
-
-
 class _Listener(BaseWSGIServer):
-    channel_class = _Channel
+    channel_class = Channel
     next_channel_cleanup = math.inf  # `sweep` does it.
     _next_sweep = 0.0
     _exhausted_until = 0.0
 
-    def __init__(self, address: Address, public: bool, probes: _Dispatcher, **options: Any) -> None:
+    def __init__(self, address: Address, public: bool, probes: Pool, **options: Any) -> None:
         self.address = address
         self.public = public
         self.waiting_for_readers = threading.Semaphore(MAX_WAITING_FOR_READERS)
@@ -236,7 +60,7 @@ class _Listener(BaseWSGIServer):
         with self._trigger_lock:
             self.trigger.close()
 
-    def add_task(self, task: _Channel) -> None:
+    def add_task(self, task: Channel) -> None:
         """Let the request at the head of a channel wait for a thread; probes have threads of their own.
 
         A busy server that left them waiting would be taken for a dead one, and killed.
@@ -304,8 +128,8 @@ class Transport:
     """
 
     def __init__(self, app: Any, listening: socket.socket, address: Address, public: bool = False) -> None:
-        self._dispatcher = _Dispatcher(MIN_THREADS, MAX_THREADS)
-        self._probes = _Dispatcher(1, MAX_PROBE_THREADS)
+        self._dispatcher = Pool(MIN_THREADS, MAX_THREADS)
+        self._probes = Pool(1, MAX_PROBE_THREADS)
         adjustments = Adjustments(
             ident=None,
             connection_limit=1000,
@@ -378,13 +202,5 @@ class Transport:
             channel.handle_close()
         self._server.close_trigger()
 
-    def _channels(self) -> list[_Channel]:
+    def _channels(self) -> list[Channel]:
         return list(self._server.active_channels.values())
-
-
-def _peer_uid(connection: socket.socket) -> int | None:
-    """The user id at the other end of a Unix socket, from the kernel; see unix(7), SO_PEERCRED."""
-    if connection.family != socket.AF_UNIX:
-        return None
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return int(uid)

@@ -13,8 +13,8 @@ from lmcache_internal import EmbeddedManager, InternalAPIServer, create_app
 from lmcache_internal.app import InternalApp
 from tests.support import make_manager, server_values
 
-# `make test-lmcache` runs them where the real LMCache is installed.
-collect_ignore = [] if find_spec("lmcache") else ["lmcache", "conformance/test_conformance.py"]
+# They have targets of their own: `make test-faults`, and `make test-lmcache` where LMCache is installed.
+collect_ignore = ["faults", *([] if find_spec("lmcache") else ["lmcache", "conformance/test_conformance.py"])]
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""The threads that serve requests: few, more under load, and few again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from waitress.task import ThreadedTaskDispatcher
+
+from .load import Load
+
+logger = logging.getLogger(__name__)
+
+
+class Pool(ThreadedTaskDispatcher):
+    """Starts with `least` threads and adds one, up to `limit`, whenever a request would have to wait for another."""
+
+    def __init__(self, least: int, limit: int) -> None:
+        super().__init__()
+        self._least = least
+        self._limit = limit
+        self._spare = 0
+        self.set_thread_count(least)
+
+    def load(self) -> Load:
+        """How busy it is now."""
+        with self.lock:
+            waited = time.monotonic() - self.queue[0].queued_at if self.queue else 0.0
+            return Load(self.active_count, self._limit, len(self.queue), waited)
+
+    def add_task(self, task: Any) -> None:
+        """Let a request wait for the next free thread, or for a new one."""
+        with self.lock:
+            task.queued_at = time.monotonic()
+            self.queue.append(task)
+            self.queue_cv.notify()
+            threads = len(self.threads) - self.stop_count
+            spare = threads - self.active_count - len(self.queue)
+            self._spare = min(self._spare, spare)
+        if spare < 0 < threads < self._limit:
+            self.set_thread_count(threads + 1)
+
+    def start_new_thread(self, target: Any, thread_no: int) -> None:
+        """Start one, if the system gives one."""
+        try:
+            super().start_new_thread(target, thread_no)
+        except RuntimeError as error:
+            # Where the system gives no more threads, the request waits for one of those there are.
+            # waitress would count the one that is missing, and let requests wait for it.
+            self.threads.discard(thread_no)
+            self.active_count -= 1  # It is about to be counted.
+            logger.warning("The server goes on with %d threads: %s", len(self.threads), error)
+
+    def shrink(self) -> None:
+        """End the threads beyond `least` that nothing has needed since the last call."""
+        with self.lock:
+            threads = len(self.threads) - self.stop_count
+            unneeded = min(self._spare, threads - self._least)
+            self._spare = threads - self.active_count - len(self.queue) - max(0, unneeded)
+            if unneeded > 0:
+                self.stop_count += unneeded
+                self.queue_cv.notify_all()
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        """End the threads; waitress would wait by the wall clock, for hours where that is set back meanwhile."""
+        self.set_thread_count(0)
+        with self.lock:
+            self.thread_exit_cv.wait_for(lambda: not self.threads, timeout)
+        return bool(super().shutdown(cancel_pending, timeout=0))

@@ -1,0 +1,24 @@
+"""A server in this process that must be unharmed after the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lmcache_internal import InternalAPIServer, transport
+from tests.faults.unharmed import serving, unharmed
+
+
+@pytest.fixture(autouse=True)
+def quick_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clean up ten times a second: the tests wait for it."""
+    monkeypatch.setattr(transport, "SWEEP_SECONDS", 0.1)
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def harmed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalAPIServer]:
+    """A running server; when the test is over, all must be as it was before."""
+    with serving(tmp_path, request.param) as server, unharmed(server):
+        yield server
