@@ -21,6 +21,7 @@ from lmcache_internal.api import (
     history_of,
     note,
     operation,
+    public_changes,
     redact,
     require_match,
     runtime,
@@ -87,9 +88,9 @@ def _configuration() -> Configuration:
 
 def _change(history: History, found: Configuration, values: Mapping[str, object], rollback: bool = False) -> object:
     """Apply and audit; what changed, secrets masked."""
-    changed = redact({name: change.new for name, change in history.change(found.config, values, rollback).items()})
-    note(changed=changed)
-    return changed
+    changes = history.change(found.config, values, rollback)
+    note(changes=public_changes(changes))
+    return redact({name: change.new for name, change in changes.items()})
 
 
 def _answer(body: Mapping[str, object], found: Configuration) -> Response:

@@ -64,6 +64,8 @@ def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration
 
 
 def _set(name: str, level: str, seconds: float | None = None) -> int:
+    if name == "root" and level.upper() == "NOTSET":
+        level = "WARNING"  # What logging starts with: it has nobody to take its level from.
     value = logging.getLevelName(level.upper())
     if not isinstance(value, int):
         message = f"Invalid log level: {level}"

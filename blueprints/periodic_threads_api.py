@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, FromText, NotFound, operation, runtime
+from lmcache_internal.api import BadRequest, FromText, NotFound, operation, redact, runtime
 
 router = Blueprint("periodic_threads", __name__)
 
@@ -29,7 +29,7 @@ Level = Annotated[str, FromText(_parse_level)]
 @operation(doing="list the periodic threads")
 def list_threads(level: Level | None = None, running_only: bool = False, active_only: bool = False) -> Status:
     """The status of all periodic threads, or of those of a level, and their numbers."""
-    threads = runtime().periodic_threads()
+    threads = _threads()
     chosen = [
         thread
         for thread in threads
@@ -48,7 +48,7 @@ def list_threads(level: Level | None = None, running_only: bool = False, active_
 @operation(doing="get the periodic thread")
 def one_thread(name: str) -> Status:
     """The status of one periodic thread."""
-    for thread in runtime().periodic_threads():
+    for thread in _threads():
         if thread["name"] == name:
             return thread
     message = f"Thread not found: {name[:100]}"
@@ -61,10 +61,15 @@ def health() -> Status:
     """The critical and high threads that run but are late."""
     unhealthy = [
         {name: thread[name] for name in ("name", "level", "last_run_ago", "interval")}
-        for thread in runtime().periodic_threads()
+        for thread in _threads()
         if thread["level"] in ("critical", "high") and thread["is_running"] and not thread["is_active"]
     ]
     return {"healthy": not unhealthy, "unhealthy_count": len(unhealthy), "unhealthy_threads": unhealthy}
+
+
+def _threads() -> list[Status]:
+    # A summary may quote the exception of a failed run.
+    return [redact(thread) for thread in runtime().periodic_threads()]
 
 
 def _counts(threads: list[Status]) -> dict[str, int]:

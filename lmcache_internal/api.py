@@ -31,7 +31,7 @@ from .load import LOAD_KEY
 from .operation import operation
 from .preconditions import entity_tag, require_match, tagged
 from .redaction import MASK, redact
-from .revisions import History, history_of
+from .revisions import History, history_of, public_changes
 from .security.access import Access, required_access
 from .security.audit import note
 from .security.caller import is_local
@@ -75,6 +75,7 @@ __all__ = [
     "note",
     "operation",
     "parse_bool",
+    "public_changes",
     "redact",
     "require_match",
     "required_access",

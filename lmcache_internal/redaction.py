@@ -52,7 +52,7 @@ def redact(value: Any, name: str = "") -> Any:
         return [redact(item, name) for item in value]
     if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" and _is_secret(name):
         # `max_tokens: 7` is a count, `password: 1234` is not.
-        is_count = str(value).isdigit() and _words(name)[-1:] == ["tokens"]
+        is_count = str(value).isdigit() and _SECRET_WORDS.intersection(_words(name)) == {"tokens"}
         return value if is_count else MASK
     return _redact_text(value) if isinstance(value, str) else value
 

@@ -49,11 +49,15 @@ class Revision:
 
     def public(self) -> dict[str, object]:
         """The revision as JSON, secrets masked."""
-        changes = {
-            name: {"old": redact(change.old, name), "new": redact(change.new, name)}
-            for name, change in self.changes.items()
-        }
+        changes = public_changes(self.changes)
         return {"number": self.number, "time": self.time, "changes": changes, "rollback": self.rollback}
+
+
+def public_changes(changes: Mapping[str, Change]) -> dict[str, dict[str, Any]]:
+    """Old and new value by key, secrets masked."""
+    return {
+        name: {"old": redact(change.old, name), "new": redact(change.new, name)} for name, change in changes.items()
+    }
 
 
 class History:

@@ -430,7 +430,7 @@ def test_a_converter_that_quotes_a_secret_does_not_tell_it() -> None:
 def test_changes_are_audited(client: FlaskClient) -> None:
     post(client, min_retrieve_tokens=7)
     entry = client.get("/audit").get_json()[-1]
-    assert (entry["path"], entry["changed"]) == ("/conf", {"min_retrieve_tokens": 7})
+    assert (entry["path"], entry["changes"]) == ("/conf", {"min_retrieve_tokens": {"old": 0, "new": 7}})
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/conf/history"), ("POST", "/conf/rollback?to=0")])

@@ -173,3 +173,15 @@ def test_a_scheduler_has_none(scheduler: EmbeddedManager) -> None:
 @pytest.mark.parametrize("path", ["/periodic-threads", "/periodic-threads/x", "/periodic-threads-health"])
 def test_without_an_engine_503(path: str) -> None:
     assert create_app(None).test_client().get(path).status_code == 503
+
+
+def test_what_a_failed_run_says_gives_no_secret_away(client: FlaskClient, manager: EmbeddedManager) -> None:
+    def fail() -> str:
+        raise RuntimeError("redis://user:s3cret@host is gone")
+
+    thread = PeriodicThread("failing", "low", 60, fail)
+    manager.periodic_threads.append(thread)
+    thread.start()
+    assert eventually(lambda: thread.total_runs == 1)
+    assert "redis://***@host is gone" in client.get("/periodic-threads/failing").text
+    assert "s3cret" not in client.get("/periodic-threads").text

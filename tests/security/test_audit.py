@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -109,7 +110,10 @@ def test_a_changed_value_is_named_and_a_secret_is_not(client: FlaskClient) -> No
     values = {"min_retrieve_tokens": 7, "extra_config": {"redis_password": "hunter2", "size": 1}}
     assert client.post("/conf", json=values).status_code == 200
     entry = last_audit(client)
-    assert entry["changed"] == {"min_retrieve_tokens": 7, "extra_config": {"redis_password": "***", "size": 1}}
+    assert entry["changes"] == {
+        "min_retrieve_tokens": {"old": 0, "new": 7},
+        "extra_config": {"old": None, "new": {"redis_password": "***", "size": 1}},
+    }
 
 
 def test_no_value_of_a_repeated_argument_hides_another(client: FlaskClient) -> None:
@@ -199,3 +203,16 @@ def test_two_apps_have_two_logs(app: InternalApp) -> None:
 def test_who_comes_through_a_proxy_is_written_down_by_the_address_that_connected(server: InternalAPIServer) -> None:
     ask(server, "GET /env", "X-Forwarded-For: 1.2.3.4")
     assert audit_of(server.app)[-1]["address"] in ("127.0.0.1", "localhost")
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    mask = os.umask(0)
+    try:
+        with make_manager(extra_config={"internal_api_server_audit_file": str(path)}) as manager:
+            app = create_app(manager)
+            assert app.test_client().put("/freeze/disable").status_code == 200
+            app.state.gate.audit.close()
+    finally:
+        os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o600

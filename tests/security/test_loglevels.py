@@ -172,3 +172,12 @@ def test_what_is_no_level_changes_nothing(client: FlaskClient, logger: logging.L
 def test_the_last_of_repeated_levels_counts(client: FlaskClient, logger: logging.Logger) -> None:
     client.put(f"/loglevel?logger_name={logger.name}&level=DEBUG&level=ERROR")
     assert logger.level == logging.ERROR
+
+
+def test_a_reset_of_the_root_logger_does_not_open_the_floodgates(client: FlaskClient) -> None:
+    before = logging.root.level
+    try:
+        assert client.put("/loglevel?logger_name=root").get_json()["level"] == "WARNING"
+        assert logging.root.level == logging.WARNING
+    finally:
+        logging.root.setLevel(before)
