@@ -8,7 +8,7 @@ import shlex
 from flask import Blueprint, current_app, request
 from werkzeug.routing import Rule
 
-from lmcache_internal.api import ADDRESS_KEY, JsonBody, Upload, operation, required_access
+from lmcache_internal.api import ADDRESS_KEY, Upload, operation, required_access
 
 router = Blueprint("index", __name__)
 
@@ -57,9 +57,13 @@ def _curl(method: str, rule: Rule) -> str:
         base = address.url
     if method != "GET":
         words += ["-X", method]
+    query = []
     for argument in getattr(current_app.view_functions[rule.endpoint], "arguments", ()):
-        if argument.type is JsonBody:
+        if argument.takes_json:
             words += ["-d", "'{…}'"]
         elif argument.type is Upload:
             words += ["-F", f"{argument.name}=@FILE"]
-    return " ".join([*words, f"{base}{_template(rule.rule)}"])
+        elif argument.required and argument.name not in rule.arguments:
+            query.append(f"{argument.name}=…")
+    url = f"{base}{_template(rule.rule)}"
+    return " ".join([*words, f"'{url}?{'&'.join(query)}'" if query else url])

@@ -50,6 +50,7 @@ class Argument:
         parameter: the parameter's name in Python.
         name: its name on the wire.
         type: its type with `Annotated` constraints, without `None`.
+        takes_json: whether it is the request's JSON body.
         default: its default, or `inspect.Parameter.empty` where it is required.
     """
 
@@ -61,7 +62,7 @@ class Argument:
         self._bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
         markers = get_args(self.type)[1:] if get_origin(self.type) is Annotated else ()
         self._text = next((marker for marker in markers if isinstance(marker, FromText)), None)
-        self._takes_json = isinstance(self._bare, type) and issubclass(self._bare, (JsonBody, msgspec.Struct))
+        self.takes_json = isinstance(self._bare, type) and issubclass(self._bare, (JsonBody, msgspec.Struct))
 
     @property
     def required(self) -> bool:
@@ -70,7 +71,7 @@ class Argument:
 
     def read(self, request: Request, path_values: Mapping[str, Any]) -> Any:
         """Take the argument from the request; raises `BadRequest` (400) naming it."""
-        if self._takes_json:
+        if self.takes_json:
             return self._json(request)
         if self._bare is Upload:
             return self._upload(request)

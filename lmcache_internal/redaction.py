@@ -25,6 +25,7 @@ _HARMLESS_ENDINGS = frozenset(
 
 _WORKING_DIRECTORIES = frozenset({"PWD", "OLDPWD"})
 
+_COUNTS = re.compile(r"\d+(\s*,\s*\d+)*")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _QUERY_VALUE = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]+)")
@@ -52,7 +53,7 @@ def redact(value: Any, name: str = "") -> Any:
         return [redact(item, name) for item in value]
     if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" and _is_secret(name):
         # `max_tokens: 7` is a count, `password: 1234` is not.
-        is_count = str(value).isdigit() and _SECRET_WORDS.intersection(_words(name)) == {"tokens"}
+        is_count = _COUNTS.fullmatch(str(value)) and _SECRET_WORDS.intersection(_words(name)) == {"tokens"}
         return value if is_count else MASK
     return _redact_text(value) if isinstance(value, str) else value
 

@@ -16,6 +16,9 @@ def test_every_route_is_listed_for_curl(app: InternalApp, client: FlaskClient) -
         assert rule.rule.replace("<", "{").replace(">", "}") in response.text
     assert "curl http://localhost/conf\n" in response.text
     assert "curl -X POST -F script=@FILE http://localhost/run_script\n" in response.text
+    assert "curl -X POST -d '{…}' http://localhost/cache/load-fs-chunks\n" in response.text
+    assert "curl 'http://localhost/cache/kvcache/check?slot_mapping=…&chunk_size=…'\n" in response.text
+    assert "curl -X DELETE http://localhost/backends/{name}\n" in response.text
 
 
 def test_json_on_request(client: FlaskClient) -> None:
