@@ -14,6 +14,8 @@ from lmcache_internal.frames import current_frames
 
 router = Blueprint("threads", __name__)
 
+_rendering = threading.Lock()
+
 
 @router.get("/threads")
 @operation(doing="list the threads", media="text", cheap=True)
@@ -24,8 +26,10 @@ def list_threads(name: Annotated[str, Meta(max_length=256)] | None = None, threa
         for thread in threading.enumerate()
         if (not name or name.lower() in thread.name.lower()) and (not thread_id or thread.ident == thread_id)
     ]
-    frames = current_frames()
-    blocks = [_block(thread, frames.get(thread.ident or 0)) for thread in chosen]
+    # One at a time: the stacks of a busy process take megabytes, and the heap keeps the most there ever was.
+    with _rendering:
+        frames = current_frames()
+        blocks = [_block(thread, frames.get(thread.ident or 0)) for thread in chosen]
     return "\n\n".join(blocks) + f"\n\n=== Thread Summary ===\nTotal threads: {len(chosen)}\n"
 
 
