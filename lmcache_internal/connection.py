@@ -46,9 +46,9 @@ class _Task(WSGITask):
     def execute(self) -> None:
         try:
             super().execute()
-        except Exception:
-            raise
-        except BaseException as error:  # A SystemExit: waitress would neither answer nor ever close the connection.
+        except BaseException as error:  # SystemExit, CancelledError: waitress would never answer, nor close.
+            if isinstance(error, Exception):
+                raise
             raise RuntimeError(f"{type(error).__name__} ended the request") from error
 
     def get_environment(self) -> dict[str, Any]:
