@@ -7,6 +7,9 @@ from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 
+CLI = ["httpx>=0.27", "rich>=13"]
+DOCS = ["flask-swagger-ui>=4.11"]
+
 setup(
     name="lmcache-internal",
     version=runpy.run_path(str(here / "lmcache_internal" / "version.py"))["__version__"],
@@ -20,6 +23,7 @@ setup(
     package_dir={"lmcache_internal.blueprints": "blueprints"},
     package_data={"lmcache_internal": ["py.typed"]},
     install_requires=[
+        "apispec>=6.6",
         "click>=8.1",
         "flask>=3.0,<4",
         "waitress>=3.0.1,<4",
@@ -34,13 +38,20 @@ setup(
         "vllm.general_plugins": ["lmcache_internal = lmcache_internal.integrations.lmcache:vllm_plugin"],
     },
     extras_require={
+        "cli": CLI,
+        "docs": DOCS,
         "lmcache": ["lmcache>=0.3.15,<0.6"],
         "dev": [
+            *CLI,
+            *DOCS,
             "build",
+            "gunicorn",
             "hypothesis",
             "mypy",
+            "openapi-spec-validator",
             "pytest",
             "ruff",
+            "schemathesis>=4",
             "types-PyYAML",
         ],
     },
