@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import ConfigError
@@ -11,6 +11,9 @@ from .settings import Settings
 
 ADDRESS_KEY = "lmcache_internal.address"
 """WSGI environ key: the `Address` where the request came in, when our own server took it."""
+
+
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  # Compared, not bound.
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,17 @@ class Address:
         """The base URL; on a Unix socket its host name is a formality."""
         if self.socket_path:
             return "http://localhost"
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"http://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port as a URL has them: `127.0.0.1:7000`, `[::1]:7000`."""
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def role(self) -> str:
+        """What the process is: "scheduler" or "worker"."""
+        return "worker" if self.index else "scheduler"
 
     @property
     def is_private(self) -> bool:
@@ -48,6 +61,10 @@ class Address:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    def seen_as(self, host: str) -> Address:
+        """This address for a client who knows the machine as `host`; a difference where all addresses are bound."""
+        return replace(self, host=host) if self.host in _ALL_ADDRESSES else self
 
     def curl(self, path: str) -> str:
         """A curl command line that fetches `path` from here."""
@@ -63,7 +80,11 @@ def index_of(manager: Any) -> int:
 
 def address_of(manager: Any, settings: Settings) -> Address:
     """Where `manager`'s server belongs; raises `ConfigError` for a port out of range."""
-    index = index_of(manager)
+    return address_at(index_of(manager), settings)
+
+
+def address_at(index: int, settings: Settings) -> Address:
+    """Where the server of the rank with that index belongs; raises `ConfigError` likewise."""
     port = _port("internal_api_server_port_start", settings.port_start, index)
     prefix = settings.socket_path_prefix
     return Address(index, settings.host, port, f"{prefix}_{port}" if prefix else None)
@@ -71,11 +92,31 @@ def address_of(manager: Any, settings: Settings) -> Address:
 
 def public_address_of(manager: Any, settings: Settings) -> Address | None:
     """Where its public routes are served besides, if anywhere; raises `ConfigError` likewise."""
+    return public_address_at(index_of(manager), settings)
+
+
+def public_address_at(index: int, settings: Settings) -> Address | None:
+    """Where the public routes of the rank with that index are served; raises `ConfigError` likewise."""
     if settings.public_port_start is None:
         return None
-    index = index_of(manager)
     name = "extra_config.internal_api_server_public_port_start"
     return Address(index, settings.public_host, _port(name, settings.public_port_start, index))
+
+
+def serves(index: int, settings: Settings) -> bool:
+    """Whether the rank with that index serves at all."""
+    return settings.enabled and (not settings.include_indices or index in settings.include_indices)
+
+
+def ranks_of(settings: Settings, world_size: int) -> list[Address]:
+    """Where the scheduler and the `world_size` workers of one model serve; raises `ConfigError` likewise."""
+    return [address_at(index, settings) for index in range(1 + world_size) if serves(index, settings)]
+
+
+def scraped_at(settings: Settings, world_size: int) -> list[Address]:
+    """Where Prometheus scrapes them: at the public listeners, if there are any, and never on a Unix socket."""
+    ranks = [public_address_at(rank.index, settings) or rank for rank in ranks_of(settings, world_size)]
+    return [rank for rank in ranks if not rank.socket_path]
 
 
 def _port(name: str, start: int, index: int) -> int:

@@ -10,7 +10,7 @@ import weakref
 from types import TracebackType
 from typing import Any
 
-from .address import Address, address_of, public_address_of
+from .address import Address, address_of, public_address_of, serves
 from .app import InternalApp, create_app
 from .errors import ServerStartError
 from .listener import identity_of, listen_on, remove_socket_file
@@ -45,9 +45,7 @@ class InternalAPIServer:
         self.address = address_of(manager, settings)
         self.port = self.address.port
         self.socket_path = self.address.socket_path
-        self.enable = settings.enabled and (
-            not settings.include_indices or self.address.index in settings.include_indices
-        )
+        self.enable = serves(self.address.index, settings)
         self.app: InternalApp | None = create_app(manager) if self.enable else None
         self._public = public_address_of(manager, settings)
         self._serving: list[_Serving] = []
