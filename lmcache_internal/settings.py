@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from .errors import ConfigError
 from .security.access import Access
 
@@ -85,6 +87,23 @@ class Settings:
 def extra_config(config: Any) -> Mapping[str, Any]:
     """The config's `extra_config`, where settings stand that LMCache's schema lacks."""
     return getattr(config, "extra_config", None) or {}
+
+
+def read_config_file(path: str | Path) -> dict[str, Any]:
+    """The keys and values of an engine's YAML file.
+
+    Raises:
+        ConfigError: it cannot be read, or holds something else.
+    """
+    try:
+        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration file {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if loaded is not None and not isinstance(loaded, Mapping):
+        raise ConfigError(f"{path} must hold `key: value` pairs, not a {type(loaded).__name__}")
+    return {str(key): value for key, value in (loaded or {}).items()}
 
 
 def guarded_reason(name: str, value: Any, config: Any) -> str | None:

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from ...errors import ConfigError
+from ...settings import read_config_file
 from ..definitions import Definition, TakesEffect
 
 logger = logging.getLogger(__name__)
@@ -117,15 +116,7 @@ class EmbeddedConfig:
     @classmethod
     def from_file(cls, path: str | Path, environ: Mapping[str, str] | None = None) -> EmbeddedConfig:
         """Read a YAML file, then let `LMCACHE_<KEY>` of `environ` (default `os.environ`) win."""
-        try:
-            loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"Cannot read the configuration file {path}: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid YAML: {error}") from error
-        if loaded is not None and not isinstance(loaded, Mapping):
-            raise ConfigError(f"{path} must hold `key: value` pairs, not a {type(loaded).__name__}")
-        config = cls({str(key): value for key, value in (loaded or {}).items()}, source=str(path), origin="file")
+        config = cls(read_config_file(path), source=str(path), origin="file")
         config._set_from_environment(environ)
         return config
 

@@ -1,4 +1,4 @@
-"""The command `lmcache-internal`."""
+"""`token`: who may do what."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 
 import click
 
-from .errors import ConfigError
-from .security.access import Access
-from .security.tokens import new_token, read_token_file, write_token_file
-from .version import __version__
+from ..errors import ConfigError
+from ..security.access import Access
+from ..security.tokens import new_token, read_token_file, write_token_file
 
 _LEVELS = click.Choice([str(level) for level in Access if level is not Access.PUBLIC], case_sensitive=False)
 _FILE = click.option(
@@ -26,12 +25,6 @@ _FILE = click.option(
 
 
 @click.group()
-@click.version_option(__version__)
-def main() -> None:
-    """Tools for the internal API server of LMCache engines."""
-
-
-@main.group()
 def token() -> None:
     """Bearer tokens: who may do what."""
 
@@ -81,7 +74,3 @@ def _told() -> Iterator[None]:
         yield
     except (ConfigError, OSError) as error:
         raise click.ClickException(str(error)) from error
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,20 @@
+"""The command `lmcache-internal`: one file a command, listed here."""
+
+from __future__ import annotations
+
+import click
+
+from ..version import __version__
+from .get import get
+from .status import status
+from .token import token
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Talk to the internal API servers of LMCache engines, one or a whole fleet."""
+
+
+for command in (get, status, token):
+    main.add_command(command)

@@ -1,0 +1,116 @@
+"""One server, asked: requests over TCP or a Unix socket, and failures in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from ..security.tokens import TOKEN_FILE_VARIABLE, TOKEN_VARIABLE
+from .targets import Target
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Failure(Exception):
+    """Why a server gave no good answer, in words for the operator.
+
+    Attributes:
+        status: the HTTP status, or None where there was no answer at all.
+        body: the JSON that came with it, if any.
+    """
+
+    def __init__(self, message: str, status: int | None = None, body: Any = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+class Client:
+    """Asks one server.
+
+    Args:
+        target: the server.
+        token: the bearer token to send, or None.
+        seconds: how long to wait for each step of an answer.
+    """
+
+    def __init__(self, target: Target, token: str | None, seconds: float) -> None:
+        self.target = target
+        self._seconds = seconds
+        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+
+    def request(self, method: str, path: str, good: tuple[int, ...] = (), **options: Any) -> httpx.Response:
+        """Send a request.
+
+        Args:
+            method: the HTTP method.
+            path: below the server's base URL, with a slash at the start.
+            good: statuses that are an answer, besides those below 400.
+            options: `params`, `json`, `headers`, `files`, as httpx takes them.
+
+        Raises:
+            Failure: there was no answer, or it says that the request failed.
+        """
+        import httpx
+
+        transport = httpx.HTTPTransport(uds=self.target.socket_path)
+        headers = self._headers | options.pop("headers", {})
+        try:
+            # A proxy of the environment has no business between an operator and an engine.
+            with httpx.Client(transport=transport, timeout=self._seconds, trust_env=False) as client:
+                response = client.request(method, self.target.url + path, headers=headers, **options)
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise Failure(self._explain(error)) from error
+        if response.status_code >= 400 and response.status_code not in good:
+            raise _refused(response)
+        return response
+
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        """The same, for an answer in JSON, whatever it calls itself."""
+        response = self.request(method, path, **options)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise Failure(f"{path} did not answer with JSON: is this an LMCache internal API?") from error
+
+    def _explain(self, error: Exception) -> str:
+        import httpx
+
+        if isinstance(error, httpx.TimeoutException):
+            return f"no answer within {self._seconds:g} s"
+        if isinstance(error, httpx.ConnectError):
+            return f"cannot connect: {str(error).partition('] ')[2] or error}"
+        return f"the connection failed ({type(error).__name__}: {error})"
+
+
+def _refused(response: httpx.Response) -> Failure:
+    status, body = response.status_code, None
+    try:
+        body = response.json()
+        told = str(body.get("message") or body.get("error") or response.text)
+    except (ValueError, AttributeError):
+        told = response.text.strip()[:500] or response.reason_phrase
+    if status == 401:
+        sent = "Authorization" in response.request.headers
+        told = f"the token is refused: {told}" if sent else f"{told} Give --token-file or set {TOKEN_VARIABLE}."
+    return Failure(f"HTTP {status}: {told}", status, body)
+
+
+def token_from(path: str | None, environ: dict[str, str]) -> str | None:
+    """The token to send: the content of `path`, or what the environment names; None where nothing does.
+
+    Raises:
+        ConfigError: the file cannot be read, or is empty.
+    """
+    path = path or (None if environ.get(TOKEN_VARIABLE) else environ.get(TOKEN_FILE_VARIABLE))
+    if path is None:
+        return environ.get(TOKEN_VARIABLE) or None
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123  # One call, and `path` is a string.
+            token = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read the token in {path}: {error}") from error
+    if not token:
+        raise ConfigError(f"The token file {path} is empty; it must hold the token alone")
+    return token

@@ -1,0 +1,90 @@
+"""A fleet to command: a scheduler and four workers."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from lmcache_internal import EmbeddedManager, InternalAPIServer
+from lmcache_internal.cli import main
+from tests.support import free_port, make_manager
+
+WORKERS = 4
+DEAD, HANGING = 2, 4
+"""Indices: where nothing listens, and where connections are taken and nothing is answered."""
+
+
+class Fleet:
+    """Servers on ports in a row, and the command that talks to them.
+
+    Attributes:
+        config: the YAML that says where they listen.
+        managers: index to engine, of those that run.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port(1 + WORKERS)
+        self.values: dict[str, Any] = {
+            "internal_api_server_enabled": True,
+            "internal_api_server_port_start": self.port,
+            "internal_api_server_include_index_list": list(range(1 + WORKERS)),
+        }
+        self.config = directory / "lmcache.yaml"
+        self.config.write_text(yaml.safe_dump(self.values | {"chunk_size": 16}))
+        self.managers: dict[int, EmbeddedManager] = {}
+
+    def run(self, *arguments: str, **options: Any) -> Result:
+        """The command, told of the config."""
+        return CliRunner().invoke(main, [*arguments, "--config", str(self.config)], **options)
+
+    def json(self, *arguments: str) -> Any:
+        """What it prints with `--json`."""
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    def url(self, index: int) -> str:
+        """The address of a rank."""
+        return f"http://127.0.0.1:{self.port + index}"
+
+
+StartFleet = Callable[..., Fleet]
+
+
+@pytest.fixture
+def start_fleet(tmp_path: Path) -> Iterator[StartFleet]:
+    """Starts a fleet; `without` names indices where nothing listens, `hanging` those that never answer."""
+    with ExitStack() as stack:
+
+        def start(without: tuple[int, ...] = (), hanging: tuple[int, ...] = (), **values: Any) -> Fleet:
+            fleet = Fleet(tmp_path)
+            for index in range(1 + WORKERS):
+                if index in hanging:
+                    listener = stack.enter_context(socket.create_server(("127.0.0.1", fleet.port + index)))
+                    listener.listen()
+                elif index not in without:
+                    role = "worker" if index else "scheduler"
+                    manager = make_manager(role, worker_id=max(0, index - 1), **fleet.values, **values)
+                    fleet.managers[index] = stack.enter_context(manager)
+                    stack.enter_context(InternalAPIServer(manager))
+            return fleet
+
+        yield start
+
+
+@pytest.fixture
+def fleet(start_fleet: StartFleet) -> Fleet:
+    """A fleet that is well."""
+    return start_fleet()
+
+
+@pytest.fixture
+def ailing(start_fleet: StartFleet) -> Fleet:
+    """A fleet with one server dead and one hanging."""
+    return start_fleet(without=(DEAD,), hanging=(HANGING,))
