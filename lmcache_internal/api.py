@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from .address import ADDRESS_KEY
 from .app import InternalApp
-from .arguments import FromText, JsonBody, Names, Upload
+from .arguments import FromText, JsonBody, Names, OnWire, Upload
 from .configuration import Configuration
 from .conversion import parse_bool
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
@@ -57,6 +57,7 @@ __all__ = [
     "Names",
     "NotFound",
     "NotSupported",
+    "OnWire",
     "Runtime",
     "StatisticsClient",
     "StorageManager",

@@ -27,6 +27,10 @@ class FromText:
         self.missing = missing
 
 
+class OnWire(str):
+    """The parameter's name on the wire where Python cannot have it, as in `Annotated[list[str], OnWire("name[]")]`."""
+
+
 def _split(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -56,11 +60,12 @@ class Argument:
 
     def __init__(self, name: str, annotation: Any, default: Any) -> None:
         self.parameter = name
-        self.name = name.rstrip("_")  # `for_` is `for` on the wire.
         self.default = default
         self.type, _ = without_none(annotation)
         self._bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
         markers = get_args(self.type)[1:] if get_origin(self.type) is Annotated else ()
+        # `for_` is `for` on the wire.
+        self.name = next((marker for marker in markers if isinstance(marker, OnWire)), name.rstrip("_"))
         self._text = next((marker for marker in markers if isinstance(marker, FromText)), None)
         self.takes_json = isinstance(self._bare, type) and issubclass(self._bare, (JsonBody, msgspec.Struct))
 

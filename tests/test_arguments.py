@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Optional
 
 from flask import Blueprint
-from lmcache_internal.api import JsonBody, Meta, Names, Upload, operation
+from lmcache_internal.api import JsonBody, Meta, Names, OnWire, Upload, operation
 
 router = Blueprint("echo", __name__, url_prefix="/echo")
 
@@ -51,6 +51,11 @@ def a_str(x: str = "default") -> Any:
 @echo("/optional")
 def optional(x: Optional[int] = None) -> Any:
     return x
+
+
+@echo("/on_wire")
+def on_wire(names: Annotated[list[str], OnWire("name[]")]) -> Any:
+    return names
 
 
 @echo("/limited")
@@ -207,6 +212,11 @@ def test_lists_take_all(client: FlaskClient) -> None:
     assert got(client, "/list?x=a&x=b,c&x=") == [["a", "b,c", ""], []]
     assert got(client, "/list?n=1&n=2") == [None, [1, 2]]
     assert "Invalid value for n: expected list[int]" in refused(client, "/list?n=1&n=x")
+
+
+def test_a_parameter_may_have_a_name_that_python_has_not(client: FlaskClient) -> None:
+    assert got(client, "/on_wire?name[]=a&name%5B%5D=b") == ["a", "b"]
+    assert refused(client, "/on_wire?names=a").endswith("name[] is required")
 
 
 def test_names_are_separated_by_commas(client: FlaskClient) -> None:
