@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import Access, operation, runtime
-from lmcache_internal.exposition import expose
+from lmcache_internal.api import Access, OnWire, operation, runtime
+from lmcache_internal.exposition import expose, select
 
 router = Blueprint("metrics", __name__)
 
 
 @router.get("/metrics")
 @operation(doing="collect the metrics", access=Access.PUBLIC, lane="scrape")
-def metrics() -> Response:
-    """The default registry's metrics in the format that the scraper accepts."""
+def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Response:
+    """The default registry's metrics in the format that the scraper accepts: all, or the samples and families named."""
     encodings = request.headers.get("Accept-Encoding", "")
     if request.headers.get("User-Agent", "").startswith("Mozilla/"):
         # lmcache-frontend hands a browser's headers on to us and a gzip answer broken back to it.
         encodings = ""
-    body, headers = expose(REGISTRY, request.headers.get("Accept", ""), encodings)
+    # As with Prometheus' own clients, a name that is empty is none.
+    registry = select(REGISTRY, names) if names and any(names) else REGISTRY
+    body, headers = expose(registry, request.headers.get("Accept", ""), encodings)
     return Response(body, headers=headers)
 
 

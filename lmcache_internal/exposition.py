@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import re
+from collections.abc import Collection, Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 _UTF8_ESCAPING = "escaping=allow-utf-8"
+
+
+class _Selection(Collector):
+    def __init__(self, registry: CollectorRegistry, names: Collection[str]) -> None:
+        self._registry = registry
+        self._names = names
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            if family.name not in self._names:
+                family = copy.copy(family)
+                family.samples = [sample for sample in family.samples if sample.name in self._names]
+            if family.samples:
+                yield family
+
+
+def select(registry: CollectorRegistry, names: Collection[str]) -> CollectorRegistry:
+    """A registry of the samples of `registry` that bear one of `names`, or whose family does.
+
+    prometheus_client's `restricted_registry` would miss families that their collector has not
+    described beforehand, the embedded engine's among them.
+    """
+    selected = CollectorRegistry()
+    selected.register(_Selection(registry, names))
+    return selected
 
 
 def expose(registry: CollectorRegistry, accept: str, accept_encoding: str) -> tuple[bytes, dict[str, str]]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterable
 
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
 
-from lmcache_internal.exposition import expose
+from lmcache_internal.exposition import expose, select
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -71,3 +74,67 @@ def test_gzip_where_it_is_accepted(client: FlaskClient, accepted: str, zipped: b
     assert (response.headers.get("Content-Encoding") == "gzip") is zipped
     body = gzip.decompress(response.data) if zipped else response.data
     assert SAMPLE.encode() in body
+
+
+STORED = "lmcache:num_store_requests"
+
+
+def sample_names(text: str) -> set[str]:
+    return {sample.name for family in parse_text(text) for sample in family.samples}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (f"name[]={STORED}_total", {f"{STORED}_total"}),
+        (f"name%5B%5D={STORED}_total&name[]=lmcache:lookup_hit_rate", {f"{STORED}_total", "lmcache:lookup_hit_rate"}),
+        ("name[]=lmcache:time_to_store_count", {"lmcache:time_to_store_count"}),
+        ("name[]=lmcache_internal:stuck_calls&name[]=nobody", {"lmcache_internal:stuck_calls"}),
+        # A family's name stands for all of its samples.
+        (f"name[]={STORED}", {f"{STORED}_total", f"{STORED}_created"}),
+        (
+            "name[]=lmcache:time_to_store",
+            {f"lmcache:time_to_store_{suffix}" for suffix in ("bucket", "count", "sum", "created")},
+        ),
+        ("name[]=python_info", {"python_info"}),
+        ("name[]=", None),
+        ("names=nobody", None),
+    ],
+)
+def test_named_samples_and_families_alone(client: FlaskClient, query: str, expected: set[str] | None) -> None:
+    everything = sample_names(client.get("/metrics").text)
+    assert sample_names(client.get(f"/metrics?{query}").text) == (everything if expected is None else expected)
+
+
+@pytest.mark.parametrize("accept", ["", PROMETHEUS_2, PROMETHEUS_3])
+def test_named_samples_are_those_of_the_whole_in_each_format(client: FlaskClient, accept: str) -> None:
+    options = {"headers": {"Accept": accept, "Accept-Encoding": "gzip"}}
+    whole, some = (
+        gzip.decompress(client.get(path, **options).data).decode()
+        for path in ("/metrics", f"/metrics?name[]={STORED}_total")
+    )
+    assert {line for line in some.splitlines() if SAMPLE in line} == {
+        line for line in whole.splitlines() if SAMPLE in line
+    }
+    assert set(some.splitlines()) <= set(whole.splitlines())
+    assert f"# HELP {STORED}" in some
+
+
+@pytest.mark.parametrize(("accept", "body"), [("", ""), (PROMETHEUS_2, "# EOF\n")])
+@pytest.mark.parametrize("name", ["nobody", "lmcache:num_store", "%00", "%FF", "*", "x" * 5000])
+def test_unknown_names_give_an_empty_exposition(client: FlaskClient, accept: str, body: str, name: str) -> None:
+    response = client.get(f"/metrics?name[]={name}", headers={"Accept": accept})
+    assert (response.status_code, response.text) == (200, body)
+
+
+def test_selecting_leaves_a_collectors_own_families_alone() -> None:
+    class Keeping(Collector):
+        families = (GaugeMetricFamily("kept", "The same object at each scrape", value=1),)
+
+        def collect(self) -> Iterable[Metric]:
+            return self.families
+
+    registry = CollectorRegistry()
+    registry.register(Keeping())
+    assert expose(select(registry, ["nobody"]), "", "")[0] == b""
+    assert b"kept 1.0" in expose(registry, "", "")[0]
