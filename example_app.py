@@ -17,9 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, InternalAPIServer
+from lmcache_internal.engine.embedded.metadata import EXAMPLE_MODEL, KVShape, example_kv_shape
 from lmcache_internal.errors import ConfigError, ServerStartError
-
-Shape = tuple[int, int, int, int, int]
 
 
 def main() -> int:
@@ -49,18 +48,17 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serve a scheduler and a worker on the embedded engine.")
     example = Path(__file__).parent / "examples" / "lmcache.yaml"
     parser.add_argument("--config", type=Path, default=example, help="LMCache YAML file (default: %(default)s)")
-    parser.add_argument("--model", default="example-model", help="model name (default: %(default)s)")
+    parser.add_argument("--model", default=EXAMPLE_MODEL, help="model name (default: %(default)s)")
     parser.add_argument(
         "--kv-shape",
         type=_shape,
-        default="27,1,64,1,576",
         metavar="L,KV,T,H,S",
-        help="layers, 2 or 1 (MLA), tokens per chunk, KV heads, head size (default: %(default)s)",
+        help="layers, 2 or 1 (MLA), tokens per chunk, KV heads, head size (default: 27,1,<chunk_size>,1,576)",
     )
     return parser.parse_args()
 
 
-def _shape(text: str) -> Shape:
+def _shape(text: str) -> KVShape:
     try:
         layers, planes, tokens, heads, size = (int(part) for part in text.strip("() ").split(","))
     except ValueError:
@@ -71,7 +69,8 @@ def _shape(text: str) -> Shape:
 def _manager(
     config: EmbeddedConfig, arguments: argparse.Namespace, role: str, workers: Sequence[EmbeddedManager] = ()
 ) -> EmbeddedManager:
-    return EmbeddedManager(config, EmbeddedMetadata(arguments.model, arguments.kv_shape, role=role), workers)
+    shape = arguments.kv_shape or example_kv_shape(config.chunk_size)
+    return EmbeddedManager(config, EmbeddedMetadata(arguments.model, shape, role=role), workers)
 
 
 def _fill(worker: EmbeddedManager, scheduler: EmbeddedManager) -> None:

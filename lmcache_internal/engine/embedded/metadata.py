@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+KVShape = tuple[int, int, int, int, int]
+"""(layers, 2 or 1 for MLA, tokens per chunk, KV heads, head size)."""
+
+EXAMPLE_MODEL = "example-model"
+
 DTYPE_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float8_e4m3fn": 1, "uint8": 1}
 
 
@@ -13,7 +18,7 @@ class EmbeddedMetadata:
     """Metadata of LMCache's shape.
 
     Attributes:
-        kv_shape: (layers, 2 or 1 for MLA, tokens per chunk, KV heads, head size).
+        kv_shape: see `KVShape`.
         kv_dtype: element type, one of `DTYPE_BYTES`.
         worker_id: rank of the worker within the model, from 0.
         world_size: number of workers of the model.
@@ -21,7 +26,7 @@ class EmbeddedMetadata:
     """
 
     model_name: str
-    kv_shape: tuple[int, int, int, int, int]
+    kv_shape: KVShape
     kv_dtype: str = "float16"
     worker_id: int = 0
     world_size: int = 1
@@ -49,3 +54,12 @@ class EmbeddedMetadata:
     def is_first_rank(self) -> bool:
         """Whether this is the model's first worker."""
         return self.worker_id == self.first_rank
+
+
+def example_kv_shape(chunk_size: int) -> KVShape:
+    """The shape where nobody names one: a small model with multi-head latent attention, 30 KB a token.
+
+    Args:
+        chunk_size: tokens per chunk.
+    """
+    return (27, 1, chunk_size, 1, 576)
