@@ -8,6 +8,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .app import create_app
     from .engine.embedded import EmbeddedConfig, EmbeddedEngine, EmbeddedManager, EmbeddedMetadata
+    from .integrations.flask import InternalAPI
     from .server import InternalAPIServer
 else:
     # Imported when asked for: the command line and the pytest plugin start without Flask.
@@ -16,6 +17,7 @@ else:
         "EmbeddedEngine": ".engine.embedded",
         "EmbeddedManager": ".engine.embedded",
         "EmbeddedMetadata": ".engine.embedded",
+        "InternalAPI": ".integrations.flask",
         "InternalAPIServer": ".server",
         "create_app": ".app",
     }
@@ -35,6 +37,7 @@ __all__ = [
     "EmbeddedEngine",
     "EmbeddedManager",
     "EmbeddedMetadata",
+    "InternalAPI",
     "InternalAPIServer",
     "__version__",
     "create_app",
