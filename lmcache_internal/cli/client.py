@@ -46,7 +46,7 @@ class Client:
         Args:
             method: the HTTP method.
             path: below the server's base URL, with a slash at the start.
-            good: statuses that are an answer, besides those below 400.
+            good: statuses that are an answer, besides 200 to 299.
             options: `params`, `json`, `headers`, `files`, as httpx takes them.
 
         Raises:
@@ -62,7 +62,7 @@ class Client:
                 response = client.request(method, self.target.url + path, headers=headers, **options)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise Failure(self._explain(error)) from error
-        if response.status_code >= 400 and response.status_code not in good:
+        if not response.is_success and response.status_code not in good:
             raise _refused(response)
         return response
 

@@ -70,7 +70,7 @@ class Screen:
 
     def text(self, text: str) -> None:
         """Print text: as it is to a file or pipe, with control characters made visible to a terminal."""
-        click.echo(printable(text) if sys.stdout.isatty() else text)
+        click.echo(printable(text) if sys.stdout.isatty() else text, color=True)
 
     def heading(self, text: str, first: bool = False) -> None:
         """Print a line above what belongs to it."""

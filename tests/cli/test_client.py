@@ -1,0 +1,153 @@
+"""What a command sends, and how it takes what a server answers, however odd."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lmcache_internal.cli import main
+from lmcache_internal.security.access import Access
+from lmcache_internal.security.tokens import new_token, write_token_file
+from tests.cli.conftest import Fleet, StartFleet
+
+
+def run(*arguments: str, **variables: str) -> Result:
+    return CliRunner().invoke(main, arguments, env=variables)
+
+
+class Guarded:
+    """A fleet that wants tokens, and the text of two."""
+
+    def __init__(self, start: StartFleet, directory: Path) -> None:
+        made = {level: new_token(str(level), level) for level in (Access.VIEWER, Access.ADMIN)}
+        self.tokens = {level: text for level, (text, _) in made.items()}
+        path = directory / "tokens.yaml"
+        write_token_file(path, [entry for _, entry in made.values()])
+        self.fleet: Fleet = start(without=(2, 3, 4), extra_config={"internal_api_server_token_file": str(path)})
+        self.url = self.fleet.url(1)
+
+
+@pytest.fixture
+def guarded(start_fleet: StartFleet, tmp_path: Path) -> Guarded:
+    return Guarded(start_fleet, tmp_path)
+
+
+def test_the_token_comes_from_a_file_or_the_environment(guarded: Guarded, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(guarded.tokens[Access.VIEWER] + "\n")
+    assert run("get", "/conf", "--url", guarded.url, "--token-file", str(path)).exit_code == 0
+    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN_FILE": str(path)}
+    assert run("get", "/conf", "--url", guarded.url, **variables).exit_code == 0
+    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": guarded.tokens[Access.VIEWER]}
+    assert run("get", "/conf", "--url", guarded.url, **variables).exit_code == 0
+
+
+def test_without_a_token_it_says_how_to_give_one(guarded: Guarded) -> None:
+    result = run("get", "/conf", "--url", guarded.url)
+    assert result.exit_code == 1
+    assert "Give --token-file or set LMCACHE_INTERNAL_API_SERVER_TOKEN." in result.stderr
+
+
+def test_a_refused_token_is_told_and_not_shown(guarded: Guarded) -> None:
+    result = run("get", "/conf", "--url", guarded.url, LMCACHE_INTERNAL_API_SERVER_TOKEN="lmci_wrong")
+    assert result.exit_code == 1
+    assert "HTTP 401: the token is refused" in result.stderr
+    assert "lmci_wrong" not in result.output
+
+
+def test_a_level_that_does_not_suffice_is_told(guarded: Guarded) -> None:
+    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": guarded.tokens[Access.VIEWER]}
+    result = run("get", "/env", "--url", guarded.url, **variables)
+    assert "GET /env needs the level admin; viewer has viewer." in result.stderr
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_a_token_file_that_holds_none(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_text(content)
+    result = run("get", "/conf", "--url", "http://127.0.0.1:1", "--token-file", str(path))
+    assert result.exit_code == 1
+    assert str(path) in result.stderr
+
+
+class Odd(http.server.BaseHTTPRequestHandler):
+    """Answers as no LMCache would."""
+
+    def do_GET(self) -> None:
+        if self.path == "/redirect":
+            self.send_response(302)
+            self.send_header("Location", "/stolen")
+            self.end_headers()
+            return
+        assert self.path != "/stolen"
+        self.send_response(500 if self.path == "/broken" else 200)
+        self.end_headers()
+        self.wfile.write(b"\x1b[31mred\x07" if self.path == "/colored" else b"<html>")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def odd() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_what_is_no_lmcache_is_told_so(odd: str) -> None:
+    result = run("status", "--url", odd)
+    assert result.exit_code == 1
+    assert "/lmc_version did not answer with JSON: is this an LMCache internal API?" in result.stdout
+
+
+def test_an_error_that_is_no_json_is_shown_as_it_is(odd: str) -> None:
+    assert "HTTP 500: <html>" in run("get", "/broken", "--url", odd).stderr
+
+
+def test_no_redirect_is_followed(odd: str) -> None:
+    assert "302" in run("get", "/redirect", "--url", odd, LMCACHE_INTERNAL_API_SERVER_TOKEN="secret").stderr
+
+
+def test_no_proxy_of_the_environment_is_used(odd: str) -> None:
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:1")
+    assert run("get", "/", "--url", odd, **proxies).exit_code == 0
+
+
+def test_control_characters_are_shown_to_nobodys_terminal(odd: str) -> None:
+    # Where the output is no terminal, text is handed on as it came; in a table it never is.
+    assert run("get", "/colored", "--url", odd).stdout == "\x1b[31mred\x07\n"
+    assert json.loads(run("get", "/colored", "--url", odd, "--json").stdout)[0]["data"] == "\x1b[31mred\x07"
+
+
+def test_an_answer_that_trickles_for_ever_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ended = threading.Event()
+
+        def trickle() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                while not ended.wait(0.05):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            result = run("get", "/", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}", "--timeout", "0.5")
+        finally:
+            ended.set()
+            thread.join()
+    assert result.exit_code == 1
+    assert "no answer within 0.5 s" in result.stderr
