@@ -63,8 +63,8 @@ class Address:
             return False
 
     def seen_as(self, host: str) -> Address:
-        """This address for a client who knows the machine as `host`; a difference where all addresses are bound."""
-        return replace(self, host=host) if self.host in _ALL_ADDRESSES else self
+        """This address for a client who calls the machine `host`; another one only where all addresses are bound."""
+        return replace(self, host=host) if host and self.host in _ALL_ADDRESSES else self
 
     def curl(self, path: str) -> str:
         """A curl command line that fetches `path` from here."""

@@ -19,9 +19,9 @@ CHUNK = SHAPE[2]
 ROOT = Path(__file__).parent.parent
 
 
-def make_manager(role: str = "worker", worker_id: int = 0, **values: Any) -> EmbeddedManager:
+def make_manager(role: str = "worker", worker_id: int = 0, world_size: int = 2, **values: Any) -> EmbeddedManager:
     """A small embedded engine; `values` go into its config."""
-    metadata = EmbeddedMetadata("test-model", SHAPE, worker_id=worker_id, world_size=2, role=role)
+    metadata = EmbeddedMetadata("test-model", SHAPE, worker_id=worker_id, world_size=world_size, role=role)
     return EmbeddedManager(EmbeddedConfig({"chunk_size": CHUNK, **values}), metadata)
 
 

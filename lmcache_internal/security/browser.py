@@ -28,7 +28,7 @@ def check_host(environ: Mapping[str, Any], allowed: Collection[str], trust_loopb
     address = environ.get(ADDRESS_KEY)
     if (address is None and not allowed and not trust_loopback) or (address is not None and address.socket_path):
         return  # Another server's business, or out of a browser's reach.
-    host = _host_of(environ)
+    host = host_of(environ)
     bound = address.host.lower() if address is not None else ""
     if host in ("", "localhost", bound, *(name.lower() for name in allowed)) or _is_own_ip(host, bound):
         return
@@ -63,12 +63,12 @@ def _check_silent_browser(environ: Mapping[str, Any]) -> None:
     # neither loopback nor HTTPS. Other clients that call themselves Mozilla hand on its headers.
     agent = str(environ.get("HTTP_USER_AGENT") or "")
     if environ["REQUEST_METHOD"] in ("GET", "HEAD") and agent.startswith("Mozilla/"):
-        host = _host_of(environ)
+        host = host_of(environ)
         if host != "localhost" and not _is_loopback(host):
             raise Forbidden(f"A browser at {host!r} does not say which site it writes for; use localhost or curl.")
 
 
-def _host_of(environ: Mapping[str, Any]) -> str:
+def host_of(environ: Mapping[str, Any]) -> str:
     """The Host header without its port, in lower case; as it is where it is no host and port."""
     header = str(environ.get("HTTP_HOST") or "").lower()
     match = _HOST.fullmatch(header)

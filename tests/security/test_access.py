@@ -75,6 +75,7 @@ LEVELS = {
     ("GET", "/readyz"): "public",
     ("GET", "/readyz/<check>"): "public",
     ("POST", "/run_script"): "admin",
+    ("GET", "/sd/prometheus"): "public",
     ("GET", "/threads"): "viewer",
     ("GET", "/version"): "viewer",
 }
