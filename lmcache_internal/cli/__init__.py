@@ -5,7 +5,11 @@ from __future__ import annotations
 import click
 
 from ..version import __version__
+from .completion import completion
 from .get import get
+from .metrics import metrics
+from .routes import routes
+from .script import script
 from .status import status
 from .token import token
 
@@ -16,5 +20,5 @@ def main() -> None:
     """Talk to the internal API servers of LMCache engines, one or a whole fleet."""
 
 
-for command in (get, status, token):
+for command in (completion, get, metrics, routes, script, status, token):
     main.add_command(command)

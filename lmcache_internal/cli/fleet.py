@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -40,6 +40,10 @@ class Outcome:
     def ok(self) -> bool:
         """Whether it went well."""
         return self.error is None
+
+    def map(self, change: Callable[[Any], Any]) -> Outcome:
+        """The same with its data changed, where there is any."""
+        return replace(self, data=change(self.data)) if self.ok else self
 
     def public(self) -> dict[str, Any]:
         """What `--json` says of it."""
@@ -118,6 +122,13 @@ class Fleet:
             else:
                 self.screen.error(f"{outcome.error}")
         return self.finish(outcomes)
+
+    def complain(self, outcomes: Sequence[Outcome]) -> None:
+        """Name, beside the result, the servers that failed, and end with status 1 if any did."""
+        for outcome in outcomes:
+            if not outcome.ok:
+                self.screen.error(f"{outcome.target.name}: {outcome.error}")
+        self.finish(outcomes)
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """End with status 1 if any failed; the words for it are on the screen already."""

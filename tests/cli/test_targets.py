@@ -14,7 +14,6 @@ from lmcache_internal.cli import main
 from tests.cli.conftest import DEAD, Fleet, StartFleet
 from tests.support import free_port, make_manager, server_values
 
-
 # httpcore leaves a Unix socket open that it could not connect.
 UNCLOSED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 

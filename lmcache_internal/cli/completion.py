@@ -1,0 +1,22 @@
+"""`completion`: the shell learns the commands and options."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    r"""Print what makes SHELL complete commands and options.
+
+    \b
+    bash: lmcache-internal completion bash >> ~/.bashrc
+    zsh:  lmcache-internal completion zsh >> ~/.zshrc
+    fish: lmcache-internal completion fish > ~/.config/fish/completions/lmcache-internal.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101  # Click knows the three that the argument allows.
+    click.echo(kind(context.find_root().command, {}, "lmcache-internal", "_LMCACHE_INTERNAL_COMPLETE").source())
