@@ -34,6 +34,7 @@ setup(
     ],
     entry_points={
         "console_scripts": ["lmcache-internal = lmcache_internal.cli:main"],
+        "pytest11": ["lmcache_internal.testing = lmcache_internal.testing"],
         # vLLM calls it in each of its processes; see integrations/lmcache.py.
         "vllm.general_plugins": ["lmcache_internal = lmcache_internal.integrations.lmcache:vllm_plugin"],
     },

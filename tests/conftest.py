@@ -1,17 +1,16 @@
-"""What every test may ask for: engines, apps, clients and running servers."""
+"""What every test may ask for: the library's own fixtures, under short names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal import EmbeddedManager, InternalAPIServer, create_app
+from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.app import InternalApp
-from tests.support import make_manager, server_values
+from tests.support import make_manager
 
 # They have targets of their own: `make test-faults`, and `make test-lmcache` where LMCache is installed.
 collect_ignore = ["faults", *([] if find_spec("lmcache") else ["lmcache", "conformance/test_conformance.py"])]
@@ -30,8 +29,14 @@ def scheduler() -> Iterator[EmbeddedManager]:
 
 
 @pytest.fixture
-def app(manager: EmbeddedManager) -> InternalApp:
-    return create_app(manager)
+def internal_api_engine(manager: EmbeddedManager) -> EmbeddedManager:
+    """What the library's fixtures serve: the `manager` of the test's own file, where it has one."""
+    return manager
+
+
+@pytest.fixture
+def app(internal_api_app: InternalApp) -> InternalApp:
+    return internal_api_app
 
 
 @pytest.fixture
@@ -39,8 +44,6 @@ def client(app: InternalApp) -> FlaskClient:
     return app.test_client()
 
 
-@pytest.fixture(params=["tcp", "unix"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalAPIServer]:
-    """A running server of one worker, on a port and on a Unix socket."""
-    with make_manager(**server_values(request.param, tmp_path)) as manager, InternalAPIServer(manager) as running:
-        yield running
+@pytest.fixture
+def server(internal_api_server: InternalAPIServer) -> InternalAPIServer:
+    return internal_api_server

@@ -12,17 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, InternalAPIServer
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.testing.embedded import SHAPE as SHAPE
+from lmcache_internal.testing.embedded import make_manager as make_manager
+from lmcache_internal.testing.serving import connect as connect
 
-SHAPE = (2, 2, 16, 2, 4)
 CHUNK = SHAPE[2]
 ROOT = Path(__file__).parent.parent
-
-
-def make_manager(role: str = "worker", worker_id: int = 0, world_size: int = 2, **values: Any) -> EmbeddedManager:
-    """A small embedded engine; `values` go into its config."""
-    metadata = EmbeddedMetadata("test-model", SHAPE, worker_id=worker_id, world_size=world_size, role=role)
-    return EmbeddedManager(EmbeddedConfig({"chunk_size": CHUNK, **values}), metadata)
 
 
 def free_port(count: int = 1) -> int:
@@ -51,20 +47,6 @@ def server_values(kind: str, directory: Path) -> dict[str, Any]:
     if kind == "unix":
         values["internal_api_server_socket_path_prefix"] = str(directory / "api" / "socket")
     return values
-
-
-def connect(server: InternalAPIServer) -> socket.socket:
-    """A raw connection to a running server."""
-    if server.socket_path:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(10)
-        try:
-            connection.connect(server.socket_path)
-        except OSError:
-            connection.close()
-            raise
-        return connection
-    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
 
 
 def fetch(

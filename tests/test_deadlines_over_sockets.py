@@ -18,13 +18,6 @@ QUICK = ("/lmc_version", "/metrics", "/threads", "/conf", "/freeze/status")
 
 
 @pytest.fixture
-def manager(server: InternalAPIServer) -> EmbeddedManager:
-    assert server.app is not None
-    served: EmbeddedManager = server.app.state.lmcache_adapter
-    return served
-
-
-@pytest.fixture
 def release(manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Until it is set, listing the backends blocks, as after closing a backend of LMCache that never closes."""
     event = threading.Event()

@@ -44,7 +44,7 @@ def serve_embedded(values: dict[str, Any]) -> list[Any]:
 
 def serve_real(values: dict[str, Any], ours: bool, directory: Path) -> list[Any]:
     from lmcache_internal.integrations.lmcache import install
-    from tests.lmcache.engines import make_scheduler, make_worker
+    from lmcache_internal.testing.real_engine import make_scheduler, make_worker
 
     if ours:
         install()

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
 from lmcache_internal.engine.lmcache import _READ_BY_BACKENDS
-from tests.lmcache.engines import make_worker
+from lmcache_internal.testing.real_engine import make_worker
 
 
 @pytest.fixture(scope="module")

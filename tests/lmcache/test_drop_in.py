@@ -19,7 +19,7 @@ import pytest
 from lmcache.v1.internal_api_server.api_server import InternalAPIServer as Original
 
 from lmcache_internal.integrations import lmcache as integration
-from tests.lmcache.engines import make_worker
+from lmcache_internal.testing.real_engine import make_worker
 from tests.support import ROOT, accepts, eventually, free_port
 
 HOME = "lmcache.v1.internal_api_server.api_server"

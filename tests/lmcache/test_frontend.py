@@ -202,7 +202,7 @@ def test_aggregated_metrics_have_those_of_every_node(dashboard: Dashboard) -> No
 
 def serve() -> None:
     from lmcache_internal.integrations.lmcache import install
-    from tests.lmcache.engines import make_scheduler, make_worker
+    from lmcache_internal.testing.real_engine import make_scheduler, make_worker
 
     install()
     values: dict[str, Any] = {

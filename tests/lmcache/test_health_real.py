@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from lmcache_internal import create_app
 from lmcache_internal.checks import CHECKS
 from lmcache_internal.health import FRESH_SECONDS
-from tests.lmcache.engines import make_scheduler, make_worker
+from lmcache_internal.testing.real_engine import make_scheduler, make_worker
 
 
 @pytest.fixture

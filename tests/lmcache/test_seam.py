@@ -12,7 +12,7 @@ from lmcache_internal.engine import protocols
 from lmcache_internal.engine.lmcache import LMCacheRuntime
 from lmcache_internal.engine.runtime import Runtime
 from lmcache_internal.engine.select import runtime_of
-from tests.lmcache.engines import make_worker
+from lmcache_internal.testing.real_engine import make_worker
 
 
 @pytest.fixture(scope="module")

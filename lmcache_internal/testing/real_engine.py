@@ -1,4 +1,4 @@
-"""Real LMCache managers on CPU: no vLLM, no GPU, no mock but LMCache's own GPU connector."""
+"""Real LMCache managers on CPU: no vLLM, no GPU, no mock but LMCache's own GPU connector. Imports LMCache."""
 
 from __future__ import annotations
 
@@ -18,26 +18,14 @@ from lmcache.v1.manager import LMCacheManager
 from lmcache.v1.metadata import LMCacheMetadata
 from lmcache.v1.standalone.manager import StandaloneLMCacheManager
 
-SHAPE = (2, 2, 256, 4, 16)
-CHUNK = SHAPE[2]
-
-
-def metadata(role: str, engine_id: str, worker_id: int = 0) -> LMCacheMetadata:
-    return LMCacheMetadata(
-        model_name="test-model",
-        world_size=1,
-        local_world_size=1,
-        worker_id=worker_id,
-        local_worker_id=worker_id,
-        kv_dtype=torch.float16,
-        kv_shape=SHAPE,
-        role=role,
-        engine_id=engine_id,
-    )
+_LAYERS, _HEADS, _HEAD_SIZE = 2, 4, 16
+_KV_CACHE = (2, 2, 256, _HEADS, _HEAD_SIZE)
+"""Of one layer: (keys and values, blocks, tokens per block, heads, head size)."""
 
 
 def config(values: Mapping[str, Any]) -> LMCacheEngineConfig:
-    defaults: dict[str, Any] = {"chunk_size": CHUNK, "max_local_cpu_size": 0.25, "lookup_timeout_ms": 500}
+    """A small engine's config; keys that this version of LMCache does not know are left out."""
+    defaults: dict[str, Any] = {"chunk_size": 256, "max_local_cpu_size": 0.25, "lookup_timeout_ms": 500}
     defaults["internal_api_server_host"] = "127.0.0.1"  # Everywhere, before LMCache 0.5.
     # LMCache 0.3 makes no instance id up, and would take two engines for one.
     defaults["lmcache_instance_id"] = uuid.uuid4().hex
@@ -48,11 +36,17 @@ def config(values: Mapping[str, Any]) -> LMCacheEngineConfig:
 
 
 def make_worker(engine_id: str = "test", **values: Any) -> StandaloneLMCacheManager:
-    """A worker's manager, initialized; its KV caches are the same at each start."""
+    """A worker's manager, initialized; its KV caches are the same at each start.
+
+    Args:
+        engine_id: the same for the worker and the scheduler of one engine.
+        values: go into its config.
+    """
     torch.manual_seed(0)
-    kv_caches = {f"model.layers.{layer}": torch.rand(SHAPE, dtype=torch.float16) for layer in range(SHAPE[0])}
+    kv_caches = {f"model.layers.{layer}": torch.rand(_KV_CACHE, dtype=torch.float16) for layer in range(_LAYERS)}
     connector = SimpleNamespace(kv_caches=kv_caches, get_inference_info=lambda: {"engine": "none"})
-    settings, meta = config(values), metadata("worker", engine_id)
+    settings = config(values)
+    meta = _metadata("worker", engine_id, settings.chunk_size)
     manager = StandaloneLMCacheManager(
         config=settings,
         metadata=meta,
@@ -67,8 +61,9 @@ def make_worker(engine_id: str = "test", **values: Any) -> StandaloneLMCacheMana
 
 
 def make_scheduler(engine_id: str = "test", **values: Any) -> LMCacheManager:
-    """A scheduler's manager, by the service factory that vLLM uses."""
-    settings, meta = config(values), metadata("scheduler", engine_id)
+    """A scheduler's manager, by the service factory that vLLM uses; the arguments are those of `make_worker`."""
+    settings = config(values)
+    meta = _metadata("scheduler", engine_id, settings.chunk_size)
     try:
         from lmcache.integration.vllm.vllm_service_factory import VllmServiceFactory
     except ImportError:
@@ -95,3 +90,17 @@ def _scheduler_without_factories(settings: LMCacheEngineConfig, meta: LMCacheMet
             self._api_server = home.InternalAPIServer(self)
 
     return Scheduler(settings, vllm_config=None, role="scheduler", connector=None)
+
+
+def _metadata(role: str, engine_id: str, chunk_size: int) -> LMCacheMetadata:
+    return LMCacheMetadata(
+        model_name="test-model",
+        world_size=1,
+        local_world_size=1,
+        worker_id=0,
+        local_worker_id=0,
+        kv_dtype=torch.float16,
+        kv_shape=(_LAYERS, 2, chunk_size, _HEADS, _HEAD_SIZE),
+        role=role,
+        engine_id=engine_id,
+    )

@@ -1,0 +1,108 @@
+"""A pytest plugin: engines, apps, clients and servers for the tests of endpoints.
+
+It is imported at each start of pytest where the package is installed. So what is heavy is
+imported by the fixture that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from .options import INI_OPTION, MARK, mark_of, plugin_dirs_of
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+    from werkzeug.test import Client
+
+    from ..app import InternalApp
+    from ..engine.embedded import EmbeddedManager
+    from ..engine.protocols import Manager
+    from ..server import InternalAPIServer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Make the ini option known."""
+    parser.addini(INI_OPTION, "directories of *_api.py files for the fixtures internal_api_*", type="args", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
+    config.addinivalue_line("markers", MARK)
+
+
+@pytest.fixture
+def internal_api_engine(request: pytest.FixtureRequest) -> Iterator[EmbeddedManager]:
+    """The manager of a small embedded engine; of a scheduler, with the mark's `role="scheduler"`.
+
+    Override it in a test file to have the app, the clients and the server serve another
+    manager, such as `internal_api_real_engine`.
+    """
+    from .embedded import make_manager
+
+    mark = mark_of(request)
+    with make_manager(mark.role, **mark.config) as manager:
+        yield manager
+
+
+@pytest.fixture
+def internal_api_real_engine(request: pytest.FixtureRequest) -> Iterator[Manager]:
+    """The manager of a small LMCacheEngine on CPU.
+
+    Where LMCache is not installed, or cannot make one, the test is skipped with the reason.
+    """
+    from .real import opened
+
+    mark = mark_of(request)
+    with opened(mark.role, mark.config) as manager:
+        yield manager
+
+
+@pytest.fixture
+def _internal_api_manager(request: pytest.FixtureRequest, internal_api_engine: Manager) -> Manager:
+    """The manager that is served, told where the plugins are."""
+    from .plugins import offer
+
+    offer(internal_api_engine.config, plugin_dirs_of(request))
+    return internal_api_engine
+
+
+@pytest.fixture
+def internal_api_app(_internal_api_manager: Manager) -> InternalApp:
+    """The Flask app of `internal_api_engine`, with the plugins; one that does not load is an error."""
+    from ..app import create_app
+    from .plugins import require_all
+
+    app = create_app(_internal_api_manager)
+    require_all(app)
+    return app
+
+
+@pytest.fixture
+def internal_api_client(internal_api_app: InternalApp) -> FlaskClient:
+    """The test client of `internal_api_app`; it may call every endpoint."""
+    return internal_api_app.test_client()
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def internal_api_server(request: pytest.FixtureRequest, _internal_api_manager: Manager) -> Iterator[InternalAPIServer]:
+    """A running server of `internal_api_engine`, with the plugins: once on a port, once on a Unix socket.
+
+    `server.address.url` and `server.socket_path` are where it listens.
+    """
+    from .plugins import require_all
+    from .serving import serving
+
+    with serving(_internal_api_manager, request.param) as server:
+        require_all(cast("InternalApp", server.app))  # None only where it is disabled.
+        yield server
+
+
+@pytest.fixture
+def internal_api_server_client(internal_api_server: InternalAPIServer) -> Client:
+    """A client of `internal_api_server` that is used as `internal_api_client` is, over the port or the socket."""
+    from .serving import client_of
+
+    return client_of(internal_api_server)

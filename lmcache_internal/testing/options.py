@@ -1,0 +1,60 @@
+"""What a test says of its engine: the mark `internal_api` and the ini option `internal_api_plugin_dirs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+MARK_NAME = "internal_api"
+MARK = (
+    f'{MARK_NAME}(*, config={{}}, plugin_dirs=[], role="worker"): the engine\'s configuration, the directories of the '
+    'endpoint files (relative to the test file; instead of the ini option\'s) and the role, "worker" or "scheduler". '
+    "Of several marks, the nearest one that has an argument counts."
+)
+INI_OPTION = "internal_api_plugin_dirs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InternalAPIMark:
+    """The arguments of `@pytest.mark.internal_api`.
+
+    Attributes:
+        config: keys and values of the engine's configuration.
+        plugin_dirs: directories of `*_api.py` files, relative to the test file; None: those of the ini option.
+        role: "worker", or "scheduler", which has no engine.
+    """
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    plugin_dirs: Sequence[str | Path] | None = None
+    role: Literal["worker", "scheduler"] = "worker"
+
+    def __post_init__(self) -> None:
+        if self.role not in ("worker", "scheduler"):
+            raise pytest.UsageError(f'{MARK_NAME}: role is "worker" or "scheduler", not {self.role!r}')
+        if isinstance(self.plugin_dirs, (str, Path)):
+            raise pytest.UsageError(f"{MARK_NAME}: plugin_dirs is a list of directories, not {self.plugin_dirs!r}")
+
+
+def mark_of(request: pytest.FixtureRequest) -> InternalAPIMark:
+    """The marks of the requesting test, its class and its module as one: the nearest counts.
+
+    Raises:
+        TypeError: an argument that the mark does not have.
+    """
+    given: dict[str, Any] = {}
+    for mark in request.node.iter_markers(MARK_NAME):
+        InternalAPIMark(*mark.args, **mark.kwargs)  # So that a mistake is told although a nearer mark hides it.
+        given = {**mark.kwargs, **given}
+    return InternalAPIMark(**given)
+
+
+def plugin_dirs_of(request: pytest.FixtureRequest) -> list[Path]:
+    """Where the endpoint files of the requesting test are: where its mark says, or else the ini option."""
+    marked = mark_of(request).plugin_dirs
+    if marked is not None:
+        return [request.path.parent / directory for directory in marked]
+    return [request.config.rootpath / directory for directory in request.config.getini(INI_OPTION)]

@@ -1,0 +1,29 @@
+"""The plugins of a test: offered by the config, required to load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..app import InternalApp
+from ..settings import PREFIX, Settings, extra_config
+
+_KEY = PREFIX + "plugin_dirs"
+
+
+def offer(config: Any, directories: Sequence[Path]) -> None:
+    """Let the engine's config name the directories, besides those that it names already."""
+    if directories:
+        extra = dict(extra_config(config))
+        known = Settings.of(config).plugin_dirs
+        config.extra_config = {**extra, _KEY: [*map(str, (*known, *directories))]}
+
+
+def require_all(app: InternalApp) -> None:
+    """Fail the test unless every plugin is served."""
+    if failed := app.extensions["lmcache_internal"].failed:
+        reasons = "\n".join(f"{source}: {reason}" for source, reason in failed.items())
+        pytest.fail(f"These endpoint plugins are not served:\n{reasons}", pytrace=False)
