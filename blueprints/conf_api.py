@@ -71,15 +71,19 @@ def read_history() -> dict[str, object]:
 
 @router.post("/conf/rollback")
 @operation(doing="roll the configuration back", access=Access.ADMIN, changes=True)
-def roll_back(to: Annotated[int, Meta(ge=0)]) -> Response:
-    """Bring back the values after revision `to`, all or none; 0 is the start."""
+def roll_back(to: Annotated[int, Meta(ge=0)], dry_run: bool = False) -> Response:
+    """Bring back the values after revision `to`, all or none; 0 is the start.
+
+    With `dry_run=true`, nothing is applied.
+    """
     found, history = _configuration(), history_of(adapter())
-    values = history.values_after(to)
+    values = found.differing(history.values_after(to))
     errors = found.guarded(values)
     if errors:
         raise _refusal(errors, found)
     require_match(entity_tag(found.values()))
-    return _answer({"updated": _change(history, found, values, rollback=True)}, found)
+    updated = redact(values) if dry_run else _change(history, found, values, rollback=True)
+    return _answer({"updated": updated}, found)
 
 
 def _configuration() -> Configuration:

@@ -41,6 +41,10 @@ class Configuration:
                 errors[name] = redact(str(error))
         return accepted, errors
 
+    def differing(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of `values` that the config does not have now."""
+        return {name: value for name, value in values.items() if getattr(self.config, name, None) != value}
+
     def guarded(self, values: Mapping[str, Any]) -> dict[str, str]:
         """The keys that may not be set to these values over HTTP, with the reason."""
         reasons = {name: guarded_reason(name, value, self.config) for name, value in values.items()}

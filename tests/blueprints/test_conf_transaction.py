@@ -371,6 +371,19 @@ class TestRollback:
         assert roll_back(client, 1).get_json() == {"updated": {}}
         assert len(history(client)) == 1
 
+    def test_a_dry_run_tells_what_would_change(self, client: FlaskClient, manager: EmbeddedManager) -> None:
+        post(client, min_retrieve_tokens=1, extra_config={"password": "x1y2"})
+        manager.config.pin_timeout_sec = 60
+        before, tag = conf(client), etag(client)
+        response = client.post("/conf/rollback?to=0&dry_run=true", headers={"If-Match": tag})
+        assert response.get_json() == {"updated": {"min_retrieve_tokens": 0, "extra_config": None}}
+        assert (conf(client), etag(client), len(history(client))) == (before, tag, 1)
+        roll_back(client, 0)
+        told = client.post("/conf/rollback?to=1&dry_run=true").get_json()
+        assert told == {"updated": {"min_retrieve_tokens": 1, "extra_config": {"password": "***"}}}
+        assert client.post("/conf/rollback?to=3&dry_run=true").status_code == 404
+        assert client.post("/conf/rollback?to=1&dry_run=true", headers={"If-Match": tag}).status_code == 412
+
     def test_values_recorded_win_over_those_set_by_others(self, client: FlaskClient, manager: EmbeddedManager) -> None:
         post(client, min_retrieve_tokens=1, extra_config={"a": [1]})
         manager.config.min_retrieve_tokens = 5
