@@ -12,6 +12,7 @@ from .routes import routes
 from .script import script
 from .status import status
 from .token import token
+from .top import top
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,5 +21,5 @@ def main() -> None:
     """Talk to the internal API servers of LMCache engines, one or a whole fleet."""
 
 
-for command in (completion, get, metrics, routes, script, status, token):
+for command in (completion, get, metrics, routes, script, status, token, top):
     main.add_command(command)

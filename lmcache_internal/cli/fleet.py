@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from .client import Client, Failure
 from .screen import Screen
 from .targets import Target
 from .units import UNKNOWN
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 PATIENCE = 1.0
 """Seconds of silence after which a person wants to know what is being waited for."""
@@ -107,7 +110,7 @@ class Fleet:
         if self.screen.as_json:
             self.screen.json([outcome.public() for outcome in outcomes])
         else:
-            self.table(outcomes, cells)
+            self.screen.show(self.table(outcomes, cells))
         self.finish(outcomes)
 
     def show_texts(self, outcomes: Sequence[Outcome]) -> None:
@@ -135,18 +138,18 @@ class Fleet:
         if not all(outcome.ok for outcome in outcomes):
             raise SystemExit(1)
 
-    def table(self, outcomes: Sequence[Outcome], cells: Cells) -> None:
-        """Print the rows alone."""
+    def table(self, outcomes: Sequence[Outcome], cells: Cells, short: bool = False) -> Table:
+        """The rows, those that failed with the reason; `short` names a server in one column."""
         rows = {outcome.target: cells(outcome.data) for outcome in outcomes if outcome.ok}
         columns = list(dict.fromkeys(name for row in rows.values() for name in row))
         failures = [] if all(outcome.ok for outcome in outcomes) else ["error"]
         table: list[list[object]] = []
         for outcome in outcomes:
-            target, row = outcome.target, rows.get(outcome.target, {})
-            where = [UNKNOWN if target.index is None else target.index, target.role or UNKNOWN, target.address]
+            row = rows.get(outcome.target, {})
             error = [self.screen.styled(outcome.error or "", "red")] if failures else []
-            table.append([*where, *(row.get(name, UNKNOWN) for name in columns), *error])
-        self.screen.table([name.upper() for name in ("index", "role", "address", *columns, *failures)], table)
+            where = outcome.target.cells(short)
+            table.append([*where.values(), *(row.get(name, UNKNOWN) for name in columns), *error])
+        return self.screen.table([*self.targets[0].cells(short), *columns, *failures], table)
 
     def _run(self, job: Job, target: Target, arrived: queue.SimpleQueue[Outcome]) -> None:
         try:

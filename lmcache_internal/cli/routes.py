@@ -24,7 +24,7 @@ def routes(fleet: Fleet) -> None:
     if fleet.screen.as_json:
         fleet.show(outcomes, dict)
         return
-    fleet.screen.table([name.upper() for name in _COLUMNS], _rows([outcome for outcome in outcomes if outcome.ok]))
+    fleet.screen.show(fleet.screen.table(_COLUMNS, _rows([outcome for outcome in outcomes if outcome.ok])))
     fleet.complain(outcomes)
 
 

@@ -12,11 +12,14 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
 
 # What a server says must not move the cursor of who reads it.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+_UNBROKEN = ("index", "role", "server", "usage", "hit rate", "uptime")
 
 
 def printable(text: str) -> str:
@@ -30,11 +33,15 @@ class Screen:
     Args:
         as_json: print one JSON document to the standard output, and nothing else there.
         color: whether to color; None leaves it to the terminal (and NO_COLOR).
+
+    Attributes:
+        quiet: say nothing of what is being waited for.
     """
 
     def __init__(self, as_json: bool = False, color: bool | None = None) -> None:
         self.as_json = as_json
         self.color = color
+        self.quiet = as_json
 
     def console(self, stderr: bool = False) -> Console:
         """A console; as wide as it needs to be where there is no terminal."""
@@ -49,14 +56,20 @@ class Screen:
             soft_wrap=True,
         )
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print rows under their columns; a cell may be styled."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+        """Rows under their columns; a cell may be styled."""
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for name in columns:
+            table.add_column(name.upper(), no_wrap=name in _UNBROKEN)
         for row in rows:
             table.add_row(*(cell if isinstance(cell, Text) else self.styled(str(cell)) for cell in row))
+        return table
+
+    def show(self, table: Table) -> None:
+        """Print a table."""
         console = self.console()
         with console.capture() as captured:
             console.print(table, soft_wrap=False)
@@ -91,7 +104,7 @@ class Screen:
     @contextlib.contextmanager
     def waiting(self) -> Iterator[Callable[[str], object]]:
         """Show that something is under way, on a terminal; yields a function that changes the words."""
-        if self.as_json or not sys.stderr.isatty():
+        if self.quiet or not sys.stderr.isatty():
             yield str
             return
         with self.console(stderr=True).status("") as status:

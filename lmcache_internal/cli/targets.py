@@ -16,6 +16,7 @@ from ..address import Address, address_at
 from ..engine.embedded.config import CONFIG_FILE_VARIABLE
 from ..errors import ConfigError
 from ..settings import Settings, read_config_file
+from .units import UNKNOWN
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
 
@@ -50,6 +51,13 @@ class Target:
     def name(self) -> str:
         """What to call it in a message."""
         return f"{self.role} ({self.address})" if self.role else self.address
+
+    def cells(self, short: bool = False) -> dict[str, object]:
+        """What a table says of it, by column."""
+        if short:
+            return {"server": self.role or self.address}
+        index = UNKNOWN if self.index is None else self.index
+        return {"index": index, "role": self.role or UNKNOWN, "address": self.address}
 
     def public(self) -> dict[str, Any]:
         """What `--json` says of it."""
