@@ -10,7 +10,7 @@ import click
 
 from ..errors import ConfigError
 from ..security.access import Access
-from ..security.tokens import new_token, read_token_file, write_token_file
+from ..security.tokens import editing, new_token, read_token_file, write_token_file
 
 _LEVELS = click.Choice([str(level) for level in Access if level is not Access.PUBLIC], case_sensitive=False)
 _FILE = click.option(
@@ -35,8 +35,8 @@ def token() -> None:
 @_FILE
 def new(name: str, level: str, path: Path) -> None:
     """Make a token, print it once, and add its hash to the file."""
-    with _told():
-        tokens = read_token_file(path) if path.exists() else []
+    with _told(), editing(path, create=True):
+        tokens = read_token_file(path)
         if name in (known.name for known in tokens):
             raise ConfigError(f"{path} has a token named {name!r} already; revoke it first or choose another name")
         text, entry = new_token(name, Access.named(level))
@@ -59,7 +59,7 @@ def list_tokens(path: Path) -> None:
 @_FILE
 def revoke(name: str, path: Path) -> None:
     """Take a token out of the file; running servers notice at once."""
-    with _told():
+    with _told(), editing(path):
         tokens = read_token_file(path)
         left = [known for known in tokens if known.name != name]
         if len(left) == len(tokens):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import hmac
 import logging
@@ -9,7 +11,7 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,6 +82,31 @@ def read_token_file(path: Path) -> list[Token]:
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"The token file {path} is not as expected: {reason}") from error
     return tokens
+
+
+@contextlib.contextmanager
+def editing(path: Path, create: bool = False) -> Iterator[None]:
+    """Keep other processes that edit the token file waiting, from reading it until it is replaced.
+
+    Args:
+        path: the token file.
+        create: make it, empty, where there is none yet.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    flags = os.O_RDWR | (os.O_CREAT if create else 0)
+    while True:
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise ConfigError(f"Cannot read the token file {path}: {error}") from error
+        with os.fdopen(descriptor):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Who held it may have put another file in its place.
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor)):
+                yield
+                return
 
 
 def write_token_file(path: Path, tokens: list[Token]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,28 @@ def test_as_a_process(path: Path) -> None:
     again = subprocess.run([*command, "--file", str(path)], capture_output=True, text=True, cwd=ROOT, timeout=30)
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr.startswith("Error: ")
+
+
+MAKE_TOKENS = """
+import sys
+from lmcache_internal.cli import main
+path, first = sys.argv[1], int(sys.argv[2])
+for number in range(first, first + 10):
+    main(["token", "new", "--name", str(number), "--level", "viewer", "--file", path], standalone_mode=False)
+main(["token", "revoke", "--name", str(first), "--file", path], standalone_mode=False)
+"""
+
+
+def test_processes_that_edit_at_once_lose_nothing(path: Path) -> None:
+    firsts = range(0, 40, 10)
+    commands = [[sys.executable, "-c", MAKE_TOKENS, str(path), str(first)] for first in firsts]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)) for command in commands
+        ]
+        assert [process.wait(timeout=60) for process in processes] == [0] * 4
+    assert sorted(map(int, names(path))) == [number for number in range(40) if number not in firsts]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_help_and_version() -> None:
