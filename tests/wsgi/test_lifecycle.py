@@ -1,0 +1,115 @@
+"""Real servers that end, fork, and cannot start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT, eventually, fetch
+from tests.wsgi.servers import SERVERS, START_SECONDS, config_file, launched
+
+
+def test_ctrl_c_ends_them_and_a_unix_socket_is_never_trusted(tmp_path: Path) -> None:
+    # gunicorn opens its socket to everybody on the machine, and none of them says who is there.
+    config = config_file(tmp_path, {"trust_loopback": True})
+    with ExitStack() as stack:
+        fleet: dict[str, Any] = {
+            server: stack.enter_context(launched(tmp_path / server, server, "unix", LMCACHE_CONFIG_FILE=config))
+            for server in SERVERS
+        }
+        for server in fleet.values():
+            server.wait_until_it_serves()
+        assert {name: fetch(server, "/conf")[0] for name, server in fleet.items()} == dict.fromkeys(SERVERS, 401)
+        assert {name: server.end() for name, server in fleet.items()} == dict.fromkeys(SERVERS, 0)
+        assert not [server.text() for server in fleet.values() if "Traceback" in server.text()]
+
+
+def test_after_a_preload_each_worker_has_an_engine_of_its_own(tmp_path: Path) -> None:
+    config = config_file(tmp_path, {"trust_loopback": True})
+    options = ("--preload", "--workers=2")
+    with launched(tmp_path / "gunicorn", "gunicorn", "tcp", *options, LMCACHE_CONFIG_FILE=config) as started:
+        started.wait_until_it_serves()
+        server: Any = started
+        engines: set[str] = set()
+
+        def ask(_: int) -> None:
+            status, body = fetch(server, "/conf?names=lmcache_instance_id")
+            assert status == 200
+            engines.add(json.loads(body)["lmcache_instance_id"])
+
+        def both_answered() -> bool:
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(ask, range(8)))
+            return len(engines) == 2
+
+        assert eventually(both_answered, 20)
+        for _ in range(5):  # Whichever answers: threads do not survive a fork, so it is not the parent's engine.
+            assert b"PinMonitor-thread" in fetch(server, "/threads")[1]
+            assert fetch(server, "/readyz") == (200, b"ok")
+        assert len(engines) == 2
+        assert started.end() == 0
+
+
+def test_none_starts_with_an_adapter_that_is_unusable_and_each_says_why(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        fleet = [
+            stack.enter_context(launched(tmp_path / server, server, LMCACHE_INTERNAL_ADAPTER="no_such_module:make"))
+            for server in SERVERS
+        ]
+        for server in fleet:
+            assert server.process.wait(START_SECONDS) != 0
+            assert "LMCACHE_INTERNAL_ADAPTER='no_such_module:make' is unusable: it cannot be imported" in server.text()
+
+
+FORK = """
+import os, sys, threading
+from lmcache_internal import wsgi
+
+app = wsgi.create_app()
+parents = app.state.lmcache_adapter
+child = os.fork()
+if child == 0:
+    statuses, managers = set(), set()
+    def ask():
+        statuses.add(app.test_client().get("/meta").status_code)
+        managers.add(app.state.lmcache_adapter)
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made = managers - {parents}
+    print(*statuses, len(made), flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert app.test_client().get("/meta").status_code == 200
+assert app.state.lmcache_adapter is parents
+"""
+
+
+@pytest.mark.parametrize(
+    ("factory", "statuses_and_engines", "logged"),
+    [("make", "200 1", ""), ("make_in_the_first_process", "500 0", "RuntimeError: not in this process")],
+)
+def test_a_forked_child_makes_one_engine_and_leaves_its_parents_alone(
+    factory: str, statuses_and_engines: str, logged: str
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", FORK],
+        cwd=ROOT,
+        env=os.environ | {"LMCACHE_INTERNAL_ADAPTER": f"tests.wsgi.factories:{factory}"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (0, statuses_and_engines), ended.stderr
+    assert logged in ended.stderr
