@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any, TypedDict
 
 from flask import Blueprint, Response
 
@@ -11,10 +11,14 @@ from lmcache_internal.api import (
     Access,
     BadRequest,
     Configuration,
+    EngineUnavailable,
     History,
     JsonBody,
     Meta,
     Names,
+    NotFound,
+    PreconditionFailed,
+    PublicRevision,
     adapter,
     config,
     entity_tag,
@@ -31,9 +35,35 @@ from lmcache_internal.api import (
 router = Blueprint("conf", __name__)
 
 
+class Updated(TypedDict):
+    """The keys that were set."""
+
+    updated: dict[str, Any]
+
+
+class PartlyUpdated(Updated, total=False):
+    """The keys that were set, and why others were not."""
+
+    errors: dict[str, str]
+
+
+class Refused(Updated):
+    """Nothing was set, and why."""
+
+    errors: dict[str, str]
+
+
+class Revisions(TypedDict):
+    """What was changed so far, the oldest first."""
+
+    revisions: list[PublicRevision]
+
+
 @router.get("/conf")
-@operation(doing="read the configuration", media="text-json", cheap=True)
-def read_config(names: Names | None = None, details: bool = False) -> Response:
+@operation(
+    doing="read the configuration", media="text-json", cheap=True, raises=(EngineUnavailable, PreconditionFailed)
+)
+def read_config(names: Names | None = None, details: bool = False) -> Annotated[Response, dict[str, Any]]:
     """The configuration, secrets masked, or the keys in `names`; `details=true` says what each of them is."""
     found, history = _configuration(), history_of(adapter())
     values = found.values()
@@ -46,8 +76,13 @@ def read_config(names: Names | None = None, details: bool = False) -> Response:
 
 
 @router.post("/conf")
-@operation(doing="set the configuration", access=Access.ADMIN, changes=True)
-def set_config(values: JsonBody, atomic: bool = False, dry_run: bool = False) -> Response:
+@operation(
+    doing="set the configuration",
+    access=Access.ADMIN,
+    changes=True,
+    raises=(Annotated[BadRequest, Refused], PreconditionFailed),
+)
+def set_config(values: JsonBody, atomic: bool = False, dry_run: bool = False) -> Annotated[Response, PartlyUpdated]:
     """Set configuration values; all are checked first, then the good ones applied together.
 
     With `atomic=true`, one bad key refuses all; with `dry_run=true`, nothing is applied.
@@ -59,19 +94,27 @@ def set_config(values: JsonBody, atomic: bool = False, dry_run: bool = False) ->
     require_match(entity_tag(found.values()))
     if not dry_run:
         _change(history_of(adapter()), found, accepted)
-    return _answer({"updated": redact(accepted)} | ({"errors": errors} if errors else {}), found)
+    body: PartlyUpdated = {"updated": redact(accepted)}
+    if errors:
+        body["errors"] = errors
+    return _answer(body, found)
 
 
 @router.get("/conf/history")
-@operation(doing="read the configuration's history", media="pretty", cheap=True)
-def read_history() -> dict[str, object]:
+@operation(doing="read the configuration's history", media="pretty", cheap=True, raises=(EngineUnavailable,))
+def read_history() -> Revisions:
     """The last 100 changes of the configuration since the start, secrets masked."""
     return {"revisions": [revision.public() for revision in history_of(adapter()).revisions()]}
 
 
 @router.post("/conf/rollback")
-@operation(doing="roll the configuration back", access=Access.ADMIN, changes=True)
-def roll_back(to: Annotated[int, Meta(ge=0)], dry_run: bool = False) -> Response:
+@operation(
+    doing="roll the configuration back",
+    access=Access.ADMIN,
+    changes=True,
+    raises=(Annotated[BadRequest, Refused], NotFound, PreconditionFailed),
+)
+def roll_back(to: Annotated[int, Meta(ge=0)], dry_run: bool = False) -> Annotated[Response, Updated]:
     """Bring back the values after revision `to`, all or none; 0 is the start.
 
     With `dry_run=true`, nothing is applied.
@@ -90,17 +133,20 @@ def _configuration() -> Configuration:
     return Configuration(config(), runtime().definitions)
 
 
-def _change(history: History, found: Configuration, values: Mapping[str, object], rollback: bool = False) -> object:
+def _change(
+    history: History, found: Configuration, values: Mapping[str, object], rollback: bool = False
+) -> dict[str, Any]:
     """Apply and audit; what changed, secrets masked."""
     changes = history.change(found.config, values, rollback)
     note(changes=public_changes(changes))
-    return redact({name: change.new for name, change in changes.items()})
+    updated: dict[str, Any] = redact({name: change.new for name, change in changes.items()})
+    return updated
 
 
-def _answer(body: Mapping[str, object], found: Configuration) -> Response:
+def _answer(body: Updated, found: Configuration) -> Response:
     return tagged(body, "json", entity_tag(found.values()))
 
 
-def _refusal(errors: Mapping[str, str], found: Configuration) -> BadRequest:
-    headers = {"ETag": entity_tag(found.values())}
-    return BadRequest("Nothing was updated", payload={"updated": {}, "errors": errors}, headers=headers)
+def _refusal(errors: dict[str, str], found: Configuration) -> BadRequest:
+    payload: Refused = {"updated": {}, "errors": errors}
+    return BadRequest("Nothing was updated", payload=payload, headers={"ETag": entity_tag(found.values())})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
-from flask import Blueprint, current_app, request
-from werkzeug.routing import Rule
+from flask import Blueprint, request
 
-from lmcache_internal.api import ADDRESS_KEY, Upload, operation, required_access
+from lmcache_internal.api import ADDRESS_KEY, Route, Upload, internal_app, operation, routes_of
 
 router = Blueprint("index", __name__)
 
@@ -29,41 +27,32 @@ def list_endpoints() -> list[dict[str, str]]:
     """Every endpoint with its method, what it does, and a curl line."""
     return [
         {
-            "method": method,
-            "path": _template(rule.rule),
-            "access": str(required_access(current_app.view_functions[rule.endpoint], method, {})),
-            "summary": _summary(rule.endpoint),
-            "curl": _curl(method, rule),
+            "method": route.method,
+            "path": route.path,
+            "access": str(route.access),
+            "summary": route.summary,
+            "curl": _curl(route),
         }
-        for rule in sorted(current_app.url_map.iter_rules(), key=lambda rule: rule.rule)
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        for route in routes_of(internal_app())
     ]
 
 
-def _template(rule: str) -> str:
-    return re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule)
-
-
-def _summary(endpoint: str) -> str:
-    return (current_app.view_functions[endpoint].__doc__ or "").strip().partition("\n")[0]
-
-
-def _curl(method: str, rule: Rule) -> str:
+def _curl(route: Route) -> str:
     address = request.environ.get(ADDRESS_KEY)
     words = ["curl"]
     base = request.root_url.rstrip("/")
     if address is not None and address.socket_path:
         words += ["--unix-socket", shlex.quote(address.socket_path)]
         base = address.url
-    if method != "GET":
-        words += ["-X", method]
+    if route.method != "GET":
+        words += ["-X", route.method]
     query = []
-    for argument in getattr(current_app.view_functions[rule.endpoint], "arguments", ()):
+    for argument in route.arguments:
         if argument.takes_json:
             words += ["-d", "'{…}'"]
-        elif argument.type is Upload:
+        elif argument.bare is Upload:
             words += ["-F", f"{argument.name}=@FILE"]
-        elif argument.required and argument.name not in rule.arguments:
+        elif argument.required and argument.name not in route.rule.arguments:
             query.append(f"{argument.name}=…")
-    url = f"{base}{_template(rule.rule)}"
+    url = f"{base}{route.path}"
     return " ".join([*words, f"'{url}?{'&'.join(query)}'" if query else url])

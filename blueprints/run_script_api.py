@@ -8,7 +8,6 @@ from flask import Blueprint, request
 
 from lmcache_internal.api import (
     Access,
-    BadRequest,
     NotFound,
     Upload,
     config,
@@ -30,12 +29,10 @@ _HOW_TO_ENABLE = (
 
 @router.post("/run_script")
 @operation(doing="run the script", access=Access.ADMIN, as_text=str, cheap=True, lane="long")
-def run(script: Upload | None = None) -> Outcome:
+def run(script: Upload) -> Outcome:
     """Execute the uploaded file `script`; answer with its variable `result`."""
     if not _enabled():
         raise NotFound(_HOW_TO_ENABLE, text=_HOW_TO_ENABLE)
-    if script is None:
-        raise BadRequest("No script file provided", title="Missing parameter", text="No script file provided")
     note(script_sha256=hashlib.sha256(script).hexdigest())
     allowed = getattr(config(), "script_allowed_imports", None) or ()
     return run_script(script, internal_app(), allowed, settings().script_timeout)

@@ -8,6 +8,7 @@ from flask import current_app
 from msgspec import Meta, Struct
 
 from .address import ADDRESS_KEY
+from .answers import BareError, Content
 from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, OnWire, Upload
 from .configuration import Configuration
@@ -29,10 +30,11 @@ from .errors import (
 from .health import HEALTH_KEY, Health
 from .load import LOAD_KEY
 from .operation import operation
-from .preconditions import entity_tag, require_match, tagged
+from .preconditions import PreconditionFailed, entity_tag, require_match, tagged
 from .redaction import MASK, redact
-from .revisions import History, history_of, public_changes
-from .security.access import Access, required_access
+from .revisions import History, PublicRevision, history_of, public_changes
+from .routes import Route, routes_of
+from .security.access import Access
 from .security.audit import note
 from .security.caller import is_local
 from .settings import Settings, guarded_reason
@@ -44,10 +46,12 @@ __all__ = [
     "Access",
     "ApiError",
     "BadRequest",
+    "BareError",
     "CallTimedOut",
     "ConfigError",
     "Configuration",
     "Conflict",
+    "Content",
     "EngineFailed",
     "EngineUnavailable",
     "FromText",
@@ -58,6 +62,9 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "OnWire",
+    "PreconditionFailed",
+    "PublicRevision",
+    "Route",
     "Runtime",
     "StatisticsClient",
     "StorageManager",
@@ -79,7 +86,7 @@ __all__ = [
     "public_changes",
     "redact",
     "require_match",
-    "required_access",
+    "routes_of",
     "runtime",
     "settings",
     "storage_manager",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -20,11 +21,18 @@ class FromText:
     Args:
         parse: makes the value of the text, or raises `BadRequest` (400).
         missing: the `error` of the answer where the parameter is required and absent.
+        schema: what the text looks like, as JSON schema, for the API document.
     """
 
-    def __init__(self, parse: Callable[[str], Any], missing: str = "Missing parameter") -> None:
+    def __init__(
+        self,
+        parse: Callable[[str], Any],
+        missing: str = "Missing parameter",
+        schema: Mapping[str, Any] = MappingProxyType({"type": "string"}),
+    ) -> None:
         self.parse = parse
         self.missing = missing
+        self.schema = schema
 
 
 class OnWire(str):
@@ -35,7 +43,7 @@ def _split(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-Names = Annotated[list[str], FromText(_split)]
+Names = Annotated[list[str], FromText(_split, schema={"type": "array", "items": {"type": "string"}})]
 """A comma-separated list of names; empty ones do not count."""
 
 
@@ -54,6 +62,8 @@ class Argument:
         parameter: the parameter's name in Python.
         name: its name on the wire.
         type: its type with `Annotated` constraints, without `None`.
+        bare: its type without constraints.
+        text: how it is read from its query parameter, where that is declared.
         takes_json: whether it is the request's JSON body.
         default: its default, or `inspect.Parameter.empty` where it is required.
     """
@@ -62,12 +72,12 @@ class Argument:
         self.parameter = name
         self.default = default
         self.type, _ = without_none(annotation)
-        self._bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
+        self.bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
         markers = get_args(self.type)[1:] if get_origin(self.type) is Annotated else ()
         # `for_` is `for` on the wire.
         self.name = next((marker for marker in markers if isinstance(marker, OnWire)), name.rstrip("_"))
-        self._text = next((marker for marker in markers if isinstance(marker, FromText)), None)
-        self.takes_json = isinstance(self._bare, type) and issubclass(self._bare, (JsonBody, msgspec.Struct))
+        self.text = next((marker for marker in markers if isinstance(marker, FromText)), None)
+        self.takes_json = isinstance(self.bare, type) and issubclass(self.bare, (JsonBody, msgspec.Struct))
 
     @property
     def required(self) -> bool:
@@ -78,36 +88,37 @@ class Argument:
         """Take the argument from the request; raises `BadRequest` (400) naming it."""
         if self.takes_json:
             return self._json(request)
-        if self._bare is Upload:
+        if self.bare is Upload:
             return self._upload(request)
         if self.name in path_values:
             return self._convert(path_values[self.name])
         # The last one counts, as with LMCache's server; Flask alone would take the first.
         given = request.args.getlist(self.name)
-        if get_origin(self._bare) is list and given and self._text is None:
+        if get_origin(self.bare) is list and given and self.text is None:
             return self._convert(given)
-        if given and (given[-1] or (self._bare is str and self._text is None and not self.required)):
+        if given and (given[-1] or (self.bare is str and self.text is None and not self.required)):
             return self._convert(given[-1])
         if given and self.required:
             return self._missing()
-        if given and self._bare in (int, float, bool):
+        if given and self.bare in (int, float, bool):
             raise self._invalid(given[-1])
         return self._missing()
 
     def _missing(self) -> Any:
-        if self.required:
-            raise BadRequest(
-                f"{self.name} is required", title=self._text.missing if self._text else "Missing parameter"
-            )
-        return self.default
+        if not self.required:
+            return self.default
+        if self.bare is Upload:
+            message = f"No {self.name} file provided"
+            raise BadRequest(message, title="Missing parameter", text=message)
+        raise BadRequest(f"{self.name} is required", title=self.text.missing if self.text else "Missing parameter")
 
     def _convert(self, raw: Any) -> Any:
-        if self._text is not None:
-            return self._text.parse(raw)
-        if self._bare is bool and isinstance(raw, str):
+        if self.text is not None:
+            return self.text.parse(raw)
+        if self.bare is bool and isinstance(raw, str):
             truth = parse_bool(raw)
             raw = raw if truth is None else truth
-        elif self._bare is int and isinstance(raw, str) and not raw.lstrip("-").isdigit():
+        elif self.bare is int and isinstance(raw, str) and not raw.lstrip("-").isdigit():
             raise self._invalid(raw)
         try:
             return msgspec.convert(raw, self.type, strict=False)
@@ -116,7 +127,7 @@ class Argument:
 
     def _invalid(self, raw: Any, reason: str = "") -> BadRequest:
         # msgspec speaks of limits ("Expected `str` of length <= 256"); of types we speak ourselves.
-        expected = reason if reason and "got" not in reason else f"expected {type_name(self._bare)}"
+        expected = reason if reason and "got" not in reason else f"expected {type_name(self.bare)}"
         return BadRequest(f"Invalid value for {self.name}: {expected}, got {shown(raw)}", title="Invalid parameter")
 
     def _json(self, request: Request) -> Any:
@@ -124,10 +135,10 @@ class Argument:
         if not body and not self.required:
             return self.default
         decoded = _json_object(body)
-        if self._bare is JsonBody:
+        if self.bare is JsonBody:
             return decoded
         try:
-            return msgspec.convert(decoded, self._bare, strict=False)
+            return msgspec.convert(decoded, self.bare, strict=False)
         except msgspec.ValidationError as error:
             raise BadRequest(str(error), title="Invalid parameter") from None
 
@@ -136,11 +147,11 @@ class Argument:
         return Upload(parts[-1].read()) if parts else self._missing()
 
 
-def arguments_of(view: Callable[..., Any]) -> list[Argument]:
-    """The arguments that `view`'s signature declares, in its order."""
+def signature_of(view: Callable[..., Any]) -> tuple[list[Argument], Any]:
+    """The arguments that `view`'s signature declares, in its order, and what it says to return."""
     hints = get_type_hints(view, include_extras=True)
     parameters = inspect.signature(view).parameters.values()
-    return [Argument(p.name, hints.get(p.name, str), p.default) for p in parameters]
+    return [Argument(p.name, hints.get(p.name, str), p.default) for p in parameters], hints.get("return", Any)
 
 
 def _json_object(encoded: bytes) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
-from .arguments import arguments_of
+from .answers import failures, success
+from .arguments import signature_of
 from .calls import call_within
 from .engine.protocols import is_seam_name
 from .errors import ApiError, EngineFailed, NotSupported
@@ -39,6 +40,7 @@ def operation(
     changes: bool = False,
     lane: LaneName | None = None,
     seconds: float | None = None,
+    raises: Iterable[Any] = (),
 ) -> Callable[[Callable[..., Any]], View]:
     """Turn a function that returns data or raises into a Flask view.
 
@@ -56,6 +58,8 @@ def operation(
             that waits too long for another is a 409.
         lane: how many of its kind may run at once, see `lanes.LIMITS` (503); "engine" unless it is cheap.
         seconds: its deadline (504), where `internal_api_server_call_timeout` is too short.
+        raises: failures that do not follow from the rest, for the API document: `(NotFound,)`;
+            `Annotated[NotFound, Shape]` where the body is a `Shape`, with `str` for plain text.
 
     Returns:
         A decorator. The view it makes answers 400 for arguments that do not fit, the status
@@ -64,7 +68,9 @@ def operation(
     """
 
     def decorate(function: Callable[..., Any]) -> View:
-        arguments = arguments_of(function)
+        arguments, returns = signature_of(function)
+        failing = failures(arguments, cheap=cheap, changes=changes, lane=lane, raises=raises)
+        answers = [success(returns, media, as_text is not None, failing), *failing]
 
         @functools.wraps(function)
         def view(**path_values: Any) -> Response:
@@ -80,8 +86,8 @@ def operation(
                 return respond(as_text(data), "text")
             return respond(data, media)
 
-        for name, declared in (("arguments", arguments), ("access", access), ("writes_with", writes_with)):
-            setattr(view, name, declared)  # For the gate, and for the documents made of it.
+        # For the gate, and for the documents made of it.
+        vars(view).update(arguments=arguments, access=access, writes_with=writes_with, answers=answers)
         return view
 
     return decorate

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypedDict
 from weakref import WeakKeyDictionary
 
 from .errors import EngineFailed, NotFound
@@ -47,13 +47,36 @@ class Revision:
     rollback: bool
     state: Mapping[str, Any]
 
-    def public(self) -> dict[str, object]:
+    def public(self) -> PublicRevision:
         """The revision as JSON, secrets masked."""
         changes = public_changes(self.changes)
         return {"number": self.number, "time": self.time, "changes": changes, "rollback": self.rollback}
 
 
-def public_changes(changes: Mapping[str, Change]) -> dict[str, dict[str, Any]]:
+class PublicChange(TypedDict):
+    """A key's value before and after, secrets masked."""
+
+    old: Any
+    new: Any
+
+
+class PublicRevision(TypedDict):
+    """One change of the configuration.
+
+    Attributes:
+        number: counts from 1.
+        time: when it was made: ISO 8601, UTC.
+        changes: what it changed, by key.
+        rollback: whether it brought back an earlier revision.
+    """
+
+    number: int
+    time: str
+    changes: dict[str, PublicChange]
+    rollback: bool
+
+
+def public_changes(changes: Mapping[str, Change]) -> dict[str, PublicChange]:
     """Old and new value by key, secrets masked."""
     return {
         name: {"old": redact(change.old, name), "new": redact(change.new, name)} for name, change in changes.items()

@@ -327,8 +327,10 @@ def test_an_absent_part_is_the_default_or_a_400(client: FlaskClient) -> None:
     assert client.post("/echo/upload", data=data, content_type=content_type).get_json() is None
     for body in (data, b""):
         response = client.post("/echo/upload/required", data=body, content_type=content_type)
-        assert response.status_code == 400
-        assert response.get_json() == {"error": "Missing parameter", "message": "part is required"}
+        assert (response.status_code, response.text) == (400, "No part file provided")
+        as_json = {"Accept": "application/json"}
+        response = client.post("/echo/upload/required", data=body, content_type=content_type, headers=as_json)
+        assert response.get_json() == {"error": "Missing parameter", "message": "No part file provided"}
 
 
 def test_views_keep_their_name_and_tell_of_their_arguments(manager: EmbeddedManager, tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ LEVELS = {
     ("GET", "/meta"): "viewer",
     ("GET", "/metrics"): "public",
     ("POST", "/metrics/reset"): "operator",
+    ("GET", "/openapi.json"): "viewer",
     ("GET", "/periodic-threads"): "viewer",
     ("GET", "/periodic-threads-health"): "viewer",
     ("GET", "/periodic-threads/<name>"): "viewer",
