@@ -54,7 +54,8 @@ def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
 
     Args:
         app: where to register; routes that it has already are never replaced.
-        directories: searched for `*_api.py` in the given order, by file name within each.
+        directories: searched for `*_api.py` in the given order, by file name within each;
+            `test_*_api.py` are taken for tests.
 
     Returns:
         The report. Two plugins may use one blueprint name; the later is renamed.
@@ -74,7 +75,7 @@ def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
         except PluginError as error:
             if candidate.builtin:
                 raise PluginError(f"{candidate.source}: {error}") from error
-            logger.error("Endpoint plugin %s is not served: %s", candidate.source, error)
+            logger.error("Endpoint plugin %s is not served: %s", candidate.source, error, exc_info=error.__cause__)
             plugins.failed[candidate.source] = str(error)
             continue
         app.register_blueprint(router, name=_free_name(router.name, app))
@@ -109,6 +110,8 @@ def _files(directory: Path, package: str, builtin: bool = False) -> Iterator[_Ca
         module = sys.modules[package] = ModuleType(package)
         module.__path__ = [str(directory)]
     for file in sorted(directory.glob("*_api.py")):
+        if file.match("test_*_api.py"):
+            continue  # It tests the endpoint file beside it.
         yield _Candidate(str(file), _importer(f"{package}.{file.stem}"), builtin)
 
 

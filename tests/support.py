@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -77,6 +80,27 @@ def run_script(server: InternalAPIServer, source: bytes) -> tuple[int, bytes]:
     """Run a script over HTTP."""
     body, headers = upload(source)
     return fetch(server, "/run_script", "POST", body, headers)
+
+
+def run_pytest(
+    directory: Path, *arguments: str, path: Path = ROOT, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """A process of pytest in `directory` with the library's plugin alone; `path` is searched for packages first."""
+    environ = {
+        **os.environ,
+        "PYTHONPATH": f"{path}{os.pathsep}{ROOT}",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "lmcache_internal.testing",
+        **variables,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=directory,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def in_thread(function: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:

@@ -250,6 +250,18 @@ def test_a_missing_directory_is_reported(tmp_path: Path, name: str, caplog: pyte
     assert str(tmp_path / name) in caplog.text
 
 
+def test_the_test_of_an_endpoint_beside_it_is_no_endpoint(tmp_path: Path) -> None:
+    client, report = mount(write(tmp_path, one_api=source(), test_one_api="1 / 0", test_api=source("/test")))
+    assert added(report) == [str(tmp_path / "one_api.py"), str(tmp_path / "test_api.py")]
+    assert report.failed == {}
+    assert client.get("/test").text == "fine"
+
+
+def test_the_log_says_where_a_plugin_broke(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mount(write(tmp_path, one_api="import flask\n\n1 / 0\n"))
+    assert f'File "{tmp_path / "one_api.py"}", line 3' in caplog.text
+
+
 def distribution(site: Path, name: str, module: str, *lines: str) -> None:
     """Install a package of one module into `site`, with these entry points."""
     write(site / name, __init__=module)

@@ -35,10 +35,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def internal_api_engine(request: pytest.FixtureRequest) -> Iterator[EmbeddedManager]:
-    """The manager of a small embedded engine; of a scheduler, with the mark's `role="scheduler"`.
+    """The manager of a small embedded engine, a worker's unless the mark says `role="scheduler"`.
 
-    Override it in a test file to have the app, the clients and the server serve another
-    manager, such as `internal_api_real_engine`.
+    The app, the clients and the server serve it. To have them serve another manager, such as
+    `internal_api_real_engine`, override it in the test file.
     """
     from .embedded import make_manager
 
@@ -49,10 +49,7 @@ def internal_api_engine(request: pytest.FixtureRequest) -> Iterator[EmbeddedMana
 
 @pytest.fixture
 def internal_api_real_engine(request: pytest.FixtureRequest) -> Iterator[Manager]:
-    """The manager of a small LMCacheEngine on CPU.
-
-    Where LMCache is not installed, or cannot make one, the test is skipped with the reason.
-    """
+    """The manager of a small LMCacheEngine on CPU; skips, with the reason, where LMCache cannot make one."""
     from .real import opened
 
     mark = mark_of(request)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -18,37 +17,40 @@ MARK = (
 INI_OPTION = "internal_api_plugin_dirs"
 
 
-@dataclass(frozen=True, kw_only=True)
 class InternalAPIMark:
     """The arguments of `@pytest.mark.internal_api`.
 
-    Attributes:
+    Args:
         config: keys and values of the engine's configuration.
         plugin_dirs: directories of `*_api.py` files, relative to the test file; None: those of the ini option.
         role: "worker", or "scheduler", which has no engine.
     """
 
-    config: Mapping[str, Any] = field(default_factory=dict)
-    plugin_dirs: Sequence[str | Path] | None = None
-    role: Literal["worker", "scheduler"] = "worker"
-
-    def __post_init__(self) -> None:
-        if self.role not in ("worker", "scheduler"):
-            raise pytest.UsageError(f'{MARK_NAME}: role is "worker" or "scheduler", not {self.role!r}')
-        if isinstance(self.plugin_dirs, (str, Path)):
-            raise pytest.UsageError(f"{MARK_NAME}: plugin_dirs is a list of directories, not {self.plugin_dirs!r}")
+    def __init__(
+        self,
+        *,
+        config: Mapping[str, Any] | None = None,
+        plugin_dirs: Sequence[str | Path] | None = None,
+        role: str = "worker",
+    ) -> None:
+        if role not in ("worker", "scheduler"):
+            raise ValueError(f'role is "worker" or "scheduler", not {role!r}')
+        if isinstance(plugin_dirs, (str, Path)):
+            raise TypeError(f"plugin_dirs is a list of directories, not {plugin_dirs!r}")
+        self.config = config or {}
+        self.plugin_dirs = plugin_dirs
+        self.role = role
 
 
 def mark_of(request: pytest.FixtureRequest) -> InternalAPIMark:
-    """The marks of the requesting test, its class and its module as one: the nearest counts.
-
-    Raises:
-        TypeError: an argument that the mark does not have.
-    """
+    """The marks of the requesting test, its class and its module as one; fails the test if one makes no sense."""
     given: dict[str, Any] = {}
-    for mark in request.node.iter_markers(MARK_NAME):
-        InternalAPIMark(*mark.args, **mark.kwargs)  # So that a mistake is told although a nearer mark hides it.
-        given = {**mark.kwargs, **given}
+    try:
+        for mark in request.node.iter_markers(MARK_NAME):
+            InternalAPIMark(*mark.args, **mark.kwargs)  # So that a mistake is told although a nearer mark hides it.
+            given = {**mark.kwargs, **given}
+    except (TypeError, ValueError) as error:
+        raise pytest.fail.Exception(f"@pytest.mark.{MARK_NAME}: {error}", pytrace=False) from None
     return InternalAPIMark(**given)
 
 

@@ -25,5 +25,5 @@ def offer(config: Any, directories: Sequence[Path]) -> None:
 def require_all(app: InternalApp) -> None:
     """Fail the test unless every plugin is served."""
     if failed := app.extensions["lmcache_internal"].failed:
-        reasons = "\n".join(f"{source}: {reason}" for source, reason in failed.items())
-        pytest.fail(f"These endpoint plugins are not served:\n{reasons}", pytrace=False)
+        reasons = (f"Endpoint plugin {source} is not served: {reason}" for source, reason in failed.items())
+        pytest.fail("\n".join(reasons), pytrace=False)

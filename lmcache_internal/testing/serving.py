@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from werkzeug.test import Client
+from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Request
 
 from ..address import index_of
@@ -30,7 +31,7 @@ _HOP_BY_HOP = frozenset({"connection", "transfer-encoding"})
 def serving(manager: Manager, transport: Literal["tcp", "unix"]) -> Iterator[InternalAPIServer]:
     """Serve `manager` on a free port of loopback, or on a Unix socket in a directory of its own."""
     with ExitStack() as stack:
-        port = stack.enter_context(_reserved_port())
+        port = stack.enter_context(reserved_port())
         prefix = f"{stack.enter_context(TemporaryDirectory())}/internal_api" if transport == "unix" else None
         config = manager.config
         config.internal_api_server_enabled = True
@@ -41,7 +42,7 @@ def serving(manager: Manager, transport: Literal["tcp", "unix"]) -> Iterator[Int
 
 
 @contextmanager
-def _reserved_port() -> Iterator[int]:
+def reserved_port() -> Iterator[int]:
     """A port of loopback that no other process is given meanwhile."""
     with socket.socket() as holder:
         # Bound, but not listening: the kernel gives the port to nobody, and whoever sets SO_REUSEADDR may listen on it.
@@ -72,7 +73,7 @@ def connect(server: InternalAPIServer, timeout: float = TIMEOUT) -> socket.socke
 def _forward(server: InternalAPIServer, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """A WSGI app that has each request answered by the server."""
     request = Request(environ)
-    target = "/" + request.url.removeprefix(request.host_url)
+    target = "/" + iri_to_uri(request.url).removeprefix(request.host_url)
     with closing(http.client.HTTPConnection(request.host)) as connection:
         connection.sock = connect(server)
         connection.request(request.method, target, request.get_data(), dict(request.headers))
