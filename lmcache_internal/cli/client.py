@@ -18,12 +18,14 @@ class Failure(Exception):
     Attributes:
         status: the HTTP status, or None where there was no answer at all.
         body: the JSON that came with it, if any.
+        unsure: whether the request may have been carried out all the same: it was sent, and nobody said how it ended.
     """
 
-    def __init__(self, message: str, status: int | None = None, body: Any = None) -> None:
+    def __init__(self, message: str, status: int | None = None, body: Any = None, unsure: bool = False) -> None:
         super().__init__(message)
         self.status = status
         self.body = body
+        self.unsure = unsure
 
 
 class Client:
@@ -36,9 +38,21 @@ class Client:
     """
 
     def __init__(self, target: Target, token: str | None, seconds: float) -> None:
+        import httpx
+
         self.target = target
         self._seconds = seconds
-        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        # Reading the certificates of the world takes longer than a request.
+        transport = httpx.HTTPTransport(uds=target.socket_path, verify=target.url.startswith("https:"))
+        # A proxy of the environment has no business between an operator and an engine.
+        self._http = httpx.Client(transport=transport, headers=headers, timeout=seconds, trust_env=False)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def request(self, method: str, path: str, good: tuple[int, ...] = (), **options: Any) -> httpx.Response:
         """Send a request.
@@ -54,14 +68,10 @@ class Client:
         """
         import httpx
 
-        transport = httpx.HTTPTransport(uds=self.target.socket_path)
-        headers = self._headers | options.pop("headers", {})
         try:
-            # A proxy of the environment has no business between an operator and an engine.
-            with httpx.Client(transport=transport, timeout=self._seconds, trust_env=False) as client:
-                response = client.request(method, self.target.url + path, headers=headers, **options)
+            response = self._http.request(method, self.target.url + path, **options)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise Failure(self._explain(error)) from error
+            raise Failure(self._explain(error), unsure=_was_sent(error)) from error
         if not response.is_success and response.status_code not in good:
             raise _refused(response)
         return response
@@ -72,7 +82,8 @@ class Client:
         try:
             return response.json()
         except ValueError as error:
-            raise Failure(f"{path} did not answer with JSON: is this an LMCache internal API?") from error
+            message = f"{path} did not answer with JSON: is this an LMCache internal API?"
+            raise Failure(message, response.status_code, unsure=True) from error
 
     def _explain(self, error: Exception) -> str:
         import httpx
@@ -82,6 +93,13 @@ class Client:
         if isinstance(error, httpx.ConnectError):
             return f"cannot connect: {str(error).partition('] ')[2] or error}"
         return f"the connection failed ({type(error).__name__}: {error})"
+
+
+def _was_sent(error: Exception) -> bool:
+    import httpx
+
+    unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError)
+    return not isinstance(error, unsent)
 
 
 def _refused(response: httpx.Response) -> Failure:
@@ -94,7 +112,8 @@ def _refused(response: httpx.Response) -> Failure:
     if status == 401:
         sent = "Authorization" in response.request.headers
         told = f"the token is refused: {told}" if sent else f"{told} Give --token-file or set {TOKEN_VARIABLE}."
-    return Failure(f"HTTP {status}: {told}", status, body)
+    # A server that gives up waiting for the engine does not know what the engine still does.
+    return Failure(f"HTTP {status}: {told}", status, body, unsure=status in (502, 504))
 
 
 def token_from(path: str | None, environ: dict[str, str]) -> str | None:

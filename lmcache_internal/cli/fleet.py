@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,12 +33,14 @@ class Outcome:
         data: what the job made of it; None where it failed.
         error: why it failed, or None.
         body: the JSON that came with a refusal, if any.
+        unsure: whether, though it failed, it may have done what it was asked.
     """
 
     target: Target
     data: Any = None
     error: str | None = None
     body: Any = None
+    unsure: bool = False
 
     @property
     def ok(self) -> bool:
@@ -68,13 +71,20 @@ class Fleet:
         token: the bearer token to send, or None.
         seconds: how long to wait for all of them.
         screen: where to show what.
+        config: the engine's YAML that the servers were found by, if any.
+
+    Attributes:
+        token: likewise.
     """
 
-    def __init__(self, targets: Sequence[Target], token: str | None, seconds: float, screen: Screen) -> None:
-        self.targets = list(targets)
+    def __init__(
+        self, targets: Sequence[Target], token: str | None, seconds: float, screen: Screen, config: Path | None = None
+    ) -> None:
+        self.targets = list(dict.fromkeys(targets))
         self.screen = screen
         self.seconds = seconds
-        self._token = token
+        self.config = config
+        self.token = token
 
     def each(self, job: Job) -> list[Outcome]:
         """Do `job` with every server at once; the outcomes in the order of the targets."""
@@ -98,7 +108,7 @@ class Fleet:
                 yield outcome
                 if not missing:
                     return
-        yield from (Outcome(target, error=f"no answer within {self.seconds:g} s") for target in missing)
+        yield from (Outcome(target, error=f"no answer within {self.seconds:g} s", unsure=True) for target in missing)
 
     def show(self, outcomes: Sequence[Outcome], cells: Cells) -> None:
         """Show one row a server, and end with status 1 if any failed.
@@ -153,13 +163,14 @@ class Fleet:
 
     def _run(self, job: Job, target: Target, arrived: queue.SimpleQueue[Outcome]) -> None:
         try:
-            arrived.put(Outcome(target, job(Client(target, self._token, self.seconds))))
+            with Client(target, self.token, self.seconds) as client:
+                arrived.put(Outcome(target, job(client)))
         except Failure as failure:
-            arrived.put(Outcome(target, error=str(failure), body=failure.body))
+            arrived.put(Outcome(target, error=str(failure), body=failure.body, unsure=failure.unsure))
         except click.ClickException as error:
             arrived.put(Outcome(target, error=error.message))
         except Exception as error:  # What one server answers must not take the others' rows away.
-            arrived.put(Outcome(target, error=f"unusable answer ({type(error).__name__}: {error})"))
+            arrived.put(Outcome(target, error=f"unusable answer ({type(error).__name__}: {error})", unsure=True))
 
 
 def _arrivals(arrived: queue.SimpleQueue[Outcome], deadline: float) -> Iterator[Outcome | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,16 @@ _PROBED = range(8)
 """The indices that are asked how many ranks there are, where the config does not say."""
 
 
-def fleet_options(changes: bool = False, seconds: float = 10.0) -> Callable[[Command], Command]:
+def fleet_options(
+    changes: bool | Callable[[Mapping[str, Any]], bool] = False, seconds: float = 10.0, engines: bool = False
+) -> Callable[[Command], Command]:
     """Give a command the options that name servers; its function gets a `Fleet` of them first.
 
     Args:
-        changes: it changes something: of several servers, the caller must say which.
+        changes: it changes something, or does so with these other options: of several servers, the caller must
+            say which.
         seconds: how long to wait for answers, unless `--timeout` says otherwise.
+        engines: it is for workers: the scheduler, which has no engine, is asked only where `--index` names it.
     """
 
     def decorate(function: Command) -> Command:
@@ -66,9 +70,12 @@ def fleet_options(changes: bool = False, seconds: float = 10.0) -> Callable[[Com
             except ConfigError as error:
                 raise click.ClickException(str(error)) from error
             targets = _resolve(source, token, timeout, screen)
-            if changes and len(targets) > 1 and not (everyone or source.indices):
+            if engines and not source.indices:
+                targets = _workers(targets)
+            writes = changes(given) if callable(changes) else changes
+            if writes and len(targets) > 1 and not (everyone or source.indices):
                 raise click.UsageError(f"Which of the {len(targets)} servers? Say --all, or --index with some of them.")
-            function(Fleet(targets, token, timeout, screen), **given)
+            function(Fleet(targets, token, timeout, screen, source.file), **given)
 
         timeout = click.option(
             "--timeout", type=click.FloatRange(0, min_open=True), default=seconds, show_default=True,
@@ -79,6 +86,13 @@ def fleet_options(changes: bool = False, seconds: float = 10.0) -> Callable[[Com
         return command
 
     return decorate
+
+
+def _workers(targets: list[Target]) -> list[Target]:
+    found = [target for target in targets if target.index != 0]
+    if not found:
+        raise click.UsageError("There is no worker among the servers; the scheduler is asked with --index 0.")
+    return found
 
 
 def _require_extra() -> None:

@@ -94,6 +94,12 @@ class Source:
     listed: Path | None = None
     indices: Collection[int] = ()
 
+    @property
+    def file(self) -> Path | None:
+        """The engine's YAML: `config`, or what the environment names where nothing else says where the servers are."""
+        named = os.environ.get(CONFIG_FILE_VARIABLE)
+        return self.config or (Path(named) if named and not (self.urls or self.sockets or self.listed) else None)
+
     def targets(self) -> list[Target] | Settings:
         """The targets; the config's settings where it does not say how many ranks there are.
 
@@ -101,15 +107,12 @@ class Source:
             click.UsageError: the options name no servers, or contradict one another.
             click.ClickException: a file cannot be used.
         """
-        config = self.config
-        if not (config or self.urls or self.sockets or self.listed) and os.environ.get(CONFIG_FILE_VARIABLE):
-            config = Path(os.environ[CONFIG_FILE_VARIABLE])
-        if sum(map(bool, (config, self.urls or self.sockets, self.listed))) != 1:
+        if sum(map(bool, (self.file, self.urls or self.sockets, self.listed))) != 1:
             raise click.UsageError(
                 f"Which servers? Give one of --config (or set {CONFIG_FILE_VARIABLE}), --url, --socket and --targets."
             )
-        if config is not None:
-            return self._of_config(config)
+        if self.file is not None:
+            return self._of_config(self.file)
         if self.listed is not None:
             return self._chosen(read_targets(self.listed))
         if self.indices:
