@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..version import __version__
+from .bundle import bundle
 from .completion import completion
 from .get import get
 from .metrics import metrics
@@ -21,5 +22,5 @@ def main() -> None:
     """Talk to the internal API servers of LMCache engines, one or a whole fleet."""
 
 
-for command in (completion, get, metrics, routes, script, status, token, top):
+for command in (bundle, completion, get, metrics, routes, script, status, token, top):
     main.add_command(command)
