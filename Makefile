@@ -12,7 +12,7 @@ LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults soak test-lmcache check docs format clean
+.PHONY: help run test test-faults test-docs soak test-lmcache check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -26,6 +26,9 @@ test: $(VENV)/.dev  ## Run the tests
 test-faults: $(VENV)/.dev  ## Run the fault suites: hostile clients, full disks, killed processes
 	$(BIN)/python -m pytest tests/faults
 
+test-docs: $(VENV)/.dev  ## Run every block of the documents, as a reader would
+	$(BIN)/python -m pytest tests/docs/test_documents.py
+
 soak: $(VENV)/.dev  ## Soak a server in mixed traffic at full speed; its memory must stay flat
 	$(BIN)/python -m tests.faults.soak --seconds $(SOAK_SECONDS)
 
@@ -35,6 +38,8 @@ test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, 
 	    echo "== LMCache $$version"; \
 	    $(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$$version; \
 	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider tests/lmcache tests/conformance; \
+	    DOCS_VENV=$(LMCACHE_VENV) $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider \
+	        tests/docs/test_documents.py -k docs/lmcache.md; \
 	done
 
 docs: $(VENV)/.dev  ## Print the documents that are made of code

@@ -12,8 +12,10 @@ from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.app import InternalApp
 from tests.support import make_manager
 
-# They have targets of their own: `make test-faults`, and `make test-lmcache` where LMCache is installed.
-collect_ignore = ["faults", *([] if find_spec("lmcache") else ["lmcache", "conformance/test_conformance.py"])]
+# They have targets of their own: `make test-faults`, `make test-docs`; `make test-lmcache` where LMCache is installed.
+collect_ignore = ["faults", "docs/test_documents.py"]
+if not find_spec("lmcache"):
+    collect_ignore += ["lmcache", "conformance/test_conformance.py"]
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lmcache_internal import create_app
 from lmcache_internal.plugins import ENTRY_POINT_GROUP
 from lmcache_internal.settings import PREFIX, Settings
 from tests.conformance.differences import as_markdown
-from tests.support import ROOT, make_manager
+from tests.support import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
@@ -31,33 +30,6 @@ def test_links_lead_somewhere(document: Path) -> None:
 @pytest.mark.parametrize("name", [field for field in Settings.__dataclass_fields__ if field != "include_indices"])
 def test_every_setting_is_in_the_readme(name: str) -> None:
     assert f"{PREFIX}{name}`" in (ROOT / "README.md").read_text()
-
-
-def test_the_readmes_plugin_works(tmp_path: Path) -> None:
-    (source,) = [
-        block
-        for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-        if "router = " in block
-    ]
-    (tmp_path / "greeting_api.py").write_text(source)
-    with make_manager() as manager:
-        client = create_app(manager, [tmp_path]).test_client()
-        assert client.get("/greeting?name=you&times=2").get_json() == {
-            "model": "test-model",
-            "greetings": ["Hello, you!", "Hello, you!"],
-        }
-        assert "expected int, got 'x'" in client.get("/greeting?name=you&times=x").get_json()["message"]
-
-
-def test_the_readmes_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (source,) = [
-        block
-        for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-        if "create_app(manager)" in block
-    ]
-    namespace: dict[str, object] = {}
-    exec(source + "\nmanager.close()", namespace)
-    assert "http://127.0.0.1:7000" in capsys.readouterr().out
 
 
 def test_entry_points_are_those_of_the_code() -> None:

@@ -1,0 +1,61 @@
+"""A block that serves until its document ends."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.docs.blocks import Block, BlockError
+from tests.docs.processes import lives
+from tests.support import accepts, eventually
+
+QUIET_SECONDS = 1.0
+"""Who prints nothing for so long has said all the addresses where he listens: there may be several."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process in the background.
+
+    Attributes:
+        block: what started it.
+        process: its id.
+        output: the file with all that it printed so far.
+    """
+
+    block: Block
+    process: int
+    output: Path
+
+    def wait(self, seconds: float) -> None:
+        """Return when it answers where the block says, or else wherever its output says.
+
+        Raises:
+            BlockError: it ended, or did not answer within `seconds`.
+        """
+        if not eventually(lambda: not lives(self.process) or self._answers(), seconds):
+            raise BlockError(f"{self.block}: does not answer after {seconds:g} seconds\n{self.output.read_text()}")
+        self.check()
+
+    def check(self) -> None:
+        """Raise BlockError unless it still runs."""
+        if not lives(self.process):
+            raise BlockError(f"{self.block}: the server ended\n{self.output.read_text()}")
+
+    def _answers(self) -> bool:
+        if wait := self.block.words.get("wait"):
+            return all(accepts(int(port)) for port in wait.split(","))
+        if not self.output.exists() or time.time() - self.output.stat().st_mtime < QUIET_SECONDS:
+            return False
+        output = self.output.read_text()
+        ports = re.findall(r"https?://[^\s/]+:(\d+)", output)
+        sockets = [path for path in re.findall(r"(?<![\w/.])/\S+", output) if Path(path).is_socket()]
+        return bool(ports or sockets) and all(accepts(int(port)) for port in ports) and all(map(_takes, sockets))
+
+
+def _takes(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0

@@ -1,0 +1,92 @@
+"""What a reader has before he begins: a checkout, an environment with the package in it, a home, free ports."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.docs.blocks import Block, BlockError
+from tests.support import ROOT, accepts
+
+EXTRAS = "cli,docs,dev"
+
+# An answer that is an error is a failure, as a reader would take it; and no progress bars.
+_CURLRC = "silent\nshow-error\nfail-with-body\n"
+
+
+def documents() -> list[str]:
+    """The documents whose blocks are run, relative to the checkout; README first."""
+    names = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
+    return [*names, *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+
+
+def copy_checkout(directory: Path) -> None:
+    """Copy what a commit of everything would have: tracked files, and new ones that are not ignored."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in filter(None, listing.stdout.split("\0")):
+        if (ROOT / name).is_file():  # A removed file is listed until its removal is committed.
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, directory / name)
+
+
+def make_venv(directory: Path) -> Path:
+    """Install the checkout with its extras into a new virtual environment; return where that is."""
+    copy_checkout(directory / "checkout")
+    venv = directory / "venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    package = f"{directory / 'checkout'}[{EXTRAS}]"
+    subprocess.run([venv / "bin" / "pip", "install", "--quiet", package], check=True)
+    return venv
+
+
+def environment(venv: Path, home: Path) -> dict[str, str]:
+    """The variables of a shell with the virtual environment activated, and a home of its own."""
+    (home / ".curlrc").write_text(_CURLRC)
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LMCACHE_", "PYTHON", "PYTEST_", "MAKE", "MFLAGS"))
+    }
+    return inherited | {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),  # pip's downloads
+        "VIRTUAL_ENV": str(venv),
+        "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",  # Servers say where they listen at once, as they do on a terminal.
+        "no_proxy": "localhost,127.0.0.1",
+    }
+
+
+def missing(block: Block, variables: dict[str, str]) -> list[str]:
+    """What the block needs and what is neither a command nor a Python module here."""
+    return [
+        need
+        for need in block.needs
+        if not shutil.which(need, path=variables["PATH"]) and not _is_module(need, variables)
+    ]
+
+
+def _is_module(name: str, variables: dict[str, str]) -> bool:
+    program = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
+    return subprocess.run(["python", "-c", program], env=variables, check=False).returncode == 0
+
+
+def check_ports(blocks: list[Block]) -> None:
+    """Raise BlockError if somebody else listens on a port that the blocks name."""
+    text = "\n".join(f"{block.words.get('wait', '')}\n{block.text}" for block in blocks if not block.is_shown_only)
+    named = re.findall(r"(?:localhost|127\.0\.0\.1):(\d+)", text)
+    waited = [port for block in blocks for port in block.words.get("wait", "").split(",") if port]
+    if taken := sorted({port for port in [*named, *waited] if accepts(int(port))}):
+        raise BlockError(
+            f"{blocks[0].document}: ports {', '.join(taken)} are in use: end what listens there, and retry"
+        )

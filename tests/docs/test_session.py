@@ -1,0 +1,182 @@
+"""The runner itself: what a document says wrongly fails, where it says so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lmcache_internal import InternalAPIServer
+from tests.docs import interpreter
+from tests.docs import server as server_module
+from tests.docs import session as session_module
+from tests.docs.blocks import BlockError, blocks_of
+from tests.docs.session import Session
+from tests.docs.surroundings import environment
+from tests.support import accepts, free_port
+
+Read = Callable[[str], None]
+
+SERVES_A_SOCKET = """import socket, sys, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print(f"Listening at: unix:{sys.argv[1]} (1)")
+time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers here say quickly where they listen."""
+    monkeypatch.setattr(server_module, "QUIET_SECONDS", 0.5)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "checkout").mkdir()
+    return tmp_path / "checkout"
+
+
+@pytest.fixture
+def session(tmp_path: Path, checkout: Path) -> Iterator[Session]:
+    for name in ("home", "blocks"):
+        (tmp_path / name).mkdir()
+    made = Session(checkout, tmp_path / "blocks", environment(Path(sys.prefix), tmp_path / "home"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def read(session: Session, tmp_path: Path) -> Read:
+    """Runs a document's blocks."""
+
+    def run(text: str) -> None:
+        (tmp_path / "a.md").write_text(text)
+        for block in blocks_of(tmp_path, "a.md"):
+            session.run(block)
+
+    return run
+
+
+def test_directory_and_variables_carry_over(read: Read, checkout: Path) -> None:
+    read("```bash\nmkdir sub && cd sub\nexport A=1\nb=2\n```\n\n```bash\necho $A$b > it\n```\n")
+    assert (checkout / "sub" / "it").read_text() == "12\n"
+
+
+@pytest.mark.parametrize("command", ["false", "false | cat", "echo $no_such_variable", "(exit 3)", "exit 0", "if"])
+def test_what_fails_fails_the_block(read: Read, checkout: Path, command: str) -> None:
+    with pytest.raises(BlockError, match=r"^a\.md:3: exit status"):
+        read(f"```text\n```\n```bash\n{command}\ntouch after\n```\n")
+    assert not (checkout / "after").exists()
+
+
+def test_the_failure_has_the_documents_line_and_the_output(read: Read) -> None:
+    with pytest.raises(BlockError, match=r"(?s)a\.md:2: exit status 7.*on stdout.*on stderr.*line 5: \( exit 7 \)"):
+        read("\n```bash\necho on stdout\necho on stderr >&2\n(exit 7)\n```\n")
+
+
+def test_curl_fails_when_the_answer_is_an_error(read: Read, server: InternalAPIServer) -> None:
+    read(f"```bash\n{server.address.curl('/conf')}\n```\n")
+    with pytest.raises(BlockError, match=r"(?s)exit status 22.*Not Found"):
+        read(f"\n```bash\n{server.address.curl('/nowhere')}\n```\n")
+
+
+def test_a_block_that_takes_too_long_fails(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "BLOCK_SECONDS", 0.3)
+    with pytest.raises(BlockError, match=r"(?s)not done after 0\.3 seconds.*so far"):
+        read("```bash\necho so far; sleep 60\n```\n")
+
+
+def test_python_blocks_share_names_and_follow_bash(read: Read, checkout: Path) -> None:
+    read(
+        "```python\na = 1\n```\n```bash\nmkdir sub; cd sub\n```\n"
+        "```python\nimport pathlib\npathlib.Path('it').write_text(str(a + 1))\nprint('done')\n```\n"
+        "```text output\ndone\n```\n"
+    )
+    assert (checkout / "sub" / "it").read_text() == "2"
+
+
+def test_an_exception_fails_the_block_with_the_documents_line(read: Read) -> None:
+    with pytest.raises(BlockError, match=r'(?s)a\.md:2: exit status 1.*a\.md", line 4.*1 / 0.*ZeroDivisionError'):
+        read("\n```python\na = 0\n1 / 0\n```\n")
+
+
+def test_files_are_written_where_bash_is(read: Read, checkout: Path) -> None:
+    read("```bash\nmkdir sub; cd sub\n```\n```python file=x.py\nraise SystemExit(3)\n```\n")
+    assert (checkout / "sub" / "x.py").read_text() == "raise SystemExit(3)\n"
+    with pytest.raises(BlockError, match=r"cannot write .*No such file"):
+        read("```ini file=no/such/x.ini\n[a]\n```\n")
+
+
+@pytest.mark.parametrize("shown", ["one\ntwo 12 three", "one\n…three", "…two … three\n", "…"])
+def test_output_as_shown_is_fine(read: Read, shown: str) -> None:
+    read(f"```bash\necho one; echo two 12 three >&2\n```\n\n```text output\n{shown}\n```\n")
+
+
+@pytest.mark.parametrize("shown", ["one", "two 12 three", "…two", "one\ntwo .. three", "one … 13 three"])
+def test_output_that_differs_fails_and_shows_both(read: Read, shown: str) -> None:
+    with pytest.raises(BlockError, match=r"(?s)a\.md:5: the document shows.*printed.*two 12 three"):
+        read(f"```bash\necho one; echo two 12 three\n```\n\n```text output\n{shown}\n```\n")
+
+
+def test_a_server_serves_until_the_document_ends(read: Read, session: Session) -> None:
+    port = free_port()
+    read(
+        f"```bash serve\nsleep 0.3\npython -m http.server --bind 127.0.0.1 {port}\n```\n"
+        f"```text output\nServing HTTP on … port {port} …\n```\n```bash\ncurl http://localhost:{port}/\n```\n"
+    )
+    session.close()
+    assert not accepts(port)
+
+
+def test_each_of_several_servers_is_waited_for(read: Read) -> None:
+    first, second = free_port(), free_port()
+    server = "python -m http.server --bind 127.0.0.1"
+    read(
+        f"```bash serve\n{server} {first} & sleep 0.3\n{server} {second}\n```\n"
+        f"```bash\ncurl http://localhost:{second}/\n```\n"
+    )
+
+
+def test_wait_names_the_ports_of_a_server_that_prints_none(read: Read) -> None:
+    first, second = free_port(2), free_port()
+    server = "python -m http.server --bind 127.0.0.1"
+    read(
+        f"```bash serve wait={first},{second}\n{server} {first} >/dev/null &\n"
+        f"sleep 0.5\n{server} {second} >/dev/null\n```\n"
+        f"```bash\ncurl http://localhost:{first}/ http://localhost:{second}/\n```\n"
+    )
+
+
+def test_a_server_may_say_a_unix_socket(read: Read, checkout: Path) -> None:
+    (checkout / "serve.py").write_text(SERVES_A_SOCKET)
+    read("```bash serve\npython serve.py $PWD/it\n```\n```bash\ntest -S it\n```\n")
+
+
+def test_a_server_that_dies_fails_at_once_with_its_words(read: Read) -> None:
+    with pytest.raises(BlockError, match=r"(?s)a\.md:1: the server ended.*no such luck"):
+        read("```bash serve wait=1\necho no such luck\n```\n")
+
+
+def test_a_server_that_dies_later_fails_the_next_block(read: Read) -> None:
+    port = free_port()
+    read(f"```bash serve wait={port}\ntimeout 1 python -m http.server --bind 127.0.0.1 {port}\n```\n")
+    with pytest.raises(BlockError, match=r"(?s)a\.md:1: the server ended.*Serving HTTP"):
+        read("\n\n\n```bash\nsleep 1\n```\n")
+
+
+def test_a_server_that_never_answers_fails(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "BLOCK_SECONDS", 0.5)
+    with pytest.raises(BlockError, match=r"(?s)does not answer after 0\.5 seconds.*thinking"):
+        read(f"```bash serve wait={free_port()}\necho thinking; sleep 60\n```\n")
+
+
+def test_a_server_that_will_not_end_is_killed(read: Read, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreter, "STOP_SECONDS", 0.3)
+    port = free_port()
+    read(f"```bash serve wait={port}\ntrap '' TERM\npython -m http.server --bind 127.0.0.1 {port}\n```\n")
+    session.close()
+    assert not accepts(port)
