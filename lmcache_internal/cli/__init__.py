@@ -7,10 +7,13 @@ import click
 from ..version import __version__
 from .bundle import bundle
 from .completion import completion
+from .conf import conf
 from .get import get
 from .metrics import metrics
+from .new_plugin import new_plugin
 from .routes import routes
 from .script import script
+from .serve import serve
 from .status import status
 from .token import token
 from .top import top
@@ -22,5 +25,5 @@ def main() -> None:
     """Talk to the internal API servers of LMCache engines, one or a whole fleet."""
 
 
-for command in (bundle, completion, get, metrics, routes, script, status, token, top):
+for command in (bundle, completion, conf, get, metrics, new_plugin, routes, script, serve, status, token, top):
     main.add_command(command)
