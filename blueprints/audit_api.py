@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, internal_app, operation
+from lmcache_internal.api import Access, AuditEntry, internal_app, operation
 
 router = Blueprint("audit", __name__)
 
 
 @router.get("/audit")
 @operation(doing="read the audit log", media="pretty", access=Access.ADMIN, cheap=True)
-def audit() -> list[dict[str, object]]:
+def audit() -> list[AuditEntry]:
     """The last 200 refused or changing requests, the oldest first."""
     return list(internal_app().state.gate.audit.recent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal, TypedDict
+
 from flask import Blueprint
 
 from lmcache_internal.api import Access, NotFound, StorageManager, operation, redact, runtime, storage_manager
@@ -9,6 +11,47 @@ from lmcache_internal.api import Access, NotFound, StorageManager, operation, re
 router = Blueprint("backends", __name__, url_prefix="/backends")
 
 _UNAVAILABLE = "/backends API is unavailable"
+
+
+class Closed(TypedDict):
+    """What was closed, and what is left: name and class of each backend."""
+
+    status: Literal["success"]
+    message: str
+    backends: dict[str, str]
+
+
+class Warned(TypedDict, total=False):
+    """Backends that were created and cannot be reached, with the reason."""
+
+    warnings: dict[str, str]
+
+
+class Created(Warned):
+    """What was created, and what there is now."""
+
+    status: Literal["success"]
+    created: dict[str, str]
+    backends: dict[str, str]
+
+
+class Recreated(Warned):
+    """What was created again, and what there is now."""
+
+    status: Literal["success"]
+    recreated: dict[str, str]
+    backends: dict[str, str]
+
+
+class UnknownBackend(TypedDict):
+    """There is no such backend; these there are."""
+
+    status: Literal["not_found"]
+    message: str
+    backends: dict[str, str]
+
+
+Unknown = Annotated[NotFound, UnknownBackend]
 
 
 @router.get("")
@@ -19,8 +62,8 @@ def list_backends() -> dict[str, str]:
 
 
 @router.delete("/<name>")
-@operation(doing="close backend", access=Access.ADMIN, changes=True)
-def close(name: str) -> dict[str, object]:
+@operation(doing="close backend", access=Access.ADMIN, changes=True, raises=(Unknown,))
+def close(name: str) -> Closed:
     """Close a backend and take it out of the engine."""
     storage = storage_manager(_UNAVAILABLE)
     if not storage.close_backend(name):
@@ -30,28 +73,25 @@ def close(name: str) -> dict[str, object]:
 
 @router.post("")
 @operation(doing="create backends", access=Access.ADMIN, changes=True)
-def create() -> dict[str, object]:
+def create() -> Created:
     """Create the backends that the configuration asks for and that are absent."""
     storage = storage_manager(_UNAVAILABLE)
-    return {
-        "status": "success",
-        "created": storage.create_backends(),
-        "backends": storage.list_backends(),
-    } | _warnings()
+    created = storage.create_backends()
+    return {"status": "success", "created": created, "backends": storage.list_backends(), **_warnings()}
 
 
 @router.post("/<name>/recreate")
-@operation(doing="recreate backend", access=Access.ADMIN, changes=True)
-def recreate(name: str) -> dict[str, object]:
+@operation(doing="recreate backend", access=Access.ADMIN, changes=True, raises=(Unknown,))
+def recreate(name: str) -> Recreated:
     """Close a backend and create it again by the configuration as it is now."""
     storage = storage_manager(_UNAVAILABLE)
     if name not in storage.list_backends():
         raise _not_found(name, storage)
     created = storage.recreate_backend(name)
-    return {"status": "success", "recreated": created, "backends": storage.list_backends()} | _warnings()
+    return {"status": "success", "recreated": created, "backends": storage.list_backends(), **_warnings()}
 
 
-def _warnings() -> dict[str, object]:
+def _warnings() -> Warned:
     # LMCache calls it a success, too, when a remote cannot be reached.
     unreachable = runtime().unreachable_backends()
     return {"warnings": redact(unreachable)} if unreachable else {}
@@ -59,5 +99,5 @@ def _warnings() -> dict[str, object]:
 
 def _not_found(name: str, storage: StorageManager) -> NotFound:
     message = f"Backend {name} not found"
-    payload = {"status": "not_found", "message": message, "backends": storage.list_backends()}
+    payload: UnknownBackend = {"status": "not_found", "message": message, "backends": storage.list_backends()}
     return NotFound(message, payload=payload)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
@@ -15,9 +15,38 @@ _UNAVAILABLE = "Bypass API is unavailable"
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
+class Bypassed(TypedDict):
+    """The names of the bypassed backends, and of all."""
+
+    status: Literal["success"]
+    bypassed_backends: list[str]
+    all_backends: list[str]
+
+
+class Switched(TypedDict):
+    """A backend's state now, and the names of all that are bypassed."""
+
+    status: Literal["success"]
+    backend_name: str
+    bypassed: bool
+    bypassed_backends: list[str]
+
+
+class Added(Switched):
+    """And whether it was bypassed before."""
+
+    was_already_bypassed: bool
+
+
+class Removed(Switched):
+    """And whether it was bypassed before."""
+
+    was_bypassed: bool
+
+
 @router.get("/list")
 @operation(doing="list bypassed backends")
-def list_bypassed() -> dict[str, object]:
+def list_bypassed() -> Bypassed:
     """The bypassed backends beside all of them."""
     storage = storage_manager(_UNAVAILABLE)
     return {
@@ -29,23 +58,26 @@ def list_bypassed() -> dict[str, object]:
 
 @router.put("/add")
 @operation(doing="add bypass backend", access=Access.OPERATOR, changes=True)
-def add(backend_name: Name) -> dict[str, object]:
+def add(backend_name: Name) -> Added:
     """Bypass a backend."""
     storage = storage_manager(_UNAVAILABLE)
-    return _set(storage, backend_name, True, storage.get_all_backend_names())
+    before = _set(storage, backend_name, True, storage.get_all_backend_names())
+    return {**_state(storage, backend_name), "was_already_bypassed": before}
 
 
 @router.put("/remove")
 @operation(doing="remove bypass backend", access=Access.OPERATOR, changes=True)
-def remove(backend_name: Name) -> dict[str, object]:
+def remove(backend_name: Name) -> Removed:
     """Put a backend back into service."""
     storage = storage_manager(_UNAVAILABLE)
     # A bypassed backend that was closed is still bypassed, should it come again.
     known = [*storage.get_all_backend_names(), *storage.get_bypassed_backends()]
-    return _set(storage, backend_name, False, known)
+    before = _set(storage, backend_name, False, known)
+    return {**_state(storage, backend_name), "was_bypassed": before}
 
 
-def _set(storage: StorageManager, name: str, bypassed: bool, known: list[str]) -> dict[str, object]:
+def _set(storage: StorageManager, name: str, bypassed: bool, known: list[str]) -> bool:
+    """Bypass a backend or not; whether it was bypassed before."""
     if name not in known:
         raise BadRequest(
             f"There is no backend {name!r}; there are: {', '.join(dict.fromkeys(known))}", title="Unknown backend"
@@ -53,10 +85,9 @@ def _set(storage: StorageManager, name: str, bypassed: bool, known: list[str]) -
     before = storage.is_backend_bypassed(name)
     if before != bypassed:
         storage.set_backend_bypass(name, bypassed)
-    return {
-        "status": "success",
-        "backend_name": name,
-        "bypassed": bypassed,
-        "was_already_bypassed" if bypassed else "was_bypassed": before,
-        "bypassed_backends": storage.get_bypassed_backends(),
-    }
+    return before
+
+
+def _state(storage: StorageManager, name: str) -> Switched:
+    bypassed = storage.get_bypassed_backends()
+    return {"status": "success", "backend_name": name, "bypassed": name in bypassed, "bypassed_backends": bypassed}

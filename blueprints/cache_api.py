@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
@@ -37,7 +37,28 @@ def _parse_tokens(text: str) -> range:
     return tokens
 
 
-TokenRange = Annotated[range, FromText(_parse_tokens, missing="Missing parameters")]
+_START_END = {"type": "string", "pattern": r"^\s*-?\d{1,18}\s*,\s*-?\d{1,18}\s*$", "examples": ["0,256"]}
+TokenRange = Annotated[range, FromText(_parse_tokens, missing="Missing parameters", schema=_START_END)]
+
+
+class Cleared(TypedDict):
+    """How much was removed; the real engine counts tokens."""
+
+    status: Literal["success"]
+    num_removed: int
+
+
+class Stored(TypedDict):
+    """How many tokens were given to the engine."""
+
+    status: Literal["success"]
+    num_tokens: int
+
+
+class Retrieved(Stored):
+    """And how many of them were cached."""
+
+    num_retrieved: int
 
 
 def _invalid(reason: str) -> BadRequest:
@@ -45,8 +66,8 @@ def _invalid(reason: str) -> BadRequest:
 
 
 @router.delete("/clear")
-@operation(doing="clear cache", access=Access.OPERATOR, media="pretty", changes=True)
-def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> dict[str, object]:
+@operation(doing="clear cache", access=Access.OPERATOR, media="pretty", changes=True, raises=(NotFound,))
+def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> Cleared:
     """Drop cached chunks of the backends in `locations` (repeatable), of the memory alone by default."""
     found = engine()
     known = storage_manager().get_all_backend_names()
@@ -62,7 +83,7 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 
 @router.post("/store")
 @operation(doing="store cache", access=Access.OPERATOR, media="pretty", changes=True)
-def store(tokens_mock: TokenRange) -> dict[str, object]:
+def store(tokens_mock: TokenRange) -> Stored:
     """Store the tokens `start,end` from the first slots of the KV caches."""
     engine()
     storage_manager()
@@ -72,7 +93,7 @@ def store(tokens_mock: TokenRange) -> dict[str, object]:
 
 @router.post("/retrieve")
 @operation(doing="retrieve cache", access=Access.OPERATOR, media="pretty", changes=True)
-def retrieve(tokens_mock: TokenRange) -> dict[str, object]:
+def retrieve(tokens_mock: TokenRange) -> Retrieved:
     """Retrieve the tokens `start,end` into the first slots of the KV caches; whole chunks count."""
     engine()
     storage_manager()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal, TypedDict, cast
 
 from flask import Blueprint
 
@@ -11,35 +12,62 @@ from lmcache_internal.api import Access, BadRequest, EngineUnavailable, Statisti
 router = Blueprint("chunk_statistics", __name__, url_prefix="/chunk_statistics")
 
 
+class Done(TypedDict):
+    """What was done."""
+
+    status: Literal["success"]
+    message: str
+
+
+class Counts(TypedDict):
+    """What the client counted; LMCache's adds more, by its recording strategy."""
+
+    enabled: bool
+    total_requests: int
+    total_chunks: int
+    unique_chunks: int
+    duplicate_chunks: int
+    reuse_rate: float
+
+
+class Statistics(Counts):
+    """And when counting ends by itself."""
+
+    timestamp: float
+    auto_exit_enabled: bool
+    auto_exit_timeout_hours: float
+    auto_exit_target_unique_chunks: int | None
+
+
 @router.post("/start")
-@operation(doing="start", access=Access.OPERATOR, media="pretty", changes=True)
-def start() -> dict[str, object]:
+@operation(doing="start", access=Access.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
+def start() -> Done:
     """Count from now on."""
     _client().start_statistics()
     return {"status": "success", "message": "Started"}
 
 
 @router.post("/stop")
-@operation(doing="stop", access=Access.OPERATOR, media="pretty", changes=True)
-def stop() -> dict[str, object]:
+@operation(doing="stop", access=Access.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
+def stop() -> Done:
     """Count no more; the counts stay."""
     _client().stop_statistics()
     return {"status": "success", "message": "Stopped"}
 
 
 @router.post("/reset")
-@operation(doing="reset", access=Access.OPERATOR, media="pretty", changes=True)
-def reset() -> dict[str, object]:
+@operation(doing="reset", access=Access.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
+def reset() -> Done:
     """Start the counts again at zero."""
     _client().reset_statistics()
     return {"status": "success", "message": "Reset"}
 
 
 @router.get("/status")
-@operation(doing="get status", media="pretty")
-def status() -> dict[str, object]:
+@operation(doing="get status", media="pretty", raises=(BadRequest,))
+def status() -> Statistics:
     """The counts so far, and when counting ends by itself."""
-    counts = _client().get_statistics()
+    counts = cast(Counts, _client().get_statistics())
     hours = getattr(config(), "chunk_statistics_auto_exit_timeout_hours", 0.0)
     target = getattr(config(), "chunk_statistics_auto_exit_target_unique_chunks", 0)
     return {

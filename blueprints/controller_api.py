@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from flask import Blueprint
 
@@ -10,18 +10,50 @@ from lmcache_internal.api import EngineUnavailable, NotFound, internal_app, oper
 
 router = Blueprint("controller", __name__, url_prefix="/controller")
 
-_FIELDS = (
-    *("instance_id", "worker_id", "ip", "port", "peer_init_url"),
-    *("registration_time", "last_heartbeat_time"),
-)
+
+class Instance(TypedDict):
+    """How many keys an instance's workers hold."""
+
+    instance_id: str
+    key_count: int
+    worker_count: int
+
+
+class KeyStats(TypedDict):
+    """How many keys there are, in all and by instance."""
+
+    total_key_count: int
+    total_instance_count: int
+    total_worker_count: int
+    instances: list[Instance]
+
+
+class Worker(TypedDict):
+    """What the controller knows of a worker; times in seconds since the epoch."""
+
+    instance_id: str
+    worker_id: int
+    ip: str
+    port: int
+    peer_init_url: str | None
+    registration_time: float
+    last_heartbeat_time: float
+    key_count: int
+
+
+class Workers(TypedDict):
+    """The workers asked for."""
+
+    workers: list[Worker]
+    total_count: int
 
 
 @router.get("/key-stats")
 @operation(doing="get the key statistics")
-def key_stats() -> dict[str, object]:
+def key_stats() -> KeyStats:
     """How many keys each instance holds."""
     registry = _registry()
-    instances = [
+    instances: list[Instance] = [
         {
             "instance_id": instance_id,
             "key_count": sum(worker.get_kv_count() for worker in list(instance.workers.values())),
@@ -38,8 +70,8 @@ def key_stats() -> dict[str, object]:
 
 
 @router.get("/workers")
-@operation(doing="list the workers")
-def workers(instance_id: str | None = None, worker_id: int | None = None) -> dict[str, object]:
+@operation(doing="list the workers", raises=(NotFound,))
+def workers(instance_id: str | None = None, worker_id: int | None = None) -> Workers | Worker:
     """All registered workers, those of an instance, or one."""
     registry = _registry()
     if instance_id and worker_id is not None:
@@ -62,6 +94,15 @@ def _registry() -> Any:
     return controller.reg_controller.registry
 
 
-def _worker(instance_id: str, worker: Any) -> dict[str, object]:
+def _worker(instance_id: str, worker: Any) -> Worker:
     info = worker.to_worker_info(instance_id)
-    return {name: getattr(info, name) for name in _FIELDS} | {"key_count": worker.get_kv_count()}
+    return {
+        "instance_id": info.instance_id,
+        "worker_id": info.worker_id,
+        "ip": info.ip,
+        "port": info.port,
+        "peer_init_url": info.peer_init_url,
+        "registration_time": info.registration_time,
+        "last_heartbeat_time": info.last_heartbeat_time,
+        "key_count": worker.get_kv_count(),
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypedDict
+
 from flask import Blueprint
 
 from lmcache_internal.api import Access, engine, operation, storage_manager
@@ -9,29 +11,37 @@ from lmcache_internal.api import Access, engine, operation, storage_manager
 router = Blueprint("freeze", __name__, url_prefix="/freeze")
 
 
+class Freeze(TypedDict):
+    """Whether the engine is frozen, and so in words."""
+
+    status: Literal["success"]
+    freeze: bool
+    message: str
+
+
 @router.put("/enable")
 @operation(doing="enable freeze mode", access=Access.OPERATOR, media="pretty", changes=True)
-def enable() -> dict[str, object]:
+def enable() -> Freeze:
     """Store nothing new from now on."""
     return _set(True, "/freeze/enable API is unavailable")
 
 
 @router.put("/disable")
 @operation(doing="disable freeze mode", access=Access.OPERATOR, media="pretty", changes=True)
-def disable() -> dict[str, object]:
+def disable() -> Freeze:
     """Store again."""
     return _set(False, "/freeze/disable API is unavailable")
 
 
 @router.get("/status")
 @operation(doing="get freeze mode status", media="pretty")
-def status() -> dict[str, object]:
+def status() -> Freeze:
     """Whether the engine is frozen."""
     frozen = engine("/freeze/status API is unavailable").is_frozen()
     return {"status": "success", "freeze": frozen, "message": f"Freeze mode is {'enabled' if frozen else 'disabled'}"}
 
 
-def _set(enabled: bool, unavailable: str) -> dict[str, object]:
+def _set(enabled: bool, unavailable: str) -> Freeze:
     # An engine without a storage manager would say yes and forget it.
     storage_manager(unavailable)
     engine(unavailable).freeze(enabled)

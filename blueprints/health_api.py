@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from flask import Blueprint, request
 
@@ -12,47 +13,55 @@ from lmcache_internal.health import Report
 
 router = Blueprint("health", __name__)
 
+Failing = Annotated[EngineUnavailable, Report, str]
+
 _LIVE = ("server",)
 _ALL = tuple(CHECKS)
 
 
 @router.get("/livez")
-@operation(doing="check the process", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+@operation(doing="check the process", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
 def livez(verbose: str | None = None) -> Report:
     """Whether the process lives; what fails here, only a restart mends."""
     return _report(_LIVE, verbose)
 
 
 @router.get("/livez/<check>")
-@operation(doing="check the process", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+@operation(
+    doing="check the process", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
+)
 def livez_check(check: str, verbose: str | None = None) -> Report:
     """One check of /livez."""
     return _report(_LIVE, verbose, check)
 
 
 @router.get("/readyz")
-@operation(doing="check the engine", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+@operation(doing="check the engine", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
 def readyz(verbose: str | None = None) -> Report:
     """Whether the engine can serve."""
     return _report(_ALL, verbose)
 
 
 @router.get("/readyz/<check>")
-@operation(doing="check the engine", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+@operation(
+    doing="check the engine", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
+)
 def readyz_check(check: str, verbose: str | None = None) -> Report:
     """One check of /readyz."""
     return _report(_ALL, verbose, check)
 
 
 @router.get("/healthz")
-@operation(doing="check the health", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+@operation(doing="check the health", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
 def healthz(verbose: str | None = None) -> Report:
     """Whether all is well; warnings count."""
     return _report(_ALL, verbose, strict=True)
 
 
 @router.get("/healthz/<check>")
-@operation(doing="check the health", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True)
+@operation(
+    doing="check the health", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
+)
 def healthz_check(check: str, verbose: str | None = None) -> Report:
     """One check of /healthz; warnings count."""
     return _report(_ALL, verbose, check, strict=True)
@@ -63,7 +72,7 @@ def _report(known: Sequence[str], verbose: str | None, check: str | None = None,
         raise NotFound(f"There is no check {check[:100]} here; there are: {', '.join(known)}", title="Unknown check")
     outcomes = health().outcomes([check] if check else known, request.environ.get(LOAD_KEY))
     # Bare `?verbose` and `?verbose=` say yes, too.
-    report = Report(outcomes, strict, verbose is not None and parse_bool(verbose) is not False)
-    if not report.ok:
+    report = Report.of(outcomes, strict, verbose is not None and parse_bool(verbose) is not False)
+    if report.status == "failed":
         raise EngineUnavailable(str(report), text=str(report), payload=report)
     return report

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypedDict
+
 from flask import Blueprint
 
 from lmcache_internal.api import Access, Conflict, engine, operation, storage_manager
@@ -11,23 +13,31 @@ router = Blueprint("hot_cache", __name__, url_prefix="/hot_cache")
 _UNAVAILABLE = "hot_cache API is unavailable"
 
 
+class HotCache(TypedDict):
+    """Whether memory takes new chunks, and so in words."""
+
+    status: Literal["success"]
+    hot_cache: bool
+    message: str
+
+
 @router.put("/enable")
 @operation(doing="enable hot cache", access=Access.OPERATOR, media="pretty", changes=True)
-def enable() -> dict[str, object]:
+def enable() -> HotCache:
     """Keep new chunks in memory."""
     return _set(True)
 
 
 @router.put("/disable")
 @operation(doing="disable hot cache", access=Access.OPERATOR, media="pretty", changes=True)
-def disable() -> dict[str, object]:
+def disable() -> HotCache:
     """Drop the chunks in memory and take no more."""
     return _set(False)
 
 
 @router.get("/status")
 @operation(doing="get hot cache status", media="pretty")
-def status() -> dict[str, object]:
+def status() -> HotCache:
     """Whether memory takes new chunks."""
     enabled = engine(_UNAVAILABLE).is_hot_cache_enabled()
     return {
@@ -37,7 +47,7 @@ def status() -> dict[str, object]:
     }
 
 
-def _set(enabled: bool) -> dict[str, object]:
+def _set(enabled: bool) -> HotCache:
     storage_manager(_UNAVAILABLE)
     found = engine(_UNAVAILABLE)
     found.set_hot_cache(enabled)

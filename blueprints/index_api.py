@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import TypedDict
 
 from flask import Blueprint, request
 
@@ -11,7 +12,22 @@ from lmcache_internal.api import ADDRESS_KEY, Route, Upload, internal_app, opera
 router = Blueprint("index", __name__)
 
 
-def _as_text(routes: list[dict[str, str]]) -> str:
+class Endpoint(TypedDict):
+    """One method of one path.
+
+    Attributes:
+        access: the level that it takes.
+        curl: a line to call it with; what stands as … is to be filled in.
+    """
+
+    method: str
+    path: str
+    access: str
+    summary: str
+    curl: str
+
+
+def _as_text(routes: list[Endpoint]) -> str:
     blocks = [
         f"{route['method']:<6} {route['path']}  ({route['access']})\n"
         f"       {route['summary']}\n"
@@ -23,7 +39,7 @@ def _as_text(routes: list[dict[str, str]]) -> str:
 
 @router.get("/")
 @operation(doing="list the endpoints", as_text=_as_text, cheap=True)
-def list_endpoints() -> list[dict[str, str]]:
+def list_endpoints() -> list[Endpoint]:
     """Every endpoint with its method, what it does, and a curl line."""
     return [
         {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypedDict
+
 from flask import Blueprint
 
 from lmcache_internal.api import EngineUnavailable, adapter, operation, redact
@@ -9,17 +11,23 @@ from lmcache_internal.api import EngineUnavailable, adapter, operation, redact
 router = Blueprint("inference", __name__)
 
 
+class InferenceVersion(TypedDict):
+    """The version of vLLM."""
+
+    vllm_version: str | None
+
+
 @router.get("/inference_info")
 @operation(doing="get inference info", media="pretty")
-def inference_info(format: str | None = None) -> dict[str, object]:  # noqa: ARG001  # Old clients send it.
+def inference_info(format: str | None = None) -> dict[str, Any]:  # noqa: ARG001  # Old clients send it.
     """What the adapter knows of the inference engine, secrets masked."""
-    info: dict[str, object] = redact(adapter().get_inference_info())
+    info: dict[str, Any] = redact(adapter().get_inference_info())
     return info
 
 
 @router.get("/inference_version")
 @operation(doing="get inference version", media="pretty")
-def inference_version() -> dict[str, object]:
+def inference_version() -> InferenceVersion:
     """The inference engine's version, where the adapter knows it."""
     ask = getattr(adapter(), "get_inference_version", None)
     if ask is None:

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypedDict
 
 from flask import Blueprint
 
@@ -60,14 +60,54 @@ def _parse_switch(text: str) -> bool:
     return text.lower() == "true"
 
 
-SlotMapping = Annotated[list[int], FromText(_parse_slots, missing="Missing parameters")]
-ChunkSize = Annotated[int, FromText(_parse_chunk_size, missing="Missing parameters")]
-Switch = Annotated[bool, FromText(_parse_switch)]
+_SLOTS = {"type": "string", "minLength": 1, "examples": ["1,2,3,[9,12],17"]}
+SlotMapping = Annotated[list[int], FromText(_parse_slots, missing="Missing parameters", schema=_SLOTS)]
+_POSITIVE = {"type": "integer", "minimum": 1}
+ChunkSize = Annotated[int, FromText(_parse_chunk_size, missing="Missing parameters", schema=_POSITIVE)]
+Switch = Annotated[bool, FromText(_parse_switch, schema={"type": "boolean"})]
+
+
+class Checksums(TypedDict):
+    """MD5 of each chunk of slots, over all layers or by layer.
+
+    Attributes:
+        slot_mapping_ranges: the slots; runs of three and more as [first, last].
+    """
+
+    status: Literal["success"]
+    slot_mapping_ranges: list[int | list[int]]
+    chunk_size: int
+    num_chunks: int
+    chunk_checksums: list[str] | dict[str, list[str]]
+    layerwise: bool
+
+
+class Recording(TypedDict):
+    """Whether the slots of each store and retrieve are logged."""
+
+    status: Literal["success"]
+    kvcache_check_log_enabled: bool
+
+
+class Layer(TypedDict):
+    """What the KV cache of one layer is."""
+
+    shape: list[int]
+    dtype: str
+    device: str
+
+
+class Layers(TypedDict):
+    """What the KV caches are, by the layer's name."""
+
+    status: Literal["success"]
+    num_layers: int
+    layers: dict[str, Layer]
 
 
 @router.get("/check")
-@operation(doing="compute checksums", media="pretty")
-def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = False) -> dict[str, object]:
+@operation(doing="compute checksums", media="pretty", raises=(NotFound,))
+def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = False) -> Checksums:
     """MD5 of the KV tensors at these slots, per chunk of them, over all layers or per layer."""
     caches = _kv_caches()
     beside = runtime()
@@ -92,7 +132,7 @@ def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = Fa
 
 @router.post("/record_slot")
 @operation(doing="set record slot status", access=Access.OPERATOR, media="pretty", changes=True)
-def record_slot(enabled: Switch | None = None) -> dict[str, object]:
+def record_slot(enabled: Switch | None = None) -> Recording:
     """Log the slots of each store and retrieve, or not; without `enabled`, only tell."""
     found = engine()
     if enabled is not None:
@@ -101,11 +141,11 @@ def record_slot(enabled: Switch | None = None) -> dict[str, object]:
 
 
 @router.get("/info")
-@operation(doing="get kvcache info", media="pretty")
-def info() -> dict[str, object]:
+@operation(doing="get kvcache info", media="pretty", raises=(NotFound,))
+def info() -> Layers:
     """Shape, element type and device of each layer's KV cache."""
     caches = _kv_caches()
-    layers = {
+    layers: dict[str, Layer] = {
         name: {"shape": list(cache.shape), "dtype": str(cache.dtype), "device": str(cache.device)}
         for name, cache in caches.items()
     }

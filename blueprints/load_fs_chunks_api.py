@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
@@ -13,7 +13,7 @@ router = Blueprint("load_fs_chunks", __name__)
 _UNAVAILABLE = "/cache/load-fs-chunks API is unavailable"
 
 
-class Request(Struct):
+class LoadRequest(Struct):
     """What to load.
 
     Attributes:
@@ -27,11 +27,27 @@ class Request(Struct):
     max_failed_keys: Annotated[int, Meta(ge=0, le=10_000)] = 10
 
 
+class Loaded(TypedDict):
+    """What became of the chunk files.
+
+    Attributes:
+        loaded_chunks: how many are in the hot cache now.
+        total_files: how many there are.
+        failed_keys: the keys of those that could not be loaded.
+    """
+
+    status: Literal["success"]
+    loaded_chunks: int
+    total_files: int
+    failed_keys: list[str]
+    config_path: str
+
+
 @router.post("/cache/load-fs-chunks")
 @operation(
     doing="load chunks from FSConnector", access=Access.ADMIN, media="pretty", changes=True, lane="long", seconds=3600
 )
-def load(request: Request) -> dict[str, object]:
+def load(request: LoadRequest) -> Loaded:
     """Read the chunk files of the FS connector that `config_path` names into the hot cache."""
     engine(_UNAVAILABLE)
     storage_manager(_UNAVAILABLE)

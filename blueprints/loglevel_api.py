@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from flask import Blueprint
 
@@ -31,11 +31,23 @@ def _parse_duration(text: str) -> float:
     return float(seconds)
 
 
-Duration = Annotated[float, FromText(_parse_duration)]
+_TIME = {"type": "string", "pattern": "^[0-9]{1,7}[smh]?$", "examples": ["10m"]}
+Duration = Annotated[float, FromText(_parse_duration, schema=_TIME)]
+InvalidLevel = Annotated[BadRequest, str]
+
+
+class LevelSet(TypedDict):
+    """A logger's levels by name: its own now, the one that counts, and its own before."""
+
+    logger_name: str
+    level: str
+    effective: str
+    before: str
+    restored_after_seconds: float | None
 
 
 @router.get("/loglevel")
-@operation(doing="get or set the log level", media="text", writes_with="level", cheap=True)
+@operation(doing="get or set the log level", media="text", writes_with="level", cheap=True, raises=(InvalidLevel,))
 def log_level(logger_name: LoggerName | None = None, level: str | None = None) -> str:
     """The level of each logger, or of `logger_name`; with `level`, sets it on the logger and its handlers."""
     if not logger_name:
@@ -49,8 +61,8 @@ def log_level(logger_name: LoggerName | None = None, level: str | None = None) -
 
 
 @router.put("/loglevel")
-@operation(doing="set the log level", access=Access.OPERATOR, media="pretty", cheap=True)
-def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> dict[str, object]:
+@operation(doing="set the log level", access=Access.OPERATOR, media="pretty", cheap=True, raises=(InvalidLevel,))
+def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> LevelSet:
     """Set a logger's level, or reset it (`NOTSET`); `for=10m` brings the old level back afterwards."""
     before = _set(logger_name, level, for_)
     logger = logging.getLogger(logger_name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated, Any, TypedDict
 
 from flask import Blueprint
 
@@ -10,36 +11,61 @@ from lmcache_internal.api import Access, BadRequest, EngineUnavailable, adapter,
 
 router = Blueprint("lookup", __name__, url_prefix="/lookup")
 
-Result = dict[str, object]
-
 _SIDE = {"scheduler": "client", "worker": "server"}
+
+
+class Lookup(TypedDict):
+    """The classes of the lookup client and server; `None` where there is none."""
+
+    client: str
+    server: str
+
+
+class Changed(TypedDict, total=False):
+    """The class of the client or server before and after; `error` where that was impossible."""
+
+    old: str
+    new: str
+    dryrun: bool
+    error: str
+
+
+class Answer(Changed):
+    """And whose it is."""
+
+    role: str
+
+
+Impossible = Annotated[BadRequest, Answer]
 
 
 @router.get("/info")
 @operation(doing="get the lookup info", media="pretty")
-def info() -> Result:
+def info() -> Lookup:
     """Which lookup client and server there are."""
-    answer: Result = _method("get_lookup_info")()
+    answer: Lookup = _method("get_lookup_info")()
     return answer
 
 
 @router.post("/close")
-@operation(doing="close the lookup", access=Access.ADMIN, media="pretty", changes=True)
-def close() -> Result:
+@operation(doing="close the lookup", access=Access.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible))
+def close() -> Answer:
     """Close the client (on a scheduler) or the server (on a worker)."""
     return _answer(_method(f"close_lookup_{_side()}")())
 
 
 @router.post("/create")
-@operation(doing="create the lookup", access=Access.ADMIN, media="pretty", changes=True)
-def create(dryrun: bool = False) -> Result:
+@operation(doing="create the lookup", access=Access.ADMIN, media="pretty", changes=True, raises=(Impossible,))
+def create(dryrun: bool = False) -> Answer:
     """Create the client or server; with `dryrun`, only say which it would be."""
     return _answer(_method(f"create_lookup_{_side()}")(dryrun=dryrun))
 
 
 @router.post("/recreate")
-@operation(doing="recreate the lookup", access=Access.ADMIN, media="pretty", changes=True)
-def recreate() -> Result:
+@operation(
+    doing="recreate the lookup", access=Access.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible)
+)
+def recreate() -> Answer:
     """Close the client or server and create it anew."""
     return _answer(_method(f"recreate_lookup_{_side()}")())
 
@@ -52,15 +78,15 @@ def _side() -> str:
     return _SIDE[role]
 
 
-def _method(name: str) -> Callable[..., Result]:
-    method: Callable[..., Result] | None = getattr(adapter(), name, None)
+def _method(name: str) -> Callable[..., Any]:
+    method: Callable[..., Any] | None = getattr(adapter(), name, None)
     if method is None:
         raise EngineUnavailable(f"This engine's manager has no {name}.", title="API unavailable")
     return method
 
 
-def _answer(result: Result) -> Result:
-    answer = {**result, "role": metadata().role}
+def _answer(result: Changed) -> Answer:
+    answer: Answer = {**result, "role": str(metadata().role)}
     if "error" in result:
         raise BadRequest(str(result["error"]), payload=answer)
     return answer

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint
 
-from lmcache_internal.api import Names, metadata, operation, redact
+from lmcache_internal.api import EngineUnavailable, Names, metadata, operation, redact
 
 router = Blueprint("meta", __name__)
 
@@ -12,8 +14,8 @@ _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
 @router.get("/meta")
-@operation(doing="read the metadata", media="text-json", cheap=True)
-def read_metadata(names: Names | None = None) -> dict[str, object]:
+@operation(doing="read the metadata", media="text-json", cheap=True, raises=(EngineUnavailable,))
+def read_metadata(names: Names | None = None) -> dict[str, Any]:
     """The metadata's public fields, or those that `names` lists."""
     found = metadata()
     fields = [name for name in dir(found) if not name.startswith("_") and not callable(getattr(found, name))]

@@ -2,17 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, FromText, NotFound, operation, redact, runtime
+from lmcache_internal.api import BadRequest, BareError, FromText, NotFound, operation, redact, runtime
 
 router = Blueprint("periodic_threads", __name__)
 
 LEVELS = ("critical", "high", "medium", "low")
 
-Status = dict[str, Any]
+
+class LastRun(TypedDict):
+    """How the last run went."""
+
+    timestamp: float
+    duration_ms: float
+    success: bool
+    message: str
+    extra_info: dict[str, Any]
+
+
+class Status(TypedDict):
+    """How a thread does; times in seconds, `last_run_time` since the epoch, `success_rate` in percent."""
+
+    name: str
+    level: str
+    interval: float
+    init_wait: float
+    is_running: bool
+    is_active: bool
+    last_run_time: float
+    last_run_ago: float | None
+    total_runs: int
+    failed_runs: int
+    success_rate: float | None
+    last_summary: LastRun | None
+
+
+class Counts(TypedDict):
+    """How many threads there are, run, and ran as lately as they should."""
+
+    total: int
+    running: int
+    active: int
+
+
+class Summary(TypedDict):
+    """How many threads there are, run, and ran as lately as they should; all, and by level."""
+
+    total_count: int
+    running_count: int
+    active_count: int
+    by_level: dict[str, Counts]
+
+
+class Threads(TypedDict):
+    """The threads asked for, and the numbers of all."""
+
+    summary: Summary
+    threads: list[Status]
+
+
+class Late(TypedDict):
+    """A thread that should have run since."""
+
+    name: str
+    level: str
+    last_run_ago: float | None
+    interval: float
+
+
+class Punctuality(TypedDict):
+    """Whether all threads that matter run as they should, and those that do not."""
+
+    healthy: bool
+    unhealthy_count: int
+    unhealthy_threads: list[Late]
 
 
 def _parse_level(text: str) -> str:
@@ -22,12 +88,12 @@ def _parse_level(text: str) -> str:
     return text.lower()
 
 
-Level = Annotated[str, FromText(_parse_level)]
+Level = Annotated[str, FromText(_parse_level, schema={"type": "string", "enum": LEVELS})]
 
 
 @router.get("/periodic-threads")
-@operation(doing="list the periodic threads")
-def list_threads(level: Level | None = None, running_only: bool = False, active_only: bool = False) -> Status:
+@operation(doing="list the periodic threads", raises=(Annotated[BadRequest, BareError],))
+def list_threads(level: Level | None = None, running_only: bool = False, active_only: bool = False) -> Threads:
     """The status of all periodic threads, or of those of a level, and their numbers."""
     threads = _threads()
     chosen = [
@@ -38,14 +104,18 @@ def list_threads(level: Level | None = None, running_only: bool = False, active_
         and (thread["is_active"] or not active_only)
     ]
     by_level = {name: _counts([thread for thread in threads if thread["level"] == name]) for name in LEVELS}
-    return {
-        "summary": {f"{name}_count": count for name, count in _counts(threads).items()} | {"by_level": by_level},
-        "threads": chosen,
+    counts = _counts(threads)
+    summary: Summary = {
+        "total_count": counts["total"],
+        "running_count": counts["running"],
+        "active_count": counts["active"],
+        "by_level": by_level,
     }
+    return {"summary": summary, "threads": chosen}
 
 
 @router.get("/periodic-threads/<name>")
-@operation(doing="get the periodic thread")
+@operation(doing="get the periodic thread", raises=(Annotated[NotFound, BareError],))
 def one_thread(name: str) -> Status:
     """The status of one periodic thread."""
     for thread in _threads():
@@ -57,10 +127,15 @@ def one_thread(name: str) -> Status:
 
 @router.get("/periodic-threads-health")
 @operation(doing="check the periodic threads")
-def health() -> Status:
+def health() -> Punctuality:
     """The critical and high threads that run but are late."""
-    unhealthy = [
-        {name: thread[name] for name in ("name", "level", "last_run_ago", "interval")}
+    unhealthy: list[Late] = [
+        {
+            "name": thread["name"],
+            "level": thread["level"],
+            "last_run_ago": thread["last_run_ago"],
+            "interval": thread["interval"],
+        }
         for thread in _threads()
         if thread["level"] in ("critical", "high") and thread["is_running"] and not thread["is_active"]
     ]
@@ -72,7 +147,7 @@ def _threads() -> list[Status]:
     return [redact(thread) for thread in runtime().periodic_threads()]
 
 
-def _counts(threads: list[Status]) -> dict[str, int]:
+def _counts(threads: list[Status]) -> Counts:
     return {
         "total": len(threads),
         "running": sum(thread["is_running"] for thread in threads),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Annotated
 
 from flask import Blueprint, request
 
 from lmcache_internal.api import (
     Access,
+    BadRequest,
+    CallTimedOut,
+    EngineUnavailable,
     NotFound,
     Upload,
     config,
@@ -17,7 +21,7 @@ from lmcache_internal.api import (
     operation,
     settings,
 )
-from lmcache_internal.scripts import Outcome, run_script
+from lmcache_internal.scripts import Outcome, ScriptFailed, run_script
 
 router = Blueprint("run_script", __name__)
 
@@ -28,7 +32,20 @@ _HOW_TO_ENABLE = (
 
 
 @router.post("/run_script")
-@operation(doing="run the script", access=Access.ADMIN, as_text=str, cheap=True, lane="long")
+@operation(
+    doing="run the script",
+    access=Access.ADMIN,
+    as_text=str,
+    cheap=True,
+    lane="long",
+    raises=(
+        BadRequest,
+        EngineUnavailable,
+        Annotated[NotFound, str],
+        Annotated[ScriptFailed, Outcome, str],
+        Annotated[CallTimedOut, Outcome, str],
+    ),
+)
 def run(script: Upload) -> Outcome:
     """Execute the uploaded file `script`; answer with its variable `result`."""
     if not _enabled():

@@ -35,6 +35,7 @@ from .redaction import MASK, redact
 from .revisions import History, PublicRevision, history_of, public_changes
 from .routes import Route, routes_of
 from .security.access import Access
+from .security.audit import Entry as AuditEntry
 from .security.audit import note
 from .security.caller import is_local
 from .settings import Settings, guarded_reason
@@ -45,6 +46,7 @@ __all__ = [
     "MASK",
     "Access",
     "ApiError",
+    "AuditEntry",
     "BadRequest",
     "BareError",
     "CallTimedOut",

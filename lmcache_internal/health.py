@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import msgspec
+
 from .calls import Call, stuck_calls
 from .checks import CHECKS, Degraded, Subject, Unhealthy
 from .errors import ApiError
@@ -113,33 +115,49 @@ class Health:
         return outcome
 
 
-class Report(dict[str, Any]):
-    """What one request is told: as JSON, and as the text that curl and kubelet show.
-
-    Args:
-        outcomes: check to outcome.
-        strict: whether warnings fail.
-        verbose: whether the text lists what does not fail.
+class Verdict(msgspec.Struct):
+    """What is told of one check.
 
     Attributes:
-        ok: whether nothing fails.
+        ok: whether it does not fail.
+        message: why it fails, or what was found; one line without secrets.
     """
 
-    def __init__(self, outcomes: Mapping[str, Outcome], strict: bool, verbose: bool) -> None:
+    ok: bool
+    message: str
+
+
+class Report(msgspec.Struct, dict=True):
+    """What one request is told: as JSON, and as the text that curl and kubelet show.
+
+    Attributes:
+        status: `failed` where one of the checks fails.
+        checks: by name.
+    """
+
+    status: Literal["ok", "failed"]
+    checks: dict[str, Verdict]
+
+    @classmethod
+    def of(cls, outcomes: Mapping[str, Outcome], strict: bool, verbose: bool) -> Report:
+        """Report on `outcomes`, by check.
+
+        Args:
+            outcomes: check to outcome.
+            strict: whether warnings fail.
+            verbose: whether the text lists what does not fail.
+        """
         bad = ("failed", "warning") if strict else ("failed",)
         failing = [check for check, outcome in outcomes.items() if outcome.level in bad]
-        super().__init__(
-            status="failed" if failing else "ok",
-            checks={
-                check: {"ok": check not in failing, "message": outcome.message} for check, outcome in outcomes.items()
-            },
-        )
-        self.ok = not failing
+        checks = {check: Verdict(check not in failing, outcome.message) for check, outcome in outcomes.items()}
+        report = cls("failed" if failing else "ok", checks)
         shown = outcomes if verbose else failing
-        self._text = "\n".join(_line(check, outcomes[check], check in failing) for check in shown) or "ok"
+        lines = [_line(check, outcomes[check], check in failing) for check in shown]
+        report.__dict__["text"] = "\n".join(lines) or "ok"  # Not a field: no part of the JSON.
+        return report
 
     def __str__(self) -> str:
-        return self._text
+        return str(self.__dict__["text"])
 
 
 def _line(check: str, outcome: Outcome, fails: bool) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from flask import Request, g
 
@@ -24,6 +24,31 @@ logger.setLevel(logging.INFO)
 KEPT = 200
 _MAX_FILE_BYTES = 10 << 20
 _MAX_FILES = 5
+
+
+class Entry(TypedDict):
+    """One request; what its endpoint noted stands beside these.
+
+    Attributes:
+        time: when it was answered: ISO 8601, UTC.
+        caller: the token's name, or how the client got here.
+        level: what the caller may do.
+        address: where the client is.
+        arguments: of the query, secrets masked; a list where one is repeated.
+        outcome: refused, done or failed.
+        seconds: how long it took.
+    """
+
+    time: str
+    caller: str
+    level: str
+    address: str | None
+    method: str
+    path: str
+    arguments: dict[str, str | list[str]]
+    status: int
+    outcome: str
+    seconds: float
 
 
 def note(**details: Any) -> None:
@@ -57,7 +82,7 @@ class AuditLog:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.recent: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self.recent: deque[Entry] = deque(maxlen=KEPT)
         self._file: _AuditFile | None = None
         if path is not None:
             self._file = _AuditFile(
@@ -66,13 +91,13 @@ class AuditLog:
 
     def record(self, request: Request, caller: Caller | None, status: int, started: float) -> None:
         """Write one request down."""
-        entry = {
+        entry: Entry = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "caller": caller.name if caller else "unknown",
             "level": str(caller.level) if caller else "none",
             "address": request.remote_addr,
             "method": request.method,
-            "path": request.path,
+            "path": request.script_root + request.path,
             "arguments": redact(_arguments(request)),
             "status": status,
             "outcome": "refused" if status in (401, 403, 429) else "done" if status < 400 else "failed",
