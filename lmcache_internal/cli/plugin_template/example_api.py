@@ -1,0 +1,16 @@
+"""What the endpoints of this file are about."""
+
+from flask import Blueprint
+from lmcache_internal.api import engine, metadata, operation
+
+router = Blueprint("example", __name__)
+
+
+@router.get("/example")
+@operation(doing="show example")
+def show(times: int = 1) -> dict[str, object]:
+    """What it tells; this line stands in the list of endpoints, GET /."""
+    return {
+        "greetings": [f"Hello, {metadata().model_name}!"] * times,
+        "frozen": engine().is_frozen(),
+    }
