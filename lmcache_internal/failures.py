@@ -66,7 +66,8 @@ def _unexpected(error: Exception) -> Response:
 
 def _explain(error: HTTPException) -> str:
     if isinstance(error, NotFound):
-        return f"There is no endpoint at {request.path}; GET / lists them all."
+        root = request.script_root  # Where the app is mounted, if it is not alone.
+        return f"There is no endpoint at {root}{request.path}; GET {root}/ lists them all."
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return f"{request.method} is not allowed on {request.path}; allowed: {allowed}."

@@ -115,7 +115,7 @@ def _checked(url_prefix: str | None) -> str:
 def _knows(app: Flask, environ: WSGIEnvironment) -> bool:
     """Whether a route of `app` has the path, whatever the method."""
     try:
-        adapter = app.create_url_adapter(Request(environ, populate_request=False, shallow=True))
+        adapter = app.create_url_adapter(Request(environ))
         if adapter is not None:
             adapter.match()
     except NotFound:
