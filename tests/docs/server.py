@@ -31,14 +31,13 @@ class Server:
     output: Path
 
     def wait(self, seconds: float) -> None:
-        """Return when it answers where the block says, or else wherever its output says.
+        """Return when it has ended, or answers where the block says, or else wherever its output says.
 
         Raises:
-            BlockError: it ended, or did not answer within `seconds`.
+            BlockError: it did not answer within `seconds`.
         """
         if not eventually(lambda: not lives(self.process) or self._answers(), seconds):
             raise BlockError(f"{self.block}: does not answer after {seconds:g} seconds\n{self.output.read_text()}")
-        self.check()
 
     def check(self) -> None:
         """Raise BlockError unless it still runs."""
