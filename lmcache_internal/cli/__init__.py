@@ -5,16 +5,21 @@ from __future__ import annotations
 import click
 
 from ..version import __version__
+from .backends import backends
 from .bundle import bundle
+from .bypass import bypass
+from .cache import cache
 from .completion import completion
 from .conf import conf
 from .get import get
+from .loglevel import loglevel
 from .metrics import metrics
 from .new_plugin import new_plugin
 from .routes import routes
 from .script import script
 from .serve import serve
 from .status import status
+from .switches import freeze, hot_cache
 from .token import token
 from .top import top
 
@@ -25,5 +30,8 @@ def main() -> None:
     """Talk to the internal API servers of LMCache engines, one or a whole fleet."""
 
 
-for command in (bundle, completion, conf, get, metrics, new_plugin, routes, script, serve, status, token, top):
+for command in (
+    *(backends, bundle, bypass, cache, completion, conf, freeze, get, hot_cache, loglevel, metrics, new_plugin),
+    *(routes, script, serve, status, token, top),
+):
     main.add_command(command)

@@ -14,7 +14,7 @@ import click
 
 from .client import Client, Failure
 from .screen import Screen
-from .targets import Target
+from .targets import Target, ranks
 from .units import UNKNOWN
 
 if TYPE_CHECKING:
@@ -137,10 +137,14 @@ class Fleet:
         return self.finish(outcomes)
 
     def complain(self, outcomes: Sequence[Outcome]) -> None:
-        """Name, beside the result, the servers that failed, and end with status 1 if any did."""
+        """Say beside the result which servers failed why, and end with status 1 if any did."""
+        failed: dict[str | None, list[Target]] = {}
         for outcome in outcomes:
             if not outcome.ok:
-                self.screen.error(f"{outcome.target.name}: {outcome.error}")
+                failed.setdefault(outcome.error, []).append(outcome.target)
+        for error, targets in failed.items():
+            name = targets[0].name if len(targets) == 1 else f"{len(targets)} servers ({ranks(targets)})"
+            self.screen.error(f"{name}: {error}")
         self.finish(outcomes)
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:

@@ -35,6 +35,9 @@ _OPTIONS = [
     click.option("--color/--no-color", default=None, help="Color; by default where the output is a terminal."),
 ]
 
+ENGINE_SECONDS = 35.0
+"""What calls into the engine get: a little more than a server gives them, which then says what is stuck."""
+
 _PROBED = range(8)
 """The indices that are asked how many ranks there are, where the config does not say."""
 

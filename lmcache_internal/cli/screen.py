@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 # What a server says must not move the cursor of who reads it.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
-_UNBROKEN = ("index", "role", "server", "usage", "hit rate", "uptime")
+_UNBROKEN = (
+    *("index", "role", "server", "usage", "hit rate", "uptime"),
+    *("key", "default", "source", "revision", "logger", "level", "ranks"),
+)
 
 
 def printable(text: str) -> str:
@@ -63,7 +66,7 @@ class Screen:
 
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for name in columns:
-            table.add_column(name.upper(), no_wrap=name in _UNBROKEN)
+            table.add_column(name.upper(), no_wrap=name in _UNBROKEN, overflow="fold")
         for row in rows:
             table.add_row(*(cell if isinstance(cell, Text) else self.styled(str(cell)) for cell in row))
         return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +75,16 @@ def parse_indices(text: str) -> tuple[int, ...]:
             raise click.BadParameter(f"expected indices such as 0,2-4, got {text!r}")
         found.update(range(int(first), int(last) + 1))
     return tuple(sorted(found))
+
+
+def ranks(targets: Sequence[Target], everyone: Sequence[Target] = ()) -> str:
+    """Which servers, as `--index` takes it: `0,2-4`, or `all`; those without an index by their address."""
+    if len(targets) == len(everyone):
+        return "all"
+    indices = sorted(target.index for target in targets if target.index is not None)
+    runs = [list(run) for _, run in groupby(enumerate(indices), lambda pair: pair[1] - pair[0])]
+    parts = [str(run[0][1]) if len(run) == 1 else f"{run[0][1]}-{run[-1][1]}" for run in runs]
+    return ",".join([*parts, *(target.address for target in targets if target.index is None)])
 
 
 @dataclass(frozen=True)

@@ -31,3 +31,8 @@ def duration(seconds: float | None) -> str:
         if whole >= length:
             return f"{whole // length}{unit} {whole % length // part}{smaller}"
     return f"{whole}s"
+
+
+def servers(count: int) -> str:
+    """A number of servers."""
+    return "1 server" if count == 1 else f"{count} servers"

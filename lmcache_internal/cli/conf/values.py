@@ -1,0 +1,71 @@
+"""Configuration values as people write them: on the command line and in the engine's YAML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from ...conversion import type_name
+from ...engine.definitions import Definition
+from ...errors import ConfigError
+from ...redaction import redact
+
+_TYPES: dict[str, Any] = {
+    type_name(each): each for each in (bool, int, float, str, dict, list, list[int], list[float], list[str])
+}
+
+
+def shown(value: Any) -> str:
+    """The value as JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `KEY=VALUE` arguments, each value as JSON or, where it is none, as text.
+
+    Raises:
+        click.UsageError: one of them is something else. It is not quoted: it may be a secret.
+    """
+    values: dict[str, Any] = {}
+    for number, pair in enumerate(pairs, 1):
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            raise click.UsageError(f"Argument {number} is not of the form KEY=VALUE.")
+        if name in values:
+            raise click.UsageError(f"{name} is given twice.")
+        values[name] = _parse(name, text)
+    return values
+
+
+def means(name: str, written: Any, type: str, live: Any) -> bool:
+    """Whether an engine that reads `written` for a key has the value `live`, as far as its mask lets see.
+
+    Args:
+        name: the key.
+        written: what stands in the YAML.
+        type: the key's type, as GET /conf?details=true names it.
+        live: the value as it is answered.
+    """
+    bare, _, optional = type.partition(" | ")
+    definition = Definition(_TYPES.get(bare, object), default=None if optional else live)
+    try:
+        written = definition.convert(name, written) if bare in _TYPES else written
+    except ConfigError:
+        return False
+    if isinstance(written, str) and isinstance(live, str):
+        written = written.replace("file://", "")  # LMCache takes it off its paths.
+        live = live.replace("file://", "")
+    return bool(redact(written, name) == live)
+
+
+def _parse(name: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except UnicodeEncodeError:
+        raise click.UsageError(f"The value of {name} is not valid UTF-8.") from None
+    except (ValueError, RecursionError):
+        return text  # The server converts it by the key's type, as it does variables of the environment.
