@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +57,13 @@ class Fleet:
 StartFleet = Callable[..., Fleet]
 
 
-@pytest.fixture
-def start_fleet(tmp_path: Path) -> Iterator[StartFleet]:
-    """Starts a fleet; `without` names indices where nothing listens, `hanging` those that never answer."""
+@contextmanager
+def fleets_in(directory: Path) -> Iterator[StartFleet]:
+    """What starts a fleet; `without` names indices where nothing listens, `hanging` those that never answer."""
     with ExitStack() as stack:
 
         def start(without: tuple[int, ...] = (), hanging: tuple[int, ...] = (), **values: Any) -> Fleet:
-            fleet = Fleet(tmp_path)
+            fleet = Fleet(directory)
             for index in range(1 + WORKERS):
                 if index in hanging:
                     listener = stack.enter_context(socket.create_server(("127.0.0.1", fleet.port + index)))
@@ -76,6 +76,20 @@ def start_fleet(tmp_path: Path) -> Iterator[StartFleet]:
             return fleet
 
         yield start
+
+
+@pytest.fixture
+def start_fleet(tmp_path: Path) -> Iterator[StartFleet]:
+    """Starts a fleet of the test's own."""
+    with fleets_in(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A fleet that is well, and that tests leave as they found it."""
+    with fleets_in(tmp_path_factory.mktemp("fleet")) as start:
+        yield start()
 
 
 @pytest.fixture

@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
-import select
 import signal
-import struct
-import subprocess
-import sys
 import termios
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from lmcache_internal.cli.rates import KEPT, Rates, sparkline
 from tests.cli.conftest import DEAD, HANGING, Fleet
-from tests.support import ROOT
-
-
-class Terminal:
-    """`top` in a pseudo-terminal."""
-
-    def __init__(self, fleet: Fleet, *arguments: str) -> None:
-        self.master, slave = pty.openpty()
-        self.resize(120)
-        command = [sys.executable, "-m", "lmcache_internal.cli", "top", "--config", str(fleet.config), *arguments]
-        environment = os.environ | {"TERM": "xterm-256color"}
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave, env=environment)
-        self.before = termios.tcgetattr(slave)
-        self.slave = slave
-        self.shown = ""
-
-    def resize(self, columns: int) -> None:
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-
-    def wait_for(self, text: str, seconds: float = 10) -> None:
-        until = time.monotonic() + seconds
-        while text not in self.shown:
-            assert select.select([self.master], [], [], max(0.0, until - time.monotonic()))[0], self.shown
-            self.shown += os.read(self.master, 65536).decode()
-
-    def press(self, key: bytes) -> None:
-        os.write(self.master, key)
-
-
-@contextmanager
-def terminal(fleet: Fleet, *arguments: str) -> Iterator[Terminal]:
-    opened = Terminal(fleet, *arguments)
-    try:
-        yield opened
-    finally:
-        if opened.process.poll() is None:
-            opened.process.kill()
-        opened.process.wait(10)
-        os.close(opened.master)
-        os.close(opened.slave)
+from tests.cli.terminal import terminal
 
 
 def test_it_shows_the_fleet_until_q_and_leaves_the_terminal_as_it_was(ailing: Fleet) -> None:
-    with terminal(ailing, "--interval", "0.3", "--timeout", "1") as top:
+    with terminal(ailing, "top", "--interval", "0.3", "--timeout", "1") as top:
         top.wait_for("worker 3")
         assert "cannot connect: Connection refused" in top.shown
         assert "50.0 %" not in top.shown
@@ -84,7 +35,7 @@ def test_it_shows_the_fleet_until_q_and_leaves_the_terminal_as_it_was(ailing: Fl
 
 
 def test_ctrl_c_ends_it(fleet: Fleet) -> None:
-    with terminal(fleet) as top:
+    with terminal(fleet, "top") as top:
         top.wait_for("worker 3")
         top.process.send_signal(signal.SIGINT)
         assert top.process.wait(5) == 0

@@ -1,0 +1,57 @@
+"""A person at a terminal: what the command shows there, and the keys that are pressed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.cli.conftest import Fleet
+from tests.support import ROOT
+
+
+class Terminal:
+    """The command in a pseudo-terminal of 120 columns."""
+
+    def __init__(self, fleet: Fleet, *arguments: str) -> None:
+        self.master, slave = pty.openpty()
+        self.resize(120)
+        command = [sys.executable, "-m", "lmcache_internal.cli", *arguments, "--config", str(fleet.config)]
+        environment = os.environ | {"TERM": "xterm-256color"}
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave, env=environment)
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.shown = ""
+
+    def resize(self, columns: int) -> None:
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def wait_for(self, text: str, seconds: float = 10) -> None:
+        until = time.monotonic() + seconds
+        while text not in self.shown:
+            assert select.select([self.master], [], [], max(0.0, until - time.monotonic()))[0], self.shown
+            self.shown += os.read(self.master, 65536).decode()
+
+    def press(self, key: bytes) -> None:
+        os.write(self.master, key)
+
+
+@contextmanager
+def terminal(fleet: Fleet, *arguments: str) -> Iterator[Terminal]:
+    opened = Terminal(fleet, *arguments)
+    try:
+        yield opened
+    finally:
+        if opened.process.poll() is None:
+            opened.process.kill()
+        opened.process.wait(10)
+        os.close(opened.master)
+        os.close(opened.slave)
