@@ -133,7 +133,10 @@ def call_within(name: str, function: Callable[[], Any], seconds: float) -> Any:
             "It is left alone; GET /threads?name=stuck shows where it is."
         )
     if call.error is not None:
-        raise call.error
+        try:
+            raise call.error
+        finally:
+            call.error = None  # Its traceback leads back to the call: only the garbage collector would free them.
     return call.result
 
 

@@ -84,6 +84,7 @@ def run_script(source: bytes, app: Any, allowed_imports: Collection[str], timeou
         return _judge(call, script, finished, timeout)
     finally:
         linecache.cache.pop(script.filename, None)
+        call.error = None  # Its traceback leads back to the call: only the garbage collector would free them.
 
 
 def _judge(call: Call, script: _Script, finished: bool, timeout: float) -> Outcome:
