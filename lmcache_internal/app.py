@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -15,8 +15,11 @@ from .health import HEALTH_KEY, Health
 from .lanes import LIMITS, Lane, LaneName
 from .plugins import mount_plugins
 from .security.caller import DIRECT_KEY
-from .security.gate import Gate
+from .security.gate import Gate, with_safe_headers
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
@@ -45,6 +48,14 @@ class InternalApp(Flask):
         super().__init__(import_name, static_folder=None, template_folder=None)
         self.state = SimpleNamespace(lmcache_adapter=adapter)
         self.lanes: dict[LaneName, Lane] = {name: Lane(limit) for name, limit in LIMITS.items()}
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request; the safe headers stand on every answer, whatever made it."""
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            return start_response(status, with_safe_headers(headers), *error)
+
+        return super().wsgi_app(environ, start)
 
 
 def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> InternalApp:

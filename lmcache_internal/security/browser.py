@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..address import ADDRESS_KEY
@@ -70,7 +71,12 @@ def _check_silent_browser(environ: Mapping[str, Any]) -> None:
 
 def host_of(environ: Mapping[str, Any]) -> str:
     """The Host header without its port, in lower case; as it is where it is no host and port."""
-    header = str(environ.get("HTTP_HOST") or "").lower()
+    return _host_in(str(environ.get("HTTP_HOST") or ""))
+
+
+@lru_cache(maxsize=256)
+def _host_in(header: str) -> str:
+    header = header.lower()
     match = _HOST.fullmatch(header)
     return (match[1] or match[2] or "") if match else header
 
@@ -82,6 +88,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=256)
 def _is_own_ip(host: str, bound: str) -> bool:
     """Whether `host` is an address, which no DNS answer can point elsewhere, that we may have."""
     try:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
 
 from ..errors import Forbidden, Unauthorized
 from ..settings import Settings
@@ -24,6 +24,8 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "Referrer-Policy": "no-referrer",
 }
+
+_SAFE = [(name.lower(), (name, value)) for name, value in HEADERS.items()]
 
 
 class Gate:
@@ -52,35 +54,55 @@ class Gate:
         Raises:
             Unauthorized, Forbidden: its caller may not (401, 403).
         """
-        g.started = time.perf_counter()
-        g.writes = False
-        check_host(request.environ, self._hosts, self._trust_loopback)
-        view = _view_of_request()
-        arguments = request.args.to_dict(flat=False)
+        incoming = request._get_current_object()  # type: ignore[attr-defined]  # werkzeug's proxy, looked through once.
+        visit = g.visit = Visit()
+        environ, method = incoming.environ, incoming.method
+        check_host(environ, self._hosts, self._trust_loopback)
+        view = _view_of(incoming)
+        arguments = incoming.args.to_dict(flat=False) if incoming.query_string else {}
         if view is not None:
-            g.writes = is_write(view, request.method, arguments)
-            g.caller = self._callers.identify(request.environ)
-        if g.writes or request.method not in ("GET", "HEAD"):
-            check_origin(request.environ)
-        if view is None:
+            visit.writes = is_write(view, method, arguments)
+            visit.caller = self._callers.identify(environ)
+        if visit.writes or method not in ("GET", "HEAD"):
+            check_origin(environ)
+        if view is None or visit.caller is None:
             return  # There is nothing behind it: a 404 or 405.
-        caller: Caller = g.caller
-        required = required_access(view, request.method, arguments)
-        if caller.level >= required:
+        required = required_access(view, method, arguments)
+        if visit.caller.level >= required:
             return
-        message = f"{request.method} {request.path} needs the level {required}; {caller.name} has {caller.level}."
-        if caller.name == "anonymous":
+        message = f"{method} {incoming.path} needs the level {required}; {visit.caller.name} has {visit.caller.level}."
+        if visit.caller.name == "anonymous":
             raise Unauthorized(f"{message} {self._callers.hint}", headers={"WWW-Authenticate": "Bearer"})
         raise Forbidden(message)
 
     def finish(self, response: Response) -> Response:
-        """Set the headers of every answer, and audit what was refused or changed something."""
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if g.get("writes") or response.status_code in (401, 403, 429):
-            self.audit.record(request, g.get("caller"), response.status_code, g.get("started", time.perf_counter()))
+        """Audit what was refused or changed something."""
+        visit: Visit = g.get("visit") or Visit()
+        if visit.writes or response.status_code in (401, 403, 429):
+            self.audit.record(request, visit.caller, response.status_code, visit.started)
         return response
 
 
-def _view_of_request() -> Callable[..., Any] | None:
-    return current_app.view_functions[request.endpoint] if request.endpoint else None
+class Visit:
+    """What the gate knows of one request.
+
+    Attributes:
+        started: when it came in, by the performance counter.
+        writes: whether it changes something.
+        caller: who sent it; None where there is nothing behind its path.
+    """
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.writes = False
+        self.caller: Caller | None = None
+
+
+def with_safe_headers(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The headers of an answer, completed by those of `HEADERS` that it has not set itself."""
+    present = {name.lower() for name, _ in headers}
+    return [*headers, *(header for name, header in _SAFE if name not in present)]
+
+
+def _view_of(incoming: Request) -> Callable[..., Any] | None:
+    return current_app.view_functions[incoming.endpoint] if incoming.endpoint else None
