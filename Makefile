@@ -59,7 +59,7 @@ clean:  ## Remove what the other targets made
 
 $(VENV)/.run: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --editable '.[cli,docs]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
