@@ -22,9 +22,18 @@ def test_differences_are_printed_from_their_table() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+    for link in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+        target, _, anchor = link.partition("#")
         if "://" not in target:
-            assert (document.parent / target).exists(), target
+            path = document.parent / target if target else document
+            assert path.exists(), link
+            assert not anchor or anchor in _anchors(path), link
+
+
+def _anchors(document: Path) -> list[str]:
+    """Where links may lead within a document: its headings, written as GitHub does."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 @pytest.mark.parametrize("name", [field for field in Settings.__dataclass_fields__ if field != "include_indices"])
