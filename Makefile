@@ -4,6 +4,10 @@ BIN := $(VENV)/bin
 
 SOAK_SECONDS ?= 180
 
+# One of benchmarks/questions.py, or several; all where it is empty.
+BENCH ?=
+BENCH_ROUNDS ?= 5
+
 # The tests against the real LMCache have an environment of their own: torch alone is a gigabyte,
 # so it outlives the checkout.
 LMCACHE_PYTHON ?= python3.11
@@ -12,7 +16,7 @@ LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-docs soak test-lmcache check docs format clean
+.PHONY: help run test test-faults test-docs soak test-lmcache bench check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -42,8 +46,13 @@ test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, 
 	        tests/docs/test_documents.py -k docs/lmcache.md; \
 	done
 
+bench: $(LMCACHE_VENV)/.made  ## Measure this server beside LMCache's own; BENCH=throughput asks one question
+	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(firstword $(LMCACHE_VERSIONS))
+	$(LMCACHE_BIN)/python -m benchmarks --rounds $(BENCH_ROUNDS) $(BENCH)
+
 docs: $(VENV)/.dev  ## Print the documents that are made of code
 	$(BIN)/python -m tests.conformance.differences > docs/differences.md
+	$(BIN)/python -m benchmarks.document
 
 check: $(VENV)/.dev  ## Check format, lint and types
 	$(BIN)/ruff format --check

@@ -1,0 +1,127 @@
+"""An HTTP client on a raw socket, so that what is measured is the server."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from time import perf_counter, sleep
+
+Address = tuple[str, int] | str
+"""Host and port, or the path of a Unix socket."""
+
+TIMEOUT_SECONDS = 60.0
+_RETRY_SECONDS = 0.0005
+
+
+def get(path: str) -> bytes:
+    """A GET request."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+def post_script(source: str) -> bytes:
+    """A request that runs a script."""
+    head = 'Content-Disposition: form-data; name="script"; filename="s.py"'
+    body = f"--b\r\n{head}\r\n\r\n{source}\r\n--b--\r\n"
+    kind = "Content-Type: multipart/form-data; boundary=b"
+    return (
+        f"POST /run_script HTTP/1.1\r\nHost: localhost\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
+
+
+class Client:
+    """One connection, with one request under way at a time.
+
+    Args:
+        address: where to connect to.
+        request: what to send.
+
+    Attributes:
+        started: when the request was sent, by `perf_counter`.
+        status: of the last answer.
+    """
+
+    def __init__(self, address: Address, request: bytes) -> None:
+        self._address = address
+        self._request = request
+        self._buffer = bytearray(1 << 18)
+        self._missing = 0
+        self._socket = _connect(address)
+        self.started = 0.0
+        self.status = 0
+
+    def fileno(self) -> int:
+        """The descriptor, for epoll."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def send(self) -> None:
+        """Send the request."""
+        self.started = perf_counter()
+        self._socket.sendall(self._request)
+
+    def reconnect(self) -> None:
+        """Hang up, and send the request on a new connection; `started` is before that is made."""
+        self._socket.close()
+        self.started = perf_counter()
+        self._socket = _connect(self._address)
+        self._socket.sendall(self._request)
+
+    def receive(self) -> bool:
+        """Receive once; return whether the answer is complete.
+
+        Raises:
+            ConnectionError: the server has hung up.
+        """
+        count = self._socket.recv_into(self._buffer)
+        if not count:
+            raise ConnectionError(f"{self._address} hung up in the middle of an answer")
+        self._missing = (self._missing or self._length(count)) - count
+        return not self._missing
+
+    def ask(self) -> None:
+        """Send the request, and receive the whole answer."""
+        self.send()
+        self.finish()
+
+    def finish(self) -> None:
+        """Receive the rest of the answer."""
+        while not self.receive():
+            pass
+
+    def _length(self, received: int) -> int:
+        # Both servers send the head at once.
+        end = self._buffer.find(b"\r\n\r\n", 0, received)
+        head = bytes(self._buffer[: max(0, end)])
+        _, found, rest = head.lower().partition(b"\r\ncontent-length:")
+        if not found:
+            raise ValueError(f"an answer without Content-Length: {head!r}")
+        self.status = int(head[9:12])
+        return end + 4 + int(rest.partition(b"\r\n")[0])
+
+
+def first_answer(address: Address, path: str) -> None:
+    """Ask until a server that is starting answers with 200."""
+    deadline = perf_counter() + TIMEOUT_SECONDS
+    while perf_counter() < deadline:
+        with contextlib.suppress(OSError), contextlib.closing(Client(address, get(path))) as client:
+            client.ask()
+            if client.status == 200:
+                return
+        sleep(_RETRY_SECONDS)
+    raise TimeoutError(f"{address} does not answer")
+
+
+def _connect(address: Address) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+    try:
+        made.settimeout(TIMEOUT_SECONDS)
+        made.connect(address)
+        if made.family == socket.AF_INET:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        made.close()
+        raise
+    return made

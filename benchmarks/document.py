@@ -1,0 +1,75 @@
+"""Print docs/benchmarks.md and its picture from the results: `make docs`."""
+
+from __future__ import annotations
+
+from benchmarks.chart import as_svg
+from benchmarks.questions import QUESTIONS
+from benchmarks.results import Result, written
+from benchmarks.table import HEADER, cells, origin
+from tests.support import ROOT
+
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PICTURE = ROOT / "docs" / "benchmarks.svg"
+
+INTRODUCTION = """\
+# Benchmarks
+
+<!-- Printed by `make docs` from benchmarks/results; do not edit. -->
+
+This server beside LMCache's own (FastAPI, uvicorn with uvloop and httptools), in the same run. `make bench` asks all
+questions, which takes about a quarter of an hour; `make bench BENCH=throughput` asks one, and `BENCH_ROUNDS=15`
+measures each figure more often. It needs no GPU, and an otherwise quiet machine: "load before" is how busy it was
+with other things.
+
+- **Two processes, one engine each**: LMCache's own worker on CPU, with the same configuration; one has its own server
+  in it, the other ours. Where the engine's threads would be in the way (idle, start and stop), there is a manager
+  that has a configuration only.
+- **In alternation**: each figure is taken from one and at once from the other, the one that was last being first
+  next, for several rounds. A cell holds the median, and in parentheses the least and the greatest; the ratio is that
+  of the medians, and its spread that of the rounds. A difference smaller than the spread is none.
+- **The client** is a process of its own, raw sockets and one epoll, the same for TCP and Unix sockets. It takes 30 µs
+  of CPU a request. Nothing is pinned to a core: on a single one, threads would hand each other the GIL at next to no
+  cost, which flatters whoever has many.
+- **Requests at a steady rate** count from when they were due, so a stall counts for each request that it delays.
+- **"Engine loses"** is the time in which an engine thread that never rests could not run because another thread had
+  the GIL, by the kernel's accounts. "% left" is what it gets done, beside what it gets done alone.
+- **committed**, on the terminal, is the ratio in the last commit, and "better" or "worse" where the two spreads lie
+  apart.
+"""
+
+
+def as_markdown(results: list[Result]) -> str:
+    """The document."""
+    asked = [row for result in results for row in _table(result, asked_only=True)]
+    parts = [INTRODUCTION, "![Bars](benchmarks.svg)\n", "## What is asked\n", *_header("asked"), *asked, ""]
+    for result in results:
+        parts += [f"## {result.title}\n", f"`make bench BENCH={result.question}`: {origin(result)}.\n"]
+        parts += [*_header(""), *_table(result), ""]
+    versions = results[-1].versions if results else {}
+    parts.append(f"Measured with {', '.join(f'{name} {version}' for name, version in versions.items())}.\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write both files."""
+    results = written(QUESTIONS)
+    DOCUMENT.write_text(as_markdown(results), encoding="utf-8")
+    PICTURE.write_text(as_svg(results), encoding="utf-8")
+
+
+def _header(first: str) -> list[str]:
+    return [_line((first, *HEADER[1:])), _line(("---",) * len(HEADER))]
+
+
+def _table(result: Result, asked_only: bool = False) -> list[str]:
+    prefix = f"{result.question.replace('_', ' ')}: " if asked_only else ""
+    rows = [row for row in result.rows if row.asked or not asked_only]
+    return [_line((prefix + row.name, *cells(row)[1:])) for row in rows]
+
+
+def _line(cells_of_row: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells_of_row)} |"
+
+
+if __name__ == "__main__":
+    main()

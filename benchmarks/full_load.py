@@ -1,0 +1,32 @@
+"""As many requests as the server answers, beside an engine thread that only runs Python."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.engine import alone, pace, spinning
+from benchmarks.load import closed_loop
+from benchmarks.measure import Figure, Measuring, Plan
+from benchmarks.servers import Kind, serving
+
+WINDOW = 4
+"""A load lasts this many times `Plan.seconds`."""
+
+
+def measure(kind: Kind, plan: Plan) -> Measuring:
+    """/lmc_version by one client and by eight that ask again at once, and what the engine has left."""
+    seconds = WINDOW * plan.seconds
+    with serving(kind) as server:
+        for _ in range(plan.rounds):
+            for clients in (1, 8):
+                with spinning(server):
+                    before = alone(server, seconds / 2)
+                    found = pace(server, partial(closed_loop, server.address, "/lmc_version", clients, seconds))
+                    after = alone(server, seconds / 2)
+                name = f"{clients} client{'s' * (clients > 1)}"
+                left = 2 * found.speed / (before.speed + after.speed)
+                yield [
+                    Figure(name, found.load.per_second, "requests/s", "≥ 5x"),
+                    Figure(f"{name}: p99", found.load.percentile(99), "ms"),
+                    Figure(f"{name}: left to the engine", 100 * left, "% left", "≥ 88"),
+                ]

@@ -1,0 +1,28 @@
+"""What the measured processes are made of; it imports next to nothing, because imports are measured, too."""
+
+from __future__ import annotations
+
+import importlib
+import resource
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+HOMES = {"ours": "lmcache_internal", "lmcache": "lmcache.v1.internal_api_server.api_server"}
+
+
+def server_class(kind: str) -> Any:
+    """The class of a server."""
+    return importlib.import_module(HOMES[kind]).InternalAPIServer
+
+
+def manager_without_engine(values: dict[str, Any]) -> Any:
+    """A scheduler's manager that has a config of LMCache's, and nothing else."""
+    from lmcache.v1.config import LMCacheEngineConfig
+
+    return SimpleNamespace(config=LMCacheEngineConfig.from_defaults(**values), lmcache_engine=None)
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -1,0 +1,27 @@
+"""The questions, each a module with a docstring that names it and a function `measure`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+from benchmarks.measure import Measure
+
+QUESTIONS = (
+    "throughput",
+    "new_connections",
+    "idle_connections",
+    "slow_neighbors",
+    "spinning_engine",
+    "full_load",
+    "exposition",
+    "startup",
+    "idle",
+    "stopping",
+)
+
+
+def load(question: str) -> tuple[str, Measure]:
+    """The title of a question, and how it is measured."""
+    module = importlib.import_module(f"benchmarks.{question}")
+    return str(module.__doc__).partition("\n")[0], cast(Measure, module.measure)

@@ -1,0 +1,53 @@
+"""A result as a table of text."""
+
+from __future__ import annotations
+
+from benchmarks.results import Result
+from benchmarks.rows import Row, Spread
+
+HEADER = ("", "unit", "LMCache's", "ours", "ours / LMCache's", "asked")
+NOTHING = "-"
+
+
+def as_text(result: Result, before: Result | None) -> str:
+    """A table for the terminal.
+
+    Args:
+        result: what was measured.
+        before: what it is compared with.
+    """
+    lines = [(*HEADER, "committed"), *((*cells(row), _before(row, before)) for row in result.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([f"== {result.question}: {result.title}", origin(result), *table, ""])
+
+
+def origin(result: Result) -> str:
+    """When and where it was measured."""
+    machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
+    return f"{result.date}, commit {result.commit}, {machine}"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """The cells of a row below `HEADER`: medians, and in parentheses the least and the greatest."""
+    verdict = {True: ": yes", False: ": no", None: ""}[row.holds]
+    values = [_spread(Spread.of(values)) for values in (row.lmcache, row.ours)]
+    return row.name, row.unit, *values, _spread(row.ratio, "x"), row.asked + verdict
+
+
+def number(value: float) -> str:
+    """Three digits of it, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _spread(spread: Spread | None, suffix: str = "") -> str:
+    if spread is None:
+        return NOTHING
+    return f"{number(spread.median)}{suffix} ({number(spread.least)} to {number(spread.greatest)})"
+
+
+def _before(row: Row, before: Result | None) -> str:
+    old = before.row(row.name) if before else None
+    if old is None or old.ratio is None:
+        return NOTHING
+    return f"{number(old.ratio.median)}x {row.since(old)}".rstrip()
