@@ -50,16 +50,21 @@ def means(name: str, written: Any, type: str, live: Any) -> bool:
         type: the key's type, as GET /conf?details=true names it.
         live: the value as it is answered.
     """
-    bare, _, optional = type.partition(" | ")
-    definition = Definition(_TYPES.get(bare, object), default=None if optional else live)
+    converted = _converted(name, written, type, live)
+    if isinstance(converted, str):
+        converted = converted.replace("file://", "")  # LMCache keeps the paths alone, and none for an empty one.
+    return bool(redact(converted, name) == live) or (live is None and converted == "")
+
+
+def _converted(name: str, written: Any, type: str, live: Any) -> Any:
+    bare, _, none = type.partition(" | ")
+    if bare not in _TYPES:
+        return written
+    definition = Definition(_TYPES[bare] | None if none else _TYPES[bare], default=live)
     try:
-        written = definition.convert(name, written) if bare in _TYPES else written
+        return definition.convert(name, written)
     except ConfigError:
-        return False
-    if isinstance(written, str) and isinstance(live, str):
-        written = written.replace("file://", "")  # LMCache takes it off its paths.
-        live = live.replace("file://", "")
-    return bool(redact(written, name) == live)
+        return written
 
 
 def _parse(name: str, text: str) -> Any:
