@@ -99,6 +99,7 @@ def run_pytest(
         env=environ,
         capture_output=True,
         text=True,
+        timeout=120,
         check=False,
     )
 

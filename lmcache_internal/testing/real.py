@@ -6,13 +6,18 @@ import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, cast
 
 import pytest
 
+from ..calls import call_within
 from ..engine.protocols import Manager
 from .embedded import SHAPE
+
+BUILD_SECONDS = 120.0
+"""How long LMCache may take to make an engine; torch alone may need half a minute to be imported."""
 
 
 @contextmanager
@@ -20,8 +25,10 @@ def opened(role: str, values: Mapping[str, Any]) -> Iterator[Manager]:
     """A manager with `values` in its config; skips the test, with the reason, where there can be none."""
     if find_spec("lmcache") is None:
         pytest.skip("LMCache is not installed")
+    make = partial(_make, role, {"chunk_size": SHAPE[2], **values})
     try:
-        manager = _make(role, {"chunk_size": SHAPE[2], **values})
+        # In a daemon thread: what it starts are daemons, too, and LMCache does not end all of them.
+        manager = call_within("make an LMCacheEngine", make, BUILD_SECONDS)
     except Exception as error:  # Missing libraries, an unknown version: whatever it is, it is not the plugin's.
         pytest.skip(f"LMCache makes no engine here: {type(error).__name__}: {error}")
     try:
