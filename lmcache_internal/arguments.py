@@ -84,6 +84,11 @@ class Argument:
         """Whether a request without it is a 400."""
         return self.default is inspect.Parameter.empty
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an empty text in the query counts as none, where none is needed."""
+        return not self.required and self.bare not in (int, float, bool)
+
     def read(self, request: Request, path_values: Mapping[str, Any]) -> Any:
         """Take the argument from the request; raises `BadRequest` (400) naming it."""
         if self.takes_json:
@@ -100,7 +105,7 @@ class Argument:
             return self._convert(given[-1])
         if given and self.required:
             return self._missing()
-        if given and self.bare in (int, float, bool):
+        if given and not self.may_be_empty:
             raise self._invalid(given[-1])
         return self._missing()
 

@@ -87,8 +87,11 @@ def _in_query(argument: Argument, schemas: Schemas) -> Schema:
     if isinstance(argument.default, (bool, int, float, str)):
         schema["default"] = argument.default
     parameter = {"name": argument.name, "in": "query", "required": argument.required, "schema": schema}
-    # A list in one text is one parameter; otherwise each item is one of the same name.
-    return parameter | ({"explode": False} if argument.text and schema.get("type") == "array" else {})
+    if argument.text and schema.get("type") == "array":
+        parameter["explode"] = False  # A list in one text is one parameter; otherwise each item is one of that name.
+    elif argument.text and argument.may_be_empty:
+        parameter["allowEmptyValue"] = True
+    return parameter
 
 
 def _conditions(route: Route) -> list[Schema]:

@@ -1,0 +1,32 @@
+"""Many requests of every kind that the API document allows and forbids, at each limit of each schema, too."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fuzzing import Case, Fuzzed, send
+from tests.support import make_manager
+
+WORKER = Fuzzed(make_manager, examples=50, thorough=True)
+SCHEDULER = Fuzzed(
+    functools.partial(make_manager, role="scheduler", enable_chunk_statistics=True), examples=50, thorough=True
+)
+
+
+@pytest.fixture(autouse=True)
+def fresh_engines() -> Iterator[None]:
+    with WORKER.engine(), SCHEDULER.engine():
+        yield
+
+
+@WORKER.each_operation
+def test_a_worker_answers_as_documented(case: Case) -> None:
+    send(case)
+
+
+@SCHEDULER.each_operation
+def test_a_scheduler_answers_as_documented(case: Case) -> None:
+    send(case)
