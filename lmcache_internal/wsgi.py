@@ -84,7 +84,21 @@ def _made_by(name: str) -> Any:
     missing = [attribute for attribute in _SHAPE if not hasattr(manager, attribute)]
     if missing:
         raise _unusable(name, f"it returned a {type(manager).__name__}, which has no {', '.join(missing)}")
+    _stop_at_exit(manager)
     return manager
+
+
+def _stop_at_exit(manager: Any) -> None:
+    """Have the manager's `stop_services`, if it has one, called when this process ends."""
+    owner = os.getpid()
+
+    def stop() -> None:
+        if owner == os.getpid():  # Not in a forked child: the threads to be stopped are the parent's.
+            manager.stop_services()
+
+    if hasattr(manager, "stop_services"):
+        # LMCache has a thread that is no daemon: Python waits for its end before it turns to `atexit`.
+        threading._register_atexit(stop)  # type: ignore[attr-defined]  # As concurrent.futures does.
 
 
 def _told(error: Exception) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from lmcache_internal import EmbeddedConfig, EmbeddedEngine, EmbeddedManager
-from tests.support import make_manager
+from lmcache_internal import EmbeddedConfig, EmbeddedEngine, EmbeddedManager, EmbeddedMetadata
+from tests.support import CHUNK, SHAPE, make_manager
 
 NOT_CALLABLE = {"chunk_size": 16}
 _FIRST_PROCESS = os.getpid()
@@ -31,3 +33,17 @@ def make_nothing() -> None:
 
 def make_an_engine() -> EmbeddedEngine:
     return make_manager().require_engine()
+
+
+class Stubborn(EmbeddedManager):
+    """As LMCache's: it has a thread for which Python waits, and its end takes another."""
+
+    def __init__(self) -> None:
+        super().__init__(EmbeddedConfig({"chunk_size": CHUNK}), EmbeddedMetadata("test-model", SHAPE))
+        self._ended = threading.Event()
+        threading.Thread(target=self._ended.wait).start()
+
+    def stop_services(self) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(self._ended.set).result()
+        print("stopped", flush=True)

@@ -51,10 +51,10 @@ class Running:
         assert eventually(lambda: self.accepts() or self.process.poll() is not None, START_SECONDS), self.text()
         assert self.process.poll() is None, self.text()
 
-    def end(self) -> int:
-        """Ask it to end, as Ctrl-C does; its exit status."""
+    def end(self, seconds: float = 20) -> int:
+        """Ask it to end, as Ctrl-C does, within `seconds`; its exit status."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(20)
+        return self.process.wait(seconds)
 
     def text(self) -> str:
         return self.log.read_text()

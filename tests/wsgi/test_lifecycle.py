@@ -95,15 +95,10 @@ assert app.state.lmcache_adapter is parents
 """
 
 
-@pytest.mark.parametrize(
-    ("factory", "statuses_and_engines", "logged"),
-    [("make", "200 1", ""), ("make_in_the_first_process", "500 0", "RuntimeError: not in this process")],
-)
-def test_a_forked_child_makes_one_engine_and_leaves_its_parents_alone(
-    factory: str, statuses_and_engines: str, logged: str
-) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", FORK],
+def in_process_of(factory: str, program: str) -> subprocess.CompletedProcess[str]:
+    """A process that runs `program`, with the adapter that the factory makes."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
         cwd=ROOT,
         env=os.environ | {"LMCACHE_INTERNAL_ADAPTER": f"tests.wsgi.factories:{factory}"},
         check=False,
@@ -111,5 +106,32 @@ def test_a_forked_child_makes_one_engine_and_leaves_its_parents_alone(
         text=True,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize(
+    ("factory", "statuses_and_engines", "logged"),
+    [("make", "200 1", ""), ("make_in_the_first_process", "500 0", "RuntimeError: not in this process")],
+)
+def test_a_forked_child_makes_one_engine_and_leaves_its_parents_alone(
+    factory: str, statuses_and_engines: str, logged: str
+) -> None:
+    ended = in_process_of(factory, FORK)
     assert (ended.returncode, ended.stdout.strip()) == (0, statuses_and_engines), ended.stderr
     assert logged in ended.stderr
+
+
+END = """
+import os
+from lmcache_internal import wsgi
+
+app = wsgi.create_app()
+child = os.fork()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+    print("the child has ended", flush=True)
+"""
+
+
+def test_an_engine_is_stopped_when_its_own_process_ends() -> None:
+    ended = in_process_of("Stubborn", END)
+    assert (ended.returncode, ended.stdout) == (0, "the child has ended\nstopped\n"), ended.stderr
