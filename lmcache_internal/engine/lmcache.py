@@ -1,4 +1,4 @@
-"""The surroundings of a real LMCache engine: the only file of the library that imports LMCache."""
+"""The surroundings of a real LMCache engine: all that the server imports of LMCache."""
 
 from __future__ import annotations
 
