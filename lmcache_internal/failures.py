@@ -8,20 +8,11 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from .errors import ApiError
-from .redaction import redact
+from .redaction import redact_trace
 from .serialize import respond, wants_json
 
 logger = logging.getLogger(__name__)
-
-
-def _redact_trace(record: logging.LogRecord) -> bool:
-    # What an engine raises may quote a URL with its password; handlers take `exc_text` as it stands.
-    if record.exc_info:
-        record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
-    return True
-
-
-logger.addFilter(_redact_trace)
+logger.addFilter(redact_trace)  # What an engine raises may quote a URL with its password.
 
 
 def register_error_handlers(app: Flask) -> None:

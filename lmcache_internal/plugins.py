@@ -16,7 +16,10 @@ from types import ModuleType
 
 from flask import Blueprint, Flask
 
+from .redaction import redact, redact_trace
+
 logger = logging.getLogger(__name__)
+logger.addFilter(redact_trace)
 
 ENTRY_POINT_GROUP = "lmcache_internal.blueprints"
 BUILTIN_PACKAGE = "lmcache_internal.blueprints"
@@ -75,7 +78,8 @@ def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
         except PluginError as error:
             if candidate.builtin:
                 raise PluginError(f"{candidate.source}: {error}") from error
-            logger.error("Endpoint plugin %s is not served: %s", candidate.source, error, exc_info=error.__cause__)
+            reason = redact(str(error))
+            logger.error("Endpoint plugin %s is not served: %s", candidate.source, reason, exc_info=error.__cause__)
             plugins.failed[candidate.source] = str(error)
             continue
         app.register_blueprint(router, name=_free_name(router.name, app))

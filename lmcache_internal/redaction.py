@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from itertools import pairwise
@@ -56,6 +57,14 @@ def redact(value: Any, name: str = "") -> Any:
         is_count = _COUNTS.fullmatch(str(value)) and _SECRET_WORDS.intersection(_words(name)) == {"tokens"}
         return value if is_count else MASK
     return _redact_text(value) if isinstance(value, str) else value
+
+
+def redact_trace(record: logging.LogRecord) -> bool:
+    """Mask the secrets in a record's traceback; a filter for loggers."""
+    if record.exc_info:
+        # Handlers take it as it stands.
+        record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+    return True
 
 
 def _words(name: str) -> list[str]:

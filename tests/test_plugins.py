@@ -258,8 +258,10 @@ def test_the_test_of_an_endpoint_beside_it_is_no_endpoint(tmp_path: Path) -> Non
 
 
 def test_the_log_says_where_a_plugin_broke(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    mount(write(tmp_path, one_api="import flask\n\n1 / 0\n"))
+    mount(write(tmp_path, one_api="import flask\n\nraise OSError('no answer from redis://user:s3cret@host')\n"))
     assert f'File "{tmp_path / "one_api.py"}", line 3' in caplog.text
+    assert "no answer from redis://***@host" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 def distribution(site: Path, name: str, module: str, *lines: str) -> None:
