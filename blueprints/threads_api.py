@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-import threading
-import traceback
-from types import FrameType
+import functools
+from collections.abc import Callable
+from threading import Thread
 from typing import Annotated
 
 from flask import Blueprint
 
-from lmcache_internal.api import Meta, operation
-from lmcache_internal.frames import current_frames
+from lmcache_internal.api import BadRequest, Meta, internal_app, operation
+from lmcache_internal.sampling import Profile, profile
+from lmcache_internal.threads import Groups, Threads, find_threads, grouped, states_of
 
 router = Blueprint("threads", __name__)
 
-_rendering = threading.Lock()
+_INTERVAL = 0.01
+_LONGEST_SECONDS = 30
+
+Samples = Annotated[int, Meta(ge=1, le=1000)]
+Interval = Annotated[float, Meta(ge=0.001, le=1)]
 
 
 @router.get("/threads")
-@operation(doing="list the threads", media="text", cheap=True)
-def list_threads(name: Annotated[str, Meta(max_length=256)] | None = None, thread_id: int | None = None) -> str:
-    """The stacks of all threads, or of those whose name contains `name` or whose ident is `thread_id`."""
-    chosen = [
-        thread
-        for thread in threading.enumerate()
-        if (not name or name.lower() in thread.name.lower()) and (not thread_id or thread.ident == thread_id)
-    ]
-    # One at a time: the stacks of a busy process take megabytes, and the heap keeps the most there ever was.
-    with _rendering:
-        frames = current_frames()
-        blocks = [_block(thread, frames.get(thread.ident or 0)) for thread in chosen]
-    return "\n\n".join(blocks) + f"\n\n=== Thread Summary ===\nTotal threads: {len(chosen)}\n"
+@operation(doing="list the threads", as_text=str, cheap=True)
+def list_threads(
+    name: Annotated[str, Meta(max_length=256)] | None = None,
+    thread_id: int | None = None,
+    group: bool = False,
+    samples: Samples | None = None,
+    interval: Interval | None = None,
+) -> Threads | Groups | Profile:
+    """The stacks of all threads, or of those whose name contains `name` or whose ident is `thread_id`.
+
+    With `group`, threads with the same stack come together. With `samples`, the stacks are looked at
+    that many times, `interval` seconds (0.01) apart, and counted: as text, folded for flame graphs.
+    """
+    find = functools.partial(find_threads, name, thread_id)
+    if samples is not None:
+        return _profile(find, samples, _INTERVAL if interval is None else interval, group)
+    if interval is not None:
+        raise _contradiction("interval is the time between samples; give samples, too")
+    return grouped(states_of(find())) if group else states_of(find())
 
 
-def _block(thread: threading.Thread, frame: FrameType | None) -> str:
-    if frame is None:
-        return f"Thread: {thread}\nNo stack trace available\n"
-    return f"Thread: {thread}\nStack trace:\n{''.join(traceback.format_stack(frame))}"
+def _profile(find: Callable[[], list[Thread]], samples: int, interval: float, group: bool) -> Profile:
+    if group:
+        raise _contradiction("samples are grouped by their stacks anyway; leave group out")
+    seconds = samples * interval
+    if seconds > _LONGEST_SECONDS:
+        raise _contradiction(
+            f"{samples} samples, {interval:g} s apart, take {seconds:g} s; the limit is {_LONGEST_SECONDS} s"
+        )
+    with internal_app().lanes["long"].passing("profile the threads"):
+        return profile(find, samples, interval)
+
+
+def _contradiction(message: str) -> BadRequest:
+    return BadRequest(message, title="Invalid parameter")

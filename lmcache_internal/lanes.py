@@ -58,4 +58,5 @@ class Lane:
         now = time.monotonic()
         oldest = sorted(self._running.values(), key=lambda running: running[1])[:_NAMED]
         named = ", ".join(f"{what} (for {now - since:.0f} s)" for what, since in oldest)
-        return f"Cannot {doing} now: {self._limit} such requests are under way, the oldest: {named}. Try again."
+        many = "such request is under way" if self._limit == 1 else "such requests are under way, the oldest"
+        return f"Cannot {doing} now: {self._limit} {many}: {named}. Try again."

@@ -68,7 +68,10 @@ def test_anybody_may_ask_the_public_listener_and_is_led_there_by_the_name_he_use
     path, _ = token_file(tmp_path, boss="admin")
     port = free_port()
     extra = {"public_port_start": port - 1, "public_host": "0.0.0.0", "token_file": str(path)}
-    with serving(tmp_path, extra=extra), contextlib.closing(HTTPConnection("127.0.0.1", port)) as prometheus:
+    with (
+        serving(tmp_path, extra=extra),
+        contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=10)) as prometheus,
+    ):
         prometheus.request("GET", "/sd/prometheus", headers={"Host": f"10.1.2.3:{port}"})
         response = prometheus.getresponse()
         assert response.status == 200

@@ -1,0 +1,146 @@
+"""The threads of the process and their stacks: each for itself, or those that do the same together."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from .frames import current_frames
+
+_THREADS_CPU_CLOCK = 0b110  # CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED, see Linux' posix-timers.
+
+_taking = threading.Lock()
+
+
+class Frame(Struct, frozen=True):
+    """One call of a stack.
+
+    Attributes:
+        file: where the function is defined.
+        line: the number of the line that is being executed.
+        function: the function's name.
+        source: that line, without indentation; empty where the file cannot be read.
+    """
+
+    file: str
+    line: int | None
+    function: str
+    source: str
+
+
+class ThreadState(Struct, frozen=True):
+    """A thread and what it is doing.
+
+    Attributes:
+        repr: Python's representation of it, with its class and state.
+        ident: Python's number for it; None while it still starts.
+        native_id: the kernel's, as top -H and py-spy show it.
+        cpu_seconds: processor time it has used; None where it has just ended.
+        stack: outermost call first; empty where it has just started or ended.
+    """
+
+    name: str
+    repr: str
+    ident: int | None
+    native_id: int | None
+    daemon: bool
+    cpu_seconds: float | None
+    stack: list[Frame]
+
+    def __str__(self) -> str:
+        return f"Thread: {self.repr}\n{_text_of(self.stack)}"
+
+
+class Threads(Struct, frozen=True):
+    """All the threads that were asked for."""
+
+    total: int
+    threads: list[ThreadState]
+
+    def __str__(self) -> str:
+        return _with_summary(self.threads, f"Total threads: {self.total}")
+
+
+class Group(Struct, frozen=True):
+    """The threads that have the same stack."""
+
+    count: int
+    names: list[str]
+    stack: list[Frame]
+
+    def __str__(self) -> str:
+        return f"{self.count} thread{'s' * (self.count > 1)}: {', '.join(self.names)}\n{_text_of(self.stack)}"
+
+
+class Groups(Struct, frozen=True):
+    """All the threads that were asked for, by their stacks; the largest group first."""
+
+    total: int
+    groups: list[Group]
+
+    def __str__(self) -> str:
+        return _with_summary(self.groups, f"Total threads: {self.total}\nDifferent stacks: {len(self.groups)}")
+
+
+def find_threads(name: str | None = None, ident: int | None = None) -> list[threading.Thread]:
+    """The living threads whose name contains `name` in any case, and whose ident is `ident`; all without either."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if (not name or name.lower() in thread.name.lower()) and (not ident or thread.ident == ident)
+    ]
+
+
+def states_of(threads: list[threading.Thread]) -> Threads:
+    """What each of `threads` is doing now."""
+    # One at a time: the stacks of a busy process take megabytes, and the heap keeps the most there ever was.
+    with _taking:
+        frames = current_frames()
+        stacks = [traceback.extract_stack(frames[thread.ident]) if thread.ident in frames else () for thread in threads]
+        return Threads(len(threads), list(map(_state, threads, stacks)))
+
+
+def grouped(found: Threads) -> Groups:
+    """The same threads, those with identical stacks together."""
+    together: dict[tuple[Frame, ...], list[str]] = defaultdict(list)
+    for thread in found.threads:
+        together[tuple(thread.stack)].append(thread.name)
+    groups = [Group(len(names), sorted(names), list(stack)) for stack, names in together.items()]
+    return Groups(found.total, sorted(groups, key=lambda group: (-group.count, group.names)))
+
+
+def _state(thread: threading.Thread, stack: Iterable[traceback.FrameSummary]) -> ThreadState:
+    return ThreadState(
+        name=thread.name,
+        repr=repr(thread),
+        ident=thread.ident,
+        native_id=thread.native_id,
+        daemon=thread.daemon,
+        cpu_seconds=_cpu_seconds(thread.native_id),
+        stack=[Frame(call.filename, call.lineno, call.name, call.line or "") for call in stack],
+    )
+
+
+def _cpu_seconds(native_id: int | None) -> float | None:
+    # The number of the thread's clock, as pthread_getcpuclockid(3) makes it, which may crash with a thread that has
+    # ended; and unlike reading /proc, asking a clock does not hand the interpreter's lock over for each thread.
+    try:
+        return time.clock_gettime((~native_id << 3) | _THREADS_CPU_CLOCK) if native_id else None
+    except OSError:
+        return None
+
+
+def _text_of(stack: list[Frame]) -> str:
+    if not stack:
+        return "No stack trace available\n"
+    calls = [traceback.FrameSummary(call.file, call.line, call.function, line=call.source) for call in stack]
+    return f"Stack trace:\n{''.join(traceback.StackSummary.from_list(calls).format())}"
+
+
+def _with_summary(blocks: Iterable[object], summary: str) -> str:
+    return "\n\n".join(map(str, blocks)) + f"\n\n=== Thread Summary ===\n{summary}\n"
