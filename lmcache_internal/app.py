@@ -7,11 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 
 from .failures import register_error_handlers
 from .health import HEALTH_KEY, Health
+from .inline import INLINE_KEY, HandOver
 from .lanes import LIMITS, Lane, LaneName
 from .plugins import mount_plugins
 from .security.caller import DIRECT_KEY
@@ -20,6 +21,8 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from flask.typing import ResponseReturnValue
+    from werkzeug.exceptions import HTTPException
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
@@ -56,6 +59,12 @@ class InternalApp(Flask):
             return start_response(status, with_safe_headers(headers), *error)
 
         return super().wsgi_app(environ, start)
+
+    def handle_user_exception(self, e: Exception) -> ResponseReturnValue | HTTPException:
+        """Answer a failure; never in the server's loop, for it is logged and audited, which may take its time."""
+        if request.environ.get(INLINE_KEY):
+            raise HandOver from e
+        return super().handle_user_exception(e)
 
 
 def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> InternalApp:

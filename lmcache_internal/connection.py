@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import time
+from functools import partial
 from typing import Any
 
 from waitress.channel import HTTPChannel
@@ -14,6 +15,7 @@ from waitress.task import ErrorTask, WSGITask
 from .address import ADDRESS_KEY
 from .app import MAX_BODY_BYTES
 from .failures import body_too_large
+from .inline import INLINE_KEY, HandOver
 from .load import LOAD_KEY
 from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
 from .security.gate import HEADERS
@@ -43,16 +45,30 @@ class _ErrorTask(ErrorTask):
 
 
 class _Task(WSGITask):
+    wrote_header: bool
+
     def execute(self) -> None:
         try:
             super().execute()
+        except HandOver:
+            raise
         except BaseException as error:  # SystemExit, CancelledError: waitress would never answer, nor close.
             if isinstance(error, Exception):
                 raise
             raise RuntimeError(f"{type(error).__name__} ended the request") from error
 
+    def write(self, data: bytes) -> None:
+        """Send the head of the answer together with its first bytes: each send lets other threads of the engine in."""
+        if data and self.complete and not self.wrote_header and self.has_body and self.content_length == len(data):
+            self.channel.write_soon(self.build_response_header() + data)
+            self.wrote_header = True
+            self.content_bytes_written = len(data)
+            return
+        super().write(data)
+
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
+        environ[INLINE_KEY] = self.channel.answers_inline
         environ[ADDRESS_KEY] = self.channel.server.address
         environ[LOAD_KEY] = self.channel.server.task_dispatcher.load
         environ[DIRECT_KEY] = True
@@ -68,12 +84,16 @@ class Channel(HTTPChannel):
         refused: its request was refused by waitress itself; the client may still be sending.
         ignoring: what the client sends is read and dropped.
         peer_uid: user id at the other end of a Unix socket; None on TCP.
+        is_inline: the loop's own thread shall answer the request at the head.
+        answers_inline: it does so now.
     """
 
     task_class = _Task
     error_task_class = _ErrorTask
     refused = False
     ignoring = False
+    is_inline = False
+    answers_inline = False
     _may_still_send = MAX_IGNORED_BYTES
     _last_activity = 0.0
 
@@ -110,9 +130,21 @@ class Channel(HTTPChannel):
 
     def write_soon(self, data: Any) -> int:
         """Send what can be sent, keep the rest."""
-        if not self.total_outbufs_len:
-            self.last_activity = 0.0  # From now on, it is the client who makes us wait.
-        return int(super().write_soon(data))
+        if self.total_outbufs_len:
+            return int(super().write_soon(data))
+        self.last_activity = 0.0  # From now on, it is the client who makes us wait.
+        left = data
+        if isinstance(data, bytes):
+            with self.outbuf_lock:
+                left = data[self._send_now(data) :]
+        return len(data) if data and not left else len(data) - len(left) + int(super().write_soon(left))
+
+    def _send_now(self, data: bytes) -> int:
+        """Send without a buffer in between; how many bytes went, be it none."""
+        if not (data and self.connected):
+            return 0
+        sent, _ = self._flush_exception(partial(self.send, data), do_close=False)
+        return int(sent)
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
@@ -143,6 +175,7 @@ class Channel(HTTPChannel):
         """Receive, or drop what is received."""
         if not self.ignoring:
             super().handle_read()
+            self._answer_inline()
             return
         # All there is: the client's own hangup is handled next, and what is unread then resets the connection.
         with contextlib.suppress(BlockingIOError):
@@ -150,6 +183,16 @@ class Channel(HTTPChannel):
                 self._may_still_send -= len(self.recv(self.adj.recv_bytes))
         if self.connected and self._may_still_send < 0:
             self.handle_close()
+
+    def _answer_inline(self) -> None:
+        while self.is_inline:
+            self.is_inline, self.answers_inline = False, True
+            try:
+                self.service()
+            except HandOver:
+                self.server.queue_task(self)
+            finally:
+                self.answers_inline = False
 
     def is_idle(self) -> bool:
         """Whether no request is being received, served or answered."""

@@ -37,6 +37,7 @@ def operation(
     access: Access | None = None,
     writes_with: str | None = None,
     cheap: bool = False,
+    inline: bool = False,
     changes: bool = False,
     lane: LaneName | None = None,
     seconds: float | None = None,
@@ -54,6 +55,8 @@ def operation(
         access: who may call it; undeclared, a GET is for viewers, all else for admins.
         writes_with: the argument that turns a GET into a write, which takes an operator.
         cheap: it calls nothing that could block, or bounds that by itself: it runs without a deadline.
+        inline: it answers from memory, within a millisecond, without waiting for anything, be it a lock:
+            the server's loop calls it itself, and all other clients wait meanwhile. Implies `cheap`.
         changes: it changes the engine: such operations run one at a time per engine, and one
             that waits too long for another is a 409.
         lane: how many of its kind may run at once, see `lanes.LIMITS` (503); "engine" unless it is cheap.
@@ -66,6 +69,7 @@ def operation(
         of any `ApiError` that the function raises, 501 where the engine lacks what is called,
         and 500 for any other exception.
     """
+    cheap = cheap or inline
 
     def decorate(function: Callable[..., Any]) -> View:
         arguments, returns = signature_of(function)
@@ -87,7 +91,7 @@ def operation(
             return respond(data, media)
 
         # For the gate, and for the documents made of it.
-        vars(view).update(arguments=arguments, access=access, writes_with=writes_with, answers=answers)
+        vars(view).update(arguments=arguments, access=access, writes_with=writes_with, answers=answers, inline=inline)
         return view
 
     return decorate

@@ -19,6 +19,7 @@ from waitress.server import BaseWSGIServer
 from .address import Address
 from .app import MAX_BODY_BYTES
 from .connection import Channel
+from .inline import inline_paths
 from .pool import Pool
 
 logger = logging.getLogger(__name__)
@@ -46,11 +47,15 @@ class _Listener(BaseWSGIServer):
         self.address = address
         self.public = public
         self.waiting_for_readers = threading.Semaphore(MAX_WAITING_FOR_READERS)
+        self.loop_thread = 0
         self._probes = probes
+        self._inline_paths = inline_paths(options["application"])
         self._trigger_lock = threading.Lock()
         super().__init__(**options)
 
     def pull_trigger(self, thunk: Callable[[], None] | None = None) -> None:
+        if thunk is None and threading.get_ident() == self.loop_thread:
+            return  # It is awake.
         with self._trigger_lock:
             if not self.trigger._closed:  # Its descriptor may be somebody else's file by now.
                 self.trigger.pull_trigger(thunk)
@@ -61,13 +66,30 @@ class _Listener(BaseWSGIServer):
             self.trigger.close()
 
     def add_task(self, task: Channel) -> None:
-        """Let the request at the head of a channel wait for a thread; probes have threads of their own.
+        """Let the request at the head of a channel be answered by the loop itself, or wait for a thread."""
+        task.is_inline = threading.get_ident() == self.loop_thread and self._is_inline(task)
+        if not task.is_inline:
+            self.queue_task(task)
+
+    def queue_task(self, task: Channel) -> None:
+        """Let it wait for a thread; probes have threads of their own.
 
         A busy server that left them waiting would be taken for a dead one, and killed.
         """
         path = getattr(task.requests[0], "path", "")  # Bad syntax has none.
         is_probe = path.lstrip("/").partition("/")[0] in _PROBES
         (self._probes if is_probe else self.task_dispatcher).add_task(task)
+
+    def _is_inline(self, channel: Channel) -> bool:
+        request = channel.requests[0]
+        return (
+            not request.error
+            and request.path in self._inline_paths
+            and request.command in ("GET", "HEAD")
+            and request.body_rcv is None
+            # What a client has not read yet could fill the buffer, and the loop would wait for itself.
+            and not channel.total_outbufs_len
+        )
 
     def bind_server_socket(self) -> None:
         """Nothing to do: the socket comes bound."""
@@ -155,6 +177,7 @@ class Transport:
 
     def run(self) -> None:
         """Serve until `close`, with poll(): select() fails at descriptor 1024."""
+        self._server.loop_thread = threading.get_ident()
         while self._server._map:
             try:
                 wasyncore.loop(timeout=SWEEP_SECONDS, use_poll=True, map=self._server._map, count=1)
