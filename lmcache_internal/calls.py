@@ -58,8 +58,9 @@ class Call(threading.Thread):
 
     def stack(self) -> str:
         """The call's stack as it is now, outermost frame first; empty once it has ended."""
-        frame = current_frames().get(self.ident or 0)
-        return "".join(traceback.format_stack(frame)) if frame else ""
+        with current_frames() as frames:
+            frame = frames.get(self.ident or 0)
+            return "".join(traceback.format_stack(frame)) if frame else ""
 
     def stop(self, seconds: float = 1.0) -> bool:
         """Raise `SystemExit` in the thread until it ends, for at most `seconds`.

@@ -5,22 +5,33 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _lock = threading.Lock()
 
 
-def current_frames() -> dict[int, FrameType]:
-    """`sys._current_frames()`, which in Python before 3.11.8 and 3.12.2 can block the whole process.
+@contextmanager
+def current_frames() -> Iterator[dict[int, FrameType]]:
+    """The innermost frame of each thread by its ident, let go of at the end of the block.
 
-    It holds the interpreter's lock on its threads; where the garbage collector runs in it, another
-    thread gets its turn, waits for that lock, and never gives the turn back (gh-106883).
+    The caller's own is among them and refers to them all: left alone, they would keep everything that
+    the threads were working on until the garbage collector came.
+
+    In Python before 3.11.8 and 3.12.2, `sys._current_frames()` can block the whole process: it holds the
+    interpreter's lock on its threads; where the garbage collector runs in it, another thread gets its turn,
+    waits for that lock, and never gives the turn back (gh-106883).
     """
     with _lock:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            return sys._current_frames()
+            frames = sys._current_frames()
         finally:
             if collecting:
                 gc.enable()
+    try:
+        yield frames
+    finally:
+        frames.clear()

@@ -93,9 +93,10 @@ class _Sampler:
         """Take a sample; return how many seconds of rest are due for it."""
         began = time.thread_time()
         names = {thread.ident: thread.name for thread in self._find() if thread is not threading.current_thread()}
-        for ident, frame in current_frames().items():
-            if ident in names:
-                self._counts[names[ident], self._stack(frame)] += 1
+        with current_frames() as frames:
+            for ident, frame in frames.items():
+                if ident in names:
+                    self._counts[names[ident], self._stack(frame)] += 1
         self.taken += 1
         return _REST * (time.thread_time() - began)
 

@@ -99,8 +99,7 @@ def find_threads(name: str | None = None, ident: int | None = None) -> list[thre
 def states_of(threads: list[threading.Thread]) -> Threads:
     """What each of `threads` is doing now."""
     # One at a time: the stacks of a busy process take megabytes, and the heap keeps the most there ever was.
-    with _taking:
-        frames = current_frames()
+    with _taking, current_frames() as frames:
         stacks = [traceback.extract_stack(frames[thread.ident]) if thread.ident in frames else () for thread in threads]
         return Threads(len(threads), list(map(_state, threads, stacks)))
 

@@ -21,15 +21,16 @@ def test_no_collection_runs_while_frames_are_taken(monkeypatch: pytest.MonkeyPat
         return {}
 
     monkeypatch.setattr(sys, "_current_frames", watching)
-    current_frames()
+    with current_frames():
+        assert gc.isenabled()
     assert seen == [False]
-    assert gc.isenabled()
 
 
 def test_a_collector_that_was_off_stays_off() -> None:
     gc.disable()
     try:
-        assert threading.get_ident() in current_frames()
-        assert not gc.isenabled()
+        with current_frames() as frames:
+            assert threading.get_ident() in frames
+            assert not gc.isenabled()
     finally:
         gc.enable()

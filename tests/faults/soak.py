@@ -34,7 +34,8 @@ FLAT_BYTES = 4 << 20
 """What the median of the last quarter may be above that of the second.
 
 At some thousand requests a second, a leak of 32 bytes a request grows by more than that in three minutes;
-what is no leak, the heap's fragments at changing numbers of threads, stays below it.
+what is no leak, the heap's fragments at changing numbers of threads and the sources that stacks quote for the
+first time, stays below it.
 """
 
 Client = Callable[["Traffic", random.Random], None]

@@ -55,6 +55,8 @@ def left_to_the_collector() -> Iterator[list[str]]:
 @pytest.mark.parametrize(
     "ask",
     [
+        pytest.param(lambda server: fetch(server, "/threads"), id="threads"),
+        pytest.param(lambda server: fetch(server, "/threads?samples=3"), id="profile"),
         pytest.param(lambda server: fetch(server, "/nowhere"), id="no endpoint"),
         pytest.param(lambda server: fetch(server, "/conf", "PATCH"), id="no such method"),
         pytest.param(lambda server: fetch(server, "/conf", "POST", b"{"), id="bad body"),
