@@ -20,6 +20,7 @@ from .script import script
 from .serve import serve
 from .status import status
 from .switches import freeze, hot_cache
+from .threads import threads
 from .token import token
 from .top import top
 
@@ -32,6 +33,6 @@ def main() -> None:
 
 for command in (
     *(backends, bundle, bypass, cache, completion, conf, freeze, get, hot_cache, loglevel, metrics, new_plugin),
-    *(routes, script, serve, status, token, top),
+    *(routes, script, serve, status, threads, token, top),
 ):
     main.add_command(command)

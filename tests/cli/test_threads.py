@@ -1,0 +1,89 @@
+"""`threads`: the stacks of a fleet, together, one by one, and over a while."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import DEAD, HANGING, Fleet
+
+
+@pytest.fixture(autouse=True)
+def twins() -> Iterator[None]:
+    """Two threads that do the same; each server of the fleet, all in one process, shows them."""
+    stopping = threading.Event()
+    pair = [threading.Thread(target=stopping.wait, name=f"twin-{number}") for number in range(2)]
+    for thread in pair:
+        thread.start()
+    yield
+    stopping.set()
+    for thread in pair:
+        thread.join()
+
+
+def test_identical_stacks_of_all_servers_are_shown_once(ailing: Fleet) -> None:
+    result = ailing.run("threads", "--name", "twin", "--timeout", "2")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 1
+    assert lines[:4] == [
+        "6 threads",
+        "  scheduler: twin-0, twin-1",
+        "  worker 0: twin-0, twin-1",
+        "  worker 2: twin-0, twin-1",
+    ]
+    assert [line.rpartition(" in ")[2] for line in lines if " line " in line][-1] == "wait"
+    assert result.stdout.count("threads\n") == 1
+    assert f"worker {DEAD - 1} ({ailing.url(DEAD)}): cannot connect" in result.stderr
+    assert f"worker {HANGING - 1} ({ailing.url(HANGING)}): no answer within 2 s" in result.stderr
+
+
+def test_one_by_one(fleet: Fleet) -> None:
+    result = fleet.run("threads", "--name", "twin", "--no-group", "--index", "0,1")
+    assert result.exit_code == 0
+    assert result.stdout.count("Thread: <Thread(twin-0") == 2
+    assert f"== worker 0 ({fleet.url(1)})" in result.stdout
+
+
+def test_a_profile_counts_samples_and_names_the_server_first(fleet: Fleet) -> None:
+    arguments = ("threads", "--name", "twin", "--samples", "5", "--interval", "0.002")
+    lines = fleet.run(*arguments, "--index", "0,1").stdout.splitlines()
+    assert sorted(line.split(";")[:2] for line in lines) == [
+        ["scheduler", "twin-0"],
+        ["scheduler", "twin-1"],
+        ["worker 0", "twin-0"],
+        ["worker 0", "twin-1"],
+    ]
+    assert all(line.endswith(" 5") for line in lines)
+    assert fleet.run(*arguments, "--index", "0").stdout.startswith("twin-")
+
+
+def test_a_profile_goes_to_a_file(fleet: Fleet, tmp_path: Path) -> None:
+    path = tmp_path / "profile.folded"
+    result = fleet.run("threads", "--samples", "2", "--index", "1", "-o", str(path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "MainThread;" in path.read_text()
+    missing = fleet.run("threads", "--samples", "2", "--index", "1", "-o", str(tmp_path / "no" / "file"))
+    assert missing.exit_code == 1
+    assert "Cannot write" in missing.stderr
+
+
+def test_json(fleet: Fleet) -> None:
+    (grouped,) = json.loads(fleet.run("threads", "--name", "twin", "--index", "1", "--json").stdout)
+    assert grouped["data"]["groups"][0]["names"] == ["twin-0", "twin-1"]
+    (profile,) = json.loads(fleet.run("threads", "--samples", "3", "--index", "1", "--json").stdout)
+    assert profile["data"]["samples"] == 3
+
+
+@pytest.mark.parametrize("arguments", [("-o", "x"), ("--samples", "0"), ("--samples", "2", "--interval", "2")])
+def test_options_that_make_no_sense_are_usage_errors(fleet: Fleet, arguments: tuple[str, ...]) -> None:
+    assert fleet.run("threads", "--index", "1", *arguments).exit_code == 2
+
+
+def test_a_profile_that_takes_too_long_is_refused_with_the_limit(fleet: Fleet) -> None:
+    result = fleet.run("threads", "--index", "1", "--samples", "1000", "--interval", "1")
+    assert result.exit_code == 1
+    assert "the limit is 30 s" in result.stderr
