@@ -91,19 +91,20 @@ def _profile(fleet: Fleet, params: dict[str, Any], output: Path | None) -> None:
     if fleet.screen.as_json:
         fleet.show(outcomes, dict)
         return
-    folded = _folded(outcomes)
+    text = folded(outcomes)
     if output is None:
-        fleet.screen.text(folded.rstrip("\n"))
+        fleet.screen.text(text.rstrip("\n"))
     else:
         try:
-            output.write_text(folded)
+            output.write_text(text)
         except OSError as error:
             raise click.ClickException(f"Cannot write {output}: {error.strerror}") from error
         fleet.screen.note(f"Wrote {output}.")
     fleet.complain(outcomes)
 
 
-def _folded(outcomes: Sequence[Outcome]) -> str:
+def folded(outcomes: Sequence[Outcome]) -> str:
+    """One profile of those of all servers."""
     counts: Counter[str] = Counter()
     for outcome in outcomes:
         first = f"{_short(outcome.target)};" if len(outcomes) > 1 else ""

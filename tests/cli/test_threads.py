@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lmcache_internal.cli.fleet import Outcome
+from lmcache_internal.cli.targets import Target
+from lmcache_internal.cli.threads import folded
 from tests.cli.conftest import DEAD, HANGING, Fleet
 
 
@@ -48,17 +51,29 @@ def test_one_by_one(fleet: Fleet) -> None:
     assert f"== worker 0 ({fleet.url(1)})" in result.stdout
 
 
-def test_a_profile_counts_samples_and_names_the_server_first(fleet: Fleet) -> None:
-    arguments = ("threads", "--name", "twin", "--samples", "5", "--interval", "0.002")
-    lines = fleet.run(*arguments, "--index", "0,1").stdout.splitlines()
-    assert sorted(line.split(";")[:2] for line in lines) == [
-        ["scheduler", "twin-0"],
-        ["scheduler", "twin-1"],
-        ["worker 0", "twin-0"],
-        ["worker 0", "twin-1"],
+def test_a_profile_counts_samples(fleet: Fleet) -> None:
+    result = fleet.run("threads", "--name", "twin", "--samples", "5", "--interval", "0.002", "--index", "1")
+    assert sorted(line.split(";")[0] for line in result.stdout.splitlines()) == ["twin-0", "twin-1"]
+    assert all(line.endswith(" 5") for line in result.stdout.splitlines())
+
+
+def test_a_process_is_profiled_for_one_at_a_time(fleet: Fleet) -> None:
+    result = fleet.run("threads", "--name", "twin", "--samples", "20", "--index", "0,1")
+    assert result.exit_code == 1
+    assert "HTTP 503: Cannot take 20 samples of the threads' stacks" in result.stderr  # Both are in this process.
+    assert result.stdout.startswith(("scheduler;twin-", "worker 0;twin-"))
+
+
+def test_profiles_of_several_servers_name_the_server_first() -> None:
+    profiles = [
+        Outcome(Target("http://a", index=0), "main;f (a.py:1) 3\nmain;g (b c.py:2) 1\n"),
+        Outcome(Target("http://b", index=1), "main;f (a.py:1) 7\n"),
+        Outcome(Target("http://c", index=2), error="down"),
     ]
-    assert all(line.endswith(" 5") for line in lines)
-    assert fleet.run(*arguments, "--index", "0").stdout.startswith("twin-")
+    assert (
+        folded(profiles) == "worker 0;main;f (a.py:1) 7\nscheduler;main;f (a.py:1) 3\nscheduler;main;g (b c.py:2) 1\n"
+    )
+    assert folded(profiles[1:2]) == "main;f (a.py:1) 7\n"
 
 
 def test_a_profile_goes_to_a_file(fleet: Fleet, tmp_path: Path) -> None:
