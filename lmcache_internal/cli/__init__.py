@@ -24,15 +24,29 @@ from .threads import threads
 from .token import token
 from .top import top
 
+_SECTIONS = {
+    "Look": (status, top, get, metrics, threads, routes, bundle),
+    "Change": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, script),
+    "Set up": (serve, token, new_plugin, completion),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Sections(click.Group):
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # Click's.
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(command.name or "", command.get_short_help_str(88)) for command in commands])
+
+
+@click.group(
+    cls=_Sections,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="\b\nTo begin:\n  lmcache-internal serve --workers 4\n  lmcache-internal status --config lmcache.yaml",
+)
 @click.version_option(__version__)
 def main() -> None:
     """Talk to the internal API servers of LMCache engines, one or a whole fleet."""
 
 
-for command in (
-    *(backends, bundle, bypass, cache, completion, conf, freeze, get, hot_cache, loglevel, metrics, new_plugin),
-    *(routes, script, serve, status, threads, token, top),
-):
+for command in (command for commands in _SECTIONS.values() for command in commands):
     main.add_command(command)
