@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.docs.blocks import Block, BlockError
@@ -40,12 +42,18 @@ def copy_checkout(directory: Path) -> None:
 
 
 def make_venv(directory: Path) -> Path:
-    """Install the checkout with its extras into a new virtual environment; return where that is."""
+    """Install the checkout with its extras into a new virtual environment; return where that is.
+
+    Where the tests have LMCache, it is to be found there as well.
+    """
     copy_checkout(directory / "checkout")
     venv = directory / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     package = f"{directory / 'checkout'}[{EXTRAS}]"
     subprocess.run([venv / "bin" / "pip", "install", "--quiet", package], check=True)
+    if find_spec("lmcache"):
+        packages = sysconfig.get_path("purelib", vars={"base": str(venv)})
+        Path(packages, "lmcache.pth").write_text(sysconfig.get_path("purelib"))
     return venv
 
 
