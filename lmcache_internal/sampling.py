@@ -94,9 +94,8 @@ class _Sampler:
         began = time.thread_time()
         names = {thread.ident: thread.name for thread in self._find() if thread is not threading.current_thread()}
         with current_frames() as frames:
-            for ident, frame in frames.items():
-                if ident in names:
-                    self._counts[names[ident], self._stack(frame)] += 1
+            for ident in frames.keys() & names.keys():
+                self._counts[names[ident], self._stack(frames[ident])] += 1
         self.taken += 1
         return _REST * (time.thread_time() - began)
 
