@@ -21,7 +21,7 @@ setup(
     packages=[*find_packages(include=["lmcache_internal", "lmcache_internal.*"]), "lmcache_internal.blueprints"],
     # A top-level package `blueprints` would collide with that of every Flask app that has one.
     package_dir={"lmcache_internal.blueprints": "blueprints"},
-    package_data={"lmcache_internal": ["py.typed", "cli/plugin_template/*.py"]},
+    package_data={"lmcache_internal": ["py.typed", "cli/plugin_template/*.py", "pages/*.html", "pages/*.js"]},
     install_requires=[
         "apispec>=6.6",
         "click>=8.1",

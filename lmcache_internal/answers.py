@@ -94,9 +94,7 @@ def success(returns: Any, media: Media, has_text: bool, failures: Iterable[Answe
     headers = ["ETag"] if any(answer.status == PreconditionFailed.status for answer in failures) else []
     content: Mapping[str, Any] = {MEDIA_TYPES[media].partition(";")[0]: returns} | ({_TEXT: str} if has_text else {})
     if isinstance(base, type) and issubclass(base, Response):
-        shape = about[0] if about else Content()
-        kinds = shape.media_types if isinstance(shape, Content) else content
-        content = dict.fromkeys(kinds, str if isinstance(shape, Content) else shape)
+        content = _content(about[0] if about else Content(), content)
     return Answer(200, "It is done.", "", content, headers)
 
 
@@ -134,8 +132,15 @@ def gate_answers(access: Access, tokens_in_use: bool) -> list[Answer]:
 def failure(kind: Any) -> Answer:
     """How an `ApiError` is answered; `Annotated[BadRequest, Shape]` where its body is a `Shape`, `str` for text."""
     error, *shapes = get_args(kind) if get_origin(kind) is Annotated else (kind,)
-    content = {_JSON: next((shape for shape in shapes if shape is not str), Error)} | (
-        {_TEXT: str} if str in shapes else {}
-    )
+    content: dict[str, Any] = {_JSON: Error}
+    for shape in shapes:
+        content |= _content(shape, [_TEXT if shape is str else _JSON])
     description = text_of(error.__doc__).replace(f" ({error.status})", "")
     return Answer(error.status, description, "" if shapes else error.__name__, content, _HEADERS.get(error, ()))
+
+
+def _content(shape: Any, media_types: Iterable[str]) -> dict[str, Any]:
+    """Media type to type; those of a `Content` are its own."""
+    if isinstance(shape, Content):
+        return dict.fromkeys(shape.media_types, str)
+    return dict.fromkeys(media_types, shape)

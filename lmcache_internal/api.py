@@ -26,6 +26,7 @@ from .errors import (
     EngineUnavailable,
     NotFound,
     NotSupported,
+    Unauthorized,
 )
 from .health import HEALTH_KEY, Health
 from .load import LOAD_KEY
@@ -71,6 +72,7 @@ __all__ = [
     "StatisticsClient",
     "StorageManager",
     "Struct",
+    "Unauthorized",
     "Upload",
     "adapter",
     "config",

@@ -62,7 +62,7 @@ class _Document:
     def assemble(self) -> Schema:
         from apispec import APISpec  # It takes 30 ms to import, and few ask for the document.
 
-        info = {"description": _ABOUT, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}}
+        info = {"description": _ABOUT, "license": {"name": "Apache-2.0"}}
         spec = APISpec("lmcache-internal", __version__, "3.1.0", info=info, tags=self._tags())
         spec.components.security_scheme("bearer", _BEARER)
         for name, schema in self._schemas.components.items():

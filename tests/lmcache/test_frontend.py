@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.lmcache.browser import CHROMEDRIVER, CHROMIUM, Browser, answers, open_browser, running
+from tests.browser import CHROMEDRIVER, CHROMIUM, Browser, answers, open_browser, running
 from tests.support import eventually, free_port
 
 # The page loads Bootstrap from a CDN, and without it a click on a tab does nothing. The browser

@@ -47,6 +47,8 @@ LEVELS = {
     ("GET", "/controller/key-stats"): "viewer",
     ("GET", "/controller/workers"): "viewer",
     ("GET", "/env"): "admin",
+    ("GET", "/docs"): "viewer",
+    ("GET", "/docs/<name>"): "public",
     ("PUT", "/freeze/disable"): "operator",
     ("PUT", "/freeze/enable"): "operator",
     ("GET", "/freeze/status"): "viewer",

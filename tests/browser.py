@@ -5,6 +5,7 @@ WebDriver's clicks are real ones: they fail on what is hidden or covered.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -53,7 +54,12 @@ class Browser:
         self._session = ""
         options = {"binary": str(CHROMIUM), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
         timeouts = {"pageLoad": 30_000, "script": 10_000, "implicit": 5_000}  # Waits for an element, too.
-        wanted = {"goog:chromeOptions": options, "timeouts": timeouts, "unhandledPromptBehavior": "ignore"}
+        wanted = {
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+            "timeouts": timeouts,
+            "unhandledPromptBehavior": "ignore",
+        }
         created = self._call("POST", "", {"capabilities": {"alwaysMatch": wanted}})
         self._session = f"/{created['sessionId']}"
 
@@ -77,6 +83,25 @@ class Browser:
     def text(self, xpath: str) -> str:
         """What of the element's text is shown."""
         return str(self._call("GET", f"{self._find(xpath)}/text"))
+
+    def console(self) -> list[str]:
+        """What the console says since the last call: violations of a content security policy, too."""
+        return [entry["message"] for entry in self._log("browser")]
+
+    def requested(self) -> list[str]:
+        """The URLs that were asked for since the last call, by the browser's own account."""
+        events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
+        return [
+            event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
+        ]
+
+    def screenshot(self, path: Path) -> None:
+        """Write what the window shows to a PNG file."""
+        path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
+
+    def _log(self, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._call("POST", "/se/log", {"type": kind})
+        return found
 
     def alert(self) -> str:
         """The text of the alert that opens soon; closes it."""

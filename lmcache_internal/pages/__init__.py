@@ -1,0 +1,58 @@
+"""The page at /docs: Swagger UI of the package flask-swagger-ui, or, without it, a plain list."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from ..routes import Route
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+"""The content security policy of the page: nothing inline, and nothing from elsewhere."""
+
+_HERE = Path(__file__).parent
+_SCRIPT, _STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+_OURS = {"interactive.js": _SCRIPT}
+_SWAGGER_UI = {
+    "favicon-32x32.png": "image/png",
+    "index.css": _STYLE,
+    "swagger-ui-bundle.js": _SCRIPT,
+    "swagger-ui.css": _STYLE,
+}
+
+
+def page(root: str, routes: Sequence[Route]) -> str:
+    """The HTML of the page.
+
+    Args:
+        root: the path where the app is mounted; empty where it is alone.
+        routes: what the plain list lists.
+    """
+    template = "plain.html" if swagger_ui() is None else "interactive.html"
+    return _templates().get_template(template).render(root=root, routes=routes)
+
+
+def asset(name: str) -> tuple[bytes, str] | None:
+    """Content and media type of a file that the page needs; None where it needs none of that name."""
+    found = swagger_ui()
+    if found is not None and name in _SWAGGER_UI:
+        return (found / name).read_bytes(), _SWAGGER_UI[name]
+    return ((_HERE / name).read_bytes(), _OURS[name]) if name in _OURS else None
+
+
+def swagger_ui() -> Path | None:
+    """Where flask-swagger-ui keeps Swagger UI; None where it is not installed."""
+    found = find_spec("flask_swagger_ui")
+    return Path(found.origin).parent / "dist" if found and found.origin else None
+
+
+@functools.cache
+def _templates() -> Environment:
+    return Environment(loader=FileSystemLoader(_HERE), autoescape=True)

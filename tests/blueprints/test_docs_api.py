@@ -1,0 +1,251 @@
+"""GET /docs: without a browser, and in a real one."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.serving import make_server
+
+from lmcache_internal import EmbeddedManager, InternalAPI, create_app
+from lmcache_internal.app import InternalApp
+from lmcache_internal.pages import POLICY
+from tests.browser import CHROMEDRIVER, CHROMIUM, Browser, open_browser
+from tests.security.support import app_with, bearer, prefixed, serving, token_file
+from tests.support import eventually, make_manager
+
+PARTS = {
+    "index.css": "text/css; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "interactive.js": "text/javascript; charset=utf-8",
+    "favicon-32x32.png": "image/png",
+}
+AS_BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+SCRIPTED = '''
+from flask import Blueprint
+
+router = Blueprint("scripted", __name__)
+
+
+@router.get("/<kind>/scripted")
+def scripted(kind):
+    """<script>alert("here")</script> & more."""
+'''
+
+
+def policy(header: str) -> dict[str, str]:
+    return dict(directive.strip().split(" ", 1) for directive in header.split(";"))
+
+
+def test_the_page_names_its_parts_and_runs_nothing_inline(client: FlaskClient) -> None:
+    response = client.get("/docs")
+    assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
+    assert set(re.findall(r'(?:href|src)="/docs/([^"]*)"', response.text)) == PARTS.keys()
+    assert re.findall(r"<script(?![^>]* src=)|<style| style=| on\w+=|javascript:|https?:", response.text) == []
+    assert client.get("/docs/").text == response.text
+
+
+def test_nothing_from_elsewhere_may_be_in_the_page(client: FlaskClient) -> None:
+    found = policy(client.get("/docs").headers["Content-Security-Policy"])
+    assert found.pop("img-src") == "'self' data:"
+    assert found == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "connect-src": "'self'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert "script-src" not in client.get("/conf").headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(("name", "content_type"), PARTS.items())
+def test_the_parts_are_served(client: FlaskClient, name: str, content_type: str) -> None:
+    response = client.get(f"/docs/{name}")
+    assert (response.status_code, response.content_type) == (200, content_type)
+    assert response.data
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("LICENSE", "VERSION", "swagger-ui.js", "oauth2-redirect.html", "interactive.html", "__init__.py", "nope"),
+        *("../setup.py", "..%2f__init__.py", "%2e%2e%2fapp.py", "%2fetc%2fpasswd", "index.css%00", "."),
+    ],
+)
+def test_nothing_else_is(client: FlaskClient, name: str) -> None:
+    response = client.get(f"/docs/{name}")
+    assert (response.status_code, response.content_type) == (404, "application/json")
+
+
+@pytest.fixture
+def no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flask_swagger_ui", None)  # As where it is not installed.
+
+
+@pytest.mark.usefixtures("no_extra")
+def test_without_the_extra_it_is_a_plain_list(app: InternalApp, client: FlaskClient) -> None:
+    response = client.get("/docs")
+    assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
+    for rule in app.url_map.iter_rules():
+        assert f"<code>{rule.rule.replace('<', '{').replace('>', '}')}</code>" in response.text
+    row = "<td>PUT</td><td><code>/freeze/enable</code></td><td>Store nothing new from now on.</td><td>operator</td>"
+    assert row in response.text
+    assert "lmcache-internal[docs]" in response.text
+    assert "<script" not in response.text
+    assert client.get("/docs/swagger-ui.css").status_code == 404
+
+
+@pytest.mark.usefixtures("no_extra")
+def test_what_plugins_say_is_no_html(manager: EmbeddedManager, tmp_path: Path) -> None:
+    (tmp_path / "scripted_api.py").write_text(SCRIPTED)
+    text = create_app(manager, [tmp_path]).test_client().get("/docs").text
+    assert "<script" not in text
+    assert '<script>alert("here")</script> & more.' in html.unescape(text)
+
+
+@pytest.mark.usefixtures("no_extra")
+def test_the_plain_list_leads_to_where_the_app_is_mounted(manager: EmbeddedManager) -> None:
+    app = create_app(manager)
+    text = app.test_client().get("/docs", base_url="http://localhost/lm%22<cache").text
+    assert '<a href="/lm&#34;&lt;cache/openapi.json">' in text
+    assert "<code>/lm&#34;&lt;cache/conf</code>" in text
+
+
+def test_a_browser_without_a_token_is_refused_with_the_page_that_asks_for_it(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, reader="viewer")
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        page = client.get("/docs", headers=bearer(tokens["reader"])).text
+        refused = client.get("/docs", headers=AS_BROWSER)
+        assert (refused.status_code, refused.content_type) == (401, "text/html; charset=utf-8")
+        assert refused.headers["WWW-Authenticate"] == "Bearer"
+        assert refused.headers["Content-Security-Policy"] == POLICY
+        assert refused.text == page
+        assert "/conf" not in page
+        assert client.get("/openapi.json", headers=AS_BROWSER).content_type == "application/json"
+        assert client.get("/conf", headers=AS_BROWSER).content_type == "application/json"
+        for name in PARTS:
+            assert client.get(f"/docs/{name}").status_code == 200
+
+
+def test_others_without_a_token_are_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = token_file(tmp_path, reader="viewer")
+    with app_with(token_file=str(path)) as app:
+        client = app.test_client()
+        for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
+            response = client.get("/docs", headers=headers)
+            assert (response.status_code, response.content_type) == (401, "application/json")
+        monkeypatch.setitem(sys.modules, "flask_swagger_ui", None)
+        response = client.get("/docs", headers=AS_BROWSER)
+        assert (response.status_code, response.content_type) == (401, "application/json")
+
+
+pytest_browser = pytest.mark.skipif(
+    not (CHROMIUM.exists() and CHROMEDRIVER.exists()), reason="needs Debian's chromium and chromium-driver"
+)
+TOKEN, SHOW = "//*[@id='token']", "//*[@id='sign-in']//button"
+SELECT_ALL = "\ue009a\ue000"  # Control and A, in WebDriver's spelling.
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with open_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def browser(window: Browser) -> Browser:
+    """A browser that has forgotten what was before."""
+    window.console()
+    window.requested()
+    return window
+
+
+@contextlib.contextmanager
+def mounted(token_path: Path) -> Iterator[str]:
+    """The URL of an internal API with tokens, inside somebody else's app on somebody else's server."""
+    with make_manager(extra_config=prefixed({"token_file": str(token_path)})) as manager:
+        host = Flask("host")
+        InternalAPI(host, manager, "/lmcache")
+        server = make_server("127.0.0.1", 0, host, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/lmcache"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+def try_out(browser: Browser, name: str) -> str:
+    """Expand an operation, try it out, and read what is shown."""
+    shown = "return document.querySelector('.opblock') !== null"
+    assert eventually(lambda: bool(browser.run(shown)), seconds=60)  # It is much to draw, for a busy machine.
+    operation = f"//*[@id='operations-{name}']"
+    browser.click(f"{operation}//button[contains(@class, 'opblock-summary-control')]")
+    browser.click(f"{operation}//button[text()='Try it out ']")
+    browser.click(f"{operation}//button[text()='Execute']")
+    return browser.text(answer_of(name))
+
+
+def answer_of(name: str) -> str:
+    return f"//*[@id='operations-{name}']//table[contains(@class, 'live-responses-table')]"
+
+
+def origins(browser: Browser) -> set[str]:
+    """Where the pages' requests went; what the browser shows and inlines by itself does not count."""
+    urls = [urlsplit(url) for url in browser.requested()]
+    return {f"{url.scheme}://{url.netloc}" for url in urls if url.scheme not in ("chrome", "data")}
+
+
+@pytest_browser
+def test_a_browser_reads_and_tries_the_endpoints(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        browser.open(f"{url}/docs")
+        assert '"0.1.0+embedded"' in try_out(browser, "version-version_lmc_version")
+        assert "Set configuration values" in browser.text("//*[@id='operations-conf-conf_set_config']")
+        assert '"freeze": true' in try_out(browser, "freeze-freeze_enable")
+        assert origins(browser) == {url}
+        assert browser.console() == []
+
+
+@pytest_browser
+def test_a_browser_brings_tokens_to_a_mounted_app(browser: Browser, tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, reader="viewer", boss="admin")
+    with mounted(path) as url:
+        browser.open(f"{url}/docs")
+        browser.type(TOKEN, "wrong")
+        browser.click(SHOW)
+        assert eventually(lambda: browser.text("//*[@id='refusal']") == "The token is not valid.")
+        browser.type(TOKEN, f"{SELECT_ALL}{tokens['reader']}")
+        browser.click(SHOW)
+        assert '"0.1.0+embedded"' in try_out(browser, "version-version_lmc_version")
+        assert not browser.run("return document.getElementById('sign-in').checkVisibility()")
+        assert "needs the level admin; reader has viewer" in try_out(browser, "env-env_environment")
+
+        browser.click("//button[contains(@class, 'authorize')]")
+        browser.click("//button[text()='Logout']")
+        browser.type("//*[contains(@class, 'auth-container')]//input", tokens["boss"])
+        browser.click("//button[text()='Authorize' and @type='submit']")
+        browser.click("//button[contains(@class, 'btn-done')]")
+        browser.click("//*[@id='operations-env-env_environment']//button[text()='Execute']")
+        assert eventually(lambda: '"PATH"' in browser.text(answer_of("env-env_environment")))
+
+        assert origins(browser) == {url.removesuffix("/lmcache")}
+        # Of each refusal, a browser says so; of a violated policy, it would say more.
+        assert [line for line in browser.console() if not re.search(r"status of 40[13]", line)] == []
