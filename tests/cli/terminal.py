@@ -34,7 +34,7 @@ class Terminal:
     def resize(self, columns: int) -> None:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
-    def wait_for(self, text: str, seconds: float = 10) -> None:
+    def wait_for(self, text: str, seconds: float = 30) -> None:
         until = time.monotonic() + seconds
         while text not in self.shown:
             assert select.select([self.master], [], [], max(0.0, until - time.monotonic()))[0], self.shown

@@ -25,6 +25,7 @@ from tests.cli.terminal import terminal
 from tests.support import eventually, make_manager, server_values
 
 SECRET = "s3cr3t"
+SET = ["conf", "set", "pin_timeout_sec=60", "--all"]
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def setting(manager: EmbeddedManager, raises: Exception | None = None) -> Iterat
 
     class Hindered(type(manager.config)):  # type: ignore[misc]  # Whatever class it has.
         def __setattr__(self, name: str, value: Any) -> None:
-            go_on.wait(10)
+            go_on.wait(60)
             if raises:
                 raise raises
             object.__setattr__(self, name, value)
@@ -245,7 +246,7 @@ class TestSomewhere:
             fleet.managers[2].config.pin_timeout_sec = 7
             person.press(b"y\n")
             person.wait_for("--index 0-1,3-4")
-            assert person.process.wait(5) == 1
+            assert person.process.wait(30) == 1
         assert values(fleet, "min_retrieve_tokens") == [60, 60, 0, 60, 60]
         assert "not applied: the configuration" in person.shown
 
@@ -266,26 +267,26 @@ class TestSomewhere:
         assert result.exit_code == 1
         assert "perhaps applied: no answer within 2 s" in result.stdout.splitlines()[6]
         assert "--index 0-2,4" in result.stderr
-        assert eventually(lambda: values(fleet) == [60] * 5)
+        assert eventually(lambda: values(fleet) == [60] * 5, 30)
 
     def test_ctrl_c_does_not_keep_it_silent(self, fleet: Fleet) -> None:
-        with setting(fleet.managers[3]), terminal(fleet, "conf", "set", "pin_timeout_sec=60", "--all") as person:
+        with setting(fleet.managers[3]), terminal(fleet, *SET, "--timeout", "60") as person:
             person.wait_for("[y/N]")
             person.press(b"y\n")
-            assert eventually(lambda: values(fleet) == [60, 60, 60, 300, 60])
+            assert eventually(lambda: values(fleet) == [60, 60, 60, 300, 60], 30)
             person.wait_for("Waiting for worker 2")
             person.process.send_signal(signal.SIGINT)
             person.wait_for("--index 0-2,4")
-            assert person.process.wait(5) == 1
+            assert person.process.wait(30) == 1
         assert "perhaps applied: interrupted before it" in person.shown
-        assert eventually(lambda: values(fleet) == [60] * 5)
+        assert eventually(lambda: values(fleet) == [60] * 5, 30)
 
     def test_a_no_changes_nothing(self, fleet: Fleet) -> None:
         with terminal(fleet, "conf", "set", "pin_timeout_sec=60", "--index", "1,2") as person:
             person.wait_for("Apply this to 2 servers? [y/N]")
             person.press(b"n\n")
             person.wait_for("Nothing was changed.")
-            assert person.process.wait(5) == 1
+            assert person.process.wait(30) == 1
         assert values(fleet) == [300] * 5
 
 

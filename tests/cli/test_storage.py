@@ -123,7 +123,7 @@ class TestConsent:
             with terminal(fleet, "cache", "clear", "--index", "1,3") as person:
                 person.wait_for("Drop the chunks that memory holds on 2 servers? [y/N]")
                 person.press(key)
-                assert person.process.wait(10) == exit_code
+                assert person.process.wait(30) == exit_code
             assert held(fleet) == [left, 32, left, 32]
 
 
