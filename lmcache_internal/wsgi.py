@@ -76,14 +76,14 @@ def _made_by(name: str) -> Any:
     except Exception as error:  # A module may fail to import in any way.
         raise _unusable(name, f"it cannot be imported: {_told(error)}") from error
     if not callable(factory):
-        raise _unusable(name, f"it is a {type(factory).__name__}, which cannot be called")
+        raise _unusable(name, f"a {type(factory).__name__} cannot be called")
     try:
         manager = factory()
     except Exception as error:  # Likewise.
         raise _unusable(name, f"calling it raised {_told(error)}") from error
     missing = [attribute for attribute in _SHAPE if not hasattr(manager, attribute)]
     if missing:
-        raise _unusable(name, f"it returned a {type(manager).__name__}, which has no {', '.join(missing)}")
+        raise _unusable(name, f"the {type(manager).__name__} that it returned has no {', '.join(missing)}")
     _stop_at_exit(manager)
     return manager
 

@@ -68,11 +68,11 @@ def test_the_adapter_may_be_anybodys(monkeypatch: pytest.MonkeyPatch) -> None:
         ("tests.wsgi.broken:make", "it cannot be imported: RuntimeError: no GPU here"),
         ("tests.wsgi.factories:mkae", "it cannot be imported: AttributeError: module 'tests.wsgi.factories' has no"),
         ("two words", "it cannot be imported: ValueError"),
-        ("tests.wsgi.factories", "it is a module, which cannot be called"),
-        ("tests.wsgi.factories:NOT_CALLABLE", "it is a dict, which cannot be called"),
+        ("tests.wsgi.factories", "a module cannot be called"),
+        ("tests.wsgi.factories:NOT_CALLABLE", "a dict cannot be called"),
         ("tests.wsgi.factories:make_of", "calling it raised TypeError: make_of() missing 1 required"),
-        ("tests.wsgi.factories:make_nothing", "it returned a NoneType, which has no config, lmcache_engine, "),
-        ("tests.wsgi.factories:make_an_engine", "it returned a EmbeddedEngine, which has no lmcache_engine, "),
+        ("tests.wsgi.factories:make_nothing", "the NoneType that it returned has no config, lmcache_engine, "),
+        ("tests.wsgi.factories:make_an_engine", "the EmbeddedEngine that it returned has no lmcache_engine, "),
     ],
 )
 def test_an_adapter_that_is_unusable_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, name: str, why: str) -> None:
