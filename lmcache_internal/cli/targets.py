@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -14,9 +14,9 @@ import click
 import yaml
 
 from ..address import Address, address_at
-from ..engine.embedded.config import CONFIG_FILE_VARIABLE
+from ..engine.embedded.config import CONFIG_FILE_VARIABLE, DEFINITIONS
 from ..errors import ConfigError
-from ..settings import Settings, read_config_file
+from ..settings import PREFIX, Settings, read_config_file
 from .units import UNKNOWN
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
@@ -135,7 +135,7 @@ class Source:
 
     def _of_config(self, path: Path) -> list[Target] | Settings:
         try:
-            settings = Settings.of(SimpleNamespace(**read_config_file(path)))
+            settings = Settings.of(SimpleNamespace(**_read(path)))
             indices = self.indices or settings.include_indices
             return targets_of(settings, indices) if indices else settings
         except ConfigError as error:
@@ -146,6 +146,16 @@ class Source:
         if missing:
             raise click.UsageError(f"{self.listed} has no target with index {', '.join(map(str, sorted(missing)))}.")
         return [target for target in targets if not self.indices or target.index in self.indices]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What the engine makes of the keys that say where its servers are; raises `ConfigError` for what does not fit."""
+    values = read_config_file(path)
+    names = [name for name in values if name in DEFINITIONS and name.startswith((PREFIX, "extra_config"))]
+    try:
+        return {name: DEFINITIONS[name].convert(name, values[name]) for name in names}
+    except ConfigError as error:
+        raise ConfigError(f"{error} ({path})") from error
 
 
 def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:

@@ -205,7 +205,7 @@ class TestNowhere:
                 methods.append(self.command)
                 self.send_response(200)
                 self.end_headers()
-                self.wfile.write(b"{}")
+                self.wfile.write(b'{"a": 0}')
 
             do_POST = do_GET  # noqa: N815  # http.server's name for it.
 
@@ -217,11 +217,13 @@ class TestNowhere:
             thread.start()
             url = f"http://127.0.0.1:{server.server_port}"
             result = CliRunner().invoke(main, ["conf", "set", "a=1", "--url", url, "--yes"])
+            told = CliRunner().invoke(main, ["conf", "get", "--details", "--url", url])
             server.shutdown()
             thread.join()
         assert result.exit_code == 1
         assert "it has no dry run" in result.stderr
-        assert methods == ["GET"]
+        assert methods == ["GET", "GET"]
+        assert "the values of its keys and no more" in told.stderr
 
     def test_a_viewer_and_a_stranger_may_not(self, start_fleet: StartFleet, tmp_path: Path) -> None:
         text, entry = new_token("grafana", Access.VIEWER)

@@ -54,6 +54,15 @@ def test_a_config_with_a_socket_prefix(tmp_path: Path) -> None:
     assert json.loads(result.stdout)[0]["address"] == server.socket_path
 
 
+@pytest.mark.parametrize("written", ["1", '"0,1"', "[0, 1]"])
+def test_a_config_is_read_as_the_engine_reads_it(fleet: Fleet, tmp_path: Path, written: str) -> None:
+    config = tmp_path / "other.yaml"
+    names = {"port_start": f'"{fleet.port}"', "include_index_list": written}
+    config.write_text("".join(f"internal_api_server_{name}: {value}\n" for name, value in names.items()))
+    expected = [1] if written == "1" else [0, 1]
+    assert indices(run("get", "/lmc_version", "--config", str(config), "--json")) == expected
+
+
 def test_the_environment_names_the_config(fleet: Fleet) -> None:
     result = run("status", "--json", LMCACHE_CONFIG_FILE=str(fleet.config))
     assert indices(result) == [0, 1, 2, 3, 4]
@@ -117,6 +126,10 @@ def test_usage_errors_are_2_and_say_what_to_do(arguments: tuple[str, ...], messa
         ("[", "is not valid YAML"),
         ("- a", "must hold `key: value` pairs"),
         ("internal_api_server_port_start: 65535", "is no TCP port"),
+        ("internal_api_server_port_start: x", "expected int, got 'x' (/"),
+        ("internal_api_server_port_start: null", "expected int, got None"),
+        ("internal_api_server_include_index_list: a", "expected list[int], got ['a']"),
+        ("extra_config: 5", "expected dict, got 5"),
         ("extra_config: {internal_api_server_max_access: king}", "king"),
     ],
 )

@@ -11,17 +11,16 @@ import click
 from ...errors import ConfigError
 from ...redaction import redact
 from ...settings import read_config_file
-from ..client import Client
 from ..fleet import Fleet
 from ..options import fleet_options
 from ..spread import show_spread
 from ..units import UNKNOWN
+from .read import fetch_details
 from .values import means, shown
 
 Details = Mapping[str, Mapping[str, Any]]
 """What a server says of each key."""
 
-_FIELDS = ("value", "source", "type")
 _ABSENT = {"value": None, "source": "unknown key", "type": ""}
 _MADE_UP = frozenset({"lmcache_instance_id"})
 """Each rank invents its own where nobody set it."""
@@ -42,7 +41,7 @@ def diff(fleet: Fleet, against: Path | None, exit_code: bool) -> None:
     """
     path = against or fleet.config
     written = _read(path) if path else {}
-    outcomes = fleet.each(_details)
+    outcomes = fleet.each(fetch_details)
     found = [outcome.data for outcome in outcomes if outcome.ok]
     names = _apart(found, written) | {name for details in found for name in _away(details, written) if path}
     chosen = [outcome.map(lambda details: _chosen(details, sorted(names), written)) for outcome in outcomes]
@@ -58,11 +57,6 @@ def _read(path: Path) -> dict[str, Any]:
         return read_config_file(path)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _details(client: Client) -> Details:
-    found = client.json("GET", "/conf", params={"details": True})
-    return {name: {field: told[field] for field in _FIELDS} for name, told in found.items()}
 
 
 def _apart(found: Sequence[Details], written: Mapping[str, Any]) -> set[str]:

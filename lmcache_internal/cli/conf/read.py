@@ -16,7 +16,6 @@ from ..units import UNKNOWN
 from .values import shown
 
 _COLUMNS = ("value", "default", "source", "type", "takes_effect")
-_DETAILS = (*_COLUMNS, "mutable", "description")
 _JSON = ("value", "default")
 
 
@@ -33,14 +32,11 @@ def get(fleet: Fleet, keys: tuple[str, ...], details: bool) -> None:
     """
 
     def read(client: Client) -> dict[str, Any]:
-        found = client.json("GET", "/conf", params={"details": details})
-        chosen = {name: found[name] for name in keys or found if name in found}
+        found = fetch_details(client) if details else client.json("GET", "/conf")
         unknown = [_unknown(name, found) for name in keys if name not in found]
         if unknown:
             raise Failure("; ".join(unknown))
-        return (
-            {name: {field: told[field] for field in _DETAILS} for name, told in chosen.items()} if details else chosen
-        )
+        return {name: found[name] for name in keys or found}
 
     columns = ["key", *(field.replace("_", " ") for field in (_COLUMNS if details else _COLUMNS[:1]))]
     show_spread(fleet, fleet.each(read), columns, _detailed if details else _plain)
@@ -68,6 +64,14 @@ def history(fleet: Fleet) -> None:
     if rows:
         fleet.screen.show(fleet.screen.table(["server", "revision", "time (utc)", "changes"], rows))
     fleet.complain(outcomes)
+
+
+def fetch_details(client: Client) -> dict[str, dict[str, Any]]:
+    """What a server says of each key; raises `Failure` where that is its value alone."""
+    found = client.json("GET", "/conf", params={"details": True})
+    if not all(isinstance(told, dict) and told.keys() >= set(_COLUMNS) for told in found.values()):
+        raise Failure("it tells the values of its keys and no more, as LMCache's own server does")
+    return dict(found)
 
 
 def _plain(found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
