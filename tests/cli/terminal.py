@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from tests.cli.conftest import Fleet
 from tests.support import ROOT
@@ -25,8 +27,16 @@ class Terminal:
         self.master, slave = pty.openpty()
         self.resize(120)
         command = [sys.executable, "-m", "lmcache_internal.cli", *arguments, "--config", str(fleet.config)]
-        environment = os.environ | {"TERM": "xterm-256color"}
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave, env=environment)
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=os.environ | {"TERM": "xterm-256color"},
+            # Where the tests run in the background of a shell, it has all of them ignore Ctrl-C.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        )
         self.before = termios.tcgetattr(slave)
         self.slave = slave
         self.shown = ""
