@@ -20,6 +20,7 @@ from .load import LOAD_KEY
 from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
 from .security.gate import HEADERS
 from .serialize import encode_json
+from .unyielding import UnyieldingSocket
 
 MAX_IGNORED_BYTES = 16 << 20
 """So much is read and dropped of what a refused client still sends."""
@@ -98,8 +99,8 @@ class Channel(HTTPChannel):
     _last_activity = 0.0
 
     def __init__(self, server: Any, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(server, sock, *arguments, **options)
         self.peer_uid = _peer_uid(sock)
+        super().__init__(server, UnyieldingSocket.of(sock) if server.keeps_gil else sock, *arguments, **options)
 
     @property
     def last_activity(self) -> float:

@@ -48,6 +48,7 @@ class InternalAPIServer:
         self.enable = serves(self.address.index, settings)
         self.app: InternalApp | None = create_app(manager) if self.enable else None
         self._public = public_address_of(manager, settings)
+        self._settings = settings
         self._serving: list[_Serving] = []
         self._lock = threading.Lock()
         _servers.add(self)
@@ -64,9 +65,9 @@ class InternalAPIServer:
             if self.app is None or self._serving:
                 return
             try:
-                self._serving.append(_Serving(self.app, self.address))
+                self._serving.append(_Serving(self.app, self.address, self._settings))
                 if self._public is not None:
-                    self._serving.append(_Serving(self.app, self._public, public=True))
+                    self._serving.append(_Serving(self.app, self._public, self._settings, public=True))
             except ServerStartError:
                 self._end(0.0)
                 raise
@@ -116,11 +117,11 @@ class InternalAPIServer:
 class _Serving:
     """One address that is being served, with its transport and the thread of its loop."""
 
-    def __init__(self, app: InternalApp, address: Address, public: bool = False) -> None:
+    def __init__(self, app: InternalApp, address: Address, settings: Settings, public: bool = False) -> None:
         listening = listen_on(address)
         self._address = address
         self._file_identity = identity_of(address.socket_path) if address.socket_path else (0, 0)
-        self._transport = Transport(app, listening, address, public)
+        self._transport = Transport(app, listening, address, public, settings.keep_gil)
         self._thread = threading.Thread(
             target=self._transport.run, name=f"internal-api-server:{address.port}", daemon=True
         )

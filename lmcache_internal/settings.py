@@ -38,6 +38,7 @@ class Settings:
         public_port_start: port of index 0 on a second listener that serves public routes only.
         script_timeout: seconds after which a script is stopped.
         call_timeout: seconds after which a call into the engine is answered with 504.
+        keep_gil: keep the interpreter's lock while the bytes of a request or answer are moved.
     """
 
     enabled: bool = False
@@ -55,6 +56,7 @@ class Settings:
     public_port_start: int | None = None
     script_timeout: float = 60.0
     call_timeout: float = 30.0
+    keep_gil: bool = True
 
     @classmethod
     def of(cls, config: Any) -> Settings:
@@ -81,6 +83,7 @@ class Settings:
             public_port_start=_port(extra, "public_port_start"),
             script_timeout=_positive(extra, "script_timeout", cls.script_timeout),
             call_timeout=_positive(extra, "call_timeout", cls.call_timeout),
+            keep_gil=extra.get(PREFIX + "keep_gil") is not False,
         )
 
 

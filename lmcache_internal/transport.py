@@ -21,6 +21,7 @@ from .app import MAX_BODY_BYTES
 from .connection import Channel
 from .inline import inline_paths
 from .pool import Pool
+from .unyielding import is_available
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +44,11 @@ class _Listener(BaseWSGIServer):
     _next_sweep = 0.0
     _exhausted_until = 0.0
 
-    def __init__(self, address: Address, public: bool, probes: Pool, **options: Any) -> None:
+    def __init__(self, address: Address, public: bool, keeps_gil: bool, probes: Pool, **options: Any) -> None:
         self.address = address
         self.public = public
         self.waiting_for_readers = threading.Semaphore(MAX_WAITING_FOR_READERS)
+        self.keeps_gil = keeps_gil
         self.loop_thread = 0
         self._probes = probes
         self._inline_paths = inline_paths(options["application"])
@@ -147,9 +149,12 @@ class Transport:
         listening: the socket; the transport closes it.
         address: what the socket is bound to.
         public: serve public routes only.
+        keeps_gil: keep the interpreter's lock while bytes are moved, where the system allows it.
     """
 
-    def __init__(self, app: Any, listening: socket.socket, address: Address, public: bool = False) -> None:
+    def __init__(
+        self, app: Any, listening: socket.socket, address: Address, public: bool = False, keeps_gil: bool = True
+    ) -> None:
         self._dispatcher = Pool(MIN_THREADS, MAX_THREADS)
         self._probes = Pool(1, MAX_PROBE_THREADS)
         adjustments = Adjustments(
@@ -166,6 +171,7 @@ class Transport:
         self._server = _Listener(
             address,
             public,
+            keeps_gil and is_available(),
             self._probes,
             application=app,
             map={},

@@ -1,0 +1,126 @@
+"""Sockets that keep the interpreter's lock are sockets all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.unyielding import UnyieldingSocket
+from tests.support import fetch, make_manager, server_values
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, UnyieldingSocket]]:
+    with ExitStack() as stack:
+        if request.param == "unix":
+            client, taken = socket.socketpair()
+        else:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            client = socket.create_connection(listener.getsockname())
+            taken, _ = listener.accept()
+        taken.setblocking(False)
+        yield stack.enter_context(client), stack.enter_context(UnyieldingSocket.of(taken))
+
+
+def test_bytes_come_and_go_and_end(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+    client, ours = pair
+    with pytest.raises(BlockingIOError):
+        ours.recv(10)
+    client.sendall(b"a\0bc")
+    assert ours.recv(2) == b"a\0"
+    assert ours.recv(10) == b"bc"
+    assert ours.send(b"d\0e") == 3
+    assert ours.send(memoryview(b"fg")) == 2
+    assert client.recv(10) == b"d\0efg"
+    client.shutdown(socket.SHUT_WR)
+    assert ours.recv(10) == b""
+
+
+def test_what_does_not_fit_is_left(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+    client, ours = pair
+    data = b"x" * (64 << 20)
+    sent = ours.send(data)
+    assert 0 < sent < len(data)
+    with contextlib.suppress(BlockingIOError):
+        while sent < len(data):
+            sent += ours.send(data[sent:])
+    assert sent < len(data)
+    received = 0
+    while received < sent:
+        received += len(client.recv(1 << 20))
+    assert received == sent
+
+
+def test_a_client_that_has_gone_is_an_error_and_no_signal(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+    client, ours = pair
+    client.close()
+    time.sleep(0.01)
+    with contextlib.suppress(OSError):
+        ours.send(b"x")  # After a reset, the first one may still seem to go out.
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        ours.send(b"x")
+
+
+def test_a_closed_socket_is_an_error(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+    _, ours = pair
+    ours.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        ours.recv(1)
+
+
+@contextmanager
+def nobody_is_made_to_wait() -> Iterator[list[int]]:
+    """Another thread that counts, whenever somebody gives the interpreter's lock away, and at no other time."""
+    counted, stopping = [0], threading.Event()
+
+    def count() -> None:
+        while not stopping.is_set():
+            counted[0] += 1
+            time.sleep(0.0001)  # Who never gave it away would keep it, too.
+
+    before = sys.getswitchinterval()
+    thread = threading.Thread(target=count)
+    sys.setswitchinterval(1000)
+    try:
+        thread.start()
+        yield counted
+    finally:
+        stopping.set()
+        sys.setswitchinterval(before)
+        thread.join()
+
+
+def test_no_other_thread_gets_its_turn_meanwhile() -> None:
+    client, taken = socket.socketpair()
+    taken.setblocking(False)
+    with client, UnyieldingSocket.of(taken) as ours:
+        client.sendall(b"x" * 100)
+        with nobody_is_made_to_wait() as counted:
+            time.sleep(0.01)
+            before = counted[0]
+            for _ in range(100):
+                ours.recv(1)
+                ours.send(b"x")
+            assert counted[0] == before > 0
+
+
+@pytest.mark.parametrize(("setting", "kind"), [(True, UnyieldingSocket), (False, socket.socket)])
+def test_the_setting_switches_it(tmp_path: Path, setting: bool, kind: type) -> None:
+    values = server_values("tcp", tmp_path) | {"extra_config": {"internal_api_server_keep_gil": setting}}
+    with (
+        make_manager(**values) as manager,
+        InternalAPIServer(manager) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as idle,
+    ):
+        assert fetch(server, "/lmc_version")[0] == 200
+        channels = server._serving[0]._transport._channels()
+        assert [type(found.socket) for found in channels if found.addr == idle.getsockname()] == [kind]
