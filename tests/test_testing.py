@@ -56,8 +56,8 @@ def test_greeting(internal_api_client):
     greeting = internal_api_client.get("/greeting?name=you").get_json()
     assert greeting == {"greeting": "Hello, you!", "model": "test-model", "frozen": False}
 
-def test_server(internal_api_server, internal_api_server_client, internal_api_engine):
-    assert (internal_api_server.socket_path is None) == (":" in internal_api_server.address.url[7:])
+def test_server(internal_api_server, internal_api_server_client, internal_api_engine, request):
+    assert request.node.name == f"test_server[{'unix' if internal_api_server.socket_path else 'tcp'}]"
     internal_api_engine.lmcache_engine.freeze(True)
     answer = internal_api_server_client.get("/greeting", query_string={"name": "yoü &=%2F"})
     assert answer.get_json() == {"greeting": "Hello, yoü &=%2F!", "model": "test-model", "frozen": True}
