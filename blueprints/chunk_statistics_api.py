@@ -12,7 +12,7 @@ from lmcache_internal.api import Access, BadRequest, EngineUnavailable, Statisti
 router = Blueprint("chunk_statistics", __name__, url_prefix="/chunk_statistics")
 
 
-class Done(TypedDict):
+class StatisticsSwitched(TypedDict):
     """What was done."""
 
     status: Literal["success"]
@@ -41,7 +41,7 @@ class Statistics(Counts):
 
 @router.post("/start")
 @operation(doing="start", access=Access.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
-def start() -> Done:
+def start() -> StatisticsSwitched:
     """Count from now on."""
     _client().start_statistics()
     return {"status": "success", "message": "Started"}
@@ -49,7 +49,7 @@ def start() -> Done:
 
 @router.post("/stop")
 @operation(doing="stop", access=Access.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
-def stop() -> Done:
+def stop() -> StatisticsSwitched:
     """Count no more; the counts stay."""
     _client().stop_statistics()
     return {"status": "success", "message": "Stopped"}
@@ -57,7 +57,7 @@ def stop() -> Done:
 
 @router.post("/reset")
 @operation(doing="reset", access=Access.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
-def reset() -> Done:
+def reset() -> StatisticsSwitched:
     """Start the counts again at zero."""
     _client().reset_statistics()
     return {"status": "success", "message": "Reset"}

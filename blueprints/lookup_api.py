@@ -14,7 +14,7 @@ router = Blueprint("lookup", __name__, url_prefix="/lookup")
 _SIDE = {"scheduler": "client", "worker": "server"}
 
 
-class Lookup(TypedDict):
+class LookupInfo(TypedDict):
     """The classes of the lookup client and server; `None` where there is none."""
 
     client: str
@@ -30,33 +30,33 @@ class Changed(TypedDict, total=False):
     error: str
 
 
-class Answer(Changed):
+class LookupChanged(Changed):
     """And whose it is."""
 
     role: str
 
 
-Impossible = Annotated[BadRequest, Answer]
+Impossible = Annotated[BadRequest, LookupChanged]
 
 
 @router.get("/info")
 @operation(doing="get the lookup info", media="pretty")
-def info() -> Lookup:
+def info() -> LookupInfo:
     """Which lookup client and server there are."""
-    answer: Lookup = _method("get_lookup_info")()
+    answer: LookupInfo = _method("get_lookup_info")()
     return answer
 
 
 @router.post("/close")
 @operation(doing="close the lookup", access=Access.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible))
-def close() -> Answer:
+def close() -> LookupChanged:
     """Close the client (on a scheduler) or the server (on a worker)."""
     return _answer(_method(f"close_lookup_{_side()}")())
 
 
 @router.post("/create")
 @operation(doing="create the lookup", access=Access.ADMIN, media="pretty", changes=True, raises=(Impossible,))
-def create(dryrun: bool = False) -> Answer:
+def create(dryrun: bool = False) -> LookupChanged:
     """Create the client or server; with `dryrun`, only say which it would be."""
     return _answer(_method(f"create_lookup_{_side()}")(dryrun=dryrun))
 
@@ -65,7 +65,7 @@ def create(dryrun: bool = False) -> Answer:
 @operation(
     doing="recreate the lookup", access=Access.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible)
 )
-def recreate() -> Answer:
+def recreate() -> LookupChanged:
     """Close the client or server and create it anew."""
     return _answer(_method(f"recreate_lookup_{_side()}")())
 
@@ -85,8 +85,8 @@ def _method(name: str) -> Callable[..., Any]:
     return method
 
 
-def _answer(result: Changed) -> Answer:
-    answer: Answer = {**result, "role": str(metadata().role)}
+def _answer(result: Changed) -> LookupChanged:
+    answer: LookupChanged = {**result, "role": str(metadata().role)}
     if "error" in result:
         raise BadRequest(str(result["error"]), payload=answer)
     return answer

@@ -7,15 +7,17 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import Access, OnWire, operation, runtime
+from lmcache_internal.api import Access, Content, OnWire, operation, runtime
 from lmcache_internal.exposition import expose, select
 
 router = Blueprint("metrics", __name__)
 
+Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]
+
 
 @router.get("/metrics")
 @operation(doing="collect the metrics", access=Access.PUBLIC, lane="scrape")
-def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Response:
+def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metrics:
     """The default registry's metrics in the format that the scraper accepts: all, or the samples and families named."""
     encodings = request.headers.get("Accept-Encoding", "")
     if request.headers.get("User-Agent", "").startswith("Mozilla/"):

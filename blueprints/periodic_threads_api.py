@@ -23,7 +23,7 @@ class LastRun(TypedDict):
     extra_info: dict[str, Any]
 
 
-class Status(TypedDict):
+class ThreadStatus(TypedDict):
     """How a thread does; times in seconds, `last_run_time` since the epoch, `success_rate` in percent."""
 
     name: str
@@ -40,7 +40,7 @@ class Status(TypedDict):
     last_summary: LastRun | None
 
 
-class Counts(TypedDict):
+class ThreadCounts(TypedDict):
     """How many threads there are, run, and ran as lately as they should."""
 
     total: int
@@ -48,23 +48,23 @@ class Counts(TypedDict):
     active: int
 
 
-class Summary(TypedDict):
+class ThreadsSummary(TypedDict):
     """How many threads there are, run, and ran as lately as they should; all, and by level."""
 
     total_count: int
     running_count: int
     active_count: int
-    by_level: dict[str, Counts]
+    by_level: dict[str, ThreadCounts]
 
 
-class Threads(TypedDict):
+class PeriodicThreads(TypedDict):
     """The threads asked for, and the numbers of all."""
 
-    summary: Summary
-    threads: list[Status]
+    summary: ThreadsSummary
+    threads: list[ThreadStatus]
 
 
-class Late(TypedDict):
+class LateThread(TypedDict):
     """A thread that should have run since."""
 
     name: str
@@ -78,7 +78,7 @@ class Punctuality(TypedDict):
 
     healthy: bool
     unhealthy_count: int
-    unhealthy_threads: list[Late]
+    unhealthy_threads: list[LateThread]
 
 
 def _parse_level(text: str) -> str:
@@ -93,7 +93,7 @@ Level = Annotated[str, FromText(_parse_level, schema={"type": "string", "enum": 
 
 @router.get("/periodic-threads")
 @operation(doing="list the periodic threads", raises=(Annotated[BadRequest, BareError],))
-def list_threads(level: Level | None = None, running_only: bool = False, active_only: bool = False) -> Threads:
+def list_threads(level: Level | None = None, running_only: bool = False, active_only: bool = False) -> PeriodicThreads:
     """The status of all periodic threads, or of those of a level, and their numbers."""
     threads = _threads()
     chosen = [
@@ -105,7 +105,7 @@ def list_threads(level: Level | None = None, running_only: bool = False, active_
     ]
     by_level = {name: _counts([thread for thread in threads if thread["level"] == name]) for name in LEVELS}
     counts = _counts(threads)
-    summary: Summary = {
+    summary: ThreadsSummary = {
         "total_count": counts["total"],
         "running_count": counts["running"],
         "active_count": counts["active"],
@@ -116,7 +116,7 @@ def list_threads(level: Level | None = None, running_only: bool = False, active_
 
 @router.get("/periodic-threads/<name>")
 @operation(doing="get the periodic thread", raises=(Annotated[NotFound, BareError],))
-def one_thread(name: str) -> Status:
+def one_thread(name: str) -> ThreadStatus:
     """The status of one periodic thread."""
     for thread in _threads():
         if thread["name"] == name:
@@ -129,7 +129,7 @@ def one_thread(name: str) -> Status:
 @operation(doing="check the periodic threads")
 def health() -> Punctuality:
     """The critical and high threads that run but are late."""
-    unhealthy: list[Late] = [
+    unhealthy: list[LateThread] = [
         {
             "name": thread["name"],
             "level": thread["level"],
@@ -142,12 +142,12 @@ def health() -> Punctuality:
     return {"healthy": not unhealthy, "unhealthy_count": len(unhealthy), "unhealthy_threads": unhealthy}
 
 
-def _threads() -> list[Status]:
+def _threads() -> list[ThreadStatus]:
     # A summary may quote the exception of a failed run.
     return [redact(thread) for thread in runtime().periodic_threads()]
 
 
-def _counts(threads: list[Status]) -> Counts:
+def _counts(threads: list[ThreadStatus]) -> ThreadCounts:
     return {
         "total": len(threads),
         "running": sum(thread["is_running"] for thread in threads),

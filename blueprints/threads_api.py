@@ -9,7 +9,7 @@ from typing import Annotated
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, Meta, internal_app, operation
+from lmcache_internal.api import BadRequest, Busy, Meta, internal_app, operation
 from lmcache_internal.sampling import Profile, profile
 from lmcache_internal.threads import Groups, Threads, find_threads, grouped, states_of
 
@@ -23,7 +23,7 @@ Interval = Annotated[float, Meta(ge=0.001, le=1)]
 
 
 @router.get("/threads")
-@operation(doing="list the threads", as_text=str, cheap=True)
+@operation(doing="list the threads", as_text=str, cheap=True, raises=(Busy,))
 def list_threads(
     name: Annotated[str, Meta(max_length=256)] | None = None,
     thread_id: int | None = None,

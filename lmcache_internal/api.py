@@ -19,6 +19,7 @@ from .engine.select import runtime_of
 from .errors import (
     ApiError,
     BadRequest,
+    Busy,
     CallTimedOut,
     ConfigError,
     Conflict,
@@ -36,8 +37,7 @@ from .redaction import MASK, redact
 from .revisions import History, PublicRevision, history_of, public_changes
 from .routes import Route, routes_of
 from .security.access import Access
-from .security.audit import Entry as AuditEntry
-from .security.audit import note
+from .security.audit import AuditEntry, note
 from .security.caller import is_local
 from .settings import Settings, guarded_reason
 
@@ -50,6 +50,7 @@ __all__ = [
     "AuditEntry",
     "BadRequest",
     "BareError",
+    "Busy",
     "CallTimedOut",
     "ConfigError",
     "Configuration",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -23,14 +24,20 @@ class Schemas:
     """
 
     def __init__(self, types: Iterable[Any]) -> None:
-        self._types = [found for found in types if _has_schema(found)]
+        self._types = [arm for found in types for arm in _arms(found) if _has_schema(arm)]
         schemas, components = _schemas(self._types)
         self._schemas = {id(found): schema for found, schema in zip(self._types, schemas, strict=True)}
         self.components = {name: _described(schema) for name, schema in components.items()}
 
     def of(self, found: Any) -> Schema:
         """The schema of one of the types."""
-        return dict(self._schemas.get(id(found), {}))
+        schemas = [dict(self._schemas.get(id(arm), {})) for arm in _arms(found)]
+        return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
+def _arms(found: Any) -> Sequence[Any]:
+    # One by one: msgspec takes no union that it could not decode, and nobody decodes here.
+    return get_args(found) if get_origin(found) in (Union, UnionType) else (found,)
 
 
 def _schemas(types: Iterable[Any]) -> tuple[Iterable[Schema], dict[str, Schema]]:

@@ -26,7 +26,7 @@ _MAX_FILE_BYTES = 10 << 20
 _MAX_FILES = 5
 
 
-class Entry(TypedDict):
+class AuditEntry(TypedDict):
     """One request; what its endpoint noted stands beside these.
 
     Attributes:
@@ -82,7 +82,7 @@ class AuditLog:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.recent: deque[Entry] = deque(maxlen=KEPT)
+        self.recent: deque[AuditEntry] = deque(maxlen=KEPT)
         self._file: _AuditFile | None = None
         if path is not None:
             self._file = _AuditFile(
@@ -91,7 +91,7 @@ class AuditLog:
 
     def record(self, request: Request, caller: Caller | None, status: int, started: float) -> None:
         """Write one request down."""
-        entry: Entry = {
+        entry: AuditEntry = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "caller": caller.name if caller else "unknown",
             "level": str(caller.level) if caller else "none",

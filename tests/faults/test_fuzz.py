@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
 
@@ -15,10 +16,12 @@ SCHEDULER = Fuzzed(
     functools.partial(make_manager, role="scheduler", enable_chunk_statistics=True), examples=50, thorough=True
 )
 
+BARE = Fuzzed(contextlib.nullcontext, examples=10)
+
 
 @pytest.fixture(autouse=True)
 def fresh_engines() -> Iterator[None]:
-    with WORKER.engine(), SCHEDULER.engine():
+    with WORKER.engine(), SCHEDULER.engine(), BARE.engine():
         yield
 
 
@@ -29,4 +32,9 @@ def test_a_worker_answers_as_documented(case: Case) -> None:
 
 @SCHEDULER.each_operation
 def test_a_scheduler_answers_as_documented(case: Case) -> None:
+    send(case)
+
+
+@BARE.each_operation
+def test_an_app_without_an_engine_answers_as_documented(case: Case) -> None:
     send(case)

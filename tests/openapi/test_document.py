@@ -1,0 +1,142 @@
+"""GET /openapi.json says what the running app does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import Rule
+from werkzeug.test import Client
+
+from lmcache_internal.app import InternalApp
+from lmcache_internal.security.access import Access, required_access
+from tests.openapi.support import document_of, operations, resolved
+from tests.security.support import app_with, bearer, token_file
+
+
+def template(rule: Rule) -> str:
+    return re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule.rule)
+
+
+def routes(app: Flask) -> set[tuple[str, str]]:
+    """Counted without the help of what the document is made by."""
+    return {
+        (method, template(rule))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+        if method not in ("HEAD", "OPTIONS")
+    }
+
+
+def test_every_route_is_in_the_document_with_its_level(any_app: InternalApp) -> None:
+    document = document_of(any_app.test_client())
+    described = {(method, path): operation for method, path, operation in operations(document)}
+    assert described.keys() == routes(any_app)
+    for rule in any_app.url_map.iter_rules():
+        for method in rule.methods or ():
+            operation = described.get((method, template(rule)))
+            if operation:
+                level = required_access(any_app.view_functions[rule.endpoint], method, {})
+                assert operation["x-access"] == str(level)
+                assert ("security" in operation) == (level > Access.PUBLIC)
+                assert str(level) in operation["description"] or level is Access.PUBLIC
+
+
+def test_every_operation_of_ours_says_what_it_does_and_answers(client: FlaskClient) -> None:
+    document = document_of(client)
+    for method, path, operation in operations(document):
+        assert operation["summary"], path
+        assert operation["tags"], path
+        responses = operation["responses"]
+        assert "default" not in responses, path
+        assert responses.keys() >= {"200", "403", "500"}, path
+        for status, response in responses.items():
+            described = resolved(document, response)
+            assert described["description"], (path, status)
+            schemas = [content["schema"] for content in described.get("content", {}).values()]
+            assert all(schemas), (method, path, status)
+            assert schemas or status == "304", (method, path, status)
+
+
+def test_no_two_types_of_ours_have_one_name(client: FlaskClient) -> None:
+    # The document would name both by their modules.
+    assert [name for name in document_of(client)["components"]["schemas"] if "." in name] == []
+
+
+def test_a_get_that_writes_says_what_it_takes(client: FlaskClient) -> None:
+    operation = document_of(client)["paths"]["/loglevel"]["get"]
+    assert operation["x-access"] == "viewer"
+    assert "With `level`, it changes something and needs the level operator." in operation["description"]
+
+
+def test_without_tokens_none_is_needed(client: FlaskClient) -> None:
+    document = document_of(client)
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert document["paths"]["/env"]["get"]["security"] == [{}, {"bearer": ["admin"]}]
+    assert "401" not in document["paths"]["/metrics"]["get"]["responses"]
+    assert "429" not in document["paths"]["/env"]["get"]["responses"]
+
+
+def test_with_tokens_one_is_needed(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, reader="viewer")
+    with app_with(token_file=str(path)) as app:
+        assert app.test_client().get("/openapi.json").status_code == 401
+        document = document_of(app.test_client(), headers=bearer(tokens["reader"]))
+    assert document["paths"]["/env"]["get"]["security"] == [{"bearer": ["admin"]}]
+    assert {"401", "429"} <= document["paths"]["/metrics"]["get"]["responses"].keys()
+    assert "security" not in document["paths"]["/metrics"]["get"]
+
+
+def test_the_server_is_where_the_app_is_mounted(app: InternalApp) -> None:
+    assert document_of(app.test_client())["servers"] == [{"url": "/"}]
+    mounted = Client(DispatcherMiddleware(Flask("host"), {"/lmcache": app.wsgi_app}))
+    environ = app.test_client().environ_base
+    response = mounted.get("/lmcache/openapi.json", environ_base=environ)
+    assert response.json is not None
+    validate(response.json)
+    assert response.json["servers"] == [{"url": "/lmcache"}]
+    assert "/conf" in response.json["paths"]
+
+
+def test_a_route_that_comes_later_is_in_it(app: InternalApp) -> None:
+    before = document_of(app.test_client())
+    app.url_map.add(Rule("/later", endpoint="later", methods=["GET"]))  # As a script may do.
+    app.view_functions["later"] = lambda: "later"
+    after = document_of(app.test_client())
+    assert after["paths"].keys() - before["paths"].keys() == {"/later"}
+    assert after["paths"]["/later"]["get"]["operationId"]
+
+
+def test_a_status_has_each_of_its_shapes(client: FlaskClient) -> None:
+    refused = document_of(client)["paths"]["/conf"]["post"]["responses"]["400"]["content"]["application/json"]
+    shapes = [schema["$ref"].rpartition("/")[2] for schema in refused["schema"]["anyOf"]]
+    assert shapes == ["Refused", "Error", "BareError"]
+
+
+def test_a_text_that_is_required_is_not_empty(client: FlaskClient) -> None:
+    (found, *_) = document_of(client)["paths"]["/loglevel"]["put"]["parameters"]
+    assert found["schema"] == {"type": "string", "minLength": 1, "maxLength": 256}
+
+
+def test_json_in_text_has_its_schema(client: FlaskClient) -> None:
+    content = document_of(client)["paths"]["/env"]["get"]["responses"]["200"]["content"]
+    variables = {"type": "object", "additionalProperties": {"type": "string"}}
+    as_json = {"type": "string", "contentMediaType": "application/json", "contentSchema": variables}
+    assert content == {"text/plain": {"schema": as_json}}
+
+
+def test_what_has_an_entity_tag_says_so(client: FlaskClient) -> None:
+    paths = document_of(client)["paths"]
+    reading, changing = paths["/conf"]["get"], paths["/conf"]["post"]
+    assert {"304", "412"} <= reading["responses"].keys()
+    assert "304" not in changing["responses"]
+    assert "412" in changing["responses"]
+    assert "ETag" in reading["responses"]["200"]["headers"]
+    in_header = [
+        {found["name"] for found in each["parameters"] if found["in"] == "header"} for each in (reading, changing)
+    ]
+    assert in_header == [{"If-Match", "If-None-Match"}, {"If-Match"}]
