@@ -38,6 +38,10 @@ def test_the_tests_pass_as_they_are(directory: Path) -> None:
     run = run_pytest(directory.parent, "--strict-markers", "-W", "error")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "6 passed" in run.stdout
+
+
+def test_ruff_finds_nothing(directory: Path) -> None:
+    pytest.importorskip("ruff")
     for check in (["check", "--select=E,F,I,B,UP"], ["format", "--check"]):
         subprocess.run([sys.executable, "-m", "ruff", *check, "--isolated"], cwd=directory, check=True)
 
