@@ -9,6 +9,7 @@ import argparse
 import resource
 from pathlib import Path
 
+from benchmarks.machine import Watch
 from benchmarks.measure import Plan, alternate
 from benchmarks.questions import QUESTIONS, load
 from benchmarks.results import RESULTS, Result, committed
@@ -28,7 +29,9 @@ def main() -> None:
     plan = Plan(1, 0.02, 2) if options.quick else Plan(options.rounds)
     for question in options.questions or QUESTIONS:
         title, measure = load(question)
-        result = Result.now(question, title, alternate(measure, plan))
+        watch = Watch()
+        rows = alternate(measure, plan)
+        result = Result.now(question, title, watch.machine(), rows)
         result.write(options.quick or RESULTS)
         print(as_text(result, committed(question)), flush=True)
 

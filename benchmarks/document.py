@@ -18,8 +18,8 @@ INTRODUCTION = """\
 
 This server beside LMCache's own (FastAPI, uvicorn with uvloop and httptools), in the same run. `make bench` asks all
 questions, which takes about a quarter of an hour; `make bench BENCH=throughput` asks one, and `BENCH_ROUNDS=15`
-measures each figure more often. It needs no GPU, and an otherwise quiet machine: "load before" is how busy it was
-with other things.
+measures each figure more often. It needs no GPU, and a machine without much else to do: how many cores others have
+taken meanwhile stands with each table.
 
 - **Two processes, one engine each**: LMCache's own worker on CPU, with the same configuration; one has its own server
   in it, the other ours. Where the engine's threads would be in the way (idle, start and stop), there is a manager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -43,11 +42,11 @@ class Result:
     rows: list[Row]
 
     @classmethod
-    def now(cls, question: str, title: str, rows: list[Row]) -> Result:
-        """A result of now and here."""
+    def now(cls, question: str, title: str, machine: dict[str, str], rows: list[Row]) -> Result:
+        """A result of now."""
         date = datetime.now(timezone.utc).isoformat(timespec="seconds")
         versions = {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
-        return cls(question, title, date, _commit(), _machine(), versions, rows)
+        return cls(question, title, date, _commit(), machine, versions, rows)
 
     @classmethod
     def parse(cls, text: str) -> Result:
@@ -78,16 +77,6 @@ def written(questions: Iterable[str]) -> list[Result]:
     return [Result.parse(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
 
 
-def _machine() -> dict[str, str]:
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    model = models[0].partition(":")[2].strip() if models else platform.machine()
-    return {
-        "cpu": f"{model}, {os.cpu_count()} cores",
-        "kernel": platform.release(),
-        "load before": f"{_LOAD_BEFORE:.1f}",
-    }
-
-
 def _commit() -> str:
     commit = _git("rev-parse", "--short", "HEAD").strip() or "unknown"
     return commit + ("+" if _git("status", "--porcelain", "--", "lmcache_internal", "blueprints") else "")
@@ -96,6 +85,3 @@ def _commit() -> str:
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else ""
-
-
-_LOAD_BEFORE = os.getloadavg()[0]  # Before we add to it.

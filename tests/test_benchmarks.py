@@ -117,7 +117,7 @@ def test_a_change_is_one_where_the_spreads_lie_apart(unit: str, ours: list[float
 
 def test_a_result_survives_its_file_and_is_compared(tmp_path: Path) -> None:
     row = Row("speed, 8 clients", "requests/s", "≥ 2x", [1000.0, 1234.5], [3000.0, 3100.0])
-    origin = {"cpu": "a model, 2 cores", "load before": "0.1"}
+    origin = {"cpu": "a model, 2 cores", "kernel": "6"}
     result = Result("throughput", "How fast", "2026-11-22", "abc1234", origin, {"python": "3.11"}, [row])
     result.write(tmp_path)
     assert Result.parse((tmp_path / "throughput.json").read_text()) == result
