@@ -53,6 +53,8 @@ bench: $(LMCACHE_VENV)/.made  ## Measure this server beside LMCache's own; BENCH
 
 docs: $(VENV)/.dev  ## Print the documents that are made of code
 	$(BIN)/python -m tests.conformance.differences > docs/differences.md
+	$(BIN)/python -m tests.docs.endpoints > docs/endpoints.md
+	$(BIN)/python -m tests.docs.settings > docs/settings.md
 	$(BIN)/python -m benchmarks.document
 
 check: $(VENV)/.dev  ## Check format, lint and types

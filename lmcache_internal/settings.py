@@ -24,18 +24,18 @@ class Settings:
 
     Attributes:
         enabled: whether to serve at all.
-        host: the address to bind; loopback unless configured.
-        port_start: port of index 0, the scheduler.
-        include_indices: the indices that serve; all when empty.
-        socket_path_prefix: when set, serve on the Unix socket `<prefix>_<port>`.
+        host: the address to bind.
+        port_start: port of the scheduler (index 0); worker n listens on this + 1 + n.
+        include_indices: the indices that serve, 0 the scheduler and 1 + n worker n; all when empty.
+        socket_path_prefix: listen on the Unix socket `<prefix>_<port>` instead of the port.
         plugin_dirs: further directories of `*_api.py` files.
-        token_file: YAML of the tokens that callers must bring; see security/tokens.py.
+        token_file: the tokens that callers must bring, made by `lmcache-internal token new`.
         max_access: the highest level ever granted; `viewer` makes the server read-only.
-        allowed_hosts: further names in Host headers that are this server's.
-        trust_loopback: trust REMOTE_ADDR behind another WSGI server, too.
+        allowed_hosts: further host names that requests may be addressed to.
+        trust_loopback: behind another WSGI server, trust that REMOTE_ADDR is the client's.
         audit_file: where to write the audit log, besides the logger.
         public_host: the address of the public listener.
-        public_port_start: port of index 0 on a second listener that serves public routes only.
+        public_port_start: port (+ index) of a second listener that serves public routes only.
         script_timeout: seconds after which a script is stopped.
         call_timeout: seconds after which a call into the engine is answered with 504.
         keep_gil: keep the interpreter's lock while the bytes of a request or answer are moved.

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lmcache_internal.plugins import ENTRY_POINT_GROUP
-from lmcache_internal.settings import PREFIX, Settings
-from tests.conformance.differences import as_markdown
+from lmcache_internal.settings import Settings
+from tests.conformance import differences
+from tests.docs import endpoints, settings
 from tests.support import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
-def test_differences_are_printed_from_their_table() -> None:
-    assert (ROOT / "docs" / "differences.md").read_text() == as_markdown(), "run `make docs`"
+@pytest.mark.parametrize("printer", [differences, endpoints, settings], ids=lambda module: module.__name__)
+def test_what_is_printed_from_the_code_is_up_to_date(printer: ModuleType) -> None:
+    document = f"{printer.__name__.rpartition('.')[2]}.md"
+    assert (ROOT / "docs" / document).read_text() == printer.as_markdown(), "run `make docs`"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -36,9 +42,26 @@ def _anchors(document: Path) -> list[str]:
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
-@pytest.mark.parametrize("name", [field for field in Settings.__dataclass_fields__ if field != "include_indices"])
-def test_every_setting_is_in_the_readme(name: str) -> None:
-    assert f"{PREFIX}{name}`" in (ROOT / "README.md").read_text()
+OTHERS: dict[type, Callable[[Any], Any]] = {
+    bool: lambda default: not default,
+    str: lambda _: "x",
+    int: lambda _: 7,
+    float: lambda _: 7.0,
+    tuple: lambda _: ["x"],
+}
+
+
+@pytest.mark.parametrize("name", Settings.__dataclass_fields__)
+def test_every_setting_counts_where_it_is_documented(name: str) -> None:
+    default = getattr(Settings, name)
+    other: Any = {"max_access": "viewer", "public_port_start": 7, "include_indices": [7]}.get(name)
+    if other is None:
+        other = "x" if default is None else OTHERS[type(default)](default)
+    key = settings.key_of(name)
+    assert f"| `{key}` |" in (ROOT / "docs" / "settings.md").read_text()
+    parent, _, own = key.rpartition(".")
+    config = SimpleNamespace(**{parent: {own: other}} if parent else {own: other})
+    assert getattr(Settings.of(config), name) != default
 
 
 def test_entry_points_are_those_of_the_code() -> None:
