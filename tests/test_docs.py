@@ -36,6 +36,11 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert not anchor or anchor in _anchors(path), link
 
 
+@pytest.mark.parametrize("document", sorted(ROOT.glob("docs/*.md")), ids=lambda path: path.name)
+def test_the_readme_leads_to_every_document(document: Path) -> None:
+    assert f"](docs/{document.name})" in (ROOT / "README.md").read_text()
+
+
 def _anchors(document: Path) -> list[str]:
     """Where links may lead within a document: its headings, written as GitHub does."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
