@@ -18,7 +18,7 @@ _PLACEHOLDER = "example"
 _NEXT = """\
 Wrote {endpoint} and {test}.
 
-Test it:
+Test it, with pytest:
 
   python -m pytest {test}
 
