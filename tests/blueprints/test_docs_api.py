@@ -238,7 +238,7 @@ def test_a_browser_brings_tokens_to_a_mounted_app(browser: Browser, tmp_path: Pa
         assert not browser.run("return document.getElementById('sign-in').checkVisibility()")
         assert "needs the level admin; reader has viewer" in try_out(browser, "env-env_environment")
 
-        browser.click("//button[contains(@class, 'authorize')]")
+        browser.click("//*[contains(@class, 'auth-wrapper')]/button")
         browser.click("//button[text()='Logout']")
         browser.type("//*[contains(@class, 'auth-container')]//input", tokens["boss"])
         browser.click("//button[text()='Authorize' and @type='submit']")
