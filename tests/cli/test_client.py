@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lmcache_internal.cli import main
+from lmcache_internal.cli.client import Client, Failure
+from lmcache_internal.cli.targets import Target
 from lmcache_internal.security.access import Access
 from lmcache_internal.security.tokens import new_token, write_token_file
 from tests.cli.conftest import Fleet, StartFleet
@@ -88,7 +90,10 @@ class Odd(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         assert self.path != "/stolen"
-        self.send_response(500 if self.path == "/broken" else 200)
+        if self.path == "/gone":
+            self.close_connection = True
+            return
+        self.send_response({"/broken": 500, "/stuck": 504}.get(self.path, 200))
         self.end_headers()
         self.wfile.write(b"\x1b[31mred\x07" if self.path == "/colored" else b"<html>")
 
@@ -114,6 +119,22 @@ def test_what_is_no_lmcache_is_told_so(odd: str) -> None:
 
 def test_an_error_that_is_no_json_is_shown_as_it_is(odd: str) -> None:
     assert "HTTP 500: <html>" in run("get", "/broken", "--url", odd).stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "unsure"), [("/broken", False), ("/stuck", True), ("/gone", True), ("/no-json", True)]
+)
+def test_a_failure_says_whether_the_request_may_have_been_carried_out(odd: str, path: str, unsure: bool) -> None:
+    with Client(Target(odd), None, 5) as client, pytest.raises(Failure) as raised:
+        client.json("GET", path)
+    assert raised.value.unsure is unsure
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ftp://a", "http://a b"])
+def test_what_was_not_sent_was_not_carried_out(url: str) -> None:
+    with Client(Target(url), None, 5) as client, pytest.raises(Failure) as raised:
+        client.json("GET", "/")
+    assert raised.value.unsure is False
 
 
 def test_no_redirect_is_followed(odd: str) -> None:

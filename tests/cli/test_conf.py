@@ -90,6 +90,7 @@ class TestDiff:
         monkeypatch.setattr(live(fleet, 2), "min_retrieve_tokens", 5)
         for index in range(5):
             monkeypatch.setattr(live(fleet, index), "chunk_size", 32)
+            monkeypatch.setattr(live(fleet, index), "pin_timeout_sec", 9)
         result = fleet.run("conf", "diff")
         assert result.exit_code == 0
         assert rows(result) == [
@@ -97,6 +98,7 @@ class TestDiff:
             ["chunk_size", "16", "32", "runtime", "all"],
             ["min_retrieve_tokens", "-", "0", "default", "0-1,3-4"],
             ["min_retrieve_tokens", "-", "5", "runtime", "2"],
+            ["pin_timeout_sec", "-", "9", "runtime", "all"],
         ]
         assert fleet.run("conf", "diff", "--exit-code").exit_code == 1
         data = fleet.json("conf", "diff")[2]["data"]
@@ -165,6 +167,12 @@ class TestDiff:
             assert "redis://***@g" in result.stdout
             assert "redis://***@h" in result.stdout
             assert SECRET not in result.output
+
+    def test_secrets_are_compared_as_they_are_shown(
+        self, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(live(fleet, 1), "local_disk", "redis://u:other@h")
+        assert self.against(fleet, tmp_path, f"local_disk: redis://u:{SECRET}@h") == []
 
     @pytest.mark.parametrize("content", [None, "[", "- a"])
     def test_a_file_that_cannot_be_used(self, fleet: Fleet, tmp_path: Path, content: str | None) -> None:

@@ -126,6 +126,11 @@ class TestConsent:
                 assert person.process.wait(30) == exit_code
             assert held(fleet) == [left, 32, left, 32]
 
+    def test_on_a_terminal_it_does_not_ask_programs(self, fleet: Fleet) -> None:
+        with terminal(fleet, "cache", "clear", "--all", "--json") as person:
+            person.wait_for("say --yes")
+            assert person.process.wait(30) == 2
+
 
 class TestBackends:
     def test_list_is_the_default(self, fleet: Fleet) -> None:

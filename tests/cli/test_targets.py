@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lmcache_internal.cli import main
 from tests.cli.conftest import DEAD, Fleet, StartFleet
 from tests.support import free_port, make_manager, server_values
 
-# httpcore leaves a Unix socket open that it could not connect.
+# httpcore leaves a Unix socket open that it could not connect; it must not be found while another test runs.
 UNCLOSED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -31,6 +32,10 @@ def test_a_url(fleet: Fleet) -> None:
     assert (result.exit_code, result.stdout) == (0, '"0.1.0+embedded"\n')
 
 
+def test_a_server_that_is_named_twice_is_asked_once(fleet: Fleet) -> None:
+    assert indices(run("get", "/lmc_version", "--url", fleet.url(1), "--url", f"{fleet.url(1)}/", "--json")) == [None]
+
+
 def test_a_url_needs_no_scheme(fleet: Fleet) -> None:
     assert run("get", "/lmc_version", "--url", f"localhost:{fleet.port}").exit_code == 0
 
@@ -43,6 +48,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "cannot connect: No such file or directory" in result.stderr
     assert "cannot connect: Connection refused" in result.stderr
+    gc.collect()
 
 
 def test_a_config_with_a_socket_prefix(tmp_path: Path) -> None:
@@ -80,6 +86,7 @@ def test_addresses_alone_are_a_targets_file(fleet: Fleet, tmp_path: Path) -> Non
     listed.write_text(f"- localhost:{fleet.port}\n- {fleet.url(1)}/\n- /no/such/socket\n")
     result = run("get", "/lmc_version", "--targets", str(listed), "--json")
     assert [entry["ok"] for entry in json.loads(result.stdout)] == [True, True, False]
+    gc.collect()
 
 
 def test_a_server_is_asked_how_many_ranks_there_are(start_fleet: StartFleet) -> None:

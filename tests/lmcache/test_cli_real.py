@@ -83,3 +83,13 @@ def test_backends_and_switches(config: Path) -> None:
     assert data(config, "bypass", "remove", cpu) == {"bypassed": []}
     assert data(config, "hot-cache", "off", "--yes") == {"hot_cache": False}
     assert data(config, "hot-cache", "on") == {"hot_cache": True}
+
+
+def test_a_remote_that_cannot_be_reached_is_told(config: Path) -> None:
+    url = f"lm://127.0.0.1:{free_port()}"
+    assert run(config, "conf", "set", f"remote_url={url}", "--yes").exit_code == 0
+    created = run(config, "backends", "create")
+    assert "RemoteBackend" in created.stdout.splitlines()[1]
+    assert f"RemoteBackend: no connection to {url}" in created.stdout
+    assert run(config, "backends", "close", "RemoteBackend", "--yes").exit_code == 0
+    assert run(config, "conf", "set", "remote_url=null", "--yes").exit_code == 0
