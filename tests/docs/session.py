@@ -62,6 +62,7 @@ class Session:
                 interpreter.stop()
 
     def _write(self, block: Block) -> None:
+        self._output = None
         path = self._bash.directory / block.words["file"]
         try:
             path.write_text(block.text)

@@ -122,6 +122,11 @@ def test_output_that_differs_fails_and_shows_both(read: Read, shown: str) -> Non
         read(f"```bash\necho one; echo two 12 three\n```\n\n```text output\n{shown}\n```\n")
 
 
+def test_output_is_that_of_the_block_just_before(read: Read) -> None:
+    with pytest.raises(BlockError, match=r"a\.md:7: the document shows"):
+        read("```bash\necho one\n```\n```text file=x\none\n```\n```text output\none\n```\n")
+
+
 def test_a_server_serves_until_the_document_ends(read: Read, session: Session) -> None:
     port = free_port()
     read(
