@@ -361,7 +361,7 @@ def saturated(
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_it_lives_while_all_threads_are_busy(kind: str, tmp_path: Path) -> None:
     with saturated(kind, tmp_path) as (server, wake):
-        waiting, answers = in_thread(lambda: fetch(server, "/lmc_version"))
+        waiting, answers = in_thread(lambda: fetch(server, "/loglevel"))
         for path in ("/readyz", "/livez", "/livez/server?verbose"):
             began = time.monotonic()
             status, text = fetch(server, path)
@@ -378,7 +378,7 @@ def test_a_queue_that_stands_still_is_for_a_restart(tmp_path: Path) -> None:
     deadlines = {"internal_api_server_call_timeout": 0.3, "internal_api_server_script_timeout": 0.5}
     with saturated("tcp", tmp_path, scripts=0, **deadlines) as (server, wake):
         assert fetch(server, "/livez")[0] == 200
-        waiting, answers = in_thread(lambda: fetch(server, "/lmc_version"))
+        waiting, answers = in_thread(lambda: fetch(server, "/loglevel"))
         assert eventually(lambda: fetch(server, "/livez")[0] == 503)
         assert re.fullmatch(
             rf"\[-\]server failed: {MAX_THREADS} of {MAX_THREADS} threads are busy, 1 requests wait, "

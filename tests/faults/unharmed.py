@@ -167,12 +167,13 @@ def manager_of(server: InternalAPIServer) -> EmbeddedManager:
 
 
 def assert_serves(server: InternalAPIServer) -> None:
-    """The next request is answered, in under a second."""
-    began = time.monotonic()
-    status, body = fetch(server, "/lmc_version")
-    assert status == 200, body
-    assert body.endswith(b'embedded"'), body
-    assert time.monotonic() - began < 1, time.monotonic() - began
+    """The next requests are answered, by the loop and by a thread, each in under a second."""
+    for path, expected in (("/lmc_version", b'embedded"'), ("/loglevel?logger_name=root", b"root: WARNING")):
+        began = time.monotonic()
+        status, body = fetch(server, path)
+        assert status == 200, body
+        assert body.endswith(expected), body
+        assert time.monotonic() - began < 1, (path, time.monotonic() - began)
 
 
 def assert_stores_and_retrieves(manager: EmbeddedManager) -> None:
