@@ -91,9 +91,7 @@ class Browser:
     def requested(self) -> list[str]:
         """The URLs that were asked for since the last call, by the browser's own account."""
         events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
-        return [
-            event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
-        ]
+        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
     def screenshot(self, path: Path) -> None:
         """Write what the window shows to a PNG file."""
