@@ -22,7 +22,7 @@ class LoadRequest(Struct):
         max_failed_keys: how many keys of failed chunks to name.
     """
 
-    config_path: Annotated[str, Meta(pattern=r"^[^\0]+$")]
+    config_path: Annotated[str, Meta(min_length=1, pattern=r"^[^\x00]*$")]
     max_chunks: Annotated[int, Meta(ge=0)] | None = None
     max_failed_keys: Annotated[int, Meta(ge=0, le=10_000)] = 10
 
