@@ -28,6 +28,8 @@ _WORKING_DIRECTORIES = frozenset({"PWD", "OLDPWD"})
 
 _COUNTS = re.compile(r"\d+(\s*,\s*\d+)*")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_MAPPING = re.compile(r"\s*(\[\s*)*\{")
+_NAMED = re.compile(r"(?<![\w.-])([\w.-]+)[\"']?\s*[:=]")
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _QUERY_VALUE = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]+)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
@@ -96,7 +98,8 @@ def _redact_text(text: str) -> str:
             if masked != loaded:
                 return json.dumps(masked)
         except ValueError:
-            pass
+            if _MAPPING.match(text) and any(_is_secret(name) for name in _NAMED.findall(text)):
+                return MASK  # Broken JSON, or Python's way to write it: nobody can tell what belongs to the name.
         except RecursionError:
             return MASK  # Too deep to look through.
     if "://" in text:

@@ -142,13 +142,23 @@ def test_json_in_a_text_is_looked_through(text: str, redacted: Any) -> None:
     assert json.loads(redact(text)) == redacted
 
 
-@pytest.mark.parametrize("text", ["[1,  2]  ", '{"a":"\u00e9"}', '{"num_tokens":5}', "{", "[INFO] fine", "{not json}"])
+@pytest.mark.parametrize(
+    "text", ["[1,  2]  ", '{"a":"\u00e9"}', '{"num_tokens":5}', "{", "[INFO] fine", "{not json}", "{'a': 1}"]
+)
 def test_text_without_secrets_stays_as_it_is(text: str) -> None:
     assert redact(text) == text
 
 
 def test_text_that_only_looks_like_json_is_still_searched_for_urls() -> None:
     assert redact("{redis://u:p@h}") == "{redis://***@h}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"password": "hunter2"', "{'hf_token': 'hunter2'}", "[{'a': {'password': 'hunter2'}}]", "{password=hunter2}"],
+)
+def test_what_is_nearly_json_and_speaks_of_a_secret_gives_nothing_away(text: str) -> None:
+    assert redact(text) == MASK
 
 
 def test_json_too_deep_to_look_through_gives_nothing_away() -> None:

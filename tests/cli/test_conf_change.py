@@ -116,6 +116,11 @@ class TestEverywhere:
                 assert SECRET not in result.output
         assert values(fleet, "extra_config") == [{"password": SECRET * 2 + "1"}] * 5
 
+    def test_not_even_where_the_json_is_broken(self, shared_fleet: Fleet) -> None:
+        result = change(shared_fleet, f'extra_config={{"password": "{SECRET}"')
+        assert "extra_config: Invalid value for extra_config: expected dict, got '***'" in result.stderr
+        assert SECRET not in result.output
+
     def test_over_a_unix_socket(self, tmp_path: Path) -> None:
         with make_manager(**server_values("unix", tmp_path)) as manager, InternalAPIServer(manager) as server:
             socket = ["--socket", str(server.socket_path)]
