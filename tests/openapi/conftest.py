@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lmcache_internal import EmbeddedManager, create_app
+from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
 from tests.openapi.support import Document, document_of
 from tests.support import make_manager
@@ -149,17 +149,19 @@ def changes():
 '''
 
 
-@pytest.fixture
-def plugins(tmp_path: Path) -> Path:
-    (tmp_path / "weigh_api.py").write_text(DECLARED)
-    (tmp_path / "plain_api.py").write_text(PLAIN)
-    return tmp_path
+@pytest.fixture(scope="session")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("plugins")
+    (directory / "weigh_api.py").write_text(DECLARED)
+    (directory / "plain_api.py").write_text(PLAIN)
+    return directory
 
 
-@pytest.fixture
-def extended(manager: EmbeddedManager, plugins: Path) -> Document:
-    """The document of an app with plugins."""
-    return document_of(create_app(manager, [plugins]).test_client())
+@pytest.fixture(scope="module")
+def extended(plugins: Path) -> Document:
+    """The document of an app with plugins; nobody changes it."""
+    with make_manager() as manager:
+        return document_of(create_app(manager, [plugins]).test_client())
 
 
 @pytest.fixture(params=["worker", "scheduler", "no adapter", "plugins"])

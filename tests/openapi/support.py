@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from openapi_spec_validator import validate
 from werkzeug.test import Client
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -17,7 +16,6 @@ def document_of(client: Client, **options: Any) -> Document:
     response = client.get("/openapi.json", **options)
     assert (response.status_code, response.content_type) == (200, "application/json")
     document: Document = response.get_json()
-    validate(document)
     return document
 
 

@@ -34,6 +34,7 @@ def routes(app: Flask) -> set[tuple[str, str]]:
 
 def test_every_route_is_in_the_document_with_its_level(any_app: InternalApp) -> None:
     document = document_of(any_app.test_client())
+    validate(document)
     described = {(method, path): operation for method, path, operation in operations(document)}
     assert described.keys() == routes(any_app)
     for rule in any_app.url_map.iter_rules():
