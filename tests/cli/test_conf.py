@@ -144,17 +144,12 @@ class TestDiff:
         monkeypatch.setattr(live(fleet, 1), "internal_api_server_host", "")
         assert self.against(fleet, tmp_path, 'internal_api_server_host: ""') == []
 
-    def test_a_key_that_the_engine_lacks(self, fleet: Fleet, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("written", "told"), [("1", "1"), ("2026-11-22", '"2026-11-22"')])
+    def test_a_key_that_the_engine_lacks(self, fleet: Fleet, tmp_path: Path, written: str, told: str) -> None:
         path = tmp_path / "other.yaml"
-        path.write_text("nope: 1")
-        assert rows(fleet.run("conf", "diff", "--against", str(path)))[1] == [
-            "nope",
-            "1",
-            "null",
-            "unknown",
-            "key",
-            "all",
-        ]
+        path.write_text(f"nope: {written}")
+        found = rows(fleet.run("conf", "diff", "--against", str(path)))
+        assert found[1] == ["nope", told, "null", "unknown", "key", "all"]
 
     def test_secrets_of_the_file_stay_in_it(
         self, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

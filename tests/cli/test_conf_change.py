@@ -272,7 +272,7 @@ class TestSomewhere:
             result = change(fleet, "pin_timeout_sec=60", seconds=2)
             assert values(fleet) == [60, 60, 60, 300, 60]
         assert result.exit_code == 1
-        assert "perhaps applied: no answer within 2 s" in result.stdout.splitlines()[6]
+        assert "perhaps applied (ask `conf history`): no answer within 2 s" in result.stdout.splitlines()[6]
         assert "--index 0-2,4" in result.stderr
         assert eventually(lambda: values(fleet) == [60] * 5, 30)
 
@@ -285,7 +285,8 @@ class TestSomewhere:
             person.process.send_signal(signal.SIGINT)
             person.wait_for("--index 0-2,4")
             assert person.process.wait(30) == 1
-        assert "perhaps applied: interrupted before it" in person.shown
+        assert "perhaps applied (ask `conf history`)" in person.shown
+        assert "interrupted before it" in person.shown
         assert eventually(lambda: values(fleet) == [60] * 5, 30)
 
     def test_a_no_changes_nothing(self, fleet: Fleet) -> None:

@@ -116,7 +116,9 @@ def _report(fleet: Fleet, trials: dict[Target, Trial], outcomes: list[Outcome]) 
 
 
 def _words(outcome: Outcome) -> str:
-    return f"perhaps applied: {outcome.error}" if outcome.unsure else f"not applied: {outcome.error}"
+    return (
+        f"perhaps applied (ask `conf history`): {outcome.error}" if outcome.unsure else f"not applied: {outcome.error}"
+    )
 
 
 def _options(targets: Sequence[Target]) -> str:

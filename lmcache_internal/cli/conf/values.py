@@ -20,8 +20,8 @@ _TYPES: dict[str, Any] = {
 
 
 def shown(value: Any) -> str:
-    """The value as JSON."""
-    return json.dumps(value, ensure_ascii=False)
+    """The value as JSON; what YAML has and JSON has not, as text."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
