@@ -16,7 +16,7 @@ LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-docs soak test-lmcache bench check docs format clean
+.PHONY: help run test test-faults test-programs test-docs soak test-lmcache bench check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -29,6 +29,12 @@ test: $(VENV)/.dev  ## Run the tests
 
 test-faults: $(VENV)/.dev  ## Run the fault suites: hostile clients, full disks, killed processes
 	$(BIN)/python -m pytest tests/faults
+
+PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py \
+    tests/security/test_chromium.py tests/blueprints/test_docs_api.py
+
+test-programs: $(VENV)/.dev  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
+	$(BIN)/python -m pytest $(PROGRAMS)
 
 test-docs: $(VENV)/.dev  ## Run every block of the documents, as a reader would
 	$(BIN)/python -m pytest tests/docs/test_documents.py

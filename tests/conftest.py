@@ -12,8 +12,12 @@ from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.app import InternalApp
 from tests.support import make_manager
 
-# They have targets of their own: `make test-faults`, `make test-docs`; `make test-lmcache` where LMCache is installed.
+# They have targets of their own: `make test-faults`, `make test-programs`, `make test-docs`; `make test-lmcache` where
+# LMCache is installed.
 collect_ignore = ["faults", "docs/test_documents.py"]
+# What starts other programs: fleets of the command line, WSGI servers, pytest, Prometheus, browsers.
+collect_ignore += ["cli", "wsgi", "test_testing.py", "test_prometheus.py"]
+collect_ignore += ["security/test_chromium.py", "blueprints/test_docs_api.py"]
 if not find_spec("lmcache"):
     collect_ignore += ["lmcache", "conformance/test_conformance.py"]
 
