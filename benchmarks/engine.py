@@ -1,4 +1,4 @@
-"""What an engine thread that only runs Python gets done while the server is asked."""
+"""What an engine thread that only runs Python has left while the server is asked."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from benchmarks.servers import Server
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How the engine thread got on for a while.
+class Beside:
+    """A load beside a spinning engine thread.
 
     Attributes:
-        speed: rounds of its loop per second.
-        blocked: seconds in which it could not run because another thread had the GIL.
-        load: what was asked of the server meanwhile.
+        load: the load.
+        left: the CPU time that the thread gets meanwhile, as a share of what it gets alone. Unlike the work that
+            it gets done, this does not change with the clock of the CPU.
     """
 
-    speed: float
-    blocked: float
     load: Load
+    left: float
+
+    @property
+    def lost(self) -> float:
+        """Milliseconds that the thread loses in all."""
+        return 1000 * (1 - self.left) * self.load.seconds
 
 
 @contextlib.contextmanager
@@ -36,19 +40,18 @@ def spinning(server: Server) -> Iterator[None]:
         server.call("rest")
 
 
-def pace(server: Server, run: Callable[[], Load]) -> Pace:
-    """How the engine thread gets on during a load."""
-    before = server.call("progress")
-    load = run()
-    seconds, rounds, ready = (now - then for now, then in zip(server.call("progress"), before, strict=True))
-    return Pace(rounds / seconds, max(0.0, seconds - ready), load)
+def beside(server: Server, alone_seconds: float, run: Callable[[], Load]) -> Beside:
+    """Put a load on the server; before and after, the engine thread is alone for so long."""
+    loads: list[Load] = []
+    with spinning(server):
+        before = _share(server, lambda: time.sleep(alone_seconds))
+        during = _share(server, lambda: loads.append(run()))
+        after = _share(server, lambda: time.sleep(alone_seconds))
+    return Beside(loads[0], 2 * during / (before + after))
 
 
-def alone(server: Server, seconds: float) -> Pace:
-    """How it gets on when nothing is asked."""
-
-    def wait() -> Load:
-        time.sleep(seconds)
-        return Load()
-
-    return pace(server, wait)
+def _share(server: Server, during: Callable[[], None]) -> float:
+    begun, had = server.call("progress")
+    during()
+    ended, has = server.call("progress")
+    return float((has - had) / (ended - begun))

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.measure import Figure, Measuring, Plan
 from benchmarks.servers import Kind, serving
 
-WINDOW = 12
+WINDOW = 15
 """It is watched for this many times `Plan.seconds`."""
 
 

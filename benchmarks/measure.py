@@ -21,7 +21,7 @@ class Plan:
     """
 
     rounds: int = 5
-    seconds: float = 0.5
+    seconds: float = 0.4
     restarts: int = 50
 
 

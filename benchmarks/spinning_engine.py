@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from benchmarks.engine import Pace, pace, spinning
+from benchmarks.engine import Beside, beside
 from benchmarks.load import steady
 from benchmarks.measure import Figure, Measuring, Plan
 from benchmarks.servers import Kind, serving
 
-WINDOW = 8
+WINDOW = 10
 """A load lasts this many times `Plan.seconds`."""
 
 RATES = (("/lmc_version", 10), ("/metrics", 10), ("/metrics", 1))
@@ -26,20 +26,20 @@ ASKED = {
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
     """/lmc_version and /metrics at 10 a second, /metrics at 1 a second."""
+    seconds = WINDOW * plan.seconds
     with serving(kind) as server:
         for _ in range(plan.rounds):
             for path, rate in RATES:
-                with spinning(server):
-                    found = pace(server, partial(steady, server.address, path, rate, WINDOW * plan.seconds))
+                found = beside(server, seconds / 4, partial(steady, server.address, path, rate, seconds))
                 yield _figures(f"{path}, {rate} a second", found)
 
 
-def _figures(name: str, found: Pace) -> list[Figure]:
+def _figures(name: str, found: Beside) -> list[Figure]:
     load = found.load
     values = {
-        "p50": (load.percentile(50), "ms"),
-        "p99": (load.percentile(99), "ms"),
-        "engine loses per request": (1000 * found.blocked / len(load.latencies), "ms"),
-        "engine loses per second": (1000 * found.blocked / load.seconds, "ms"),
+        "p50": load.percentile(50),
+        "p99": load.percentile(99),
+        "engine loses per request": found.lost / len(load.latencies),
+        "engine loses per second": found.lost / load.seconds,
     }
-    return [Figure(key := f"{name}: {what}", value, unit, ASKED.get(key, "")) for what, (value, unit) in values.items()]
+    return [Figure(key := f"{name}: {what}", value, "ms", ASKED.get(key, "")) for what, value in values.items()]
