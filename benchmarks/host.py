@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from typing import Any
 
 from prometheus_client import REGISTRY, Gauge, generate_latest
@@ -126,8 +127,12 @@ def main() -> None:
     for line in sys.stdin:
         method, *arguments = json.loads(line)
         print(json.dumps(getattr(host, method)(*arguments)), file=answers)
-    os._exit(0)  # LMCache's threads would keep it.
+    os._exit(0)  # Nobody listens any more, and the engine's threads would keep the process.
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception:  # Likewise.
+        traceback.print_exc()
+        os._exit(1)
