@@ -27,9 +27,10 @@ taken meanwhile stands with each table.
 - **In alternation**: each figure is taken from one and at once from the other, the one that was last being first
   next, for several rounds. A cell holds the median, and in parentheses the least and the greatest; the ratio is that
   of the medians, and its spread that of the rounds. A difference smaller than the spread is none.
-- **The client** is a process of its own, raw sockets and one epoll, the same for TCP and Unix sockets. It takes
-  about 40 µs of CPU a request. Nothing is pinned to a core: on a single one, threads would hand each other the GIL at
-  next to no cost, which flatters whoever has many.
+- **The client** is a process of its own, raw sockets and one epoll, the same for TCP and Unix sockets. Where clients
+  ask again at once it never sleeps, because what the machine needs to wake it would be added to both sides (beside an
+  engine thread it does sleep, as it would take its core; then it comes to the same figures as wrk). Nothing is pinned
+  to a core: on a single one, threads would hand each other the GIL at next to no cost, which flatters whoever has many.
 - **Requests at a steady rate** count from when they were due, so a stall counts for each request that it delays.
 - **"Left to the engine"** is the CPU time that an engine thread which never rests gets while the server is asked,
   beside what it gets just before and after; **"engine loses"** is the rest, a request or a second.

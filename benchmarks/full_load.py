@@ -19,7 +19,7 @@ def measure(kind: Kind, plan: Plan) -> Measuring:
     with serving(kind) as server:
         for _ in range(plan.rounds):
             for clients in (1, 8):
-                load = partial(closed_loop, server.address, "/lmc_version", clients, seconds)
+                load = partial(closed_loop, server.address, "/lmc_version", clients, seconds, sleepless=False)
                 found = beside(server, seconds / 2, load)
                 name = f"{clients} client{'s' * (clients > 1)}"
                 yield [

@@ -57,7 +57,9 @@ def connected(count: int, address: Address, request: bytes) -> Iterator[list[Cli
         yield [stack.enter_context(contextlib.closing(Client(address, request))) for _ in range(count)]
 
 
-def closed_loop(address: Address, path: str, clients: int, seconds: float, reconnect: bool = False) -> Load:
+def closed_loop(
+    address: Address, path: str, clients: int, seconds: float, *, reconnect: bool = False, sleepless: bool = True
+) -> Load:
     """Clients that send their next request as soon as the last one is answered.
 
     Args:
@@ -66,6 +68,7 @@ def closed_loop(address: Address, path: str, clients: int, seconds: float, recon
         clients: how many there are.
         seconds: after which they send no more.
         reconnect: make a new connection for each request; that counts, too.
+        sleepless: poll all the time, so that waking the client is no part of a latency; it takes a core.
     """
     load = Load()
     with connected(clients, address, get(path)) as asking, contextlib.closing(select.epoll()) as poll:
@@ -76,7 +79,7 @@ def closed_loop(address: Address, path: str, clients: int, seconds: float, recon
         for client in asking:
             client.send()
         while waiting:
-            for descriptor, _ in poll.poll():
+            for descriptor, _ in poll.poll(0 if sleepless else None):
                 client = waiting[descriptor]
                 if not client.receive():
                     continue

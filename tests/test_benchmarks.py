@@ -29,7 +29,7 @@ def address_of(server: InternalAPIServer) -> Address:
 
 @pytest.mark.parametrize("reconnect", [False, True])
 def test_a_closed_loop_counts_every_answer(server: InternalAPIServer, reconnect: bool) -> None:
-    found = closed_loop(address_of(server), "/lmc_version", 8, 0.2, reconnect)
+    found = closed_loop(address_of(server), "/lmc_version", 8, 0.2, reconnect=reconnect)
     assert len(found.latencies) >= 8
     assert found.refused == 0
     assert found.per_second == len(found.latencies) / found.seconds
