@@ -7,13 +7,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, request
+from flask import request
 from flask.testing import FlaskClient
 
 from .failures import register_error_handlers
 from .health import HEALTH_KEY, Health
 from .inline import INLINE_KEY, HandOver
 from .lanes import LIMITS, Lane, LaneName
+from .lean import LeanFlask
 from .plugins import mount_plugins
 from .security.caller import DIRECT_KEY
 from .security.gate import Gate, with_safe_headers
@@ -36,7 +37,7 @@ class InProcessClient(FlaskClient):
         self.environ_base[DIRECT_KEY] = "yes"
 
 
-class InternalApp(Flask):
+class InternalApp(LeanFlask):
     """A Flask app that carries its engine the way LMCache's server does.
 
     Attributes:
@@ -48,7 +49,7 @@ class InternalApp(Flask):
     test_client_class = InProcessClient
 
     def __init__(self, import_name: str, adapter: Any) -> None:
-        super().__init__(import_name, static_folder=None, template_folder=None)
+        super().__init__(import_name)
         self.state = SimpleNamespace(lmcache_adapter=adapter)
         self.lanes: dict[LaneName, Lane] = {name: Lane(limit) for name, limit in LIMITS.items()}
 
@@ -64,7 +65,11 @@ class InternalApp(Flask):
         """Answer a failure; never in the server's loop, for it is logged and audited, which may take its time."""
         if request.environ.get(INLINE_KEY):
             raise HandOver from e
-        return super().handle_user_exception(e)
+        answer = super().handle_user_exception(e)
+        # Of a path that nothing serves: its traceback leads back to the request, and the garbage collector alone
+        # would free them, with the connection.
+        request.routing_exception = None
+        return answer
 
 
 def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> InternalApp:

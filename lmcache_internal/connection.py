@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask, WSGITask
+from waitress.task import ErrorTask
 
 from .address import ADDRESS_KEY
 from .app import MAX_BODY_BYTES
 from .failures import body_too_large
+from .heads import HeadTask, Parser
 from .inline import INLINE_KEY, HandOver
 from .load import LOAD_KEY
 from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
@@ -45,7 +46,7 @@ class _ErrorTask(ErrorTask):
         self.write(body)
 
 
-class _Task(WSGITask):
+class _Task(HeadTask):
     wrote_header: bool
 
     def execute(self) -> None:
@@ -89,6 +90,7 @@ class Channel(HTTPChannel):
         answers_inline: it does so now.
     """
 
+    parser_class = Parser
     task_class = _Task
     error_task_class = _ErrorTask
     refused = False

@@ -20,18 +20,11 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(ApiError, _api_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
-    app.teardown_request(_break_cycle)
 
 
 def body_too_large(limit: int | None) -> str:
     """What a client is told whose request body exceeds `limit` bytes."""
     return f"The request body is larger than the limit of {limit} bytes."
-
-
-def _break_cycle(_: BaseException | None) -> None:
-    # Of a path that nothing serves: its traceback leads back to the request, and the garbage collector alone
-    # would free them, with the connection.
-    request.routing_exception = None
 
 
 def _api_error(error: ApiError) -> Response:

@@ -52,6 +52,11 @@ class Pool(ThreadedTaskDispatcher):
             self.active_count -= 1  # It is about to be counted.
             logger.warning("The server goes on with %d threads: %s", len(self.threads), error)
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it has no more threads than the least."""
+        return bool(len(self.threads) - self.stop_count <= self._least)
+
     def shrink(self) -> None:
         """End the threads beyond `least` that nothing has needed since the last call."""
         with self.lock:

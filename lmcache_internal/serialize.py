@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from flask import Request, Response
+from werkzeug.wsgi import ClosingIterator
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Media = Literal["json", "pretty", "text", "text-json"]
 """How an answer is sent: compact JSON, JSON with a 2-space indent, plain text, or
@@ -15,6 +20,17 @@ indented JSON that calls itself plain text (as LMCache sends /conf, /meta and /e
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 MEDIA_TYPES: dict[Media, str] = {"json": _JSON, "pretty": _JSON, "text": _TEXT, "text-json": _TEXT}
+
+
+class Answer(Response):
+    """A response that is complete as it stands, and is not looked through again before it is sent."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Send it."""
+        if self.status_code != 200 or environ["REQUEST_METHOD"] == "HEAD" or "Location" in self.headers:
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return ClosingIterator(self.iter_encoded(), self.close)
 
 
 def encode_json(data: Any, indent: int = 0) -> bytes:
@@ -41,7 +57,7 @@ def respond(data: Any, media: Media, status: int = 200) -> Response:
         body = str(data).encode("utf-8", "backslashreplace")
     else:
         body = encode_json(data, indent=0 if media == "json" else 2)
-    return Response(body, status, content_type=MEDIA_TYPES[media])
+    return Answer(body, status, content_type=MEDIA_TYPES[media])
 
 
 def wants_json(request: Request) -> bool:

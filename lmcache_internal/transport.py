@@ -20,6 +20,7 @@ from .address import Address
 from .app import MAX_BODY_BYTES
 from .connection import Channel
 from .inline import inline_paths
+from .loop import Loop
 from .pool import Pool
 from .unyielding import is_available
 
@@ -80,6 +81,7 @@ class _Listener(BaseWSGIServer):
         """
         path = getattr(task.requests[0], "path", "")  # Bad syntax has none.
         is_probe = path.lstrip("/").partition("/")[0] in _PROBES
+        self._map.unsettle(task._fileno)
         (self._probes if is_probe else self.task_dispatcher).add_task(task)
 
     def _is_inline(self, channel: Channel) -> bool:
@@ -109,8 +111,15 @@ class _Listener(BaseWSGIServer):
     def readable(self) -> bool:
         return bool(super().readable()) and time.monotonic() >= self._exhausted_until
 
+    @property
+    def sweeps_in(self) -> float | None:
+        """For how many seconds there is nothing to sweep; None if that can only begin with an event."""
+        pools = (self.task_dispatcher, self._probes)
+        is_quiet = not self.active_channels and self._map.is_settled and all(pool.is_small for pool in pools)
+        return None if is_quiet else SWEEP_SECONDS
+
     def sweep(self) -> None:
-        """Close connections that are over, and end threads that nothing needs; call it often, between two polls.
+        """Close connections that are over, and end threads that nothing needs; call it often, between two waits.
 
         In the middle of one, a new connection could get a closed one's descriptor, and with it its events.
         """
@@ -168,13 +177,14 @@ class Transport:
             outbuf_high_watermark=MAX_UNREAD_BYTES,
             clear_untrusted_proxy_headers=False,  # Who came through a proxy must be seen as such.
         )
+        self._loop = Loop()
         self._server = _Listener(
             address,
             public,
             keeps_gil and is_available(),
             self._probes,
             application=app,
-            map={},
+            map=self._loop,
             _sock=listening,
             dispatcher=self._dispatcher,
             adj=adjustments,
@@ -182,20 +192,22 @@ class Transport:
         )
 
     def run(self) -> None:
-        """Serve until `close`, with poll(): select() fails at descriptor 1024."""
+        """Serve until `close`."""
         self._server.loop_thread = threading.get_ident()
-        while self._server._map:
+        while self._loop:
             try:
-                wasyncore.loop(timeout=SWEEP_SECONDS, use_poll=True, map=self._server._map, count=1)
+                self._loop.wait(self._server.sweeps_in)
                 self._server.sweep()
             except Exception:
-                # poll() itself failed, as with more connections than a lowered RLIMIT_NOFILE: it may recover.
+                # What handles events catches its own; a loop that ended for the rest would serve nobody.
                 logger.exception("The server's loop failed; it goes on")
                 time.sleep(SWEEP_SECONDS)
+        self._loop.close()
 
     def disown(self) -> None:
         """Close a forked child's copies of the descriptors; nothing is sent, and the parent notices nothing."""
-        wasyncore.close_all(self._server._map, ignore_all=True)
+        self._loop.close()
+        wasyncore.close_all(self._loop, ignore_all=True)
 
     def drain(self, deadline: float) -> None:
         """Stop listening, close idle connections, and wait for busy ones until `deadline`."""

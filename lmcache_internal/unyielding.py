@@ -15,6 +15,9 @@ import sys
 from typing import Any
 
 _CALL = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
+# As plain numbers: to join flags takes longer than the call.
+_RECEIVE = int(socket.MSG_DONTWAIT)
+_SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 class UnyieldingSocket(socket.socket):
@@ -31,13 +34,13 @@ class UnyieldingSocket(socket.socket):
     def recv(self, size: int, flags: int = 0) -> bytes:
         """What has come in, at most `size` bytes; `BlockingIOError` where nothing has."""
         buffer = ctypes.create_string_buffer(size)
-        received = _checked(_libc.recv(self.fileno(), buffer, size, flags | socket.MSG_DONTWAIT))
+        received = _checked(_libc.recv(self.fileno(), buffer, size, flags | _RECEIVE))
         return ctypes.string_at(buffer, received)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """How many bytes of `data` went out; `BlockingIOError` where there is no room."""
         data = bytes(data)
-        return _checked(_libc.send(self.fileno(), data, len(data), flags | socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL))
+        return _checked(_libc.send(self.fileno(), data, len(data), flags | _SEND))
 
 
 def is_available() -> bool:

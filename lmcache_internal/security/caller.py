@@ -66,7 +66,7 @@ class Callers:
         if environ.get(PUBLIC_KEY):
             return Caller("anonymous", Access.PUBLIC, address)
         caller = self._by_token(environ, address) if self._tokens.in_use else self._by_position(environ, address)
-        return Caller(caller.name, min(caller.level, self._ceiling), address)
+        return caller if caller.level <= self._ceiling else Caller(caller.name, self._ceiling, address)
 
     @property
     def hint(self) -> str:
@@ -103,9 +103,14 @@ def is_local(environ: Mapping[str, Any], trust_loopback: bool = False) -> bool:
     """Whether the client is on this machine: a Unix socket or loopback, and no proxy in between."""
     if not (trust_loopback or environ.get(DIRECT_KEY)) or environ.get(PUBLIC_KEY):
         return False
-    if any([key.startswith(_FORWARDING) for key in environ]):  # noqa: C419  # A list is twice as fast, at each request.
+    if _tell_of_a_proxy(tuple(environ)):
         return False
     return environ.get(PEER_UID_KEY) is not None or _is_loopback(environ.get("REMOTE_ADDR") or "")
+
+
+@lru_cache(maxsize=256)
+def _tell_of_a_proxy(names: tuple[str, ...]) -> bool:
+    return any(name.startswith(_FORWARDING) for name in names)
 
 
 @lru_cache(maxsize=256)
