@@ -27,6 +27,7 @@ from lmcache_internal.api import (
     operation,
     public_changes,
     redact,
+    rendition_of,
     require_match,
     runtime,
     tagged,
@@ -65,14 +66,16 @@ class Revisions(TypedDict):
 )
 def read_config(names: Names | None = None, details: bool = False) -> Annotated[Response, dict[str, Any]]:
     """The configuration, secrets masked, or the keys in `names`; `details=true` says what each of them is."""
-    found, history = _configuration(), history_of(adapter())
+    found = _configuration()
     values = found.values()
-    tag = entity_tag(values)
-    require_match(tag)
-    chosen = [name for name in names if name in values] if names else list(values)
+    all_of_it = rendition_of(values)
+    require_match(all_of_it.tag)
+    chosen = {name: values[name] for name in names if name in values} if names else values
     if details:
-        return tagged({name: found.details(name, values[name], history) for name in chosen}, "text-json", tag)
-    return tagged({name: redact(values[name], name) for name in chosen}, "text-json", tag)
+        history = history_of(adapter())
+        told = {name: found.details(name, value, history) for name, value in chosen.items()}
+        return tagged(told, "text-json", all_of_it.tag)
+    return tagged((rendition_of(chosen) if names else all_of_it).text, "text", all_of_it.tag)
 
 
 @router.post("/conf")

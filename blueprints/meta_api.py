@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from flask import Blueprint
+from flask import Blueprint, Response
 
-from lmcache_internal.api import EngineUnavailable, Names, metadata, operation, redact
+from lmcache_internal.api import EngineUnavailable, Names, metadata, operation, rendition_of, respond
 
 router = Blueprint("meta", __name__)
 
@@ -15,12 +15,13 @@ _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 @router.get("/meta")
 @operation(doing="read the metadata", media="text-json", inline=True, raises=(EngineUnavailable,))
-def read_metadata(names: Names | None = None) -> dict[str, Any]:
+def read_metadata(names: Names | None = None) -> Annotated[Response, dict[str, Any]]:
     """The metadata's public fields, or those that `names` lists."""
     found = metadata()
-    fields = [name for name in dir(found) if not name.startswith("_") and not callable(getattr(found, name))]
+    public = {name: getattr(found, name) for name in dir(found) if not name.startswith("_")}
+    fields = {name: value for name, value in public.items() if not callable(value)}
     chosen = [name for name in names if name in fields] if names else fields
-    return {name: redact(_plain(getattr(found, name)), name) for name in chosen}
+    return respond(rendition_of({name: _plain(fields[name]) for name in chosen}).text, "text")
 
 
 def _plain(value: object) -> object:

@@ -34,11 +34,13 @@ from .load import LOAD_KEY
 from .operation import operation
 from .preconditions import PreconditionFailed, entity_tag, require_match, tagged
 from .redaction import MASK, redact
+from .renditions import rendition_of
 from .revisions import History, PublicRevision, history_of, public_changes
 from .routes import Route, routes_of
 from .security.access import Access
 from .security.audit import AuditEntry, note
 from .security.caller import is_local
+from .serialize import respond
 from .settings import Settings, guarded_reason
 
 __all__ = [
@@ -90,7 +92,9 @@ __all__ = [
     "parse_bool",
     "public_changes",
     "redact",
+    "rendition_of",
     "require_match",
+    "respond",
     "routes_of",
     "runtime",
     "settings",

@@ -28,7 +28,8 @@ class Configuration:
     def values(self) -> dict[str, Any]:
         """Every key with its value as it is now, unmasked; those that the engine does not know come last."""
         names = [*self._definitions, *getattr(self.config, "unknown", ())]
-        return {name: getattr(self.config, name) for name in names if hasattr(self.config, name)}
+        config, missing = self.config, object()
+        return {name: value for name in names if (value := getattr(config, name, missing)) is not missing}
 
     def check(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Split `values` into those that may be set, converted, and the reasons why the others may not."""

@@ -1,0 +1,131 @@
+"""GET /conf tells the values as they are now, although it does not work them out anew each time."""
+
+from __future__ import annotations
+
+import array
+import collections
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmcache_internal import EmbeddedManager
+from lmcache_internal.redaction import redact
+from lmcache_internal.renditions import _of_snapshot, rendition_of
+from lmcache_internal.serialize import encode_json
+
+
+def shown(client: FlaskClient, path: str = "/conf?names=extra_config") -> tuple[str, str]:
+    """Text and entity tag."""
+    response = client.get(path)
+    assert response.status_code == 200
+    return response.text, response.headers["ETag"]
+
+
+class Named(str):
+    """A text that is not only a text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Named"
+
+
+# Alike in one way or another: for Python, in JSON, or as bytes.
+ALIKE = [
+    *(1, True, 1.0, "1", None, math.nan, math.inf, -math.inf, 0, False, 0.0, -0.0, "", "None", "NaN"),
+    *([1], (1,), [True], [[1]], {"1": 1}, {1: 1}, {True: 1}, {"1": True}, [], (), {}, "\ud800", "\\ud800", 1 << 70),
+    *(b"ab", bytearray(b"ab"), array.array("B", b"ab"), array.array("H", b"ab"), "ab", memoryview(b"ab")),
+    *({1, 2}, frozenset({1, 2}), 1j, Named("a"), Named("b"), collections.OrderedDict(a=1), {"a": 1}, ..., len),
+]
+
+
+@pytest.mark.parametrize("first", ALIKE, ids=repr)
+def test_values_that_are_nearly_the_same_are_told_apart(first: Any) -> None:
+    for second in ALIKE:
+        for value in (first, second):
+            text = rendition_of({"a": [value]}).text
+            assert text == encode_json(redact({"a": [value]}), indent=2).decode()
+        if repr(first) != repr(second):
+            assert rendition_of({"a": [first]}).tag != rendition_of({"a": [second]}).tag
+
+
+leaves = st.sampled_from([value for value in ALIKE if value is not ...]) | st.text(max_size=3) | st.floats()
+structures = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(structures, structures)
+def test_equal_content_has_equal_tags_and_different_content_has_not(first: Any, second: Any) -> None:
+    one, other = rendition_of({"a": first}), rendition_of({"a": second})
+    assert (one.tag == other.tag) is (repr(first) == repr(second))
+    assert one == rendition_of({"a": first})
+
+
+def test_what_changes_deep_inside_is_seen_at_once(client: FlaskClient, manager: EmbeddedManager) -> None:
+    inner: dict[str, Any] = {"list": [1, {"x": 1}]}
+    manager.config.extra_config = {"a": inner}
+    seen = [shown(client)]
+    for change in (
+        lambda: inner["list"].append(2),
+        lambda: inner["list"][1].update(x=True),
+        lambda: inner["list"][1].update(x=1.0),
+        lambda: inner["list"][1].update(x="1"),
+        lambda: inner.update(more=None),
+        lambda: inner.pop("list"),
+    ):
+        change()
+        seen.append(shown(client))
+        assert seen[-1][0] == encode_json({"extra_config": {"a": inner}}, indent=2).decode()
+        assert shown(client, "/conf")[1] == seen[-1][1]
+    assert len({text for text, _ in seen}) == len({tag for _, tag in seen}) == 7
+    inner.clear()
+    inner["list"] = [1, {"x": 1}]
+    assert shown(client) == seen[0]
+
+
+def test_an_object_that_changes_its_words_is_asked_again(client: FlaskClient, manager: EmbeddedManager) -> None:
+    thing = SimpleNamespace(state="idle")
+    manager.config.extra_config = {"thing": thing}
+    idle = shown(client)
+    thing.state = "busy"
+    busy = shown(client)
+    assert "busy" in busy[0]
+    assert idle[1] != busy[1]
+
+
+def test_secrets_stay_masked_when_they_change(
+    client: FlaskClient, manager: EmbeddedManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    seen = []
+    for number in range(12):  # More than are remembered; then all over again.
+        manager.config.extra_config = {"hf_token": f"s3cret-{number % 10}", "url": f"redis://u:s3cret-{number % 10}@h"}
+        seen.append(shown(client))
+        assert "s3cret" not in seen[-1][0] + seen[-1][1] + caplog.text
+    assert len({text for text, _ in seen}) == 1
+    assert len({tag for _, tag in seen}) == 10
+    assert seen[10:] == seen[:2]
+
+
+def test_a_name_that_becomes_that_of_a_secret_hides_its_value(client: FlaskClient, manager: EmbeddedManager) -> None:
+    manager.config.extra_config = {"hint": "hunter2"}
+    assert "hunter2" in shown(client)[0]
+    manager.config.extra_config["password"] = manager.config.extra_config.pop("hint")
+    assert "hunter2" not in shown(client)[0]
+
+
+def test_what_stays_the_same_is_worked_out_once(client: FlaskClient, manager: EmbeddedManager) -> None:
+    manager.config.extra_config = {"a": [{"b": 1}]}
+    first = shown(client, "/conf")
+    worked_out = _of_snapshot.cache_info().misses
+    assert shown(client, "/conf") == first
+    manager.config.extra_config = {"a": [{"b": 1}]}
+    assert shown(client, "/conf") == first
+    assert _of_snapshot.cache_info().misses == worked_out
