@@ -30,6 +30,7 @@ from .errors import (
     Unauthorized,
 )
 from .health import HEALTH_KEY, Health
+from .inline import leave_the_loop
 from .load import LOAD_KEY
 from .operation import operation
 from .preconditions import PreconditionFailed, entity_tag, require_match, tagged
@@ -86,6 +87,7 @@ __all__ = [
     "history_of",
     "internal_app",
     "is_local",
+    "leave_the_loop",
     "metadata",
     "note",
     "operation",

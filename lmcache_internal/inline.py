@@ -2,12 +2,12 @@
 
 In a process whose other threads are busy, each hand-over from one thread to another waits for the
 interpreter's lock, 5 ms at a time. What is answered from memory at once spares that. Delete this
-file and `inline=` with it, and all requests go to the pool.
+file, and `inline=` and `leave_the_loop()` with it, and all requests go to the pool.
 """
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, has_request_context, request
 
 INLINE_KEY = "lmcache_internal.inline"
 """WSGI environ key: whether the loop waits for this answer."""
@@ -15,6 +15,12 @@ INLINE_KEY = "lmcache_internal.inline"
 
 class HandOver(BaseException):  # No error: nothing that handles errors may take it for one.
     """The request turns out not to be one for the loop; a thread of the pool begins it anew."""
+
+
+def leave_the_loop() -> None:
+    """Go on only where waiting holds up nobody else: a request that the loop is answering is given to the pool."""
+    if has_request_context() and request.environ.get(INLINE_KEY):
+        raise HandOver
 
 
 def inline_paths(app: Flask) -> frozenset[str]:

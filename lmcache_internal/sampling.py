@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import linecache
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import starmap
 from types import FrameType
 
 from msgspec import Struct
 
 from .frames import current_frames
 from .lanes import Lane
-from .threads import Frame
+from .stacks import Frame, Place, frame_at, places_of
 
 LONGEST_SECONDS = 60.0
 """When a profile ends, even if samples are missing: they may be farther apart than was asked for."""
@@ -22,9 +22,6 @@ _REST = 9
 """So many times as long as a sample has taken, nothing is done: the engine has at least nine tenths of the time."""
 
 _turn = Lane(1)  # Of the process, not of an app: there is one engine to slow down.
-
-Place = tuple[str, int | None, str]
-"""File, line and function of a call."""
 
 
 class SampledStack(Struct, frozen=True):
@@ -101,7 +98,7 @@ class _Sampler:
 
     def stacks(self) -> list[SampledStack]:
         """What was found so far."""
-        frames = [Frame(*place, linecache.getline(place[0], place[1] or 0).strip()) for place in self._places]
+        frames = list(starmap(frame_at, self._places))
         return [
             SampledStack(name, count, [frames[number] for number in reversed(stack)])
             for (name, stack), count in self._counts.most_common()
@@ -109,12 +106,8 @@ class _Sampler:
 
     def _stack(self, frame: FrameType | None) -> tuple[int, ...]:
         """The stack's places, innermost first, each as a number: the same stack is found thousands of times."""
-        stack: list[int] = []
-        while frame is not None and len(stack) < _DEEPEST:
-            place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-            stack.append(self._places.setdefault(place, len(self._places)))
-            frame = frame.f_back
-        return tuple(stack)
+        places = places_of(frame)[:_DEEPEST]
+        return tuple([self._places.setdefault(place, len(self._places)) for place in places])
 
 
 def _foldable(name: str) -> str:

@@ -139,7 +139,7 @@ def test_threads_that_have_not_begun_or_have_ended_have_neither_stack_nor_clock(
     dead.join()
     assert eventually(lambda: not Path(f"/proc/self/task/{dead.native_id}").exists())  # join() returns a bit earlier.
     states = states_of([unborn, dead])
-    assert [(state.stack, state.cpu_seconds) for state in states.threads] == [([], None), ([], None)]
+    assert [(state.stack, state.cpu_seconds) for state in states.threads] == [((), None), ((), None)]
     assert str(states).startswith(f"Thread: {unborn!r}\nNo stack trace available\n\n\nThread: {dead!r}\nNo stack")
 
 
