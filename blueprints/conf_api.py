@@ -23,11 +23,11 @@ from lmcache_internal.api import (
     config,
     entity_tag,
     history_of,
+    masked,
     note,
     operation,
     public_changes,
     redact,
-    rendition_of,
     require_match,
     runtime,
     tagged,
@@ -68,14 +68,14 @@ def read_config(names: Names | None = None, details: bool = False) -> Annotated[
     """The configuration, secrets masked, or the keys in `names`; `details=true` says what each of them is."""
     found = _configuration()
     values = found.values()
-    all_of_it = rendition_of(values)
-    require_match(all_of_it.tag)
+    whole = masked(values)
+    require_match(whole.tag)
     chosen = {name: values[name] for name in names if name in values} if names else values
     if details:
         history = history_of(adapter())
         told = {name: found.details(name, value, history) for name, value in chosen.items()}
-        return tagged(told, "text-json", all_of_it.tag)
-    return tagged((rendition_of(chosen) if names else all_of_it).text, "text", all_of_it.tag)
+        return tagged(told, "text-json", whole.tag)
+    return tagged((masked(chosen) if names else whole).text, "text", whole.tag)
 
 
 @router.post("/conf")

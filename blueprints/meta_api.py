@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from flask import Blueprint, Response
 
-from lmcache_internal.api import EngineUnavailable, Names, metadata, operation, rendition_of, respond
+from lmcache_internal.api import EngineUnavailable, Names, masked, metadata, operation, respond
 
 router = Blueprint("meta", __name__)
 
@@ -21,7 +21,7 @@ def read_metadata(names: Names | None = None) -> Annotated[Response, dict[str, A
     public = {name: getattr(found, name) for name in dir(found) if not name.startswith("_")}
     fields = {name: value for name, value in public.items() if not callable(value)}
     chosen = [name for name in names if name in fields] if names else fields
-    return respond(rendition_of({name: _plain(fields[name]) for name in chosen}).text, "text")
+    return respond(masked({name: _plain(fields[name]) for name in chosen}).text, "text")
 
 
 def _plain(value: object) -> object:

@@ -32,10 +32,10 @@ from .errors import (
 from .health import HEALTH_KEY, Health
 from .inline import leave_the_loop
 from .load import LOAD_KEY
+from .masked import masked
 from .operation import operation
 from .preconditions import PreconditionFailed, entity_tag, require_match, tagged
 from .redaction import MASK, redact
-from .renditions import rendition_of
 from .revisions import History, PublicRevision, history_of, public_changes
 from .routes import Route, routes_of
 from .security.access import Access
@@ -88,13 +88,13 @@ __all__ = [
     "internal_app",
     "is_local",
     "leave_the_loop",
+    "masked",
     "metadata",
     "note",
     "operation",
     "parse_bool",
     "public_changes",
     "redact",
-    "rendition_of",
     "require_match",
     "respond",
     "routes_of",

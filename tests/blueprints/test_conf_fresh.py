@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcache_internal import EmbeddedManager
+from lmcache_internal.masked import _of_snapshot, masked
 from lmcache_internal.redaction import redact
-from lmcache_internal.renditions import _of_snapshot, rendition_of
 from lmcache_internal.serialize import encode_json
 
 
@@ -48,10 +48,10 @@ ALIKE = [
 def test_values_that_are_nearly_the_same_are_told_apart(first: Any) -> None:
     for second in ALIKE:
         for value in (first, second):
-            text = rendition_of({"a": [value]}).text
+            text = masked({"a": [value]}).text
             assert text == encode_json(redact({"a": [value]}), indent=2).decode()
         if repr(first) != repr(second):
-            assert rendition_of({"a": [first]}).tag != rendition_of({"a": [second]}).tag
+            assert masked({"a": [first]}).tag != masked({"a": [second]}).tag
 
 
 leaves = st.sampled_from([value for value in ALIKE if value is not ...]) | st.text(max_size=3) | st.floats()
@@ -63,9 +63,9 @@ structures = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(structures, structures)
 def test_equal_content_has_equal_tags_and_different_content_has_not(first: Any, second: Any) -> None:
-    one, other = rendition_of({"a": first}), rendition_of({"a": second})
+    one, other = masked({"a": first}), masked({"a": second})
     assert (one.tag == other.tag) is (repr(first) == repr(second))
-    assert one == rendition_of({"a": first})
+    assert one == masked({"a": first})
 
 
 def test_what_changes_deep_inside_is_seen_at_once(client: FlaskClient, manager: EmbeddedManager) -> None:

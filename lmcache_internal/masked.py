@@ -14,7 +14,7 @@ from .serialize import encode_json
 _MARSHAL_VERSION = 2
 
 
-class Rendition(NamedTuple):
+class Masked(NamedTuple):
     """What a client gets of values.
 
     Attributes:
@@ -26,29 +26,29 @@ class Rendition(NamedTuple):
     text: str
 
 
-def rendition_of(values: dict[str, Any]) -> Rendition:
+def masked(values: dict[str, Any]) -> Masked:
     """How `values` are shown, as they are now, however deep inside one has changed.
 
-    Comparing what marshal writes costs a tenth of working it out: `1`, `True`, `1.0` and `"1"` all
+    Comparing what marshal writes costs a tenth of masking them: `1`, `True`, `1.0` and `"1"` all
     differ there. The last few are kept in memory, and the unmasked values with them.
     """
     try:
         return _of_snapshot(marshal.dumps(values, _MARSHAL_VERSION))
     except ValueError:  # Some object is no plain data: nothing tells whether it has changed.
-        return _work_out(values)
+        return _mask(values)
 
 
 @lru_cache(maxsize=8)
-def _of_snapshot(snapshot: bytes) -> Rendition:
+def _of_snapshot(snapshot: bytes) -> Masked:
     # Of the snapshot, not of the values: they may have changed since.
     values = marshal.loads(snapshot)  # noqa: S302 - they are our own bytes.
     if not _is_plain(values):
         raise ValueError("marshal takes whatever has a buffer for bytes")
-    return _work_out(values)
+    return _mask(values)
 
 
-def _work_out(values: dict[str, Any]) -> Rendition:
-    return Rendition(entity_tag(values), encode_json(redact(values), indent=2).decode())
+def _mask(values: dict[str, Any]) -> Masked:
+    return Masked(entity_tag(values), encode_json(redact(values), indent=2).decode())
 
 
 def _is_plain(value: object) -> bool:
