@@ -22,6 +22,7 @@ from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
 from .security.gate import HEADERS
 from .serialize import encode_json
 from .unyielding import UnyieldingSocket
+from .watch import Superseded, Watch
 
 MAX_IGNORED_BYTES = 16 << 20
 """So much is read and dropped of what a refused client still sends."""
@@ -190,12 +191,22 @@ class Channel(HTTPChannel):
     def _answer_inline(self) -> None:
         while self.is_inline:
             self.is_inline, self.answers_inline = False, True
+            watch = self.server.watch
+            watch.begin(self.requests[0].path)
             try:
                 self.service()
             except HandOver:
                 self.server.queue_task(self)
             finally:
                 self.answers_inline = False
+                self._give_back(watch)
+
+    def _give_back(self, watch: Watch) -> None:
+        try:
+            watch.end()
+        except Superseded:
+            self.server.release(self)
+            raise
 
     def is_idle(self) -> bool:
         """Whether no request is being received, served or answered."""

@@ -122,10 +122,7 @@ class _Serving:
         self._address = address
         self._file_identity = identity_of(address.socket_path) if address.socket_path else (0, 0)
         self._transport = Transport(app, listening, address, public, settings.keep_gil)
-        self._thread = threading.Thread(
-            target=self._transport.run, name=f"internal-api-server:{address.port}", daemon=True
-        )
-        self._thread.start()
+        self._transport.start()
         logger.info("Internal API server listens on %s%s", address, " for public routes" if public else "")
 
     def disown(self) -> None:
@@ -138,7 +135,6 @@ class _Serving:
 
     def close(self, deadline: float) -> None:
         self._transport.close(deadline)
-        self._thread.join(timeout=max(1.0, deadline - time.monotonic()))
         logger.info("Internal API server on %s stopped", self._address)
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lmcache_internal import InternalAPIServer, transport
+from lmcache_internal import InternalAPIServer, acceptor
 from tests.faults.unharmed import serving, unharmed
 
 
 @pytest.fixture(autouse=True)
 def quick_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clean up ten times a second: the tests wait for it."""
-    monkeypatch.setattr(transport, "SWEEP_SECONDS", 0.1)
+    monkeypatch.setattr(acceptor, "SWEEP_SECONDS", 0.1)
 
 
 @pytest.fixture(params=["tcp", "unix"])

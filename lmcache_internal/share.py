@@ -1,0 +1,52 @@
+"""Bounds what the server's loop takes of a busy engine's time.
+
+A thread that answers all the requests it gets, and another that runs Python without a pause, share the interpreter
+as they happen to meet: `python -m benchmarks full_load` shows how the engine fares. To remove this, delete the file
+and its use in `transport.py`.
+"""
+
+from __future__ import annotations
+
+from time import monotonic, process_time, sleep, thread_time
+
+PART = 0.05
+"""What the loop may use while other threads are busy, in CPU seconds per second."""
+BURST_SECONDS = 0.001
+"""What it may use at once, of what it has not used before."""
+BUSY = 0.5
+"""The other threads are busy if they use more than this part of a core while the loop pauses."""
+LOOK_SECONDS = 0.002
+"""So long a pause shows whether they are; an idle process has one in `TRUST_SECONDS`, at full load alone."""
+TRUST_SECONDS = 0.2
+
+
+class Share:
+    """A token bucket of CPU time: what passes fills it, what the thread that asks uses empties it."""
+
+    def __init__(self) -> None:
+        self._left = BURST_SECONDS
+        self._filled = monotonic()
+        self._used = thread_time()
+        self._trusted_until = 0.0
+
+    def pause(self) -> None:
+        """Pause where the bucket is empty and other threads are busy; call it often."""
+        now = monotonic()
+        if now < self._trusted_until or now - self._filled < LOOK_SECONDS:
+            return
+        self._fill(now)
+        while self._left < 0:
+            before = process_time() - thread_time()
+            sleep(LOOK_SECONDS)
+            others = process_time() - thread_time() - before
+            now = monotonic()
+            if others < BUSY * LOOK_SECONDS:
+                self._left = BURST_SECONDS
+                self._trusted_until = now + TRUST_SECONDS
+                return
+            self._fill(now)
+
+    def _fill(self, now: float) -> None:
+        used = thread_time()
+        self._left = min(BURST_SECONDS, self._left + (now - self._filled) * PART) - (used - self._used)
+        self._filled, self._used = now, used
