@@ -63,7 +63,11 @@ class Revisions(TypedDict):
 
 @router.get("/conf")
 @operation(
-    doing="read the configuration", media="text-json", inline=True, raises=(EngineUnavailable, PreconditionFailed)
+    doing="read the configuration",
+    media="text-json",
+    cheap=True,
+    inline=True,
+    raises=(EngineUnavailable, PreconditionFailed),
 )
 def read_config(names: Names | None = None, details: bool = False) -> Annotated[Response, dict[str, Any]]:
     """The configuration, secrets masked, or the keys in `names`; `details=true` says what each of them is."""

@@ -16,7 +16,7 @@ Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-tex
 
 
 @router.get("/metrics")
-@operation(doing="collect the metrics", access=Access.PUBLIC, lane="scrape")
+@operation(doing="collect the metrics", access=Access.PUBLIC, inline=True, lane="scrape")
 def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metrics:
     """The default registry's metrics in the format that the scraper accepts: all, or the samples and families named."""
     encodings = request.headers.get("Accept-Encoding", "")

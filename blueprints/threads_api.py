@@ -23,7 +23,7 @@ Interval = Annotated[float, Meta(ge=0.001, le=1)]
 
 
 @router.get("/threads")
-@operation(doing="list the threads", as_text=str, cheap=True, raises=(Busy,))
+@operation(doing="list the threads", as_text=str, cheap=True, inline=True, raises=(Busy,))
 def list_threads(
     name: Annotated[str, Meta(max_length=256)] | None = None,
     thread_id: int | None = None,

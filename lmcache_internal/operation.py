@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Response, current_app, request
+from flask import Request, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from .answers import failures, success
@@ -17,6 +17,7 @@ from .calls import call_within
 from .engine.protocols import is_seam_name
 from .errors import ApiError, EngineFailed, NotSupported
 from .exclusion import turnstile_of
+from .inline import INLINE_KEY
 from .lanes import LaneName
 from .redaction import redact
 from .security.access import Access
@@ -55,8 +56,9 @@ def operation(
         access: who may call it; undeclared, a GET is for viewers, all else for admins.
         writes_with: the argument that turns a GET into a write, which takes an operator.
         cheap: it calls nothing that could block, or bounds that by itself: it runs without a deadline.
-        inline: it answers from memory, within a millisecond, without waiting for anything, be it a lock:
-            the server's loop calls it itself, and all other clients wait meanwhile. Implies `cheap`.
+        inline: it answers from memory, mostly within a millisecond, and waits for nothing that it knows of: the
+            server's loop calls it itself, without deadline or lane, and all other clients wait meanwhile. Where that
+            turns out to take long, it is left to the pool for a while; see `watch.py`.
         changes: it changes the engine: such operations run one at a time per engine, and one
             that waits too long for another is a 409.
         lane: how many of its kind may run at once, see `lanes.LIMITS` (503); "engine" unless it is cheap.
@@ -69,7 +71,6 @@ def operation(
         of any `ApiError` that the function raises, 501 where the engine lacks what is called,
         and 500 for any other exception.
     """
-    cheap = cheap or inline
 
     def decorate(function: Callable[..., Any]) -> View:
         arguments, returns = signature_of(function)
@@ -78,15 +79,17 @@ def operation(
 
         @functools.wraps(function)
         def view(**path_values: Any) -> Response:
-            values = {argument.parameter: argument.read(request, path_values) for argument in arguments}
+            incoming = cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # werkzeug's proxy.
+            values = {argument.parameter: argument.read(incoming, path_values) for argument in arguments}
             call = functools.partial(function, **values)
-            if not cheap:
+            in_loop = incoming.environ.get(INLINE_KEY)
+            if not (cheap or in_loop):
                 call = functools.partial(_guarded, doing, call, changes, seconds)
-            with _passing(doing, lane or (None if cheap else "engine")):
+            with _passing(doing, None if in_loop else lane or (None if cheap else "engine")):
                 data = _attempt(doing, call)
             if isinstance(data, Response):
                 return data
-            if as_text is not None and not wants_json(request):
+            if as_text is not None and not wants_json(incoming):
                 return respond(as_text(data), "text")
             return respond(data, media)
 

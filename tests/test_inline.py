@@ -32,7 +32,7 @@ router = Blueprint("who", __name__)
 
 
 @router.get("/who/inline")
-@operation(doing="answer", inline=True)
+@operation(doing="answer", cheap=True, inline=True)
 def inline() -> str:
     return threading.current_thread().name
 
@@ -57,13 +57,13 @@ def sleeps() -> str:
 
 
 @router.get("/who/raises")
-@operation(doing="raise", inline=True)
+@operation(doing="raise", cheap=True, inline=True)
 def raises() -> str:
     raise RuntimeError(threading.current_thread().name)
 
 
 @router.get("/who/much")
-@operation(doing="send much", inline=True)
+@operation(doing="send much", cheap=True, inline=True)
 def much() -> Response:
     return Response(b"x" * (1 << 20))
 '''
@@ -192,7 +192,7 @@ def test_what_is_declared_inline_waits_for_no_change_that_is_under_way(served: I
     manager = served.app.state.lmcache_adapter
     history = history_of(manager)
     paths = sorted(path for path in inline_paths(served.app) if not path.startswith("/who"))
-    assert paths == ["/commit_id", "/conf", "/lmc_version", "/meta", "/version"]
+    assert paths == ["/commit_id", "/conf", "/lmc_version", "/meta", "/metrics", "/threads", "/version"]
     with history._lock, contextlib.ExitStack() as stack:
         for lane in served.app.lanes.values():
             stack.enter_context(lane._lock)

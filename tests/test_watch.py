@@ -1,0 +1,134 @@
+"""What the loop answers itself and takes long over: its neighbors, its own client, and the next who asks for it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lmcache_internal import InternalAPIServer, watch
+from tests.support import connect, eventually, fetch, in_thread, make_manager, server_values
+
+PLUGIN = '''
+"""Views that say they answer at once, and do not."""
+
+import threading
+import time
+from flask import Blueprint
+from lmcache_internal.api import internal_app, operation
+
+router = Blueprint("slow", __name__)
+
+
+@router.get("/blocks")
+@operation(doing="block", cheap=True, inline=True)
+def blocks() -> str:
+    internal_app().state.release.wait(20)
+    return threading.current_thread().name
+
+
+@router.get("/dawdles")
+@operation(doing="dawdle", cheap=True, inline=True)
+def dawdles(seconds: float = 0.0) -> str:
+    time.sleep(seconds)
+    return threading.current_thread().name
+'''
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalAPIServer]:
+    (tmp_path / "slow_api.py").write_text(PLUGIN)
+    extra = {"internal_api_server_plugin_dirs": [str(tmp_path)]}
+    values = server_values(request.param, tmp_path)
+    with make_manager(extra_config=extra, **values) as manager, InternalAPIServer(manager) as server:
+        release_of(server).set()
+        yield server
+        release_of(server).set()
+
+
+def release_of(server: InternalAPIServer) -> threading.Event:
+    assert server.app is not None
+    if not hasattr(server.app.state, "release"):
+        server.app.state.release = threading.Event()
+    release: threading.Event = server.app.state.release
+    return release
+
+
+def thread_of(server: InternalAPIServer, path: str) -> str:
+    status, body = fetch(server, path)
+    assert status == 200, body
+    return str(json.loads(body))
+
+
+def threads() -> int:
+    return sum(thread.name.startswith("internal-api-server:") for thread in threading.enumerate())
+
+
+def test_neighbors_are_answered_by_another_thread(served: InternalAPIServer) -> None:
+    before = threads()
+    release_of(served).clear()
+    waiting, answers = in_thread(lambda: fetch(served, "/blocks"))
+    assert fetch(served, "/lmc_version")[0] == 200
+    assert not answers
+    release_of(served).set()
+    waiting.join(10)
+    assert answers[0][0] == 200
+    assert thread_of(served, "/dawdles").startswith("internal-api-server:")
+    assert eventually(lambda: threads() == before)
+
+
+@pytest.mark.parametrize("ending", [b"Connection: close\r\n", b""])
+def test_a_late_answer_is_whole_and_its_connection_is_left_in_order(served: InternalAPIServer, ending: bytes) -> None:
+    release_of(served).clear()
+    with connect(served) as client:
+        client.settimeout(10)
+        client.sendall(b"GET /blocks HTTP/1.1\r\nHost: localhost\r\n" + ending + b"\r\n")
+        assert fetch(served, "/lmc_version")[0] == 200  # By now, another thread serves.
+        if not ending:
+            client.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        release_of(served).set()
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == (1 if ending else 2)
+    assert b'"internal-api-server:' in received
+
+
+def test_one_that_was_late_is_left_to_the_pool_for_a_while(
+    served: InternalAPIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert thread_of(served, "/dawdles").startswith("internal-api-server:")
+    monkeypatch.setattr(watch, "REST_SECONDS", 0.3)
+    assert thread_of(served, "/dawdles?seconds=0.02").startswith("internal-api-server:")
+    assert thread_of(served, "/dawdles").startswith("waitress-")
+    assert json.loads(fetch(served, "/lmc_version")[1])  # The others have nothing to do with it.
+    assert eventually(lambda: thread_of(served, "/dawdles").startswith("internal-api-server:"))
+
+
+def test_one_that_blocks_again_and_again_takes_one_thread_of_the_loop(served: InternalAPIServer) -> None:
+    before = threads()
+    release_of(served).clear()
+    waiting = [in_thread(lambda: fetch(served, "/blocks")) for _ in range(5)]
+    assert fetch(served, "/lmc_version")[0] == 200
+    time.sleep(3 * watch.PATIENCE_SECONDS)
+    assert threads() == before + 1
+    release_of(served).set()
+    for thread, answers in waiting:
+        thread.join(10)
+        assert answers[0][0] == 200
+
+
+def test_it_does_not_keep_the_server_from_stopping(served: InternalAPIServer) -> None:
+    release_of(served).clear()
+    waiting, _ = in_thread(lambda: pytest.raises(OSError, fetch, served, "/blocks"))
+    assert fetch(served, "/lmc_version")[0] == 200
+    begun = time.monotonic()
+    stopping, _ = in_thread(lambda: served.stop(grace=0.2))
+    waiting.join(5)
+    release_of(served).set()
+    stopping.join(5)
+    assert not stopping.is_alive()
+    assert time.monotonic() - begun < 5
+    assert eventually(lambda: threads() == 0)
