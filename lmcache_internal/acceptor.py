@@ -16,6 +16,7 @@ from waitress.server import BaseWSGIServer
 from .address import Address
 from .connection import Channel
 from .pool import Pool
+from .unyielding import accept
 from .watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -113,11 +114,6 @@ class Acceptor(BaseWSGIServer):
         """The address of a client; those of Unix sockets have none."""
         return ("localhost", None) if self.family == socket.AF_UNIX else addr
 
-    def set_socket_options(self, conn: socket.socket) -> None:
-        """Send small answers at once."""
-        if self.family != socket.AF_UNIX:
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
     def readable(self) -> bool:
         """Whether another connection may come in."""
         return bool(super().readable()) and time.monotonic() >= self._exhausted_until
@@ -148,7 +144,9 @@ class Acceptor(BaseWSGIServer):
     def accept(self) -> Any:
         """A connection and its address; None where there is none to be had now."""
         try:
-            return super().accept()
+            return accept(self.socket, self.family) if self.keeps_gil else super().accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return None
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise

@@ -21,7 +21,6 @@ from .load import LOAD_KEY
 from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
 from .security.gate import HEADERS
 from .serialize import encode_json
-from .unyielding import UnyieldingSocket
 from .watch import Superseded, Watch
 
 MAX_IGNORED_BYTES = 16 << 20
@@ -103,7 +102,7 @@ class Channel(HTTPChannel):
 
     def __init__(self, server: Any, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         self.peer_uid = _peer_uid(sock)
-        super().__init__(server, UnyieldingSocket.of(sock) if server.keeps_gil else sock, *arguments, **options)
+        super().__init__(server, sock, *arguments, **options)
 
     @property
     def last_activity(self) -> float:

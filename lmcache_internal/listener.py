@@ -51,6 +51,7 @@ def _listen_tcp(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Its connections inherit it, see tcp(7).
         listening.bind(where)
         listening.listen(_BACKLOG)
     except OSError as error:

@@ -54,7 +54,7 @@ class Loop(dict[int, Any]):
             handler = self.get(descriptor)
             if handler is None:
                 continue  # Closed since, by another one's handler.
-            wanted = _wanted_by(handler)
+            wanted = _wanted_by(handler) if descriptor in self._unsettled else _READ
             if wanted:
                 wasyncore.readwrite(handler, events & (wanted | _FAILED))
             else:

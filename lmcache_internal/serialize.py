@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -25,12 +25,19 @@ MEDIA_TYPES: dict[Media, str] = {"json": _JSON, "pretty": _JSON, "text": _TEXT, 
 class Answer(Response):
     """A response that is complete as it stands, and is not looked through again before it is sent."""
 
+    _is_awaited = False
+
+    def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
+        """Have `func` called when it has been sent."""
+        self._is_awaited = True
+        return super().call_on_close(func)
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Send it."""
         if self.status_code != 200 or environ["REQUEST_METHOD"] == "HEAD" or "Location" in self.headers:
             return super().__call__(environ, start_response)
         start_response(self.status, self.headers.to_wsgi_list())
-        return ClosingIterator(self.iter_encoded(), self.close)
+        return ClosingIterator(self.iter_encoded(), self.close) if self._is_awaited else self.iter_encoded()
 
 
 def encode_json(data: Any, indent: int = 0) -> bytes:

@@ -1,9 +1,9 @@
-"""A socket whose `recv` and `send` keep the interpreter's lock: they cannot block, and so need not give it away.
+"""Sockets that keep the interpreter's lock: what they do cannot block, and so need not give it away.
 
 A thread that gives the lock away for a system call gets it back after `sys.getswitchinterval()`, 5 ms,
 where another thread of the engine runs Python without a pause; the call itself takes some microseconds.
 `python -m benchmarks spinning_engine` measures what it is worth, and `extra_config:
-internal_api_server_keep_gil: false` switches it off. To remove it, delete this file and its use in `connection.py`.
+internal_api_server_keep_gil: false` switches it off. To remove it, delete this file and its use in `acceptor.py`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ _CALL = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
 # As plain numbers: to join flags takes longer than the call.
 _RECEIVE = int(socket.MSG_DONTWAIT)
 _SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_ACCEPT = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+_ADDRESS_BYTES = 128  # sizeof(struct sockaddr_storage), see socket(7).
 
 
 class UnyieldingSocket(socket.socket):
-    """Takes over a connected socket, which must not block."""
+    """A connected socket that does not block."""
 
-    @classmethod
-    def of(cls, taken: socket.socket) -> UnyieldingSocket:
-        """The connection of `taken`, which must not be used any longer."""
-        timeout = taken.gettimeout()
-        made = cls(taken.family, taken.type, taken.proto, fileno=taken.detach())
-        made.settimeout(timeout)
-        return made
+    def setblocking(self, flag: bool) -> None:
+        """Nothing to do: it never blocks."""
+
+    def close(self) -> None:
+        """Close it."""
+        if self.fileno() >= 0:
+            _libc.close(self.detach())
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """What has come in, at most `size` bytes; `BlockingIOError` where nothing has."""
@@ -43,9 +45,25 @@ class UnyieldingSocket(socket.socket):
         return _checked(_libc.send(self.fileno(), data, len(data), flags | _SEND))
 
 
+def accept(listening: socket.socket, family: socket.AddressFamily) -> tuple[UnyieldingSocket, Any]:
+    """A connection to `listening`, of `family`, and its address; `BlockingIOError` where there is none."""
+    address, size = ctypes.create_string_buffer(_ADDRESS_BYTES), ctypes.c_uint(_ADDRESS_BYTES)
+    descriptor = _checked(_libc.accept4(listening.fileno(), address, ctypes.byref(size), _ACCEPT))
+    made = UnyieldingSocket(family, socket.SOCK_STREAM, fileno=descriptor)
+    return made, _ip_and_port(family, address.raw)
+
+
 def is_available() -> bool:
     """Whether this system has what it takes."""
     return sys.platform == "linux"
+
+
+def _ip_and_port(family: socket.AddressFamily, raw: bytes) -> tuple[str, int] | None:
+    """What sockaddr_in and sockaddr_in6 hold, see ip(7) and ipv6(7)."""
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    ip = raw[4:8] if family == socket.AF_INET else raw[8:24]
+    return socket.inet_ntop(family, ip), int.from_bytes(raw[2:4], "big")
 
 
 def _checked(result: int) -> int:
@@ -60,3 +78,5 @@ if is_available():
     for _function in (_libc.recv, _libc.send):
         _function.argtypes = _CALL
         _function.restype = ctypes.c_ssize_t
+    _libc.accept4.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_int)
+    _libc.close.argtypes = (ctypes.c_int,)

@@ -3,32 +3,65 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.unyielding import UnyieldingSocket
+from lmcache_internal.unyielding import UnyieldingSocket, accept
 from tests.support import fetch, make_manager, server_values
 
+FAMILIES = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6, "unix": socket.AF_UNIX}
+WHERE = {"IPv4": ("127.0.0.1", 0), "IPv6": ("::1", 0)}
 
-@pytest.fixture(params=["tcp", "unix"])
-def pair(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, UnyieldingSocket]]:
-    with ExitStack() as stack:
-        if request.param == "unix":
-            client, taken = socket.socketpair()
-        else:
-            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            client = socket.create_connection(listener.getsockname())
-            taken, _ = listener.accept()
-        taken.setblocking(False)
-        yield stack.enter_context(client), stack.enter_context(UnyieldingSocket.of(taken))
+
+@pytest.fixture(params=FAMILIES)
+def listening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[socket.socket]:
+    family = FAMILIES[request.param]
+    with socket.socket(family) as made:
+        made.bind(WHERE.get(request.param, str(tmp_path / "socket")))
+        made.listen()
+        made.setblocking(False)
+        yield made
+
+
+@pytest.fixture
+def pair(listening: socket.socket) -> Iterator[tuple[socket.socket, UnyieldingSocket]]:
+    with socket.socket(listening.family) as client:
+        client.connect(listening.getsockname())
+        ours, _ = accept(listening, listening.family)
+        with ours:
+            yield client, ours
+
+
+def test_who_comes_in_is_known_by_his_address(listening: socket.socket) -> None:
+    with pytest.raises(BlockingIOError):
+        accept(listening, listening.family)
+    with socket.socket(listening.family) as client:
+        client.connect(listening.getsockname())
+        ours, address = accept(listening, listening.family)
+        with ours:
+            assert address == (client.getsockname()[:2] if listening.family != socket.AF_UNIX else None)
+            assert (ours.family, ours.type) == (listening.family, socket.SOCK_STREAM)
+            assert not os.get_blocking(ours.fileno())
+            assert not ours.get_inheritable()
+
+
+def test_closing_frees_the_descriptor_and_hangs_up(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+    client, ours = pair
+    descriptor = ours.fileno()
+    ours.close()
+    ours.close()
+    assert client.recv(1) == b""
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def test_bytes_come_and_go_and_end(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
@@ -99,10 +132,11 @@ def nobody_is_made_to_wait() -> Iterator[list[int]]:
         thread.join()
 
 
-def test_no_other_thread_gets_its_turn_meanwhile() -> None:
-    client, taken = socket.socketpair()
-    taken.setblocking(False)
-    with client, UnyieldingSocket.of(taken) as ours, nobody_is_made_to_wait() as counted:
+def test_no_other_thread_gets_its_turn_meanwhile(
+    listening: socket.socket, pair: tuple[socket.socket, UnyieldingSocket]
+) -> None:
+    _, ours = pair
+    with nobody_is_made_to_wait() as counted:
         time.sleep(0.01)
         before = counted[0]
         for _ in range(20_000):  # Who gives the lock away for a moment only nearly always gets it back at once.
@@ -110,6 +144,8 @@ def test_no_other_thread_gets_its_turn_meanwhile() -> None:
                 ours.recv(1)
             with contextlib.suppress(BlockingIOError):
                 ours.send(b"x")
+            with contextlib.suppress(BlockingIOError):
+                accept(listening, listening.family)
         assert counted[0] == before > 0
 
 
