@@ -17,7 +17,7 @@ from .calls import call_within
 from .engine.protocols import is_seam_name
 from .errors import ApiError, EngineFailed, NotSupported
 from .exclusion import turnstile_of
-from .inline import INLINE_KEY
+from .inline import INLINE_KEY, HandOver
 from .lanes import LaneName
 from .redaction import redact
 from .security.access import Access
@@ -115,7 +115,7 @@ def _guarded(doing: str, call: Callable[[], Any], changes: bool, seconds: float 
 def _attempt(doing: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
-    except (ApiError, HTTPException):
+    except (ApiError, HTTPException, HandOver):
         raise
     except AttributeError as error:
         if error.obj is not None and is_seam_name(error.name):

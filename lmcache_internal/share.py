@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from time import monotonic, process_time, sleep, thread_time
 
-PART = 0.05
+PART = 0.08
 """What the loop may use while other threads are busy, in CPU seconds per second."""
-BURST_SECONDS = 0.001
+BURST_SECONDS = 0.002
 """What it may use at once, of what it has not used before."""
 BUSY = 0.5
 """The other threads are busy if they use more than this part of a core while the loop pauses."""
@@ -35,16 +35,16 @@ class Share:
         if now < self._trusted_until or now - self._filled < LOOK_SECONDS:
             return
         self._fill(now)
-        while self._left < 0:
-            before = process_time() - thread_time()
-            sleep(LOOK_SECONDS)
-            others = process_time() - thread_time() - before
-            now = monotonic()
-            if others < BUSY * LOOK_SECONDS:
-                self._left = BURST_SECONDS
-                self._trusted_until = now + TRUST_SECONDS
-                return
-            self._fill(now)
+        if self._left >= 0:
+            return
+        before = process_time() - thread_time()
+        sleep(LOOK_SECONDS)
+        others = process_time() - thread_time() - before
+        if others > BUSY * LOOK_SECONDS:
+            sleep(-self._left / PART)
+        else:
+            self._left = BURST_SECONDS
+            self._trusted_until = monotonic() + TRUST_SECONDS
 
     def _fill(self, now: float) -> None:
         used = thread_time()

@@ -16,7 +16,9 @@ from waitress.wasyncore import ExitNow
 logger = logging.getLogger(__name__)
 
 LONG_SECONDS = 0.01
-"""What took longer is left to the pool for a while: neighbors have waited for it."""
+"""What used more of the processor is left to the pool for a while: neighbors have waited for it."""
+BLOCKED_SECONDS = 0.1
+"""And so is what took longer than that; a little more may only mean that the machine is busy."""
 REST_SECONDS = 10.0
 PATIENCE_SECONDS = 0.25
 """So long, at least, an answer keeps the loop before another thread goes on with it; twice as long at most."""
@@ -41,6 +43,7 @@ class Watch:
         self._path = ""
         self._begun = 0.0
         self._last = 0.0
+        self._used = 0.0
         self._resting: dict[str, float] = {}
         self._lock = threading.Lock()
         self._needed = threading.Event()
@@ -62,6 +65,7 @@ class Watch:
         """The loop answers a request for `path`, until `end`."""
         self._path = path
         self._begun = self._last = time.monotonic()
+        self._used = time.thread_time()
         if not self._needed.is_set():
             self._needed.set()
 
@@ -75,7 +79,7 @@ class Watch:
             if not self.leads():
                 raise Superseded
             begun, self._begun = self._begun, 0.0
-        if time.monotonic() - begun > LONG_SECONDS:
+        if time.thread_time() - self._used > LONG_SECONDS or time.monotonic() - begun > BLOCKED_SECONDS:
             self._rest(self._path)
 
     def run(self) -> None:

@@ -33,8 +33,11 @@ def blocks() -> str:
 
 @router.get("/dawdles")
 @operation(doing="dawdle", cheap=True, inline=True)
-def dawdles(seconds: float = 0.0) -> str:
-    time.sleep(seconds)
+def dawdles(seconds: float = 0.0, burns: bool = False) -> str:
+    until = time.monotonic() + seconds
+    while burns and time.monotonic() < until:
+        pass
+    time.sleep(max(0.0, until - time.monotonic()))
     return threading.current_thread().name
 '''
 
@@ -96,12 +99,13 @@ def test_a_late_answer_is_whole_and_its_connection_is_left_in_order(served: Inte
     assert b'"internal-api-server:' in received
 
 
+@pytest.mark.parametrize(("seconds", "burns"), [(0.12, False), (0.05, True)])
 def test_one_that_was_late_is_left_to_the_pool_for_a_while(
-    served: InternalAPIServer, monkeypatch: pytest.MonkeyPatch
+    served: InternalAPIServer, monkeypatch: pytest.MonkeyPatch, seconds: float, burns: bool
 ) -> None:
     assert thread_of(served, "/dawdles").startswith("internal-api-server:")
     monkeypatch.setattr(watch, "REST_SECONDS", 0.3)
-    assert thread_of(served, "/dawdles?seconds=0.02").startswith("internal-api-server:")
+    assert thread_of(served, f"/dawdles?seconds={seconds}&burns={burns}").startswith("internal-api-server:")
     assert thread_of(served, "/dawdles").startswith("waitress-")
     assert json.loads(fetch(served, "/lmc_version")[1])  # The others have nothing to do with it.
     assert eventually(lambda: thread_of(served, "/dawdles").startswith("internal-api-server:"))

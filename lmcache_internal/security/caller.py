@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import Unauthorized
-from ..inline import INLINE_KEY, HandOver
+from ..inline import leave_the_loop
 from .access import Access
 from .limiter import FailureLimiter
 from .tokens import TokenStore
@@ -84,8 +84,7 @@ class Callers:
             return Caller("anonymous", Access.PUBLIC, address)
         token = self._tokens.find(text.strip())
         if token is None:
-            if environ.get(INLINE_KEY):
-                raise HandOver  # It shall count once.
+            leave_the_loop()  # It shall count once.
             self._limiter.count(address)
             raise Unauthorized("The token is not valid.", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return Caller(token.name, Access.named(token.level), address)
