@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gzip
 import re
 from collections.abc import Collection, Iterator
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+from .rendering import Renderer
 
 _UTF8_ESCAPING = "escaping=allow-utf-8"
 
@@ -65,9 +68,21 @@ def _render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
         # differs in nothing else, unless some name does need UTF-8: it is then written in quotes.
         unescaped = re.sub(r";\s*escaping=[\w-]+", "", accept)
         permissive = re.sub(r"application/openmetrics-text[^,]*", rf"\g<0>;{_UTF8_ESCAPING}", unescaped)
-        encoder, content_type = choose_encoder(permissive)
-        body = encoder(registry)
+        body, content_type = _encode(registry, permissive)
         if not re.search(rb'^(# (HELP|TYPE|UNIT) "|\{")', body, re.MULTILINE):
             return body, re.sub(r";\s*escaping=[\w-]+", "", content_type)
+    return _encode(registry, accept)
+
+
+def _encode(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
     encoder, content_type = choose_encoder(accept)
+    if registry is REGISTRY:
+        return _renderer(content_type).render(registry), content_type
     return encoder(registry), content_type
+
+
+@functools.lru_cache(maxsize=4)
+def _renderer(content_type: str) -> Renderer:
+    # What is a type of content is an Accept header, too.
+    encoder, _ = choose_encoder(content_type)
+    return Renderer(encoder)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 from flask.testing import FlaskClient
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import REGISTRY, CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
@@ -64,6 +65,24 @@ def test_a_name_that_needs_utf8_does_not_reach_a_scraper_that_cannot_read_it() -
     assert headers["Content-Type"].startswith("application/openmetrics-text")
     assert list(parse_openmetrics(body.decode()))  # type: ignore[no-untyped-call]
     assert b'{"dots.are.new_total"}' in expose(registry, PROMETHEUS_3, "")[0]
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["", "text/plain;version=1.0.0", "text/plain;version=1.0.0;escaping=allow-utf-8", PROMETHEUS_3],
+)
+def test_the_bytes_are_those_of_prometheus_client(accept: str) -> None:
+    encoder, content_type = choose_encoder(accept)
+    for _ in range(2):
+        body, headers = expose(REGISTRY, accept, "")
+        expected = encoder(REGISTRY)
+        assert headers["Content-Type"] == content_type
+        assert without_process(body) == without_process(expected)
+
+
+def without_process(exposition: bytes) -> list[bytes]:
+    """Its lines but those that change by themselves."""
+    return [line for line in exposition.splitlines() if not line.startswith((b"process_", b"python_gc_"))]
 
 
 @pytest.mark.parametrize(
