@@ -14,6 +14,10 @@ from waitress.task import WSGITask
 
 _KEPT = 64
 _LONGEST_BYTES = 2048
+_HARMLESS = {
+    *("HOST", "USER_AGENT", "ACCEPT", "ACCEPT_ENCODING", "ACCEPT_LANGUAGE", "CONNECTION", "IF_NONE_MATCH"),
+    "X_PROMETHEUS_SCRAPE_TIMEOUT_SECONDS",
+}
 
 _parsed: dict[bytes, dict[str, Any]] = {}
 _built: dict[tuple[Any, ...], bytes] = {}
@@ -24,21 +28,20 @@ class Parser(HTTPRequestParser):
 
     def received(self, data: bytes) -> int:
         """Take in `data`; return how much of it belongs to this request."""
-        known = None if self.header_plus or self.body_rcv else _parsed.get(data)
+        begins = not self.header_plus and self.body_rcv is None
+        known = _parsed.get(data) if begins else None
         if known is not None:
             self.__dict__.update(known, adj=self.adj, headers=known["headers"].copy())
             return len(data)
-        begins = not self.header_plus and not self.body_rcv
         taken = int(super().received(data))
-        if begins and taken == len(data) <= _LONGEST_BYTES and self.completed and not self._is_single:
+        if begins and taken == len(data) <= _LONGEST_BYTES and self.completed and self._is_harmless(data):
             _keep(_parsed, data, vars(self).copy())
         return taken
 
-    @property
-    def _is_single(self) -> bool:
-        """Whether it has a body, is wrong, or holds a secret, which is not kept longer than it takes to answer."""
-        secret = "AUTHORIZATION" in self.headers or "COOKIE" in self.headers
-        return bool(secret or self.error or self.empty or self.body_rcv)
+    def _is_harmless(self, data: bytes) -> bool:
+        """Whether it has no body, and nothing that may be a secret, which is not kept once it is answered."""
+        is_understood = not self.error and data.count(b"\r\n") == 2 + len(self.headers)
+        return is_understood and self.headers.keys() <= _HARMLESS
 
 
 class HeadTask(WSGITask):
