@@ -9,8 +9,10 @@ from prometheus_client import REGISTRY
 
 from lmcache_internal.api import Access, Content, OnWire, operation, runtime
 from lmcache_internal.exposition import expose, select
+from lmcache_internal.process_metrics import keep_lock
 
 router = Blueprint("metrics", __name__)
+router.record_once(lambda _app: keep_lock())
 
 Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]
 

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +124,25 @@ def accepts(port: int) -> bool:
     """Whether something listens on a port of loopback."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def nobody_is_made_to_wait() -> Iterator[list[int]]:
+    """Another thread that counts, whenever somebody gives the interpreter's lock away, and at no other time."""
+    counted, stopping = [0], threading.Event()
+
+    def count() -> None:
+        while not stopping.is_set():
+            counted[0] += 1
+            time.sleep(0.0001)  # Who never gave it away would keep it, too.
+
+    before = sys.getswitchinterval()
+    thread = threading.Thread(target=count)
+    sys.setswitchinterval(1000)
+    try:
+        thread.start()
+        yield counted
+    finally:
+        stopping.set()
+        sys.setswitchinterval(before)
+        thread.join()

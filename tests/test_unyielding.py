@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.unyielding import UnyieldingSocket, accept
-from tests.support import fetch, make_manager, server_values
+from tests.support import fetch, make_manager, nobody_is_made_to_wait, server_values
 
 FAMILIES = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6, "unix": socket.AF_UNIX}
 WHERE = {"IPv4": ("127.0.0.1", 0), "IPv6": ("::1", 0)}
@@ -108,28 +105,6 @@ def test_a_closed_socket_is_an_error(pair: tuple[socket.socket, UnyieldingSocket
     ours.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         ours.recv(1)
-
-
-@contextmanager
-def nobody_is_made_to_wait() -> Iterator[list[int]]:
-    """Another thread that counts, whenever somebody gives the interpreter's lock away, and at no other time."""
-    counted, stopping = [0], threading.Event()
-
-    def count() -> None:
-        while not stopping.is_set():
-            counted[0] += 1
-            time.sleep(0.0001)  # Who never gave it away would keep it, too.
-
-    before = sys.getswitchinterval()
-    thread = threading.Thread(target=count)
-    sys.setswitchinterval(1000)
-    try:
-        thread.start()
-        yield counted
-    finally:
-        stopping.set()
-        sys.setswitchinterval(before)
-        thread.join()
 
 
 def test_no_other_thread_gets_its_turn_meanwhile(
