@@ -12,7 +12,6 @@ from typing import Any
 from waitress import wasyncore
 
 _READ = select.EPOLLIN | select.EPOLLPRI
-_FAILED = select.EPOLLERR | select.EPOLLHUP
 _AT_ONCE = 64
 
 
@@ -56,7 +55,7 @@ class Loop(dict[int, Any]):
                 continue  # Closed since, by another one's handler.
             wanted = _wanted_by(handler) if descriptor in self._unsettled else _READ
             if wanted:
-                wasyncore.readwrite(handler, events & (wanted | _FAILED))
+                wasyncore.readwrite(handler, events)
             else:
                 self._await(descriptor, 0)  # Or it would be told again and again.
             if not wanted or _wanted_by(handler) != _READ:

@@ -12,7 +12,7 @@ from time import monotonic, process_time, sleep, thread_time
 PART = 0.08
 """What the loop may use while other threads are busy, in CPU seconds per second."""
 BURST_SECONDS = 0.002
-"""What it may use at once, of what it has not used before."""
+"""What it may use at once, of what it has not used before; it never owes more than that, either."""
 BUSY = 0.5
 """The other threads are busy if they use more than this part of a core while the loop pauses."""
 LOOK_SECONDS = 0.002
@@ -43,10 +43,10 @@ class Share:
         if others > BUSY * LOOK_SECONDS:
             sleep(-self._left / PART)
         else:
-            self._left = BURST_SECONDS
             self._trusted_until = monotonic() + TRUST_SECONDS
 
     def _fill(self, now: float) -> None:
         used = thread_time()
-        self._left = min(BURST_SECONDS, self._left + (now - self._filled) * PART) - (used - self._used)
+        left = min(BURST_SECONDS, self._left + (now - self._filled) * PART) - (used - self._used)
+        self._left = max(-BURST_SECONDS, left)
         self._filled, self._used = now, used

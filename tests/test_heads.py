@@ -31,7 +31,7 @@ def conversation(server: InternalAPIServer, *packets: bytes) -> list[bytes]:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for packet in packets:
             client.sendall(packet)
-            time.sleep(0.03)
+            time.sleep(0.02 if len(packets) < 10 else 0.001)
         received = b"".join(iter(lambda: client.recv(65536), b""))
     return re.split(rb"(?<=.)(?=HTTP/1\.1 \d)", received)
 
@@ -48,7 +48,7 @@ def without_date(answer: bytes) -> bytes:
         (GET + GET + LAST,),
         (GET + GET[:30], GET[30:], LAST[:-2], LAST[-2:]),
         (b"\r\n" + GET, GET, LAST),
-        tuple(bytes([byte]) for byte in GET) + (GET, LAST),
+        (*(bytes([byte]) for byte in GET), GET, LAST),
     ],
 )
 def test_however_they_arrive_the_answers_are_the_same(served: InternalAPIServer, packets: tuple[bytes, ...]) -> None:
@@ -92,15 +92,15 @@ def test_a_secret_is_not_kept(served: InternalAPIServer, name: str) -> None:
 
 def test_the_date_moves_on(served: InternalAPIServer) -> None:
     with connect(served) as client:
-        dates = set()
+        dates: set[bytes] = set()
         until = time.monotonic() + 5
-        while len(dates) < 3 and time.monotonic() < until:
+        while len(dates) < 2 and time.monotonic() < until:
             client.sendall(GET)
             found = re.search(rb"\r\nDate: ([^\r]*)", client.recv(65536))
             assert found
             dates.add(found[1])
             time.sleep(0.1)
-    assert len(dates) == 3
+    assert len(dates) == 2
 
 
 def test_what_is_kept_is_bounded(served: InternalAPIServer) -> None:

@@ -1,0 +1,175 @@
+"""What is left out of Flask is missed by nobody: routing, methods, links and hooks are as ever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
+
+from lmcache_internal import create_app
+from tests.support import make_manager
+
+PLUGIN = '''
+"""Views that look at what Flask knows of their request."""
+
+from flask import Blueprint, Response, after_this_request, jsonify, redirect, request, session, url_for
+from lmcache_internal.api import operation
+
+router = Blueprint("looks", __name__)
+
+
+@router.get("/looks")
+def looks():
+    return jsonify(
+        rule=request.url_rule.rule, endpoint=request.endpoint, arguments=request.view_args,
+        own=url_for(".looks"), other=url_for(".named", name="a b", _external=True), host=request.host,
+    )
+
+
+@router.get("/looks/<name>")
+def named(name):
+    return jsonify(rule=request.url_rule.rule, arguments=request.view_args)
+
+
+@router.get("/looks/plain")
+def plain():
+    return jsonify(rule=request.url_rule.rule)
+
+
+@router.route("/looks/there", methods=["PUT"])
+def there():
+    return redirect(url_for(".looks"))
+
+
+@router.get("/looks/session")
+def in_session():
+    return jsonify(known=session.get("known"))
+
+
+@router.get("/looks/session/set")
+def set_session():
+    session["known"] = 1
+    return ""
+
+
+router.add_url_rule("/looks/default", "default", named, defaults={"name": "usual"})
+router.add_url_rule("/looks/moved", "moved", named, redirect_to="/looks")
+
+
+@router.get("/looks/hooks")
+@operation(doing="look", cheap=True)
+def hooks() -> dict[str, int]:
+    @after_this_request
+    def mark(response):
+        response.headers["X-Marked"] = "yes"
+        response.call_on_close(lambda: closed.append(1))
+        return response
+    return {"closed": len(closed)}
+
+
+@router.get("/looks/later")
+async def later():
+    return ""
+
+
+closed = []
+before = []
+
+
+@router.before_request
+def note():
+    before.append(request.endpoint)
+
+
+@router.get("/looks/before")
+def seen():
+    return jsonify(before)
+'''
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> FlaskClient:
+    (tmp_path / "looks_api.py").write_text(PLUGIN)
+    return create_app(make_manager(), plugin_dirs=[tmp_path]).test_client()
+
+
+def test_a_view_knows_its_rule_and_makes_links(client: FlaskClient) -> None:
+    found = client.get("/looks", base_url="http://localhost:7000").json
+    assert found == {
+        "rule": "/looks",
+        "endpoint": "looks.looks",
+        "arguments": {},
+        "own": "/looks",
+        "other": "http://localhost:7000/looks/a%20b",
+        "host": "localhost:7000",
+    }
+
+
+def test_a_plain_path_comes_before_a_pattern(client: FlaskClient) -> None:
+    assert client.get("/looks/plain").json == {"rule": "/looks/plain"}
+    assert client.get("/looks/plainer").json == {"rule": "/looks/<name>", "arguments": {"name": "plainer"}}
+    assert client.get("/looks/plain/").json == {"rule": "/looks/plain"}
+
+
+def test_a_path_may_stand_for_arguments_and_for_another(client: FlaskClient) -> None:
+    assert client.get("/looks/default").json == {"rule": "/looks/default", "arguments": {"name": "usual"}}
+    moved = client.get("/looks/moved")
+    assert (moved.status_code, moved.headers["Location"]) == (308, "http://localhost/looks")
+
+
+def test_what_is_not_sent_is_not_described(client: FlaskClient) -> None:
+    known = client.get("/conf", headers={"If-None-Match": "*"})
+    assert known.status_code == 304
+    assert known.headers["ETag"]
+    assert not {"Content-Type", "Content-Length"} & set(known.headers.keys())
+
+
+@pytest.mark.parametrize("path", ["/looks", "/looks/plain", "/lmc_version"])
+def test_methods_are_as_declared(client: FlaskClient, path: str) -> None:
+    assert client.head(path).status_code == 200
+    assert client.head(path).data == b""
+    options = client.options(path)
+    assert options.status_code == 200
+    assert options.allow.as_set(preserve_casing=True) == {"GET", "HEAD", "OPTIONS"}
+    refused = client.delete(path)
+    assert refused.status_code == 405
+    assert "GET" in refused.headers["Allow"]
+
+
+def test_a_redirect_goes_out_as_flask_makes_it(client: FlaskClient) -> None:
+    response = client.put("/looks/there")
+    assert (response.status_code, response.headers["Location"]) == (302, "/looks")
+
+
+def test_there_is_no_session(client: FlaskClient) -> None:
+    assert client.get("/looks/session").json == {"known": None}
+    assert client.get("/looks/session/set").status_code == 500
+    assert "Set-Cookie" not in client.get("/looks/session").headers
+
+
+def test_hooks_are_called(client: FlaskClient) -> None:
+    with client.get("/looks/hooks") as response:
+        assert response.headers["X-Marked"] == "yes"
+        assert response.json == {"closed": 0}
+    assert client.get("/looks/hooks").json == {"closed": 1}
+    assert client.get("/looks/before").json[-1] == "looks.seen"
+
+
+def test_an_asynchronous_view_is_not_taken_for_a_plain_one(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert client.get("/looks/later").status_code == 500
+    assert "Install Flask with the 'async' extra" in caplog.text
+
+
+def test_mounted_below_a_path_it_links_to_there(tmp_path: Path) -> None:
+    (tmp_path / "looks_api.py").write_text(PLUGIN)
+    app = create_app(make_manager(extra_config={"internal_api_server_trust_loopback": True}), plugin_dirs=[tmp_path])
+    client: Any = Client(DispatcherMiddleware(lambda _environ, _start: [], {"/lmcache": app}))
+    response: Any = client.get("/lmcache/looks", environ_base={"REMOTE_ADDR": "127.0.0.1"})
+    assert response.json["own"] == "/lmcache/looks"
+    assert response.json["rule"] == "/looks"
