@@ -8,33 +8,27 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from flask import request
-from flask.testing import FlaskClient
 
+from .collector import collector_paused
 from .failures import register_error_handlers
 from .health import HEALTH_KEY, Health
 from .inline import INLINE_KEY, HandOver
 from .lanes import LIMITS, Lane, LaneName
 from .lean import LeanFlask
 from .plugins import mount_plugins
+from .rules import LazyRule
 from .security.caller import DIRECT_KEY
 from .security.gate import Gate, with_safe_headers
 from .settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from flask.testing import FlaskClient
     from flask.typing import ResponseReturnValue
     from werkzeug.exceptions import HTTPException
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
-
-
-class InProcessClient(FlaskClient):
-    """The test client: whoever has it is inside the process, and needs no proof of it."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.environ_base[DIRECT_KEY] = "yes"
 
 
 class InternalApp(LeanFlask):
@@ -46,12 +40,18 @@ class InternalApp(LeanFlask):
         lanes: bound how many requests of a kind are under way.
     """
 
-    test_client_class = InProcessClient
+    url_rule_class = LazyRule
 
     def __init__(self, import_name: str, adapter: Any) -> None:
         super().__init__(import_name)
         self.state = SimpleNamespace(lmcache_adapter=adapter)
         self.lanes: dict[LaneName, Lane] = {name: Lane(limit) for name, limit in LIMITS.items()}
+
+    def test_client(self, use_cookies: bool = True, **options: Any) -> FlaskClient:
+        """The test client: whoever has it is inside the process, and needs no proof of it."""
+        client = super().test_client(use_cookies, **options)
+        client.environ_base[DIRECT_KEY] = "yes"
+        return client
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request; the safe headers stand on every answer, whatever made it."""
@@ -72,6 +72,7 @@ class InternalApp(LeanFlask):
         return answer
 
 
+@collector_paused()
 def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> InternalApp:
     """Assemble the internal API of one engine process.
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_lock = threading.Lock()
+from .collector import collector_paused
 
 
 @contextmanager
@@ -23,14 +21,8 @@ def current_frames() -> Iterator[dict[int, FrameType]]:
     interpreter's lock on its threads; where the garbage collector runs in it, another thread gets its turn,
     waits for that lock, and never gives the turn back (gh-106883).
     """
-    with _lock:
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            frames = sys._current_frames()
-        finally:
-            if collecting:
-                gc.enable()
+    with collector_paused():
+        frames = sys._current_frames()
     try:
         yield frames
     finally:

@@ -69,6 +69,7 @@ def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
     plugins = Plugins()
     taken: dict[Route, str] = {}
     scratch = Flask("scratch", static_folder=None)
+    scratch.url_rule_class = app.url_rule_class
     scratch.state = app.state  # type: ignore[attr-defined]  # A plugin's set-up may look at the engine.
     for candidate in _candidates(directories):
         try:
