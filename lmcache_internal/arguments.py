@@ -98,7 +98,7 @@ class Argument:
         if self.name in path_values:
             return self._convert(path_values[self.name])
         # The last one counts, as with LMCache's server; Flask alone would take the first.
-        given = request.args.getlist(self.name)
+        given = request.args.getlist(self.name) if request.query_string else ()
         if get_origin(self.bare) is list and given and self.text is None:
             return self._convert(given)
         if given and (given[-1] or (self.bare is str and self.text is None and not self.required)):

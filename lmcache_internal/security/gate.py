@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Request, Response, current_app, g, request
+from flask import Flask, Response, g, request
 
 from ..errors import Forbidden, Unauthorized
 from ..settings import Settings
@@ -42,9 +42,11 @@ class Gate:
         self._callers = Callers(self.tokens, settings.trust_loopback, settings.max_access)
         self._hosts = settings.allowed_hosts
         self._trust_loopback = settings.trust_loopback
+        self._views: dict[str, Callable[..., Any]] = {}
 
     def guard(self, app: Flask) -> None:
         """Stand in front of all of `app`'s routes, whatever their path."""
+        self._views = app.view_functions
         app.before_request(self.check)
         app.after_request(self.finish)
 
@@ -58,7 +60,7 @@ class Gate:
         visit = g.visit = Visit()
         environ, method = incoming.environ, incoming.method
         check_host(environ, self._hosts, self._trust_loopback)
-        view = _view_of(incoming)
+        view = self._views[incoming.endpoint] if incoming.endpoint else None
         arguments = incoming.args.to_dict(flat=False) if incoming.query_string else {}
         if view is not None:
             visit.writes = is_write(view, method, arguments)
@@ -102,7 +104,3 @@ def with_safe_headers(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The headers of an answer, completed by those of `HEADERS` that it has not set itself."""
     present = {name.lower() for name, _ in headers}
     return [*headers, *(header for name, header in _SAFE if name not in present)]
-
-
-def _view_of(incoming: Request) -> Callable[..., Any] | None:
-    return current_app.view_functions[incoming.endpoint] if incoming.endpoint else None
