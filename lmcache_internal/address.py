@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .errors import ConfigError
 from .settings import Settings
@@ -16,8 +18,7 @@ ADDRESS_KEY = "lmcache_internal.address"
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  # Compared, not bound.
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """A TCP address, or a Unix socket when `socket_path` is set.
 
     Attributes:

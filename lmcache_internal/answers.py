@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict, get_args, get_origin
 
 from flask import Response
+from msgspec import Struct
 
 from .arguments import Argument, Upload
 from .docstrings import text_of
@@ -53,8 +53,7 @@ class Content:
         self.media_types = media_types
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One way in which an operation ends.
 
     Attributes:
@@ -68,7 +67,7 @@ class Answer:
     status: int
     description: str
     name: str = ""
-    content: Mapping[str, Any] = field(default_factory=dict)
+    content: Mapping[str, Any] = {}
     headers: Sequence[str] = ()
 
 

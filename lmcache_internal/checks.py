@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from .calls import stuck_calls
 from .engine.select import runtime_of
@@ -23,8 +24,7 @@ class Degraded(Exception):
     """It works, but not as it should: `/healthz` fails, the others only warn."""
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is checked.
 
     Attributes:

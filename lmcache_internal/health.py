@@ -6,11 +6,10 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal
 
-import msgspec
+from msgspec import Struct
 
 from .calls import Call, stuck_calls
 from .checks import CHECKS, Degraded, Subject, Unhealthy
@@ -29,8 +28,7 @@ HEALTH_KEY = "lmcache_internal.health"
 """Where the app's `Health` stands in `app.extensions`."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What a check came to.
 
     Attributes:
@@ -115,7 +113,7 @@ class Health:
         return outcome
 
 
-class Verdict(msgspec.Struct):
+class Verdict(Struct):
     """What is told of one check.
 
     Attributes:
@@ -127,7 +125,7 @@ class Verdict(msgspec.Struct):
     message: str
 
 
-class Report(msgspec.Struct, dict=True):
+class Report(Struct, dict=True):
     """What one request is told: as JSON, and as the text that curl and kubelet show.
 
     Attributes:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 LOAD_KEY = "lmcache_internal.load"
 """WSGI environ key: a function that returns the `Load` of the server, when our own took the request."""
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(Struct, frozen=True):
     """The thread pool of one listener at one moment.
 
     Attributes:

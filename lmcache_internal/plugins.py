@@ -9,12 +9,12 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
 from flask import Blueprint, Flask
+from msgspec import Struct
 
 from .redaction import redact, redact_trace
 
@@ -32,8 +32,7 @@ class PluginError(Exception):
     """Why an endpoint file cannot be mounted."""
 
 
-@dataclass
-class Plugins:
+class Plugins(Struct):
     """What became of each endpoint file; stands in `app.extensions["lmcache_internal"]`.
 
     Attributes:
@@ -41,12 +40,11 @@ class Plugins:
         failed: file path or entry point of each broken plugin, with the reason.
     """
 
-    loaded: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
+    loaded: list[str] = []
+    failed: dict[str, str] = {}
 
 
-@dataclass(frozen=True)
-class _Candidate:
+class _Candidate(Struct, frozen=True):
     source: str
     load: Callable[[], ModuleType]
     builtin: bool = False

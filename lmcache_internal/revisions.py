@@ -7,10 +7,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypedDict
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from .errors import EngineFailed, NotFound
 from .redaction import redact
@@ -21,16 +22,14 @@ KEPT = 100
 """How many revisions are remembered; the oldest go first."""
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """One key's value before and after, unmasked."""
 
     old: Any
     new: Any
 
 
-@dataclass(frozen=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """One change of the configuration.
 
     Attributes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
+from msgspec import Struct
 from werkzeug.routing import Rule
 
 from .arguments import Argument
@@ -18,8 +18,7 @@ _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
 _VARIABLE = re.compile(r"<(?:[^<>]+:)?([^:<>]+)>")
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True):
     """One method of one path.
 
     Attributes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from .errors import ConfigError
 from .security.access import Access
@@ -18,8 +18,7 @@ PREFIX = "internal_api_server_"
 _GUARDED = frozenset({"run_script_api_enabled", "script_allowed_imports"})
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What the server itself is told by the engine's config.
 
     Attributes:
@@ -65,12 +64,12 @@ class Settings:
         Raises:
             ConfigError: a value has the wrong type or range; the message names it.
         """
-        extra = extra_config(config)
-        level = _get(extra, "max_access", (str,), "a level", str(cls.max_access))
+        extra, default = extra_config(config), cls()
+        level = _get(extra, "max_access", (str,), "a level", str(default.max_access))
         return cls(
             enabled=bool(getattr(config, PREFIX + "enabled", False)),
-            host=str(getattr(config, PREFIX + "host", None) or cls.host),
-            port_start=int(getattr(config, PREFIX + "port_start", cls.port_start)),
+            host=str(getattr(config, PREFIX + "host", None) or default.host),
+            port_start=int(getattr(config, PREFIX + "port_start", default.port_start)),
             include_indices=tuple(getattr(config, PREFIX + "include_index_list", None) or ()),
             socket_path_prefix=getattr(config, PREFIX + "socket_path_prefix", None) or None,
             plugin_dirs=tuple(map(Path, _strings(extra, "plugin_dirs"))),
@@ -79,10 +78,10 @@ class Settings:
             allowed_hosts=_strings(extra, "allowed_hosts"),
             trust_loopback=extra.get(PREFIX + "trust_loopback") is True,
             audit_file=_path(extra, "audit_file"),
-            public_host=_get(extra, "public_host", (str,), "an address", cls.public_host),
+            public_host=_get(extra, "public_host", (str,), "an address", default.public_host),
             public_port_start=_port(extra, "public_port_start"),
-            script_timeout=_positive(extra, "script_timeout", cls.script_timeout),
-            call_timeout=_positive(extra, "call_timeout", cls.call_timeout),
+            script_timeout=_positive(extra, "script_timeout", default.script_timeout),
+            call_timeout=_positive(extra, "call_timeout", default.call_timeout),
             keep_gil=extra.get(PREFIX + "keep_gil") is not False,
         )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, get_origin
 
 import msgspec
+from msgspec import Struct
 
 from ..conversion import parse_bool, shown, type_name, without_none
 from ..errors import ConfigError
@@ -17,8 +17,7 @@ TakesEffect = Literal["at once", "when its backend is recreated", "at restart", 
 """When the engine heeds a changed value; unknown where nobody has looked."""
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """One config key.
 
     Attributes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from .definitions import Definition
 
 
-@dataclass(frozen=True)
-class LoadedChunks:
+class LoadedChunks(Struct, frozen=True):
     """What became of the chunk files of a directory.
 
     Attributes:

@@ -41,7 +41,7 @@ OF_THE_ENGINE = {"include_indices": "include_index_list"}
 
 def as_markdown() -> str:
     """The text of `docs/settings.md`."""
-    rows = [(key_of(name), getattr(Settings, name), meaning) for name, meaning in told().items()]
+    rows = [(key_of(name), getattr(Settings(), name), meaning) for name, meaning in told().items()]
     rows += [(key, DEFINITIONS[key].default, DEFINITIONS[key].description) for key in SHARED]
     lines = [f"| `{key}` | {_shown(default)} | {meaning} |\n" for key, default, meaning in rows]
     return HEAD + "".join(lines) + VARIABLES
@@ -50,7 +50,7 @@ def as_markdown() -> str:
 def told() -> dict[str, str]:
     """What the docstring says of each setting, with the capital of a sentence."""
     said = names_in(Settings.__doc__, "Attributes")
-    return {name: f"{said[name][0].upper()}{said[name][1:]}" for name in Settings.__dataclass_fields__}
+    return {name: f"{said[name][0].upper()}{said[name][1:]}" for name in Settings.__struct_fields__}
 
 
 def key_of(name: str) -> str:
