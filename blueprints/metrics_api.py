@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated
 
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import Access, Content, OnWire, operation, runtime
+from lmcache_internal.api import Access, CallTimedOut, Content, OnWire, internal_app, operation, runtime
+from lmcache_internal.coalescing import Coalescing
 from lmcache_internal.exposition import expose, select
+from lmcache_internal.inline import INLINE_KEY
 from lmcache_internal.process_metrics import keep_lock
+from lmcache_internal.settings import Settings
 
 router = Blueprint("metrics", __name__)
 router.record_once(lambda _app: keep_lock())
 
 Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]
 
+_scrapes = Coalescing("collect the metrics")
+
 
 @router.get("/metrics")
-@operation(doing="collect the metrics", access=Access.PUBLIC, inline=True, lane="scrape")
+@operation(
+    doing="collect the metrics", access=Access.PUBLIC, cheap=True, inline=True, lane="scrape", raises=(CallTimedOut,)
+)
 def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metrics:
     """The default registry's metrics in the format that the scraper accepts: all, or the samples and families named."""
-    encodings = request.headers.get("Accept-Encoding", "")
+    accept, encodings = request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", "")
     if request.headers.get("User-Agent", "").startswith("Mozilla/"):
         # lmcache-frontend hands a browser's headers on to us and a gzip answer broken back to it.
         encodings = ""
     # As with Prometheus' own clients, a name that is empty is none.
     registry = select(REGISTRY, names) if names and any(names) else REGISTRY
-    body, headers = expose(registry, request.headers.get("Accept", ""), encodings)
+    scrape = functools.partial(expose, registry, accept, encodings)
+    if not request.environ.get(INLINE_KEY):  # The loop waits for nobody.
+        scrape = functools.partial(_scrapes.make, (accept, encodings, *(names or ())), scrape, _deadline())
+    body, headers = scrape()
     return Response(body, headers=headers)
+
+
+def _deadline() -> float:
+    adapter = getattr(internal_app().state, "lmcache_adapter", None)
+    return Settings.of(getattr(adapter, "config", None)).call_timeout
 
 
 @router.post("/metrics/reset")
