@@ -1,7 +1,5 @@
 """Who changed what, and who was refused."""
 
-from __future__ import annotations
-
 from flask import Blueprint
 
 from lmcache_internal.api import Access, AuditEntry, internal_app, operation

@@ -1,7 +1,5 @@
 """The storage backends of the engine."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint

@@ -1,7 +1,5 @@
 """Take a storage backend out of service without closing it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint

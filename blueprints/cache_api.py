@@ -1,7 +1,5 @@
 """Store, retrieve and clear cached tokens."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Literal, TypedDict
 

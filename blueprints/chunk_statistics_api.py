@@ -1,7 +1,5 @@
 """Counts of the chunks that the scheduler looks up."""
 
-from __future__ import annotations
-
 import time
 from typing import Literal, TypedDict, cast
 

@@ -1,7 +1,5 @@
 """The engine's live configuration: read, changed as a transaction, and brought back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 

@@ -1,7 +1,5 @@
 """What LMCache's controller knows of the workers; served where there is a controller."""
 
-from __future__ import annotations
-
 from typing import Any, TypedDict
 
 from flask import Blueprint

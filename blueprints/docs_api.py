@@ -1,7 +1,5 @@
 """What this server offers, for programs and for people."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, request

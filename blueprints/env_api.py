@@ -1,7 +1,5 @@
 """The environment of the engine's process."""
 
-from __future__ import annotations
-
 import os
 
 from flask import Blueprint

@@ -1,7 +1,5 @@
 """Freeze mode: serve what is cached, store nothing new."""
 
-from __future__ import annotations
-
 from typing import Literal, TypedDict
 
 from flask import Blueprint

@@ -1,7 +1,5 @@
 """Whether the process lives, can serve, and is all well: for probes, load balancers and people."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The hot cache: whether memory takes new chunks."""
 
-from __future__ import annotations
-
 from typing import Literal, TypedDict
 
 from flask import Blueprint

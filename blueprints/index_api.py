@@ -1,7 +1,5 @@
 """What this server offers."""
 
-from __future__ import annotations
-
 import shlex
 from typing import TypedDict
 

@@ -1,7 +1,5 @@
 """What the inference engine around the cache engine says of itself."""
 
-from __future__ import annotations
-
 from typing import Any, TypedDict
 
 from flask import Blueprint

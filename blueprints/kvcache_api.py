@@ -1,7 +1,5 @@
 """The KV caches of the inference engine: their shapes, and checksums of chosen slots."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import re

@@ -1,7 +1,5 @@
 """Warm the hot cache from chunk files."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint

@@ -1,7 +1,5 @@
 """The log levels of the engine's process."""
 
-from __future__ import annotations
-
 import logging
 from typing import Annotated, TypedDict
 

@@ -1,7 +1,5 @@
 """The lookup client of a scheduler, the lookup server of a worker."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 

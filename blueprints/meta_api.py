@@ -1,7 +1,5 @@
 """The engine's metadata: model, worker, KV shape."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from flask import Blueprint, Response

@@ -1,7 +1,5 @@
 """The engine's periodic threads and how they do."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, TypedDict
 
 from flask import Blueprint

@@ -1,7 +1,5 @@
 """Run a Python script inside the engine's process."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Service discovery: what Prometheus is to scrape."""
 
-from __future__ import annotations
-
 from typing import TypedDict
 
 from flask import Blueprint, request

@@ -1,7 +1,5 @@
 """The threads of the engine's process and what each is doing."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from threading import Thread

@@ -1,7 +1,5 @@
 """Which engine this is."""
 
-from __future__ import annotations
-
 from flask import Blueprint
 
 from lmcache_internal.api import EngineUnavailable, operation, runtime
