@@ -1,7 +1,5 @@
 """Prometheus metrics of the engine's process."""
 
-from __future__ import annotations
-
 import functools
 from typing import Annotated
 

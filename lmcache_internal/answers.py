@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, TypedDict, get_args, get_origin
 
 from flask import Response
@@ -120,7 +121,7 @@ def failures(
 
 def gate_answers(access: Access, tokens_in_use: bool) -> list[Answer]:
     """How the gate may turn a caller away before the operation."""
-    kinds: list[type[ApiError]] = [Forbidden]
+    kinds: list[Any] = [Forbidden]
     if access > Access.PUBLIC or tokens_in_use:
         kinds.append(Unauthorized)
     if tokens_in_use:
@@ -128,6 +129,7 @@ def gate_answers(access: Access, tokens_in_use: bool) -> list[Answer]:
     return [failure(kind) for kind in kinds]
 
 
+@cache
 def failure(kind: Any) -> Answer:
     """How an `ApiError` is answered; `Annotated[BadRequest, Shape]` where its body is a `Shape`, `str` for text."""
     error, *shapes = get_args(kind) if get_origin(kind) is Annotated else (kind,)

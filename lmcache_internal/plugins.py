@@ -72,7 +72,8 @@ def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
     for candidate in _candidates(directories):
         try:
             router = _router_of(candidate)
-            routes = _routes_of(router, scratch)
+            # A built-in one needs no trial: where it fails, there is no app.
+            routes = _routes_of(router, app if candidate.builtin else scratch)
             _refuse_clashes(routes, taken)
         except PluginError as error:
             if candidate.builtin:
@@ -81,7 +82,8 @@ def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
             logger.error("Endpoint plugin %s is not served: %s", candidate.source, reason, exc_info=error.__cause__)
             plugins.failed[candidate.source] = str(error)
             continue
-        app.register_blueprint(router, name=_free_name(router.name, app))
+        if not candidate.builtin:
+            app.register_blueprint(router, name=_free_name(router.name, app))
         taken.update(dict.fromkeys(routes, candidate.source))
         plugins.loaded.append(candidate.source)
     return plugins
@@ -141,16 +143,16 @@ def _router_of(candidate: _Candidate) -> Blueprint:
     return router
 
 
-def _routes_of(router: Blueprint, scratch: Flask) -> list[Route]:
-    """The routes that the blueprint makes, found by registering it on a scratch app."""
-    name = f"candidate_{len(scratch.blueprints)}"
+def _routes_of(router: Blueprint, app: Flask) -> list[Route]:
+    """Register the blueprint on `app`; return the routes that it makes there."""
+    name = _free_name(router.name, app)
     try:
-        scratch.register_blueprint(router, name=name)
+        app.register_blueprint(router, name=name)
     except Exception as error:  # Deferred set-up functions are the plugin's code, too.
         raise PluginError(f"its blueprint cannot be registered: {type(error).__name__}: {error}") from error
     return [
         (method, re.sub(r"<(?:(?:string|([^:<>]+)):)?[^<>]+>", r"<\1>", rule.rule).rstrip("/") or "/")
-        for rule in scratch.url_map.iter_rules()
+        for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith(f"{name}.")
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]

@@ -45,7 +45,8 @@ def as_markdown() -> str:
 
 
 def _statuses() -> str:
-    told = {error.status: failure(error).description for error in reversed(ApiError.__subclasses__())} | STATUSES
+    kinds: list[Any] = ApiError.__subclasses__()
+    told = {kind.status: failure(kind).description for kind in reversed(kinds)} | STATUSES
     return "".join(f"| {status} | {told[status]} |\n" for status in sorted(told))
 
 
