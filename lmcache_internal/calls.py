@@ -19,6 +19,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from .baton import baton
 from .errors import CallTimedOut
 from .frames import current_frames
 
@@ -53,6 +54,7 @@ class Call(threading.Thread):
     def finish(self, seconds: float) -> bool:
         """Run for at most `seconds`; return whether it came to an end."""
         self.start()
+        baton.pass_on()
         self.join(seconds)
         return not self.is_alive()
 

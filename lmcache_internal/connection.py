@@ -14,6 +14,7 @@ from waitress.task import ErrorTask
 
 from .address import ADDRESS_KEY
 from .app import MAX_BODY_BYTES
+from .baton import baton
 from .failures import body_too_large
 from .heads import HeadTask, Parser
 from .inline import INLINE_KEY, HandOver
@@ -199,6 +200,17 @@ class Channel(HTTPChannel):
             finally:
                 self.answers_inline = False
                 self._give_back(watch)
+
+    def service(self) -> None:
+        """Answer the request at the head."""
+        if self.answers_inline:
+            super().service()
+            return
+        baton.take()
+        try:
+            super().service()
+        finally:
+            baton.pass_on()
 
     def _give_back(self, watch: Watch) -> None:
         try:

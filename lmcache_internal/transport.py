@@ -26,7 +26,7 @@ from .watch import Superseded, Watch
 
 logger = logging.getLogger(__name__)
 
-MIN_THREADS = 4
+MIN_THREADS = 8
 MAX_THREADS = 64
 MAX_PROBE_THREADS = 8
 MAX_UNREAD_BYTES = 16 << 20
