@@ -4,7 +4,7 @@ Threads that all want the interpreter get it in no order, and the loop would be 
 on a request takes the baton, and passes it on where it is done or only waits for a call into the engine. Who blocks
 without saying so loses it after a moment. `python -m benchmarks slow_neighbors` measures what it is worth: eight
 scripts that start at once delay a neighbor half as long. To remove it, delete this file and its uses in
-`connection.py` and `calls.py`.
+`connection.py`, `calls.py` and `coalescing.py`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any
 
+from .baton import baton
 from .calls import call_within
 from .errors import CallTimedOut
 
@@ -38,6 +39,7 @@ class Coalescing:
         Raises:
             CallTimedOut: the turn did not come, or the function did not return, within that time (504).
         """
+        baton.pass_on()  # What remains to be done here is waiting.
         with self._next_lock:
             is_first = key not in self._next
             waited_for = self._next.setdefault(key, Future())

@@ -69,7 +69,7 @@ def _render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
         unescaped = re.sub(r";\s*escaping=[\w-]+", "", accept)
         permissive = re.sub(r"application/openmetrics-text[^,]*", rf"\g<0>;{_UTF8_ESCAPING}", unescaped)
         body, content_type = _encode(registry, permissive)
-        if not re.search(rb'^(# (HELP|TYPE|UNIT) "|\{")', body, re.MULTILINE):
+        if b'# HELP "' not in body and b'\n{"' not in body:  # Quotes within a line are escaped.
             return body, re.sub(r";\s*escaping=[\w-]+", "", content_type)
     return _encode(registry, accept)
 
