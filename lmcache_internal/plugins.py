@@ -9,7 +9,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 
@@ -97,8 +97,15 @@ def _candidates(directories: Iterable[Path]) -> Iterator[_Candidate]:
     for directory in directories:
         digest = hashlib.sha256(str(directory.absolute()).encode()).hexdigest()[:12]
         yield from _files(directory, f"lmcache_internal_plugins_{digest}")
-    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
+    for point in sorted(_entry_points(), key=lambda point: point.name):
         yield _Candidate(f"entry point {point.name} ({point.value})", point.load)
+
+
+def _entry_points() -> set[EntryPoint]:
+    # `entry_points()` reads those of all groups, which takes three times as long.
+    texts = ((package, package.read_text("entry_points.txt") or "") for package in distributions())
+    ours = [package for package, text in texts if ENTRY_POINT_GROUP in text]
+    return {point for package in ours for point in package.entry_points.select(group=ENTRY_POINT_GROUP)}
 
 
 def _files(directory: Path, package: str, builtin: bool = False) -> Iterator[_Candidate]:
