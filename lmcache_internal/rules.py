@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cached_property
 from typing import Any
 
 from werkzeug.routing import Rule
+
+_Builder = Callable[..., tuple[str, str]]
 
 
 class LazyRule(Rule):
     """A rule that learns to build URLs, which nobody here asks for, when it is first asked to.
 
-    werkzeug writes and compiles two functions for that whenever a rule is made: half of what it takes to make an app.
-    A werkzeug that does so elsewhere is as quick as it was. To remove it, delete this file and its use in `app.py`.
+    werkzeug writes and compiles two functions for that whenever a rule is made, which took a quarter of a start. One
+    that does so elsewhere is as quick as it was. To remove this, delete the file and its use in `app.py`.
     """
 
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        compiled = cache(partial(super()._compile_builder, append_unknown))
+    @cached_property
+    def _builders(self) -> dict[bool, _Builder]:
+        return {unknown: super(LazyRule, self)._compile_builder(unknown) for unknown in (False, True)}
 
-        def build(rule: Rule, /, **values: Any) -> tuple[str, str]:
-            return compiled()(rule, **values)
+    def _compile_builder(self, append_unknown: bool = True) -> _Builder:
+        return _build_with_unknown if append_unknown else _build
 
-        return build
+
+def _build(rule: LazyRule, /, **values: Any) -> tuple[str, str]:
+    return rule._builders[False](rule, **values)
+
+
+def _build_with_unknown(rule: LazyRule, /, **values: Any) -> tuple[str, str]:
+    return rule._builders[True](rule, **values)
