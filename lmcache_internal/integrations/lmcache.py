@@ -16,7 +16,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from ..server import InternalAPIServer
+import lmcache_internal  # The server itself is imported where one is built: vLLM calls `vllm_plugin` everywhere.
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ class DropInServer:
     """
 
     def __init__(self, lmcache_manager: Any) -> None:
-        self._server: InternalAPIServer | None = None
+        self._server: lmcache_internal.InternalAPIServer | None = None
         try:
-            self._server = InternalAPIServer(lmcache_manager)
+            self._server = lmcache_internal.InternalAPIServer(lmcache_manager)
         except Exception:  # Any mistake in it must not cost the engine its cache.
             logger.exception("The internal API server cannot be built; the engine goes on without it")
         self.enable = self._server is not None and self._server.enable
