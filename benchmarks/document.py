@@ -1,15 +1,17 @@
-"""Print docs/benchmarks.md and its picture from the results: `make docs`."""
+"""Print docs/benchmarks.md, its picture and the README's figures from the results: `make docs`."""
 
 from __future__ import annotations
 
 from benchmarks.chart import as_svg
 from benchmarks.questions import QUESTIONS
 from benchmarks.results import Result, written
+from benchmarks.summary import put_into
 from benchmarks.table import HEADER, cells, origin
 from tests.support import ROOT
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PICTURE = ROOT / "docs" / "benchmarks.svg"
+README = ROOT / "README.md"
 
 INTRODUCTION = """\
 # Benchmarks
@@ -52,10 +54,11 @@ def as_markdown(results: list[Result]) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write them."""
     results = written(QUESTIONS)
     DOCUMENT.write_text(as_markdown(results), encoding="utf-8")
     PICTURE.write_text(as_svg(results), encoding="utf-8")
+    README.write_text(put_into(README.read_text(encoding="utf-8"), results), encoding="utf-8")
 
 
 def _header(first: str) -> list[str]:

@@ -12,13 +12,14 @@ import pytest
 
 from benchmarks.chart import as_svg
 from benchmarks.client import Address
-from benchmarks.document import DOCUMENT, PICTURE, as_markdown
+from benchmarks.document import DOCUMENT, PICTURE, README, as_markdown
 from benchmarks.load import Load, closed_loop, steady
 from benchmarks.measure import Figure, Measuring, Plan, alternate
 from benchmarks.questions import QUESTIONS, load
 from benchmarks.results import Result, written
 from benchmarks.rows import Row, Spread
 from benchmarks.servers import Kind
+from benchmarks.summary import put_into
 from benchmarks.table import as_text
 from lmcache_internal import InternalAPIServer
 
@@ -139,4 +140,6 @@ def test_the_document_and_its_picture_are_printed_from_the_results() -> None:
     results = written(QUESTIONS)
     assert DOCUMENT.read_text() == as_markdown(results), "run `make docs`"
     assert PICTURE.read_text() == as_svg(results), "run `make docs`"
+    assert README.read_text() == put_into(README.read_text(), results), "run `make docs`"
+    assert README.read_text().count("\n| 8 clients that ask") == 1
     assert ET.fromstring(PICTURE.read_text()).tag.endswith("svg")
