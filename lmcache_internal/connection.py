@@ -195,7 +195,8 @@ class Channel(HTTPChannel):
             watch.begin(self.requests[0].path)
             try:
                 self.service()
-            except HandOver:
+            except HandOver as handed:
+                handed.__traceback__ = None  # Flask's frame holds it: only the garbage collector would free them.
                 self.server.queue_task(self)
             finally:
                 self.answers_inline = False
