@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lmcache_internal import InternalAPIServer
+from lmcache_internal import InternalAPIServer, watch
 from lmcache_internal.coalescing import Coalescing
 from lmcache_internal.errors import CallTimedOut
 from tests.support import eventually, fetch, in_thread, make_manager, server_values
@@ -49,9 +49,9 @@ def slow() -> Iterator[Slow]:
     REGISTRY.unregister(collector)
 
 
-@pytest.fixture(params=["tcp", "unix"])
-def served(request: pytest.FixtureRequest, tmp_path: Path, slow: Slow) -> Iterator[InternalAPIServer]:
-    values = server_values(request.param, tmp_path)
+@pytest.fixture
+def served(tmp_path: Path, slow: Slow) -> Iterator[InternalAPIServer]:
+    values = server_values("tcp", tmp_path)
     values["extra_config"] = {"internal_api_server_call_timeout": 1}
     with make_manager(**values) as manager, InternalAPIServer(manager) as server:
         assert fetch(server, "/metrics")[0] == 200  # It is slow: the loop leaves the next ones to the pool.
@@ -103,7 +103,8 @@ def test_what_was_changed_before_a_request_is_in_its_answer(served: InternalAPIS
     assert all(told >= mine for mine, told in seen)
 
 
-def test_each_gets_what_he_asked_for(served: InternalAPIServer) -> None:
+def test_each_gets_what_he_asked_for(served: InternalAPIServer, slow: Slow) -> None:
+    slow.collect_by = lambda: time.sleep(0.05)
     asked: list[tuple[str, dict[str, str], bytes, bytes]] = [
         ("/metrics", {}, b"# HELP ", b"\n"),
         ("/metrics", {"Accept": "application/openmetrics-text"}, b"# HELP ", b"\n# EOF\n"),
@@ -142,10 +143,33 @@ def test_nobody_waits_for_ever_where_a_collector_hangs(served: InternalAPIServer
     answers = scrape_together(served, 16)
     assert {status for status, _ in answers} == {504}
     assert time.monotonic() - began < 3  # Twice the deadline, at most.
+    assert gc.isenabled()
     slow.collect_by = lambda: None
     assert fetch(served, "/metrics")[0] == 200
     release.set()
     assert eventually(lambda: b"\nlmcache_internal:stuck_calls 0.0\n" in fetch(served, "/metrics")[1])
+
+
+def test_many_metrics_are_left_to_the_pool_and_no_garbage_is_collected_meanwhile(
+    server: InternalAPIServer, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LONG_SECONDS", 10.0)  # However busy the machine is.
+    seen: list[tuple[str, bool]] = []
+    slow.collect_by = lambda: seen.append((threading.current_thread().name.partition(":")[0], gc.isenabled()))
+    fetch(server, "/metrics")
+    many = Gauge(f"many_{'x' * 60}", "", ["number"])
+    try:
+        for number in range(1500):
+            many.labels(str(number))
+        fetch(server, "/metrics")
+        assert fetch(server, "/metrics")[1].count(b"\nmany_") == 1500
+    finally:
+        REGISTRY.unregister(many)
+    fetch(server, "/metrics")
+    fetch(server, "/metrics")
+    loop, pool = ("internal-api-server", True), ("call", False)
+    assert seen == [loop, loop, pool, pool, loop]
+    assert gc.isenabled()
 
 
 def test_who_does_not_get_his_turn_in_time_is_told() -> None:
