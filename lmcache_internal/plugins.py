@@ -101,11 +101,12 @@ def _candidates(directories: Iterable[Path]) -> Iterator[_Candidate]:
         yield _Candidate(f"entry point {point.name} ({point.value})", point.load)
 
 
-def _entry_points() -> set[EntryPoint]:
+def _entry_points() -> Iterable[EntryPoint]:
     # `entry_points()` reads those of all groups, which takes three times as long.
     texts = ((package, package.read_text("entry_points.txt") or "") for package in distributions())
     ours = [package for package, text in texts if ENTRY_POINT_GROUP in text]
-    return {point for package in ours for point in package.entry_points.select(group=ENTRY_POINT_GROUP)}
+    # A package may be found twice.
+    return dict.fromkeys(point for package in ours for point in package.entry_points.select(group=ENTRY_POINT_GROUP))
 
 
 def _files(directory: Path, package: str, builtin: bool = False) -> Iterator[_Candidate]:

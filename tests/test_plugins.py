@@ -284,6 +284,17 @@ def test_installed_packages_serve_endpoints(tmp_path: Path, monkeypatch: pytest.
     assert mount()[0].get("/object").text == "object"
 
 
+def test_a_package_that_is_found_twice_is_served_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for site in (tmp_path / "one", tmp_path / "two"):
+        site.mkdir()
+        distribution(site, "dist_of_one", source("/once"), "once = dist_of_one")
+        monkeypatch.syspath_prepend(site)
+    client, report = mount()
+    assert report.failed == {}
+    assert report.loaded[-1] == "entry point once (dist_of_one)"
+    assert client.get("/once").text == "fine"
+
+
 def test_broken_entry_points_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     targets = ["a = no_such_package", "b = dist_of_three:missing", "c = dist_of_three:number", "d = dist_of_three"]
     distribution(tmp_path, "dist_of_three", "number = 5\n" + source("/conf"), *targets)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import lmcache_internal
-from tests.support import ROOT
+from tests.support import ROOT, free_port
 
 
 def test_every_public_name_is_there() -> None:
@@ -29,4 +29,32 @@ assert not {"flask", "waitress", "lmcache", "torch"} & sys.modules.keys()
 
 def test_serving_imports_neither_lmcache_nor_torch() -> None:
     program = "import sys; from lmcache_internal import *; sys.exit(bool({'lmcache', 'torch'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_start_imports_nothing_that_only_tests_or_documents_need() -> None:
+    program = """
+import sys, urllib.request
+from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, InternalAPIServer
+port = int(sys.argv[1])
+values = {"internal_api_server_enabled": True, "internal_api_server_port_start": port}
+manager = EmbeddedManager(EmbeddedConfig(values), EmbeddedMetadata("model", (2, 2, 256, 2, 4), role="scheduler"))
+with InternalAPIServer(manager):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    assert opener.open(f"http://127.0.0.1:{port}/lmc_version").status == 200
+    print(*sys.modules)
+"""
+    command = [sys.executable, "-c", program, str(free_port())]
+    loaded = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    assert "flask" in loaded
+    assert not {"apispec", "click.testing", "flask.testing", "flask_swagger_ui", "httpx", "pdb", "pytest"} & {*loaded}
+
+
+def test_the_plugin_that_vllm_calls_in_each_process_imports_no_server() -> None:
+    program = """
+import sys
+from lmcache_internal.integrations.lmcache import vllm_plugin
+vllm_plugin()
+assert not {"flask", "waitress", "lmcache", "torch"} & sys.modules.keys()
+"""
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
