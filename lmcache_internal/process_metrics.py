@@ -2,8 +2,8 @@
 
 Its `ProcessCollector` opens files and lists a directory, and gives the lock away at every step, up to 5 ms
 each where another thread of the engine runs Python without a pause; see `unyielding.py`. The kernel has
-all of it in memory. So `PROCESS_COLLECTOR` gets another `collect`, which takes a third of the time for the same
-families and values. No registry notices, and who unregisters the collector still can. Where anything is
+all of it in memory. So `PROCESS_COLLECTOR` gets another `collect`: the same families and values, in half of the
+time. No registry notices, and who unregisters the collector still can. Where anything is
 otherwise than expected, prometheus_client reads it. To remove it, delete this file and its use in
 `blueprints/metrics_api.py`.
 """
