@@ -13,7 +13,7 @@ from .errors import Busy
 LaneName = Literal["engine", "long", "scrape"]
 
 LIMITS: dict[LaneName, int] = {
-    # Calls into the engine. Half the server's threads: what needs no engine has the others.
+    # Calls into the engine. All lanes together leave threads to what needs none, see `transport.MAX_THREADS`.
     "engine": 32,
     # What may take minutes: scripts, loading chunk files.
     "long": 8,

@@ -27,7 +27,7 @@ from .watch import Superseded, Watch
 logger = logging.getLogger(__name__)
 
 MIN_THREADS = 8
-MAX_THREADS = 64
+MAX_THREADS = 128
 MAX_PROBE_THREADS = 8
 MAX_UNREAD_BYTES = 16 << 20
 """With more than that unread, no more is written, nor the next request served, on that connection."""
