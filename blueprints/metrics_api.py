@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 
 from lmcache_internal.api import Access, CallTimedOut, Content, OnWire, internal_app, leave_the_loop, operation, runtime
 from lmcache_internal.coalescing import Coalescing
+from lmcache_internal.collector import collector_paused
 from lmcache_internal.exposition import expose, is_large, select
 from lmcache_internal.inline import INLINE_KEY
 from lmcache_internal.process_metrics import keep_lock
@@ -34,10 +35,13 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
     # As with Prometheus' own clients, a name that is empty is none.
     registry = select(REGISTRY, names) if names and any(names) else REGISTRY
     scrape = functools.partial(expose, registry, accept, encodings)
-    if is_large() or not request.environ.get(INLINE_KEY):
+    if is_large():
         leave_the_loop()
-        scrape = functools.partial(_scrapes.make, (accept, encodings, *(names or ())), scrape, _deadline())
-    body, headers = scrape()
+    if request.environ.get(INLINE_KEY):  # The loop waits for nobody.
+        with collector_paused():
+            body, headers = scrape()
+    else:
+        body, headers = _scrapes.make((accept, encodings, *(names or ())), scrape, _deadline())
     return Response(body, headers=headers)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from time import monotonic, process_time, sleep, thread_time
 
-PART = 0.08
+PART = 0.1
 """What the loop may use while other threads are busy, in CPU seconds per second."""
 BURST_SECONDS = 0.002
 """What it may use at once, of what it has not used before; it never owes more than that, either."""

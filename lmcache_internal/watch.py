@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection
 
 from waitress.wasyncore import ExitNow
 
+from .collector import let_go
+
 logger = logging.getLogger(__name__)
 
 LONG_SECONDS = 0.01
@@ -106,6 +108,7 @@ class Watch:
             leader, self._leader = self._leader, 0
             self._begun = 0.0
         self._rest(self._path)
+        let_go(leader)
         try:
             self._succeed()
         except RuntimeError as error:

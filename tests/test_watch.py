@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
@@ -18,16 +19,19 @@ PLUGIN = '''
 
 import threading
 import time
+from contextlib import nullcontext
 from flask import Blueprint
 from lmcache_internal.api import internal_app, operation
+from lmcache_internal.collector import collector_paused
 
 router = Blueprint("slow", __name__)
 
 
 @router.get("/blocks")
 @operation(doing="block", cheap=True, inline=True)
-def blocks() -> str:
-    internal_app().state.release.wait(20)
+def blocks(pauses: bool = False) -> str:
+    with collector_paused() if pauses else nullcontext():
+        internal_app().state.release.wait(20)
     return threading.current_thread().name
 
 
@@ -97,6 +101,18 @@ def test_a_late_answer_is_whole_and_its_connection_is_left_in_order(served: Inte
         received = b"".join(iter(lambda: client.recv(65536), b""))
     assert received.count(b"HTTP/1.1 200 OK\r\n") == (1 if ending else 2)
     assert b'"internal-api-server:' in received
+
+
+def test_the_garbage_collector_goes_on_where_an_answer_does_not(served: InternalAPIServer) -> None:
+    release_of(served).clear()
+    waiting, answers = in_thread(lambda: fetch(served, "/blocks?pauses=true"))
+    assert fetch(served, "/lmc_version")[0] == 200
+    assert eventually(gc.isenabled)
+    assert not answers
+    release_of(served).set()
+    waiting.join(10)
+    assert answers[0][0] == 200
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize(("seconds", "burns"), [(0.12, False), (0.05, True)])
