@@ -7,11 +7,12 @@ and its use in `transport.py`.
 
 from __future__ import annotations
 
+from sys import getswitchinterval
 from time import monotonic, process_time, sleep, thread_time
 
-PART = 0.1
+PART = 0.11
 """What the loop may use while other threads are busy, in CPU seconds per second."""
-BURST_SECONDS = 0.002
+BURST_SECONDS = 0.003
 """What it may use at once, of what it has not used before; it never owes more than that, either."""
 BUSY = 0.5
 """The other threads are busy if they use more than this part of a core while the loop pauses."""
@@ -27,6 +28,7 @@ class Share:
         self._left = BURST_SECONDS
         self._filled = monotonic()
         self._used = thread_time()
+        self._is_busy = False
         self._trusted_until = 0.0
 
     def pause(self) -> None:
@@ -37,12 +39,14 @@ class Share:
         self._fill(now)
         if self._left >= 0:
             return
+        # Until the bucket is full: a few long pauses take less than many short ones. And when a pause
+        # is over, it takes another interval until the lock comes back.
+        full_in = (BURST_SECONDS - self._left) / PART - getswitchinterval()
+        seconds = max(LOOK_SECONDS, full_in) if self._is_busy else LOOK_SECONDS
         before = process_time() - thread_time()
-        sleep(LOOK_SECONDS)
-        others = process_time() - thread_time() - before
-        if others > BUSY * LOOK_SECONDS:
-            sleep(-self._left / PART)
-        else:
+        sleep(seconds)
+        self._is_busy = process_time() - thread_time() - before > BUSY * seconds
+        if not self._is_busy:
             self._trusted_until = monotonic() + TRUST_SECONDS
 
     def _fill(self, now: float) -> None:
