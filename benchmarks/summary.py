@@ -16,7 +16,7 @@ _SHOWN = {
     ("throughput", "/metrics, tcp, 8 clients"): "… for `/metrics`",
     ("throughput", "/threads, tcp, 8 clients"): "… for `/threads`",
     ("new_connections", "tcp, 8 clients"): "… for `/lmc_version`, each time on a new connection",
-    ("slow_neighbors", "8 sleeping: worst"): "The longest that a request waits beside 8 that sleep",
+    ("slow_neighbors", "4 sleeping: worst"): "The longest that a request waits beside 4 that sleep",
     ("slow_neighbors", "1 burning CPU: worst"): "… beside one that burns CPU",
     ("spinning_engine", "/metrics, 10 a second: p50"): "A scrape beside an engine thread that never rests",
     ("spinning_engine", "/metrics, 10 a second: engine loses per request"): "… and what it costs that thread",
