@@ -14,14 +14,14 @@ logger = logging.getLogger(__name__)
 
 
 class Pool(ThreadedTaskDispatcher):
-    """Starts with one thread, adds one, up to `limit`, whenever a request would have to wait, and keeps `least`."""
+    """Starts with `least` threads and adds one, up to `limit`, whenever a request would have to wait for another."""
 
     def __init__(self, least: int, limit: int) -> None:
         super().__init__()
         self._least = least
         self._limit = limit
         self._spare = 0
-        self.set_thread_count(1)
+        self.set_thread_count(least)
 
     def load(self) -> Load:
         """How busy it is now."""

@@ -111,6 +111,7 @@ class Transport:
     def disown(self) -> None:
         """Close a forked child's copies of the descriptors; nothing is sent, and the parent notices nothing."""
         self._loop.close()
+        self._watch.disown()
         wasyncore.close_all(self._loop, ignore_all=True)
 
     def drain(self, deadline: float) -> None:

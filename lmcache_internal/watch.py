@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 
 from waitress.wasyncore import ExitNow
 
+from .alarm import Alarm
 from .collector import let_go
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,9 @@ BLOCKED_SECONDS = 0.1
 """And so is what took longer than that; a little more may only mean that the machine is busy."""
 REST_SECONDS = 10.0
 PATIENCE_SECONDS = 0.25
-"""So long, at least, an answer keeps the loop before another thread goes on with it; twice as long at most."""
+"""So long an answer may keep the loop before another thread goes on with it."""
+OFTEN_SECONDS = 0.1
+"""Where requests come more often, not each of them sets the alarm, and none puts it off."""
 
 
 class Superseded(ExitNow):  # waitress lets nothing else out of a handler.
@@ -48,8 +51,9 @@ class Watch:
         self._used = 0.0
         self._resting: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._needed = threading.Event()
-        self._closed = threading.Event()
+        self._alarm = Alarm()
+        self._set = 0.0
+        self._is_closed = False
 
     def lead(self) -> None:
         """From now on, this thread runs the loop."""
@@ -65,11 +69,12 @@ class Watch:
 
     def begin(self, path: str) -> None:
         """The loop answers a request for `path`, until `end`."""
-        self._path = path
-        self._begun = self._last = time.monotonic()
+        now = time.monotonic()
+        self._path, self._begun = path, now
         self._used = time.thread_time()
-        if not self._needed.is_set():
-            self._needed.set()
+        if now - self._set > OFTEN_SECONDS and not self._is_closed:
+            self._alarm.set(PATIENCE_SECONDS)
+            self._set = now
 
     def end(self) -> None:
         """The loop has answered.
@@ -81,25 +86,33 @@ class Watch:
             if not self.leads():
                 raise Superseded
             begun, self._begun = self._begun, 0.0
+            before, self._last = self._last, begun
+        if begun == self._set and begun - before > OFTEN_SECONDS and not self._is_closed:
+            self._alarm.set(0)
+            self._set = 0.0
         if time.thread_time() - self._used > LONG_SECONDS or time.monotonic() - begun > BLOCKED_SECONDS:
             self._rest(self._path)
 
     def run(self) -> None:
-        """Watch, until `close`; asleep where nothing is answered."""
-        while self._needed.wait() and not self._closed.is_set():
-            seen, begun = self._last, self._begun
-            self._closed.wait(PATIENCE_SECONDS)
-            if begun and self._begun == begun:
+        """Watch, until `close`; asleep as long as all goes well."""
+        while not self._is_closed:
+            self._alarm.wait()
+            begun = self._begun
+            left = begun + PATIENCE_SECONDS - time.monotonic()
+            if begun and left > 0:
+                self._alarm.set(left)
+            elif begun and not self._is_closed:
                 self._supersede(begun)
-            elif self._last == seen:
-                self._needed.clear()
-                if self._last != seen or self._closed.is_set():  # Just now.
-                    self._needed.set()
+        self._alarm.close()
 
     def close(self) -> None:
         """Watch no longer."""
-        self._closed.set()
-        self._needed.set()
+        self._is_closed = True
+        self._alarm.set(1e-9)
+
+    def disown(self) -> None:
+        """In a forked child, which has no thread that watches: let go of the alarm."""
+        self._alarm.close()
 
     def _supersede(self, begun: float) -> None:
         with self._lock:

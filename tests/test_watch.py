@@ -157,3 +157,35 @@ def test_it_does_not_keep_the_server_from_stopping(served: InternalAPIServer) ->
     assert not stopping.is_alive()
     assert time.monotonic() - begun < 5
     assert eventually(lambda: threads() == 0)
+
+
+def naps_of_the_watch() -> int:
+    """How often the thread that watches has been woken."""
+    (thread,) = [thread for thread in threading.enumerate() if thread.name.endswith(" watch")]
+    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+    return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+
+def test_who_watches_is_not_woken_while_all_goes_well(served: InternalAPIServer) -> None:
+    time.sleep(0.1)
+    before = naps_of_the_watch()
+    for _ in range(4):
+        assert fetch(served, "/lmc_version")[0] == 200
+        time.sleep(watch.OFTEN_SECONDS + 0.02)
+    time.sleep(watch.PATIENCE_SECONDS)
+    assert naps_of_the_watch() == before
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        assert fetch(served, "/lmc_version")[0] == 200
+    assert naps_of_the_watch() - before <= 3  # Once it is over, and where the machine was busy with something else.
+
+
+def test_one_that_hangs_among_many_is_noticed(served: InternalAPIServer) -> None:
+    release_of(served).clear()
+    for _ in range(20):
+        assert fetch(served, "/lmc_version")[0] == 200
+    waiting, answers = in_thread(lambda: fetch(served, "/blocks"))
+    assert eventually(lambda: threads() > 2, 1.5)  # The loop, who watches, and who has taken over.
+    release_of(served).set()
+    waiting.join(10)
+    assert answers[0][0] == 200
