@@ -73,7 +73,7 @@ def serving(kind: Kind, engine: Engine = "real", transport: Transport = "tcp") -
             server = Server(process)
             warm_up(server.address)
             yield server
-        except Exception:
+        except Exception:  # Whatever failed, its reason may stand in the log; it goes on.
             log.seek(0)
             sys.stderr.write(f"The log of {kind} ends with:\n{log.read()[-3000:]}\n")
             raise

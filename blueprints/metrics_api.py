@@ -12,7 +12,6 @@ from lmcache_internal.collector import collector_paused
 from lmcache_internal.exposition import expose, is_large, select
 from lmcache_internal.inline import INLINE_KEY
 from lmcache_internal.process_metrics import keep_lock
-from lmcache_internal.settings import Settings
 
 router = Blueprint("metrics", __name__)
 router.record_once(lambda _app: keep_lock())
@@ -41,13 +40,8 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
         with collector_paused():
             body, headers = scrape()
     else:
-        body, headers = _scrapes.make((accept, encodings, *(names or ())), scrape, _deadline())
+        body, headers = _scrapes.make((accept, encodings, *(names or ())), scrape, internal_app().call_timeout)
     return Response(body, headers=headers)
-
-
-def _deadline() -> float:
-    adapter = getattr(internal_app().state, "lmcache_adapter", None)
-    return Settings.of(getattr(adapter, "config", None)).call_timeout
 
 
 @router.post("/metrics/reset")

@@ -47,6 +47,11 @@ class InternalApp(LeanFlask):
         self.state = SimpleNamespace(lmcache_adapter=adapter)
         self.lanes: dict[LaneName, Lane] = {name: Lane(limit) for name, limit in LIMITS.items()}
 
+    @property
+    def call_timeout(self) -> float:
+        """Seconds that a call into the engine may take, by its config as it is now."""
+        return Settings.of(getattr(getattr(self.state, "lmcache_adapter", None), "config", None)).call_timeout
+
     def test_client(self, use_cookies: bool = True, **options: Any) -> FlaskClient:
         """The test client: whoever has it is inside the process, and needs no proof of it."""
         client = super().test_client(use_cookies, **options)

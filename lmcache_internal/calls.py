@@ -48,7 +48,7 @@ class Call(threading.Thread):
         """Call the function and keep what it returns or raises."""
         try:
             self.result = self._context.run(self._function)
-        except BaseException as error:  # Handed to whoever waits; even a SystemExit is theirs.
+        except BaseException as error:  # Anything may be raised, SystemExit too; raised again for who waits.
             self.error = error
 
     def finish(self, seconds: float) -> bool:

@@ -62,7 +62,7 @@ class Coalescing:
                 raise CallTimedOut(f"It takes others more than {seconds:g} s to {self._name}. Try again.")
             with collector_paused():  # Not in the call: if it never returns, the collector must go on all the same.
                 waited_for.set_result(call_within(self._name, function, seconds))
-        except BaseException as error:  # It is for all who wait to handle.
+        except BaseException as error:  # Whatever it is: a future left open would let all others wait for ever.
             waited_for.set_exception(error)
         finally:
             del waited_for

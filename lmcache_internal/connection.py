@@ -55,7 +55,7 @@ class _Task(HeadTask):
             super().execute()
         except HandOver:
             raise
-        except BaseException as error:  # SystemExit, CancelledError: waitress would never answer, nor close.
+        except BaseException as error:  # SystemExit, CancelledError: waitress would neither answer nor close.
             if isinstance(error, Exception):
                 raise
             raise RuntimeError(f"{type(error).__name__} ended the request") from error

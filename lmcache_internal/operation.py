@@ -22,7 +22,6 @@ from .lanes import LaneName
 from .redaction import redact
 from .security.access import Access
 from .serialize import Media, respond, wants_json
-from .settings import Settings
 
 if TYPE_CHECKING:
     from .app import InternalApp
@@ -105,9 +104,10 @@ def _passing(doing: str, lane: LaneName | None) -> AbstractContextManager[None]:
 
 
 def _guarded(doing: str, call: Callable[[], Any], changes: bool, seconds: float | None) -> Any:
-    adapter = getattr(cast("InternalApp", current_app).state, "lmcache_adapter", None)
+    app = cast("InternalApp", current_app)
+    adapter = getattr(app.state, "lmcache_adapter", None)
     if seconds is None:
-        seconds = Settings.of(getattr(adapter, "config", None)).call_timeout
+        seconds = app.call_timeout
     with turnstile_of(adapter).passing(doing) if changes and adapter is not None else contextlib.nullcontext():
         return call_within(doing, call, seconds)
 

@@ -98,12 +98,11 @@ class Transport:
             try:
                 self._loop.wait(self._server.sweeps_in)
                 self._server.sweep()
-                if not self._dispatcher.active_count:
+                if not self._dispatcher.active_count:  # Or it would take our own threads for a busy engine.
                     share.pause()
             except Superseded:
                 return
-            except Exception:
-                # What handles events catches its own; a loop that ended for the rest would serve nobody.
+            except Exception:  # Handlers catch their own; a loop that ended for the rest would serve nobody.
                 logger.exception("The server's loop failed; it goes on")
                 time.sleep(SWEEP_SECONDS)
         self._loop.close()

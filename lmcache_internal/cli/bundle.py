@@ -120,7 +120,7 @@ def _write(path: Path, contents: Mapping[str, str]) -> None:
             for inner, content in contents.items():
                 archive.writestr(inner, content)
         os.replace(name, path)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too, must leave no half a file behind; it goes on.
         os.unlink(name)
         raise
 

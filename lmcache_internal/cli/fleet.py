@@ -173,7 +173,7 @@ class Fleet:
             arrived.put(Outcome(target, error=str(failure), body=failure.body, unsure=failure.unsure))
         except click.ClickException as error:
             arrived.put(Outcome(target, error=error.message))
-        except Exception as error:  # What one server answers must not take the others' rows away.
+        except Exception as error:  # A job may fail at any answer; that must not take the others' rows away.
             arrived.put(Outcome(target, error=f"unusable answer ({type(error).__name__}: {error})", unsure=True))
 
 
