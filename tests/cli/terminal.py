@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -40,15 +42,19 @@ class Terminal:
         self.before = termios.tcgetattr(slave)
         self.slave = slave
         self.shown = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def resize(self, columns: int) -> None:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
     def wait_for(self, text: str, seconds: float = 30) -> None:
+        self.wait_for_match(re.escape(text), seconds)
+
+    def wait_for_match(self, pattern: str, seconds: float = 30) -> None:
         until = time.monotonic() + seconds
-        while text not in self.shown:
+        while not re.search(pattern, self.shown):
             assert select.select([self.master], [], [], max(0.0, until - time.monotonic()))[0], self.shown
-            self.shown += os.read(self.master, 65536).decode()
+            self.shown += self._decoder.decode(os.read(self.master, 65536))
 
     def press(self, key: bytes) -> None:
         os.write(self.master, key)
