@@ -12,6 +12,7 @@ QUESTIONS = (
     "new_connections",
     "idle_connections",
     "slow_neighbors",
+    "mixed",
     "spinning_engine",
     "full_load",
     "exposition",

@@ -16,7 +16,7 @@ from waitress.server import BaseWSGIServer
 from .address import Address
 from .connection import Channel
 from .pool import Pool
-from .unyielding import accept
+from .unyielding import accept, is_readable
 from .watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,10 @@ class Acceptor(BaseWSGIServer):
         with self._trigger_lock:
             if not self.trigger._closed:  # Its descriptor may be somebody else's file by now.
                 self.trigger.pull_trigger(thunk)
+
+    def is_awaited(self) -> bool:
+        """Whether the loop waits for the interpreter, as something has happened that it has not looked at."""
+        return self.keeps_gil and is_readable(self._map.fileno())
 
     def release(self, channel: Channel) -> None:
         """Let the loop look at a channel that another thread has served."""
@@ -150,7 +154,7 @@ class Acceptor(BaseWSGIServer):
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
-            # The client stays in the queue, and poll() would report it again and again.
+            # The client stays in the queue, and epoll would report it again and again.
             self._exhausted_until = time.monotonic() + SWEEP_SECONDS
             logger.warning("New connections wait: %s", error.strerror)
             return None

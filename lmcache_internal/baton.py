@@ -2,16 +2,21 @@
 
 Threads that all want the interpreter get it in no order, and the loop would be one of them. So who begins to work
 on a request takes the baton, and passes it on where it is done or only waits for a call into the engine. Who blocks
-without saying so loses it after a moment. `python -m benchmarks slow_neighbors` measures what it is worth: eight
-scripts that start at once delay a neighbor half as long. To remove it, delete this file and its uses in
-`connection.py`, `calls.py` and `coalescing.py`.
+without saying so loses it after a moment. Whoever has it lets the loop go first, where that has something to do.
+`python -m benchmarks slow_neighbors` measures what it is worth: eight scripts that start at once delay a neighbor
+half as long. To remove it, delete this file and its uses in `connection.py`, `calls.py` and `coalescing.py`.
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 
 PATIENCE_SECONDS = 0.005
+GAP_SECONDS = 0.0001
+GAPS = 3
+"""So often the loop may go first; one that never rests would keep all others from beginning."""
 
 
 class Baton:
@@ -38,3 +43,11 @@ class Baton:
 
 baton = Baton()
 """There is one interpreter in a process, whose turn it is about."""
+
+
+def give_way(is_awaited: Callable[[], bool]) -> None:
+    """Let the loop go first, where it `is_awaited`: what it has to do is short."""
+    for _ in range(GAPS):
+        if not is_awaited():
+            return
+        time.sleep(GAP_SECONDS)

@@ -14,7 +14,7 @@ from waitress.task import ErrorTask
 
 from .address import ADDRESS_KEY
 from .app import MAX_BODY_BYTES
-from .baton import baton
+from .baton import baton, give_way
 from .failures import body_too_large
 from .heads import HeadTask, Parser
 from .inline import INLINE_KEY, HandOver
@@ -208,6 +208,7 @@ class Channel(HTTPChannel):
             super().service()
             return
         baton.take()
+        give_way(self.server.is_awaited)
         try:
             super().service()
         finally:

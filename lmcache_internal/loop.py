@@ -36,6 +36,10 @@ class Loop(dict[int, Any]):
         self._unsettled.discard(descriptor)
         self._await(descriptor, 0)
 
+    def fileno(self) -> int:
+        """The descriptor of the epoll, -1 once it is closed."""
+        return -1 if self._epoll.closed else self._epoll.fileno()
+
     @property
     def is_settled(self) -> bool:
         """Whether nothing but events can change what there is to do."""

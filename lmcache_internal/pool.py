@@ -53,6 +53,11 @@ class Pool(ThreadedTaskDispatcher):
             logger.warning("The server goes on with %d threads: %s", len(self.threads), error)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether it has requests."""
+        return bool(self.queue) or self.active_count > 0
+
+    @property
     def is_small(self) -> bool:
         """Whether it has no more threads than the least."""
         return bool(len(self.threads) - self.stop_count <= self._least)

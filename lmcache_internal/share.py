@@ -1,8 +1,8 @@
-"""Bounds what the server's loop takes of a busy engine's time.
+"""Bounds what the server's loop takes of the interpreter's time, beside a busy engine and beside our own pool.
 
 A thread that answers all the requests it gets, and another that runs Python without a pause, share the interpreter
-as they happen to meet: `python -m benchmarks full_load` shows how the engine fares. To remove this, delete the file
-and its use in `transport.py`.
+as they happen to meet: `python -m benchmarks full_load` shows how the engine fares, and `python -m benchmarks mixed`
+how the pool does. To remove this, delete the file and its use in `transport.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ BUSY = 0.5
 LOOK_SECONDS = 0.002
 """So long a pause shows whether they are; an idle process has one in `TRUST_SECONDS`, at full load alone."""
 TRUST_SECONDS = 0.2
+TURN_SECONDS = 0.0005
+"""So long the loop may go on while the pool has something to do."""
+GAP_SECONDS = 0.0001
+"""Long enough for a thread that waits for the interpreter to wake up and take it."""
 
 
 class Share:
@@ -30,6 +34,16 @@ class Share:
         self._used = thread_time()
         self._is_busy = False
         self._trusted_until = 0.0
+        self._let_in = 0.0
+
+    def let_in(self) -> None:
+        """Let waiting threads have the interpreter, once a turn; call it often.
+
+        They would get it after `sys.getswitchinterval()`, 5 ms, and who answers a request wants it ten times.
+        """
+        if monotonic() - self._let_in > TURN_SECONDS:
+            sleep(GAP_SECONDS)
+            self._let_in = monotonic()
 
     def pause(self) -> None:
         """Pause where the bucket is empty and other threads are busy; call it often."""
@@ -51,6 +65,6 @@ class Share:
 
     def _fill(self, now: float) -> None:
         used = thread_time()
-        left = min(BURST_SECONDS, self._left + (now - self._filled) * PART) - (used - self._used)
-        self._left = max(-BURST_SECONDS, left)
+        left = self._left + (now - self._filled) * PART - (used - self._used)
+        self._left = max(-BURST_SECONDS, min(BURST_SECONDS, left))
         self._filled, self._used = now, used

@@ -98,8 +98,10 @@ class Transport:
             try:
                 self._loop.wait(self._server.sweeps_in)
                 self._server.sweep()
-                if not self._dispatcher.active_count:  # Or it would take our own threads for a busy engine.
-                    share.pause()
+                if self._dispatcher.is_busy or self._probes.is_busy:
+                    share.let_in()
+                else:
+                    share.pause()  # It would take our own threads for a busy engine.
             except Superseded:
                 return
             except Exception:  # Handlers catch their own; a loop that ended for the rest would serve nobody.

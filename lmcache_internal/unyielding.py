@@ -1,16 +1,18 @@
-"""Sockets that keep the interpreter's lock: what they do cannot block, and so need not give it away.
+"""System calls that keep the interpreter's lock: what cannot block need not give it away.
 
 A thread that gives the lock away for a system call gets it back after `sys.getswitchinterval()`, 5 ms,
 where another thread of the engine runs Python without a pause; the call itself takes some microseconds.
 `python -m benchmarks spinning_engine` measures what it is worth, and `extra_config:
-internal_api_server_keep_gil: false` switches it off. To remove it, delete this file and its use in `acceptor.py`.
+internal_api_server_keep_gil: false` switches it off. To remove it, delete this file and its uses in `acceptor.py`.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import select
 import socket
+import struct
 import sys
 from typing import Any
 
@@ -19,6 +21,7 @@ _CALL = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
 _RECEIVE = int(socket.MSG_DONTWAIT)
 _SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 _ACCEPT = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+_ONE_POLL = struct.Struct("ihh")  # struct pollfd, see poll(2).
 _ADDRESS_BYTES = 128  # sizeof(struct sockaddr_storage), see socket(7).
 
 
@@ -53,6 +56,11 @@ def accept(listening: socket.socket, family: socket.AddressFamily) -> tuple[Unyi
     return made, _ip_and_port(family, address.raw)
 
 
+def is_readable(descriptor: int) -> bool:
+    """Whether there is something to read from `descriptor`; of an epoll, whether events wait there."""
+    return bool(_libc.poll(_ONE_POLL.pack(descriptor, select.POLLIN, 0), 1, 0) > 0)
+
+
 def is_available() -> bool:
     """Whether this system has what it takes."""
     return sys.platform == "linux"
@@ -80,3 +88,4 @@ if is_available():
         _function.restype = ctypes.c_ssize_t
     _libc.accept4.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_int)
     _libc.close.argtypes = (ctypes.c_int,)
+    _libc.poll.argtypes = (ctypes.c_char_p, ctypes.c_ulong, ctypes.c_int)

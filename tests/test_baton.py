@@ -80,6 +80,20 @@ def test_who_waits_for_a_call_has_passed_it_on() -> None:
     calling.join(5)
 
 
+def test_the_loop_goes_first_but_not_for_ever() -> None:
+    asked: list[float] = []
+
+    def is_awaited() -> bool:
+        asked.append(time.monotonic())
+        return len(asked) != 2
+
+    baton.give_way(is_awaited)
+    assert len(asked) == 2
+    assert asked[1] - asked[0] >= baton.GAP_SECONDS
+    baton.give_way(is_awaited)
+    assert len(asked) == 2 + baton.GAPS
+
+
 PLUGIN = '''
 """A view that blocks without saying so."""
 

@@ -12,6 +12,7 @@ import pytest
 from waitress.wasyncore import dispatcher
 
 from lmcache_internal.loop import Loop
+from lmcache_internal.unyielding import is_readable
 
 
 class Handler(dispatcher):  # type: ignore[misc]  # waitress has no types.
@@ -172,3 +173,16 @@ def test_a_forked_child_takes_nothing_from_its_parent(loop: Loop, pair: tuple[so
     client.sendall(b"x")
     turns(loop)
     assert handler.events == ["read"]
+
+
+def test_it_is_awaited_until_it_has_looked_at_what_has_happened(
+    pair: tuple[socket.socket, Handler], loop: Loop
+) -> None:
+    client, _ = pair
+    assert not is_readable(loop.fileno())
+    client.sendall(b"x")
+    assert is_readable(loop.fileno())
+    loop.wait(1)
+    assert not is_readable(loop.fileno())
+    loop.close()
+    assert not is_readable(loop.fileno())

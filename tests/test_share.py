@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from lmcache_internal.share import BURST_SECONDS, PART, Share
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.share import BURST_SECONDS, LOOK_SECONDS, PART, Share
+from tests.support import ROOT
 
 
 @pytest.fixture
@@ -70,6 +75,43 @@ def test_an_idle_process_is_not_held_back() -> None:
     thread.join()
 
 
+def test_what_it_used_while_it_was_not_asked_to_pause_is_weighed_with_the_time_that_took() -> None:
+    share = Share()
+    for _ in range(25):
+        until = time.thread_time() + BURST_SECONDS / 5
+        while time.thread_time() < until:
+            pass
+        time.sleep(BURST_SECONDS / PART)
+    begun = time.monotonic()
+    share.pause()
+    assert time.monotonic() - begun < LOOK_SECONDS
+
+
+def waited_for_turns(share: Share, lets_in: bool) -> float:
+    """Seconds that a thread needs to have the interpreter 40 times, beside a loop that never rests."""
+    until: list[float] = []
+
+    def ask() -> None:
+        for _ in range(40):
+            time.sleep(1e-6)
+        until.append(time.monotonic())
+
+    begun = time.monotonic()
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not until:
+        sum(range(1000))
+        if lets_in:
+            share.let_in()
+    thread.join()
+    return until[0] - begun
+
+
+def test_who_is_let_in_need_not_wait_until_the_interpreter_is_taken_away() -> None:
+    share = Share()
+    assert waited_for_turns(share, lets_in=True) < waited_for_turns(share, lets_in=False) / 2
+
+
 @pytest.mark.usefixtures("busy")
 def test_who_asks_for_little_never_pauses() -> None:
     share = Share()
@@ -83,3 +125,23 @@ def test_who_asks_for_little_never_pauses() -> None:
         share.pause()
         longest = max(longest, time.monotonic() - used)
     assert longest < 0.02  # A turn of the other thread's, and no pause.
+
+
+CLIENTS = """
+import json, sys, threading, time
+from benchmarks.load import closed_loop, steady
+
+address, path = json.loads(sys.argv[1])
+address = tuple(address) if isinstance(address, list) else address
+threading.Thread(target=closed_loop, args=(address, "/lmc_version", 8, 1.5), kwargs={"sleepless": False}).start()
+time.sleep(0.3)
+print(steady(address, path, 20, 1.0).percentile(50))
+"""
+
+
+@pytest.mark.parametrize("path", ["/loglevel", "/livez"])
+def test_clients_at_full_speed_do_not_starve_those_who_need_a_thread(server: InternalAPIServer, path: str) -> None:
+    address = server.socket_path or ("127.0.0.1", server.port)
+    command = [sys.executable, "-c", CLIENTS, json.dumps([address, path])]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
+    assert float(done.stdout) < 40

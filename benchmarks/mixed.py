@@ -1,0 +1,36 @@
+"""How long a request that takes a thread waits, while other clients keep the server at full load."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+from benchmarks.load import closed_loop, steady
+from benchmarks.measure import Figure, Measuring, Plan
+from benchmarks.servers import Kind, serving
+
+PER_SECOND = 20
+WINDOW = 2
+"""The requests last this many times `Plan.seconds`."""
+HEAD_START_SECONDS = 1
+"""Until the load has begun; its clients are a process of their own, or they would be in the way of who asks."""
+
+
+def measure(kind: Kind, plan: Plan) -> Measuring:
+    """/backends at a steady rate, beside 1 and 8 clients that ask for /lmc_version again at once."""
+    seconds = WINDOW * plan.seconds
+    processes = multiprocessing.get_context("spawn")
+    with serving(kind) as server:
+        for _ in range(plan.rounds):
+            for clients in (1, 8):
+                arguments = (server.address, "/lmc_version", clients, seconds + 2 * HEAD_START_SECONDS)
+                others = processes.Process(target=closed_loop, args=arguments, kwargs={"sleepless": False})
+                others.start()
+                time.sleep(HEAD_START_SECONDS)
+                load = steady(server.address, "/backends", PER_SECOND, seconds)
+                others.join()
+                name = f"beside {clients} client{'s' * (clients > 1)}"
+                yield [
+                    Figure(f"{name}: {label}", load.percentile(percent), "ms", "")
+                    for label, percent in (("p50", 50), ("p99", 99), ("worst", 100))
+                ]
