@@ -98,14 +98,14 @@ def closed_loop(
     return load
 
 
-def steady(address: Address, path: str, per_second: float, seconds: float) -> Load:
+def steady(address: Address, path: str, per_second: float, seconds: float, headers: str = "") -> Load:
     """One client that sends at a steady rate.
 
     A request that is late because the one before it took so long counts from when it was due: a
     stall counts for all that it delays.
     """
     load = Load()
-    with connected(1, address, get(path)) as (client,):
+    with connected(1, address, get(path, headers)) as (client,):
         begun = perf_counter()
         for number in range(max(1, round(per_second * seconds))):
             due = begun + number / per_second

@@ -12,7 +12,22 @@ from benchmarks.servers import Kind, serving
 WINDOW = 10
 """A load lasts this many times `Plan.seconds`."""
 
-RATES = (("/lmc_version", 10), ("/metrics", 10), ("/metrics", 1))
+PROMETHEUS = (
+    "User-Agent: Prometheus/3.5.0\r\n"
+    "Accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n"
+    "Accept-Encoding: gzip\r\n"
+    "X-Prometheus-Scrape-Timeout-Seconds: 10\r\n"
+)
+"""What it sends, which takes its answers compressed."""
+
+LOADS = {
+    "/lmc_version, 10 a second": ("/lmc_version", 10, ""),
+    "/metrics, 10 a second": ("/metrics", 10, ""),
+    "/metrics, 1 a second": ("/metrics", 1, ""),
+    "/metrics to Prometheus, 10 a second": ("/metrics", 10, PROMETHEUS),
+}
 ASKED = {
     "/lmc_version, 10 a second: p50": "≤ 6.5",
     "/lmc_version, 10 a second: p99": "≤ 7.5",
@@ -29,9 +44,9 @@ def measure(kind: Kind, plan: Plan) -> Measuring:
     seconds = WINDOW * plan.seconds
     with serving(kind) as server:
         for _ in range(plan.rounds):
-            for path, rate in RATES:
-                found = beside(server, seconds / 4, partial(steady, server.address, path, rate, seconds))
-                yield _figures(f"{path}, {rate} a second", found)
+            for name, (path, rate, headers) in LOADS.items():
+                load = partial(steady, server.address, path, rate, seconds, headers)
+                yield _figures(name, beside(server, seconds / 4, load))
 
 
 def _figures(name: str, found: Beside) -> list[Figure]:

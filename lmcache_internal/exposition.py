@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import gzip
 import re
 from collections.abc import Collection, Iterator
 
@@ -13,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from .compression import gzipped
 from .rendering import Renderer
 
 LARGE_BYTES = 100_000
@@ -62,8 +62,7 @@ def expose(registry: CollectorRegistry, accept: str, accept_encoding: str) -> tu
     body, content_type = _render(registry, accept)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if re.search(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", accept_encoding):
-        # With a date, Python would compress in several steps, and give the interpreter's lock away in each.
-        return gzip.compress(body, compresslevel=1, mtime=0), headers | {"Content-Encoding": "gzip"}
+        return gzipped(body), headers | {"Content-Encoding": "gzip"}
     return body, headers
 
 
