@@ -44,6 +44,7 @@ class Share:
         if monotonic() - self._let_in > TURN_SECONDS:
             sleep(GAP_SECONDS)
             self._let_in = monotonic()
+            self._fill(self._let_in)  # Or the next pause would take all that was used since the last for one burst.
 
     def pause(self) -> None:
         """Pause where the bucket is empty and other threads are busy; call it often."""
@@ -65,6 +66,6 @@ class Share:
 
     def _fill(self, now: float) -> None:
         used = thread_time()
-        left = self._left + (now - self._filled) * PART - (used - self._used)
-        self._left = max(-BURST_SECONDS, min(BURST_SECONDS, left))
+        left = min(BURST_SECONDS, self._left + (now - self._filled) * PART) - (used - self._used)
+        self._left = max(-BURST_SECONDS, left)
         self._filled, self._used = now, used

@@ -75,12 +75,13 @@ def test_an_idle_process_is_not_held_back() -> None:
     thread.join()
 
 
-def test_what_it_used_while_it_was_not_asked_to_pause_is_weighed_with_the_time_that_took() -> None:
+def test_who_asks_for_little_does_not_pause_after_he_has_let_others_in() -> None:
     share = Share()
     for _ in range(25):
         until = time.thread_time() + BURST_SECONDS / 5
         while time.thread_time() < until:
             pass
+        share.let_in()
         time.sleep(BURST_SECONDS / PART)
     begun = time.monotonic()
     share.pause()
