@@ -134,9 +134,9 @@ from benchmarks.load import closed_loop, steady
 
 address, path = json.loads(sys.argv[1])
 address = tuple(address) if isinstance(address, list) else address
-threading.Thread(target=closed_loop, args=(address, "/lmc_version", 8, 1.5), kwargs={"sleepless": False}).start()
-time.sleep(0.3)
-print(steady(address, path, 20, 1.0).percentile(50))
+threading.Thread(target=closed_loop, args=(address, "/lmc_version", 8, 1.0), kwargs={"sleepless": False}).start()
+time.sleep(0.2)
+print(steady(address, path, 20, 0.6).percentile(50))
 """
 
 
