@@ -13,7 +13,7 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.share import BURST_SECONDS, LOOK_SECONDS, PART, Share
-from tests.support import ROOT
+from tests.support import ROOT, nobody_is_made_to_wait
 
 
 @pytest.fixture
@@ -94,29 +94,19 @@ def test_who_asks_for_little_does_not_pause_after_he_has_let_others_in() -> None
     assert time.monotonic() - begun < LOOK_SECONDS
 
 
-def waited_for_turns(share: Share, lets_in: bool) -> float:
-    """Seconds that a thread needs to have the interpreter 40 times, beside a loop that never rests."""
-    until: list[float] = []
-
-    def ask() -> None:
-        for _ in range(40):
-            time.sleep(1e-6)
-        until.append(time.monotonic())
-
-    begun = time.monotonic()
-    thread = threading.Thread(target=ask)
-    thread.start()
-    while not until:
-        sum(range(1000))
-        if lets_in:
-            share.let_in()
-    thread.join()
-    return until[0] - begun
-
-
 def test_who_is_let_in_need_not_wait_until_the_interpreter_is_taken_away() -> None:
     share = Share()
-    assert waited_for_turns(share, lets_in=True) < waited_for_turns(share, lets_in=False) / 2
+    with nobody_is_made_to_wait() as counted:
+        time.sleep(0.01)
+        before, end = counted[0], time.monotonic() + 0.05
+        while time.monotonic() < end:
+            sum(range(1000))
+        assert counted[0] == before
+        end = time.monotonic() + 10
+        while counted[0] < before + 20 and time.monotonic() < end:
+            sum(range(1000))
+            share.let_in()
+        assert counted[0] >= before + 20
 
 
 @pytest.mark.usefixtures("busy")
