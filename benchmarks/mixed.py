@@ -31,6 +31,6 @@ def measure(kind: Kind, plan: Plan) -> Measuring:
                 others.join()
                 name = f"beside {clients} client{'s' * (clients > 1)}"
                 yield [
-                    Figure(f"{name}: {label}", load.percentile(percent), "ms", "")
+                    Figure(f"{name}: {label}", load.percentile(percent), "ms")
                     for label, percent in (("p50", 50), ("p99", 99), ("worst", 100))
                 ]

@@ -12,14 +12,13 @@ import struct
 import time
 
 _SPEC = struct.Struct("@4l")  # struct itimerspec, see timerfd_create(2).
-_CLOSE_ON_EXEC = os.O_CLOEXEC
 
 
 class Alarm:
     """Rings once, some time after it was set last."""
 
     def __init__(self) -> None:
-        self._descriptor = _libc.timerfd_create(time.CLOCK_MONOTONIC, _CLOSE_ON_EXEC)
+        self._descriptor = _libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_CLOEXEC)
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), "no timer is to be had")
 

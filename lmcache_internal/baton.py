@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from .loop import GAP_SECONDS
+
 PATIENCE_SECONDS = 0.005
-GAP_SECONDS = 0.0001
 GAPS = 3
 """So often the loop may go first; one that never rests would keep all others from beginning."""
 

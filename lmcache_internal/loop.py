@@ -14,6 +14,9 @@ from waitress import wasyncore
 _READ = select.EPOLLIN | select.EPOLLPRI
 _AT_ONCE = 64
 
+GAP_SECONDS = 0.0001
+"""Long enough for a thread that waits for the interpreter to wake up and take it."""
+
 
 class Loop(dict[int, Any]):
     """waitress' map of descriptors to what handles their events, which waits for those events.

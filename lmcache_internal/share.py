@@ -10,6 +10,8 @@ from __future__ import annotations
 from sys import getswitchinterval
 from time import monotonic, process_time, sleep, thread_time
 
+from .loop import GAP_SECONDS
+
 PART = 0.11
 """What the loop may use while other threads are busy, in CPU seconds per second."""
 BURST_SECONDS = 0.003
@@ -21,8 +23,6 @@ LOOK_SECONDS = 0.002
 TRUST_SECONDS = 0.2
 TURN_SECONDS = 0.0005
 """So long the loop may go on while the pool has something to do."""
-GAP_SECONDS = 0.0001
-"""Long enough for a thread that waits for the interpreter to wake up and take it."""
 
 
 class Share:
@@ -39,7 +39,7 @@ class Share:
     def let_in(self) -> None:
         """Let waiting threads have the interpreter, once a turn; call it often.
 
-        They would get it after `sys.getswitchinterval()`, 5 ms, and who answers a request wants it ten times.
+        They would get it after `sys.getswitchinterval()`, 5 ms, and who answers a request wants it again and again.
         """
         if monotonic() - self._let_in > TURN_SECONDS:
             sleep(GAP_SECONDS)

@@ -120,9 +120,8 @@ def _write(path: Path, contents: Mapping[str, str]) -> None:
             for inner, content in contents.items():
                 archive.writestr(inner, content)
         os.replace(name, path)
-    except BaseException:  # Ctrl-C, too, must leave no half a file behind; it goes on.
-        os.unlink(name)
-        raise
+    finally:
+        Path(name).unlink(missing_ok=True)  # Whatever went wrong, Ctrl-C too: no half a file is left behind.
 
 
 def _summary(data: Mapping[str, Any]) -> dict[str, object]:
