@@ -43,11 +43,9 @@ def answers(clients: list[socket.socket], seconds: float) -> dict[socket.socket,
     found: dict[socket.socket, Answer] = {}
     with selectors.DefaultSelector() as selector:
         for client in clients:
-            selector.register(client, selectors.EVENT_READ)
+            selector.register(client, selectors.EVENT_READ, client)
         while ready := selector.select(seconds):
             for key, _ in ready:
-                client = key.fileobj
-                assert isinstance(client, socket.socket)
-                selector.unregister(client)
-                found[client] = answer_on(client)
+                selector.unregister(key.data)
+                found[key.data] = answer_on(key.data)
     return found
