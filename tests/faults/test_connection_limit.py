@@ -67,13 +67,14 @@ def large() -> Response:
 
 @contextlib.contextmanager
 def clients(host: Host, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
-    """So many clients that send this and no more; some may be closed by the server meanwhile."""
+    """So many clients that have sent this and no more; some may be closed by the server meanwhile."""
     with contextlib.ExitStack() as stack:
         made = []
         for _ in range(count):
             made.append(stack.enter_context(host.connect()))
             with contextlib.suppress(ConnectionError):
                 made[-1].sendall(sent)
+        time.sleep(0.5)  # The server has seen them all.
         yield made
 
 
