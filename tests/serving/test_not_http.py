@@ -14,40 +14,11 @@ import pytest
 
 from lmcache_internal import InternalAPIServer, connection
 from tests.serving.support import INLINE, LAST, POOL, serving
+from tests.serving.tables import PROTOCOLS
 from tests.wire import Conversation, statuses, talking
 
 AT_ONCE = 1.0
 """Seconds."""
-
-PACKETS = {
-    "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
-    "Redis, inline": b"PING\r\n",
-    "Redis": b"*1\r\n$4\r\nPING\r\n",
-    "SMTP": b"EHLO example.com\r\n",
-    "FTP": b"USER anonymous\r\n",
-    "memcached": b"get x\r\n",
-    "PROXY protocol": b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 80\r\n",
-    "PROXY protocol, binary": b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes(12),
-    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "HTTP/0.9": b"GET /version\r\n",
-    "PostgreSQL": b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
-    "TLS 1.0, older form": b"\x80\x2e\x01\x03\x01\x00\x15",
-    "zeros": bytes(100),
-    "one zero": b"\x00",
-    "one byte of TLS": b"\x16",
-    "UTF-8": "Grüße".encode(),
-    "UTF-16": "GET / HTTP/1.1\r\n".encode("utf-16"),
-    "JSON": b'{"jsonrpc": "2.0"}\n',
-    "XML": b"<?xml version='1.0'?>\n",
-    "LF alone": b"GET /version HTTP/1.1\nHost: localhost\n\n",
-    "LF alone, one line": b"GET /version HTTP/1.1\n",
-    "LF alone after the request line": b"GET /version HTTP/1.1\r\nHost: localhost\n\n",
-    "LF alone at the end": b"GET /version HTTP/1.1\r\nHost: localhost\r\n\n",
-    "CR alone": b"GET /version HTTP/1.1\rHost: localhost\r\r",
-    "CR alone after the request line": b"GET /version HTTP/1.1\r\nHost: localhost\r\r",
-    "LF CR": b"GET /version HTTP/1.1\n\rHost: localhost\n\r\n\r",
-    "broken request line, no end": b"GET /version HTTP/9\r\nHost: localhost\r\n",
-}
 
 
 def is_let_go(conversation: Conversation, answered: int = 0) -> None:
@@ -60,7 +31,7 @@ def is_let_go(conversation: Conversation, answered: int = 0) -> None:
     assert time.monotonic() - began < AT_ONCE
 
 
-@pytest.mark.parametrize("packet", PACKETS.values(), ids=PACKETS)
+@pytest.mark.parametrize("packet", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize("splits", [False, True], ids=["at once", "byte by byte"])
 @pytest.mark.parametrize("before", [b"", INLINE + POOL], ids=["first", "after requests"])
 def test_another_protocol_is_let_go_at_once(tcp: InternalAPIServer, packet: bytes, splits: bool, before: bytes) -> None:
