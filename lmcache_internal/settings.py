@@ -14,6 +14,9 @@ from .security.access import Access
 
 PREFIX = "internal_api_server_"
 
+MAX_BODY_BYTES = 1 << 20
+"""The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
+
 # Whoever may change these owns the server: they are set at start, never over HTTP.
 _GUARDED = frozenset({"run_script_api_enabled", "script_allowed_imports"})
 
