@@ -287,6 +287,7 @@ class Channel(HTTPChannel):
             late = self.parser_class(self.adj)
             late.refuse(WireError(408, "Request Timeout", f"The {part} of the request did not arrive in time"))
             self._serve(late)
+            self.server.resume(self)  # To close it when the response is sent.
 
     def _close_if(self, is_over: bool) -> None:
         if is_over or not self.connected:
