@@ -29,7 +29,7 @@ IDLE_SECONDS = 120.0
 """How long a connection may be silent between two requests."""
 STALLED_SECONDS = 30.0
 """How long a client may read nothing of a response that waits for it."""
-LINGER_SECONDS = 2.0
+LINGER_SECONDS = 1.0
 """How long a refused client may still send, so that it gets to read why it was refused."""
 MAX_IGNORED_BYTES = 16 << 20
 """How much it may send meanwhile; all of it is dropped."""
@@ -109,29 +109,39 @@ class Channel(HTTPChannel):
 
     def handle_input(self) -> None:
         """Take in what was received, up to the end of one request, and begin to answer that."""
-        while self._input and not self._is_occupied():
-            if self.request is None:
-                self.request, self._began = self.parser_class(self.adj), time.monotonic()
-            request = self.request
-            self._input = self._input[request.received(self._input) :]
-            if request.empty:
-                self.request = None
-            elif request.completed:
-                self._serve(request)
-                break
-            elif request.body_rcv is not None and not request.admitted:
-                self.requests.append(request)
-                self.server.add_task(self)
-        if self._input and not self._is_occupied():
-            self.server.resume(self)  # Others are served first.
+        while self._can_proceed():
+            if self._take_in():
+                self._resume()  # Other connections are served first.
+                return
 
-    def _is_occupied(self) -> bool:
-        closing = self.will_close or self.close_when_flushed or not self.connected
-        return bool(self.requests) or closing or self.total_outbufs_len > MAX_UNREAD_AHEAD
+    def _resume(self) -> None:
+        if self._can_proceed():
+            self.server.resume(self)
+
+    def _can_proceed(self) -> bool:
+        is_closing = self.will_close or self.close_when_flushed or not self.connected
+        is_blocked = bool(self.requests) or is_closing or self.total_outbufs_len > MAX_UNREAD_AHEAD
+        return bool(self._input) and not is_blocked
+
+    def _take_in(self) -> bool:
+        """Parse some of the input; whether a request was complete."""
+        self._began = self._began or time.monotonic()
+        request = self.request = self.request or self.parser_class(self.adj)
+        self._input = self._input[request.received(self._input) :]
+        if request.empty:
+            self.request = None
+        elif request.completed:
+            self._serve(request)
+            return True
+        elif request.body_rcv is not None and not request.admitted:
+            self.requests.append(request)
+            self.server.add_task(self)
+        return False
 
     def _serve(self, request: Any) -> None:
         self.requests.append(request)
         self.request = None
+        self._began = 0.0
         self.server.add_task(self)
 
     def _drop_input(self) -> None:
@@ -223,8 +233,7 @@ class Channel(HTTPChannel):
     def handle_write(self) -> None:
         """Send what waits, and go on with the next request where enough was read."""
         super().handle_write()
-        if self._input and not self._is_occupied():
-            self.server.resume(self)
+        self._resume()
 
     # Closing
 
@@ -266,13 +275,19 @@ class Channel(HTTPChannel):
             self._close_if(silent > STALLED_SECONDS)
         elif self.requests:
             return
-        elif self.request is None:
+        elif not self._began:
             self._close_if(silent > IDLE_SECONDS)
-        elif now - self._began > (BODY_SECONDS if self.request.admitted else HEAD_SECONDS):
-            part = "body" if self.request.admitted else "head"
+        else:
+            self._expire_request(now - self._began)
+
+    def _expire_request(self, seconds: float) -> None:
+        reads_body = self.request is not None and self.request.admitted
+        if seconds > (BODY_SECONDS if reads_body else HEAD_SECONDS):
+            part = "body" if reads_body else "head"
             late = self.parser_class(self.adj)
             late.refuse(WireError(408, "Request Timeout", f"The {part} of the request did not arrive in time"))
             self._serve(late)
+            self.server.resume(self)  # To close it when the response is sent.
 
     def _close_if(self, is_over: bool) -> None:
         if is_over or not self.connected:

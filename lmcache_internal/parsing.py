@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from waitress.parser import HTTPRequestParser, ParsingError, first_line_re
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.rfc7230 import HEADER_FIELD_RE
 
 from .settings import MAX_BODY_BYTES
 
-_METHOD_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+_REQUEST_LINE = re.compile(_TOKEN + rb"+ [^\x00-\x20\x7f]+ HTTP/1\.[01]")
+_METHOD = re.compile(_TOKEN + rb"+")
+_TARGET = re.compile(rb"[^\x00-\x20\x7f]*")
+_BARE_CR_OR_LF = re.compile(rb"\r[^\n]|(?<!\r)\n")
+_MAX_CHUNK_LINE_BYTES = 4096
+_MAX_TRAILER_BYTES = 8192
 
 
 class WireError:
-    """Why a request is refused before the app sees it; what waitress' own errors look like to its error task.
+    """Why a request is refused before the app sees it; it has the attributes of waitress' own errors.
 
     Args:
         code: HTTP status.
@@ -37,6 +44,7 @@ class Parser(HTTPRequestParser):
         body_withheld: its caller may not; the body is not read.
     """
 
+    body_rcv: Any
     path = ""  # waitress leaves these unset where the head cannot be parsed.
     command = ""
     admitted = False
@@ -44,20 +52,25 @@ class Parser(HTTPRequestParser):
 
     def received(self, data: bytes) -> int:
         """Take in `data`; return how many of its bytes belong to this request."""
-        begins = self.body_rcv is None
+        in_head = self.body_rcv is None
+        if in_head and _begins_wrong(self.header_plus + data):
+            return self._refuse_as_bad("The request does not begin with a method", data)
         try:
             taken = int(super().received(data))
         except ValueError as error:  # Such as a Content-Length of 5,000 digits, or `http://[` as a URI.
-            return self.refuse(WireError(400, "Bad Request", f"The request cannot be parsed: {str(error)[:200]}"), data)
-        if begins and not self.headers_finished and not self.completed and (reason := _no_http(self.header_plus)):
-            return self.refuse(WireError(400, "Bad Request", reason), data)
-        return taken
+            return self._refuse_as_bad(str(error)[:200], data)
+        if self.error:
+            return taken
+        if in_head and not self.headers_finished and not self.completed:
+            reason = _no_http(self.header_plus)
+        else:
+            reason = self._fault_of_chunks()
+        return self._refuse_as_bad(reason, data) if reason else taken
 
-    def refuse(self, error: WireError, data: bytes = b"") -> int:
-        """Complete the request with `error`; all of `data` belongs to it."""
+    def refuse(self, error: WireError) -> None:
+        """Complete the request with `error`."""
         self.error = error
         self.completed = True
-        return len(data)
 
     def withhold_body(self) -> None:
         """Complete the request without its body."""
@@ -75,17 +88,37 @@ class Parser(HTTPRequestParser):
         Raises:
             ParsingError: it is malformed, or leaves open where the request ends (400).
         """
-        fields = _framing_fields(header_plus)
+        line, *headers = header_plus.split(b"\r\n")
+        if not _REQUEST_LINE.fullmatch(line):
+            raise ParsingError("The first line must be METHOD TARGET HTTP/1.1")
+        fields = _framing_fields(headers)
         super().parse_header(header_plus)
         _check_framing(fields, self.version)
-        if _CONTROL.search(self.first_line):
-            raise ParsingError("The request line has a control character")
+
+    def _refuse_as_bad(self, reason: str, data: bytes) -> int:
+        self.refuse(WireError(400, "Bad Request", f"The request cannot be parsed: {reason}"))
+        return len(data)
+
+    def _fault_of_chunks(self) -> str:
+        if not self.chunked:
+            return ""
+        chunks: Any = self.body_rcv
+        if len(chunks) + chunks.chunk_remainder > MAX_BODY_BYTES:
+            return f"a chunk exceeds the limit of {MAX_BODY_BYTES} bytes"
+        if len(chunks.control_line) > _MAX_CHUNK_LINE_BYTES or len(chunks.trailer) > _MAX_TRAILER_BYTES:
+            return "a line between the chunks is too long"
+        trailer = chunks.trailer.split(b"\r\n") if chunks.completed else []
+        return (
+            "" if all(HEADER_FIELD_RE.match(line) for line in trailer if line.strip()) else "the trailer is no header"
+        )
 
 
-def _framing_fields(head: bytes) -> dict[bytes, list[bytes]]:
-    """The values of the headers that decide where a request ends, and whom it is for."""
+def _framing_fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
+    """The values of the headers that say where a request ends, and which host it is for."""
     found: dict[bytes, list[bytes]] = {b"host": [], b"content-length": [], b"transfer-encoding": []}
-    for line in head.split(b"\r\n")[1:]:
+    for line in lines:
+        if line[:1] in (b" ", b"\t"):
+            raise ParsingError("A header line begins with white space")
         name, _, value = line.partition(b":")
         values = found.get(name.lower())
         if values is not None:
@@ -103,23 +136,31 @@ def _check_framing(fields: dict[bytes, list[bytes]], version: str) -> None:
     if not codings:
         return
     if version != "1.1":
-        raise ParsingError(f"HTTP/{version or '0.9'} has no Transfer-Encoding")
+        raise ParsingError(f"HTTP/{version} has no Transfer-Encoding")
     if fields[b"content-length"]:
         raise ParsingError("Content-Length and Transfer-Encoding contradict each other")
-    if b",".join(codings).lower().replace(b" ", b"").replace(b"\t", b"") != b"chunked":
+    if b",".join(codings).lower() != b"chunked":
         raise ParsingError("Transfer-Encoding must be chunked, once")
+
+
+def _begins_wrong(head: bytes) -> bool:
+    begins = head.lstrip(b"\r\n")[:1]
+    return bool(begins) and not _METHOD.match(begins)
 
 
 def _no_http(head: bytes) -> str:
     """Why an incomplete head can never become one; empty where it can."""
     head = head.lstrip(b"\r\n")
-    line, ended, _ = head.partition(b"\n")
-    if not head:
-        return ""
-    if not _METHOD_START.match(head):
-        return "This is no HTTP request; the server speaks plain HTTP, not TLS"
-    if head.count(b"\n") != head.count(b"\r\n"):
-        return "A line of the head ends without CR LF"
-    if ended and not first_line_re.fullmatch(line.rstrip()):
-        return "The first line is no HTTP request line"
+    line, ended, _ = head.partition(b"\r\n")
+    if _BARE_CR_OR_LF.search(head):
+        return "a line does not end with CR LF"
+    if not (_REQUEST_LINE.fullmatch(line) if ended else _may_become_request_line(line.removesuffix(b"\r"))):
+        return "the first line must be METHOD TARGET HTTP/1.1"
     return ""
+
+
+def _may_become_request_line(line: bytes) -> bool:
+    method, _, rest = line.partition(b" ")
+    target, _, version = rest.partition(b" ")
+    is_possible = b"HTTP/1.0".startswith(version) or b"HTTP/1.1".startswith(version)
+    return is_possible and bool(not line or _METHOD.fullmatch(method)) and bool(_TARGET.fullmatch(target))

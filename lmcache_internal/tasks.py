@@ -30,8 +30,8 @@ class RefusalTask(ErrorTask):
         if retry_after := getattr(error, "retry_after", None):
             self.response_headers.append(("Retry-After", str(retry_after)))
         self.set_close_on_finish()
-        self.channel.refused = True
-        self.write(body)
+        self.channel.refused = error.code != 408  # A client that was too slow is sending nothing.
+        self.write(b"" if self.request.command == "HEAD" else body)
 
 
 class AppTask(CachingTask):
@@ -39,6 +39,7 @@ class AppTask(CachingTask):
 
     wrote_header: bool
     content_bytes_written: int
+    _builds_head = False
 
     def execute(self) -> None:
         """Call the app and write its response."""
@@ -50,6 +51,23 @@ class AppTask(CachingTask):
             if isinstance(error, Exception):
                 raise
             raise RuntimeError(f"{type(error).__name__} ended the request") from error
+
+    def build_response_header(self) -> bytes:
+        """The head of the response."""
+        self._builds_head = True
+        head = super().build_response_header()
+        self._builds_head = False
+        return head
+
+    def set_close_on_finish(self) -> None:
+        """Close the connection after the response.
+
+        waitress would do so wherever there is no Content-Length. In HTTP/1.1, chunks say where a response ends, and
+        one to HEAD, or with a status like 304, has no body.
+        """
+        asks_to_close = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if not self._builds_head or self.version != "1.1" or asks_to_close:
+            super().set_close_on_finish()
 
     def write(self, data: bytes) -> None:
         """Send `data`; with the first bytes, the head: each send lets other threads of the engine run."""
