@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.bodies import BODY, answers, chunk, half_sent, head
 from tests.faults.host import Host, answer_on, hosting
-from tests.security.support import token_file
+from tests.security.support import bearer, token_file
 
 CLIENTS = 800
 MOST_GROWTH_MIB = 24
@@ -157,7 +157,7 @@ def test_a_refused_body_is_audited(host: Host, tokens: dict[str, str]) -> None:
         client.settimeout(AT_ONCE_SECONDS)
         client.sendall(head("POST /conf?mark=this"))
         assert answer_on(client).status == 401
-    entries = json.loads(host.ask("/audit", Authorization=f"Bearer {tokens['admin']}").body)
+    entries = json.loads(host.ask("/audit", headers=bearer(tokens["admin"])).body)
     (entry,) = [entry for entry in entries if entry["arguments"] == {"mark": "this"}]
     assert (entry["path"], entry["status"], entry["outcome"]) == ("/conf", 401, "refused")
 
