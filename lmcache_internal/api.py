@@ -30,7 +30,7 @@ from .errors import (
     Unauthorized,
 )
 from .health import HEALTH_KEY, Health
-from .load import LOAD_KEY
+from .load import ANSWER_BY_KEY, LOAD_KEY
 from .masked import masked
 from .operation import operation
 from .preconditions import PreconditionFailed, entity_tag, require_match, tagged
@@ -45,6 +45,7 @@ from .settings import Settings, guarded_reason
 
 __all__ = [
     "ADDRESS_KEY",
+    "ANSWER_BY_KEY",
     "LOAD_KEY",
     "MASK",
     "Access",

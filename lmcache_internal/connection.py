@@ -11,6 +11,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,8 +24,8 @@ from .tasks import AppTask, RefusalTask
 
 HEAD_SECONDS = 10.0
 """By then the head of a request must be complete, counted from its first byte (408)."""
-BODY_SECONDS = 60.0
-"""By then its body must be complete, too (408)."""
+BODY_SECONDS = 30.0
+"""How long a client may send nothing of a body that is incomplete (408)."""
 IDLE_SECONDS = 120.0
 """How long a connection may be silent between two requests."""
 STALLED_SECONDS = 30.0
@@ -56,6 +57,9 @@ class Channel(HTTPChannel):
     lingering = False
     _input: bytes = b""
     _began = 0.0
+    _has_begun = False
+    _is_given_up = False
+    _deadline: tuple[float, Callable[[], str]] | None = None
     _may_still_send = MAX_IGNORED_BYTES
     _last_activity = 0.0
 
@@ -138,10 +142,21 @@ class Channel(HTTPChannel):
             self.server.add_task(self)
         return False
 
+    def answer_by(self, seconds: float, explain: Callable[[], str]) -> None:
+        """Let the event loop answer (504) if the response has not begun after `seconds`; called by the worker thread.
+
+        Args:
+            seconds: from now on.
+            explain: says what happened; the event loop calls it.
+        """
+        self._deadline = (time.monotonic() + seconds, explain)
+
     def _serve(self, request: Any) -> None:
         self.requests.append(request)
         self.request = None
         self._began = 0.0
+        self._has_begun = False
+        self._deadline = None
         self.server.add_task(self)
 
     def _drop_input(self) -> None:
@@ -190,19 +205,33 @@ class Channel(HTTPChannel):
 
     def write_soon(self, data: Any) -> int:
         """Send what can be sent at once, and keep the rest."""
-        if not self.connected:
-            raise ClientDisconnected
+        self._begin_response()
         size = len(data) if data else 0
         if not self.total_outbufs_len and isinstance(data, bytes):
             self.last_activity = 0.0  # From now on, the server waits for the client.
             with self.outbuf_lock:
-                data = data[self._send_now(data) :]
+                sent = self._send_now(data)
+            data = data[sent:] if sent else data
         if data:
-            if isinstance(data, bytes):
-                self.server.memory.make_room_for_response(self, len(data))
-            super().write_soon(data)
+            self._keep(data)
             self.server.wake(self)
         return size
+
+    def _begin_response(self) -> None:
+        if not self._has_begun:
+            with self.outbuf_lock:
+                self._has_begun = True
+        if not self.connected or (self._is_given_up and not self.server.is_in_loop()):
+            raise ClientDisconnected
+
+    def _keep(self, data: Any) -> None:
+        if not isinstance(data, bytes):
+            super().write_soon(data)  # A file: waitress reads it piece by piece.
+            return
+        self._flush_outbufs_below_high_watermark()  # It may wait; after it, waitress' own call does not.
+        with self.server.memory.adding:
+            self.server.memory.make_room_for_response(self, len(data))
+            super().write_soon(data)
 
     def _send_now(self, data: bytes) -> int:
         if not (data and self.connected):
@@ -274,15 +303,29 @@ class Channel(HTTPChannel):
         elif self.total_outbufs_len:
             self._close_if(silent > STALLED_SECONDS)
         elif self.requests:
-            return
+            self._give_up(now)
         elif not self._began:
             self._close_if(silent > IDLE_SECONDS)
         else:
-            self._expire_request(now - self._began)
+            self._expire_request(now)
 
-    def _expire_request(self, seconds: float) -> None:
+    def _give_up(self, now: float) -> None:
+        """Answer a request whose worker thread is stuck; what the thread writes later is dropped."""
+        if self._deadline is None or now < self._deadline[0]:
+            return
+        with self.outbuf_lock:
+            if self._has_begun:
+                return
+            self._is_given_up = True
+        late = self.parser_class(self.adj)
+        late.refuse(WireError(504, "Gateway Timeout", self._deadline[1]()))
+        self.error_task_class(self, late).service()
+        self.close_when_flushed = True
+        self.server.resume(self)
+
+    def _expire_request(self, now: float) -> None:
         reads_body = self.request is not None and self.request.admitted
-        if seconds > (BODY_SECONDS if reads_body else HEAD_SECONDS):
+        if now - self.last_activity > BODY_SECONDS if reads_body else now - self._began > HEAD_SECONDS:
             part = "body" if reads_body else "head"
             late = self.parser_class(self.adj)
             late.refuse(WireError(408, "Request Timeout", f"The {part} of the request did not arrive in time"))

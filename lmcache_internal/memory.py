@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 MAX_BODIES_BYTES = 32 << 20
@@ -15,9 +16,13 @@ class Memory:
 
     The sums are taken when they are needed, of at most a few thousand connections: there is no counter that a
     connection could leave wrong.
+
+    Attributes:
+        adding: held from making room for a response until it is added.
     """
 
     def __init__(self) -> None:
+        self.adding = threading.Lock()
         self._channels: set[Any] = set()
 
     def add(self, channel: Any) -> None:

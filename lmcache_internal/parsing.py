@@ -47,6 +47,7 @@ class Parser(HTTPRequestParser):
     body_rcv: Any
     path = ""  # waitress leaves these unset where the head cannot be parsed.
     command = ""
+    version = "1.1"
     admitted = False
     body_withheld = False
 

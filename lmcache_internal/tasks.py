@@ -9,7 +9,7 @@ from waitress.task import ErrorTask
 from .address import ADDRESS_KEY
 from .failures import body_too_large
 from .heads import CachingTask
-from .load import LOAD_KEY
+from .load import ANSWER_BY_KEY, LOAD_KEY
 from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
 from .security.gate import BODY_WITHHELD_KEY, HEADERS
 from .serialize import encode_json
@@ -88,6 +88,7 @@ class AppTask(CachingTask):
         server = self.channel.server
         environ[ADDRESS_KEY] = server.address
         environ[LOAD_KEY] = server.task_dispatcher.load
+        environ[ANSWER_BY_KEY] = self.channel.answer_by
         environ[DIRECT_KEY] = True
         environ[PUBLIC_KEY] = server.public
         environ[PEER_UID_KEY] = self.channel.peer_uid
