@@ -4,6 +4,10 @@ BIN := $(VENV)/bin
 
 SOAK_SECONDS ?= 180
 
+# FUZZ_SEED=7 runs what was run before; FUZZ_SEED=7/123, as it is printed on a failure, one stream alone.
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?=
+
 # One of benchmarks/questions.py, or several; all where it is empty.
 BENCH ?=
 BENCH_ROUNDS ?= 5
@@ -16,7 +20,7 @@ LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-programs test-docs soak test-lmcache bench check docs format clean
+.PHONY: help run test test-faults test-programs test-docs soak fuzz-wire test-lmcache bench check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -41,6 +45,9 @@ test-docs: $(VENV)/.dev  ## Run every block of the documents, as a reader would
 
 soak: $(VENV)/.dev  ## Soak a server in mixed traffic at full speed; its memory must stay flat
 	$(BIN)/python -m tests.faults.soak --seconds $(SOAK_SECONDS)
+
+fuzz-wire: $(VENV)/.dev  ## Send random valid and broken requests to the server and to plain waitress; both must agree
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m tests.fuzz_wire
 
 # LMCache and torch warn of themselves: warnings are no errors there.
 test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, on CPU, version by version

@@ -113,7 +113,13 @@ LINES = {
 }
 
 VERSIONS = [
-    *(b"GET /version HTTP/0.9", b"GET /version HTTP/2.0", b"GET /version HTTP/3.0", b"GET /version HTTP/1"),
+    *(
+        b"GET /version HTTP/0.9",
+        b"GET /version HTTP/1.2",
+        b"GET /version HTTP/2.0",
+        b"GET /version HTTP/3.0",
+        b"GET /version HTTP/1",
+    ),
     *(b"GET /version HTTP/1.", b"GET /version HTTP/1.10", b"GET /version HTTP/11", b"GET /version http/1.1"),
     *(b"GET /version HTTPS/1.1", b"GET /version HTTP/1.1x", b"GET /version HTTP/1.-1", b"GET /version ICY/1.1"),
     b"GET /version",
