@@ -47,6 +47,7 @@ setup(
             *DOCS,
             "build",
             "gunicorn",
+            "h11",
             "hypothesis",
             "markdown-it-py",
             "mypy",

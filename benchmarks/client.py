@@ -48,7 +48,7 @@ class Client:
         self._request = request
         self._buffer = bytearray(1 << 18)
         self._missing = 0
-        self._socket = _connect(address)
+        self._socket = connect(address)
         self.started = 0.0
         self.status = 0
 
@@ -69,7 +69,7 @@ class Client:
         """Hang up, and send the request on a new connection; `started` is before that is made."""
         self._socket.close()
         self.started = perf_counter()
-        self._socket = _connect(self._address)
+        self._socket = connect(self._address)
         self._socket.sendall(self._request)
 
     def receive(self) -> bool:
@@ -115,7 +115,8 @@ def first_answer(address: Address, path: str) -> None:
     raise TimeoutError(f"{address} does not answer")
 
 
-def _connect(address: Address) -> socket.socket:
+def connect(address: Address) -> socket.socket:
+    """A connection whose calls fail after `TIMEOUT_SECONDS`."""
     made = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
     try:
         # By the kernel: Python's own timeout takes a poll() before each call.

@@ -98,8 +98,10 @@ def closed_loop(
     return load
 
 
-def steady(address: Address, path: str, per_second: float, seconds: float, headers: str = "") -> Load:
-    """One client that sends at a steady rate.
+def steady(
+    address: Address, path: str, per_second: float, seconds: float, headers: str = "", *, reconnect: bool = False
+) -> Load:
+    """One client that sends at a steady rate, with `reconnect` each time on a new connection.
 
     A request that is late because the one before it took so long counts from when it was due: a
     stall counts for all that it delays.
@@ -112,7 +114,11 @@ def steady(address: Address, path: str, per_second: float, seconds: float, heade
             if (early := due - perf_counter()) > 0:
                 time.sleep(early)
                 due = perf_counter()
-            client.ask()
+            if reconnect:
+                client.reconnect()
+            else:
+                client.send()
+            client.finish()
             client.started = due
             load.count(client, perf_counter())
         time.sleep(max(0.0, begun + seconds - perf_counter()))

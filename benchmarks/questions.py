@@ -13,6 +13,7 @@ QUESTIONS = (
     "idle_connections",
     "slow_neighbors",
     "mixed",
+    "pipelining",
     "spinning_engine",
     "full_load",
     "exposition",

@@ -21,7 +21,6 @@ from lmcache_internal.api import (
     config,
     entity_tag,
     history_of,
-    leave_the_loop,
     masked,
     note,
     operation,
@@ -75,7 +74,6 @@ def read_config(names: Names | None = None, details: bool = False) -> Annotated[
     require_match(whole.tag)
     chosen = {name: values[name] for name in names if name in values} if names else values
     if details:
-        leave_the_loop()  # They take the history's lock, and twenty times as long.
         history = history_of(adapter())
         told = {name: found.details(name, value, history) for name, value in chosen.items()}
         return tagged(told, "text-json", whole.tag)

@@ -18,7 +18,15 @@ _ALL = tuple(CHECKS)
 
 
 @router.get("/livez")
-@operation(doing="check the process", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
+@operation(
+    doing="check the process",
+    access=Access.PUBLIC,
+    media="pretty",
+    as_text=str,
+    cheap=True,
+    inline=True,
+    raises=(Failing,),
+)
 def livez(verbose: str | None = None) -> Report:
     """Whether the process lives; what fails here, only a restart mends."""
     return _report(_LIVE, verbose)

@@ -6,25 +6,21 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import Access, CallTimedOut, Content, OnWire, internal_app, leave_the_loop, operation, runtime
-from lmcache_internal.coalescing import Coalescing
-from lmcache_internal.collector import collector_paused
-from lmcache_internal.exposition import expose, is_large, select
-from lmcache_internal.inline import INLINE_KEY
+from lmcache_internal.api import Access, CallTimedOut, Content, OnWire, internal_app, operation, runtime
+from lmcache_internal.exposition import expose, select
 from lmcache_internal.process_metrics import keep_lock
+from lmcache_internal.single_flight import SingleFlight
 
 router = Blueprint("metrics", __name__)
 router.record_once(lambda _app: keep_lock())
 
 Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]
 
-_scrapes = Coalescing("collect the metrics")
+_scrapes = SingleFlight("collect the metrics")
 
 
 @router.get("/metrics")
-@operation(
-    doing="collect the metrics", access=Access.PUBLIC, cheap=True, inline=True, lane="scrape", raises=(CallTimedOut,)
-)
+@operation(doing="collect the metrics", access=Access.PUBLIC, cheap=True, lane="scrape", raises=(CallTimedOut,))
 def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metrics:
     """The default registry's metrics in the format that the scraper accepts: all, or the samples and families named."""
     accept, encodings = request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", "")
@@ -34,13 +30,7 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
     # As with Prometheus' own clients, a name that is empty is none.
     registry = select(REGISTRY, names) if names and any(names) else REGISTRY
     scrape = functools.partial(expose, registry, accept, encodings)
-    if is_large():
-        leave_the_loop()
-    if request.environ.get(INLINE_KEY):  # The loop waits for nobody.
-        with collector_paused():
-            body, headers = scrape()
-    else:
-        body, headers = _scrapes.make((accept, encodings, *(names or ())), scrape, internal_app().call_timeout)
+    body, headers = _scrapes.run((accept, encodings, *(names or ())), scrape, internal_app().call_timeout)
     return Response(body, headers=headers)
 
 

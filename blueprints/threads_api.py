@@ -7,7 +7,7 @@ from typing import Annotated
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, Busy, Meta, internal_app, leave_the_loop, operation
+from lmcache_internal.api import BadRequest, Busy, Meta, internal_app, operation
 from lmcache_internal.sampling import Profile, profile
 from lmcache_internal.threads import Groups, Threads, find_threads, grouped, states_of
 
@@ -21,7 +21,7 @@ Interval = Annotated[float, Meta(ge=0.001, le=1)]
 
 
 @router.get("/threads")
-@operation(doing="list the threads", as_text=str, cheap=True, inline=True, raises=(Busy,))
+@operation(doing="list the threads", as_text=str, cheap=True, raises=(Busy,))
 def list_threads(
     name: Annotated[str, Meta(max_length=256)] | None = None,
     thread_id: int | None = None,
@@ -50,7 +50,6 @@ def _profile(find: Callable[[], list[Thread]], samples: int, interval: float, gr
         raise _contradiction(
             f"{samples} samples, {interval:g} s apart, take {seconds:g} s; the limit is {_LONGEST_SECONDS} s"
         )
-    leave_the_loop()
     with internal_app().lanes["long"].passing("profile the threads"):
         return profile(find, samples, interval)
 

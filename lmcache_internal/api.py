@@ -30,7 +30,6 @@ from .errors import (
     Unauthorized,
 )
 from .health import HEALTH_KEY, Health
-from .inline import leave_the_loop
 from .load import LOAD_KEY
 from .masked import masked
 from .operation import operation
@@ -88,7 +87,6 @@ __all__ = [
     "history_of",
     "internal_app",
     "is_local",
-    "leave_the_loop",
     "masked",
     "metadata",
     "note",

@@ -12,23 +12,19 @@ from flask import request
 from .collector import collector_paused
 from .failures import register_error_handlers
 from .health import HEALTH_KEY, Health
-from .inline import INLINE_KEY, HandOver
 from .lanes import LIMITS, Lane, LaneName
 from .lean import LeanFlask
 from .plugins import mount_plugins
 from .rules import LazyRule
 from .security.caller import DIRECT_KEY
 from .security.gate import Gate, with_safe_headers
-from .settings import Settings
+from .settings import MAX_BODY_BYTES, Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from flask.testing import FlaskClient
     from flask.typing import ResponseReturnValue
     from werkzeug.exceptions import HTTPException
-
-MAX_BODY_BYTES = 1 << 20
-"""The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
 
 
 class InternalApp(LeanFlask):
@@ -66,10 +62,13 @@ class InternalApp(LeanFlask):
 
         return super().wsgi_app(environ, start)
 
+    def admits(self, environ: WSGIEnvironment) -> bool:
+        """Whether the caller of a request may call its route: the gate's decision, without a record of it."""
+        with self.request_context(environ):
+            return self.state.gate.admits() is True
+
     def handle_user_exception(self, e: Exception) -> ResponseReturnValue | HTTPException:
-        """Answer a failure; never in the server's loop, for it is logged and audited, which may take its time."""
-        if request.environ.get(INLINE_KEY):
-            raise HandOver from e
+        """Answer a failure."""
         answer = super().handle_user_exception(e)
         # Of a path that nothing serves: its traceback leads back to the request, and the garbage collector alone
         # would free them, with the connection.

@@ -13,14 +13,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .baton import baton
-from .errors import CallTimedOut
+from .errors import Busy, CallTimedOut
 from .frames import current_frames
 
 MAX_STUCK_ALIKE = 4
@@ -52,9 +51,15 @@ class Call(threading.Thread):
             self.error = error
 
     def finish(self, seconds: float) -> bool:
-        """Run for at most `seconds`; return whether it came to an end."""
-        self.start()
-        baton.pass_on()
+        """Run for at most `seconds`; return whether it came to an end.
+
+        Raises:
+            Busy: the system gives no more threads (503).
+        """
+        try:
+            self.start()
+        except RuntimeError as error:
+            raise Busy(f"Cannot {self.called} now: {error}. Raise the limit on threads (ulimit -u).") from error
         self.join(seconds)
         return not self.is_alive()
 
@@ -76,19 +81,35 @@ class Call(threading.Thread):
         return not self.is_alive()
 
 
+class Running(Protocol):
+    """A call that is under way."""
+
+    @property
+    def called(self) -> str:
+        """What is called."""
+
+    @property
+    def started(self) -> float:
+        """When it began, in seconds since the epoch."""
+
+    def is_alive(self) -> bool:
+        """Whether it has not returned."""
+
+
 class StuckCalls(Collector):
     """The calls of this process that did not return in time, and still have not."""
 
     def __init__(self) -> None:
-        self._calls: list[Call] = []
+        self._calls: list[Running] = []
         self._lock = threading.Lock()
 
-    def add(self, call: Call) -> None:
+    def add(self, call: Running) -> None:
         """Remember a call that was left alone."""
         with self._lock:
-            self._calls.append(call)
+            if call not in self._calls:
+                self._calls.append(call)
 
-    def named(self, name: str) -> list[Call]:
+    def named(self, name: str) -> list[Running]:
         """The stuck calls of `name`, the oldest first."""
         with self._lock:
             self._calls = [call for call in self._calls if call.is_alive()]
@@ -120,19 +141,20 @@ def call_within(name: str, function: Callable[[], Any], seconds: float) -> Any:
 
     Raises:
         CallTimedOut: it has not returned by then, or too many of that name have not (504).
+        Busy: the system gives no more threads (503).
     """
     alike = stuck_calls.named(name)
     if len(alike) >= MAX_STUCK_ALIKE:
         raise CallTimedOut(
-            f"{len(alike)} calls to {name} are stuck inside the engine, the first since {_clock(alike[0].started)}; "
+            f"{len(alike)} calls to {name} are stuck inside the engine, the first since {clock(alike[0].started)}; "
             "another was not tried. GET /threads?name=stuck shows where."
         )
     call = Call(name, function)
     if not call.finish(seconds):
         stuck_calls.add(call)
-        call.name = f"{call.name} (stuck since {_clock(call.started)})"
+        call.name = f"{call.name} (stuck since {clock(call.started)})"
         raise CallTimedOut(
-            f"The call to {name} has been stuck inside the engine since {_clock(call.started)} ({seconds:g} s). "
+            f"The call to {name} has been stuck inside the engine since {clock(call.started)} ({seconds:g} s). "
             "It is left alone; GET /threads?name=stuck shows where it is."
         )
     if call.error is not None:
@@ -143,5 +165,6 @@ def call_within(name: str, function: Callable[[], Any], seconds: float) -> Any:
     return call.result
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A time in seconds since the epoch as ISO 8601, UTC."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

@@ -110,6 +110,9 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "server": check_server,
 }
 
+IN_MEMORY = frozenset({"plugins", "server"})
+"""The checks that call nothing of the engine: they run in the thread of the request, and need no other."""
+
 
 def _manager(subject: Subject) -> Any:
     if subject.manager is None:

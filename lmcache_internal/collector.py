@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.RLock()
-_pauses: dict[object, int] = {}
+_pauses: set[object] = set()
 _was_enabled = False
 
 
@@ -26,21 +26,13 @@ def collector_paused() -> Iterator[None]:
         if not _pauses:
             _was_enabled = gc.isenabled()
             gc.disable()
-        _pauses[ticket] = threading.get_ident()
+        _pauses.add(ticket)
     try:
         yield
     finally:
         with _lock:
-            _pauses.pop(ticket, None)
+            _pauses.discard(ticket)
             _resume()
-
-
-def let_go(thread: int) -> None:
-    """End the pauses of a thread that may never end them itself."""
-    with _lock:
-        for ticket in [ticket for ticket, paused_by in _pauses.items() if paused_by == thread]:
-            del _pauses[ticket]
-        _resume()
 
 
 def _resume() -> None:

@@ -1,4 +1,9 @@
-"""One client's connection: how its requests are received and refused, and when it is over."""
+"""One client's connection: which of its requests is next, what it may hold in memory, and when it is over.
+
+Requests are taken one at a time: what follows on the connection is parsed when the response before it is sent. So a
+client that pipelines gets its responses in order, holds no more than one packet of requests, and costs the event loop
+one request a round.
+"""
 
 from __future__ import annotations
 
@@ -9,107 +14,61 @@ import time
 from functools import partial
 from typing import Any
 
-from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask
+from waitress.buffers import OverflowableBuffer
+from waitress.channel import ClientDisconnected, HTTPChannel
 
-from .address import ADDRESS_KEY
-from .app import MAX_BODY_BYTES
-from .baton import baton, give_way
-from .failures import body_too_large
-from .heads import HeadTask, Parser
-from .inline import INLINE_KEY, HandOver
-from .load import LOAD_KEY
-from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
-from .security.gate import HEADERS
-from .serialize import encode_json
-from .watch import Superseded, Watch
+from .heads import CachingParser
+from .parsing import WireError
+from .tasks import AppTask, RefusalTask
 
+HEAD_SECONDS = 10.0
+"""By then the head of a request must be complete, counted from its first byte (408)."""
+BODY_SECONDS = 60.0
+"""By then its body must be complete, too (408)."""
+IDLE_SECONDS = 120.0
+"""How long a connection may be silent between two requests."""
+STALLED_SECONDS = 30.0
+"""How long a client may read nothing of a response that waits for it."""
+LINGER_SECONDS = 1.0
+"""How long a refused client may still send, so that it gets to read why it was refused."""
 MAX_IGNORED_BYTES = 16 << 20
-"""So much is read and dropped of what a refused client still sends."""
-LINGER_SECONDS = 2
-IDLE_SECONDS = 120
-STALLED_SECONDS = 30
-"""How long a client may take nothing of an answer that waits for it."""
-
-
-class _ErrorTask(ErrorTask):
-    """What waitress refuses by itself (bad syntax, too large) gets our error shape."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        message = body_too_large(MAX_BODY_BYTES) if error.code == 413 else error.body
-        body = encode_json({"error": error.reason, "message": message}, indent=2)
-        self.status = f"{error.code} {error.reason}"
-        self.content_length = len(body)
-        self.response_headers.extend([("Content-Type", "application/json"), *HEADERS.items()])
-        self.set_close_on_finish()
-        self.channel.refused = True
-        self.write(body)
-
-
-class _Task(HeadTask):
-    wrote_header: bool
-
-    def execute(self) -> None:
-        try:
-            super().execute()
-        except HandOver:
-            raise
-        except BaseException as error:  # SystemExit, CancelledError: waitress would neither answer nor close.
-            if isinstance(error, Exception):
-                raise
-            raise RuntimeError(f"{type(error).__name__} ended the request") from error
-
-    def write(self, data: bytes) -> None:
-        """Send the head of the answer together with its first bytes: each send lets other threads of the engine in."""
-        if data and self.complete and not self.wrote_header and self.has_body and self.content_length == len(data):
-            self.channel.write_soon(self.build_response_header() + data)
-            self.wrote_header = True
-            self.content_bytes_written = len(data)
-            return
-        super().write(data)
-
-    def get_environment(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environment()
-        environ[INLINE_KEY] = self.channel.answers_inline
-        environ[ADDRESS_KEY] = self.channel.server.address
-        environ[LOAD_KEY] = self.channel.server.task_dispatcher.load
-        environ[DIRECT_KEY] = True
-        environ[PUBLIC_KEY] = self.channel.server.public
-        environ[PEER_UID_KEY] = self.channel.peer_uid
-        return environ
+"""How much it may send meanwhile; all of it is dropped."""
+MAX_UNREAD_AHEAD = 64 << 10
+"""With more than that unread, the next request of the connection does not begin."""
 
 
 class Channel(HTTPChannel):
     """A connection.
 
     Attributes:
-        refused: its request was refused by waitress itself; the client may still be sending.
-        ignoring: what the client sends is read and dropped.
+        refused: its request was refused while the client may still be sending.
+        lingering: the response is sent; what the client still sends is dropped.
+        is_spare: it came when the server was full: probes are served, all else is refused.
         peer_uid: user id at the other end of a Unix socket; None on TCP.
-        is_inline: the loop's own thread shall answer the request at the head.
-        answers_inline: it does so now.
     """
 
-    parser_class = Parser
-    task_class = _Task
-    error_task_class = _ErrorTask
+    parser_class = CachingParser
+    task_class = AppTask
+    error_task_class = RefusalTask
+    request: CachingParser | None
+    connected: bool
     refused = False
-    ignoring = False
-    is_inline = False
-    answers_inline = False
+    lingering = False
+    _input: bytes = b""
+    _began = 0.0
     _may_still_send = MAX_IGNORED_BYTES
     _last_activity = 0.0
 
-    def __init__(self, server: Any, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+    def __init__(self, server: Any, sock: socket.socket, *rest: Any, is_spare: bool = False, **options: Any) -> None:
         self.peer_uid = _peer_uid(sock)
-        super().__init__(server, sock, *arguments, **options)
+        self.is_spare = is_spare
+        super().__init__(server, sock, *rest, **options)
 
     @property
     def last_activity(self) -> float:
         """When something was last received, sent or served, by the monotonic clock.
 
-        waitress sets it to the wall clock's time, and an hour's jump of that would look like an hour's silence.
+        waitress sets it to the wall clock's time; a jump of that by an hour would look like an hour of silence.
         """
         return self._last_activity
 
@@ -117,113 +76,231 @@ class Channel(HTTPChannel):
     def last_activity(self, _: float) -> None:
         self._last_activity = time.monotonic()
 
-    def is_over(self, now: float) -> bool:
-        """Whether the client has been silent, or has left its answer unread, for too long."""
-        silent = now - self.last_activity
-        if self.ignoring:
-            return silent > LINGER_SECONDS
-        if self.total_outbufs_len:
-            return silent > STALLED_SECONDS or not self.connected
-        return not self.requests and silent > IDLE_SECONDS
+    @property
+    def body_bytes(self) -> int:
+        """What the body of its request counts in the server's memory."""
+        request = self.request or next(iter(self.requests), None)
+        return request.announced_bytes if request is not None and request.admitted else 0
 
-    def _flush_some(self, do_close: bool = True) -> bool:
-        sent = bool(super()._flush_some(do_close))
-        if sent and self.connected and not self.total_outbufs_len:
-            self.outbufs[-1].prune()  # It would be kept until the client's next request.
-        return sent
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being received, served or answered."""
+        return not (self.requests or self.total_outbufs_len or self.request or self._input)
 
-    def write_soon(self, data: Any) -> int:
-        """Send what can be sent, keep the rest."""
-        if self.total_outbufs_len:
-            return int(super().write_soon(data))
-        self.last_activity = 0.0  # From now on, it is the client who makes us wait.
-        left = data
-        if isinstance(data, bytes):
-            with self.outbuf_lock:
-                left = data[self._send_now(data) :]
-        return len(data) if data and not left else len(data) - len(left) + int(super().write_soon(left))
+    @property
+    def gives_way(self) -> bool:
+        """Whether it may be closed for another client: it is idle, or its request is incomplete."""
+        return not (self.requests or self.total_outbufs_len or self._input)
 
-    def _send_now(self, data: bytes) -> int:
-        """Send without a buffer in between; how many bytes went, be it none."""
-        if not (data and self.connected):
-            return 0
-        sent, _ = self._flush_exception(partial(self.send, data), do_close=False)
-        return int(sent)
+    # Receiving
 
-    def _flush_outbufs_below_high_watermark(self) -> None:
-        if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
-            return
-        if not self.server.waiting_for_readers.acquire(blocking=False):
-            # The sweep closes it: to somebody who reads nothing, no close could be written.
-            self.connected = False
-            return
-        try:
-            super()._flush_outbufs_below_high_watermark()
-        finally:
-            self.server.waiting_for_readers.release()
-
-    def handle_close(self) -> None:
-        """Close; but a client that was refused while it was sending first gets to read why.
-
-        Closed with input unread, the kernel would reset the connection and with it the answer.
-        """
-        if not self.refused or self.total_outbufs_len or not self.connected:
-            super().handle_close()
-            return
-        self.refused = self.will_close = False
-        self.ignoring = True
-        self.last_activity = 0.0
-        self.socket.shutdown(socket.SHUT_WR)
+    def readable(self) -> bool:
+        """Whether more input can be used now."""
+        return not self._input and bool(super().readable())
 
     def handle_read(self) -> None:
-        """Receive, or drop what is received."""
-        if not self.ignoring:
-            super().handle_read()
-            self._answer_inline()
-            return
-        # All there is: the client's own hangup is handled next, and what is unread then resets the connection.
+        """Receive a packet."""
+        if self.lingering:
+            self._drop_input()
+        elif data := self.recv(self.adj.recv_bytes):
+            self.last_activity = 0.0
+            self._input = data
+            self.handle_input()
+
+    def handle_input(self) -> None:
+        """Take in what was received, up to the end of one request, and begin to answer that."""
+        while self._can_proceed():
+            if self._take_in():
+                self._resume()  # Other connections are served first.
+                return
+
+    def _resume(self) -> None:
+        if self._can_proceed():
+            self.server.resume(self)
+
+    def _can_proceed(self) -> bool:
+        is_closing = self.will_close or self.close_when_flushed or not self.connected
+        is_blocked = bool(self.requests) or is_closing or self.total_outbufs_len > MAX_UNREAD_AHEAD
+        return bool(self._input) and not is_blocked
+
+    def _take_in(self) -> bool:
+        """Parse some of the input; whether a request was complete."""
+        self._began = self._began or time.monotonic()
+        request = self.request = self.request or self.parser_class(self.adj)
+        self._input = self._input[request.received(self._input) :]
+        if request.empty:
+            self.request = None
+        elif request.completed:
+            self._serve(request)
+            return True
+        elif request.body_rcv is not None and not request.admitted:
+            self.requests.append(request)
+            self.server.add_task(self)
+        return False
+
+    def _serve(self, request: Any) -> None:
+        self.requests.append(request)
+        self.request = None
+        self._began = 0.0
+        self.server.add_task(self)
+
+    def _drop_input(self) -> None:
+        # All there is: the client's hangup is handled next, and unread input would then reset the connection.
         with contextlib.suppress(BlockingIOError):
             while self.connected and self._may_still_send >= 0:
                 self._may_still_send -= len(self.recv(self.adj.recv_bytes))
         if self.connected and self._may_still_send < 0:
             self.handle_close()
 
-    def _answer_inline(self) -> None:
-        while self.is_inline:
-            self.is_inline, self.answers_inline = False, True
-            watch = self.server.watch
-            watch.begin(self.requests[0].path)
-            try:
-                self.service()
-            except HandOver as handed:
-                handed.__traceback__ = None  # Flask's frame holds it: only the garbage collector would free them.
-                self.server.queue_task(self)
-            finally:
-                self.answers_inline = False
-                self._give_back(watch)
+    # Serving: in a worker thread, or in the event loop
 
     def service(self) -> None:
-        """Answer the request at the head."""
-        if self.answers_inline:
-            super().service()
-            return
-        baton.take()
-        give_way(self.server.is_awaited)
+        """Answer the request, in a worker thread."""
         try:
-            super().service()
+            self.answer()
         finally:
-            baton.pass_on()
+            self.server.wake(self)
 
-    def _give_back(self, watch: Watch) -> None:
+    def answer(self) -> None:
+        """Answer the request; where its body is yet to come, find out whether its caller may send it."""
+        request = self.requests[0]
+        if not request.completed and self._admit(request):
+            return
+        if self.request is request:
+            self.request = None
+        super().service()
+
+    def _admit(self, request: Any) -> bool:
+        """Whether the body of `request` is read; if not, it is answered without it."""
+        if not self.server.application.admits(self.task_class(self, request).get_environment()):
+            request.withhold_body()
+            self.refused = True
+            return False
+        if not self.server.memory.has_room_for_body(request.announced_bytes):
+            request.refuse(WireError(503, "Service Unavailable", "Too many request bodies are being received", 1))
+            return False
+        request.admitted = True
+        self._began = time.monotonic()
+        if request.expect_continue:
+            self.send_continue()
+        self.requests.clear()
+        return True
+
+    # Sending
+
+    def write_soon(self, data: Any) -> int:
+        """Send what can be sent at once, and keep the rest."""
+        if not self.connected:
+            raise ClientDisconnected
+        size = len(data) if data else 0
+        if not self.total_outbufs_len and isinstance(data, bytes):
+            self.last_activity = 0.0  # From now on, the server waits for the client.
+            with self.outbuf_lock:
+                data = data[self._send_now(data) :]
+        if data:
+            if isinstance(data, bytes):
+                self.server.memory.make_room_for_response(self, len(data))
+            super().write_soon(data)
+            self.server.wake(self)
+        return size
+
+    def _send_now(self, data: bytes) -> int:
+        if not (data and self.connected):
+            return 0
+        sent, _ = self._flush_exception(partial(self.send, data), do_close=False)
+        return int(sent)
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        sent = bool(super()._flush_some(do_close))
+        if sent and self.connected and not self.total_outbufs_len:
+            self.outbufs[-1].prune()  # waitress would keep it until the client's next request.
+        return sent
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
+            return
+        if not self.server.waiting_for_readers.acquire(blocking=False):
+            self.drop()
+            return
         try:
-            watch.end()
-        except Superseded:
-            self.server.release(self)
-            raise
+            with self.outbuf_lock:
+                while self.connected and self.total_outbufs_len > self.adj.outbuf_high_watermark:
+                    self.server.wake(self)
+                    self.outbuf_lock.wait()
+        finally:
+            self.server.waiting_for_readers.release()
 
-    def is_idle(self) -> bool:
-        """Whether no request is being received, served or answered."""
-        return not (self.requests or self.total_outbufs_len or self.request)
+    def handle_write(self) -> None:
+        """Send what waits, and go on with the next request where enough was read."""
+        super().handle_write()
+        self._resume()
+
+    # Closing
+
+    def drop(self) -> None:
+        """Give the connection up, from any thread: what was not read is freed at once, and the loop closes it."""
+        with self.outbuf_lock:
+            self.outbufs[:] = [OverflowableBuffer(self.adj.outbuf_overflow)]
+            self.total_outbufs_len = 0
+            self.connected = False
+            self.will_close = True
+            self.outbuf_lock.notify_all()
+        self.server.wake(self)
+
+    def handle_close(self) -> None:
+        """Close; but a client that was refused while it was sending first gets to read why.
+
+        Closed with input unread, the kernel would reset the connection, and drop the response.
+        """
+        if not self.refused or self.total_outbufs_len or not self.connected:
+            super().handle_close()
+            return
+        self.refused = self.will_close = False
+        self.lingering = True
+        self._input = b""
+        self.last_activity = 0.0
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def end(self) -> None:
+        """Close at once."""
+        self.refused = False
+        self.handle_close()
+
+    def expire(self, now: float) -> None:
+        """Close the connection, or refuse its request, where one of the time limits is over."""
+        silent = now - self.last_activity
+        if self.lingering:
+            self._close_if(silent > LINGER_SECONDS)
+        elif self.total_outbufs_len:
+            self._close_if(silent > STALLED_SECONDS)
+        elif self.requests:
+            return
+        elif not self._began:
+            self._close_if(silent > IDLE_SECONDS)
+        else:
+            self._expire_request(now - self._began)
+
+    def _expire_request(self, seconds: float) -> None:
+        reads_body = self.request is not None and self.request.admitted
+        if seconds > (BODY_SECONDS if reads_body else HEAD_SECONDS):
+            part = "body" if reads_body else "head"
+            late = self.parser_class(self.adj)
+            late.refuse(WireError(408, "Request Timeout", f"The {part} of the request did not arrive in time"))
+            self._serve(late)
+
+    def _close_if(self, is_over: bool) -> None:
+        if is_over or not self.connected:
+            self.end()
+
+    def add_channel(self, map: Any = None) -> None:
+        """Count the connection."""
+        super().add_channel(map)
+        self.server.memory.add(self)
+
+    def del_channel(self, map: Any = None) -> None:
+        """Count it no longer."""
+        super().del_channel(map)
+        self.server.memory.remove(self)
 
 
 def _peer_uid(connection: socket.socket) -> int | None:

@@ -15,12 +15,7 @@ from prometheus_client.registry import Collector
 from .compression import gzipped
 from .rendering import Renderer
 
-LARGE_BYTES = 100_000
-"""About 1,300 lines: to collect and render them takes three milliseconds."""
-
 _UTF8_ESCAPING = "escaping=allow-utf-8"
-
-_last_bytes = 0
 
 
 class _Selection(Collector):
@@ -66,11 +61,6 @@ def expose(registry: CollectorRegistry, accept: str, accept_encoding: str) -> tu
     return body, headers
 
 
-def is_large() -> bool:
-    """Whether the process' metrics, when they were last rendered, came to more than `LARGE_BYTES`."""
-    return _last_bytes > LARGE_BYTES
-
-
 def _render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
     if _UTF8_ESCAPING not in accept and "openmetrics" in accept:
         # prometheus_client writes `lmcache_…` for `lmcache:…` in OpenMetrics unless the scraper
@@ -85,13 +75,10 @@ def _render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
 
 
 def _encode(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    global _last_bytes
     encoder, content_type = choose_encoder(accept)
     if registry is not REGISTRY:
         return encoder(registry), content_type
-    body = _renderer(content_type).render(registry)
-    _last_bytes = len(body)
-    return body, content_type
+    return _renderer(content_type).render(registry), content_type
 
 
 @functools.lru_cache(maxsize=4)

@@ -8,11 +8,13 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from .errors import ApiError
+from .log_queue import divert
 from .redaction import redact_trace
 from .serialize import respond, wants_json
 
 logger = logging.getLogger(__name__)
 logger.addFilter(redact_trace)  # What an engine raises may quote a URL with its password.
+logger.addFilter(divert)
 
 
 def register_error_handlers(app: Flask) -> None:

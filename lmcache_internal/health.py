@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from .calls import Call, stuck_calls
-from .checks import CHECKS, Degraded, Subject, Unhealthy
+from .checks import CHECKS, IN_MEMORY, Degraded, Subject, Unhealthy
 from .errors import ApiError
 from .load import Load
 from .plugins import Plugins
@@ -41,14 +41,14 @@ class Outcome(Struct, frozen=True):
 
 
 class _Evaluation(Call):
-    """One run of one check, for all who wait for it and all who come soon after."""
+    """One run of one check, for all requests that come while it runs and soon after."""
 
     def __init__(self, check: str, function: Callable[[], str]) -> None:
-        super().__init__(f"check {check}", function)
+        super().__init__(f"check {check}", functools.partial(_outcome_of, function))
         self._began = time.monotonic()
 
     def counts(self) -> bool:
-        """Whether nobody needs another: it still runs, or is fresh."""
+        """Whether no other is needed: it still runs, or is fresh."""
         return self.is_alive() or time.monotonic() - self._began < FRESH_SECONDS
 
     def outcome(self) -> Outcome:
@@ -56,11 +56,7 @@ class _Evaluation(Call):
         self.join(max(0.0, self._began + CHECK_SECONDS - time.monotonic()))
         if self.is_alive():
             return Outcome("failed", f"did not answer within {CHECK_SECONDS:g} s")
-        if self.error is None:
-            return Outcome("ok", _presentable(self.result))
-        expected = isinstance(self.error, (ApiError, Degraded, Unhealthy))
-        reason = str(self.error) if expected else f"{type(self.error).__name__}: {self.error}"
-        return Outcome("warning" if isinstance(self.error, Degraded) else "failed", _presentable(reason))
+        return self.result if self.error is None else _failed(self.error)
 
 
 class Health:
@@ -76,10 +72,10 @@ class Health:
         self._state = state
         self._plugins = plugins
         self._patience = patience
-        self._evaluations: dict[Any, _Evaluation] = {}
+        self._evaluations: dict[str, _Evaluation] = {}
         self._lock = threading.Lock()
 
-    def outcomes(self, checks: Iterable[str], load: Callable[[], Load] | None) -> dict[str, Outcome]:
+    def outcomes(self, checks: Collection[str], load: Callable[[], Load] | None) -> dict[str, Outcome]:
         """Run `checks` at the same time, where they have no fresh answer.
 
         Args:
@@ -88,19 +84,25 @@ class Health:
         """
         manager = getattr(self._state, "lmcache_adapter", None)
         subject = Subject(manager, self._plugins, load, self._patience)
-        evaluations = {check: self._evaluation(check, subject) for check in checks}
-        return {check: self._outcome(evaluation) for check, evaluation in evaluations.items()}
+        started = {check: self._evaluation(check, subject) for check in checks if check not in IN_MEMORY}
+        return {
+            check: self._outcome(started[check])
+            if check in started
+            else _outcome_of(functools.partial(CHECKS[check], subject))
+            for check in checks
+        }
 
     def _evaluation(self, check: str, subject: Subject) -> _Evaluation:
-        # Two servers of one app have two queues, and are told of their own.
-        key = (check, subject.load if check == "server" else None)
         with self._lock:
-            found = self._evaluations.get(key)
+            found = self._evaluations.get(check)
             if found is None or not found.counts():
                 found = _Evaluation(check, functools.partial(CHECKS[check], subject))
-                found.start()
+                try:
+                    found.start()
+                except RuntimeError as error:  # The system gives no more threads.
+                    found.error = error
                 current = {other: old for other, old in self._evaluations.items() if old.counts()}
-                self._evaluations = current | {key: found}
+                self._evaluations = current | {check: found}
         return found
 
     def _outcome(self, evaluation: _Evaluation) -> Outcome:
@@ -164,6 +166,19 @@ def _line(check: str, outcome: Outcome, fails: bool) -> str:
     if outcome.level == "warning":
         return f"[!]{check} warning: {outcome.message}"
     return f"[+]{check} ok: {outcome.message}".removesuffix(": ")
+
+
+def _outcome_of(check: Callable[[], str]) -> Outcome:
+    try:
+        return Outcome("ok", _presentable(check()))
+    except BaseException as error:  # An engine may raise anything; whatever it is, it is the answer.
+        return _failed(error)
+
+
+def _failed(error: BaseException) -> Outcome:
+    expected = isinstance(error, (ApiError, Degraded, Unhealthy))
+    reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    return Outcome("warning" if isinstance(error, Degraded) else "failed", _presentable(reason))
 
 
 def _presentable(message: str) -> str:

@@ -1,36 +1,42 @@
-"""Requests that the server's loop answers itself: no other thread has to get its turn for them.
+"""Which views the event loop answers itself.
 
-In a process whose other threads are busy, each hand-over from one thread to another waits for the
-interpreter's lock, 5 ms at a time. What is answered from memory at once spares that. Delete this
-file, and `inline=` and `leave_the_loop()` with it, and all requests go to the pool.
+Each hand-over from one thread to another waits for the interpreter's lock, up to 5 ms where another thread of the
+engine runs Python without a pause. A view that only reads memory needs no hand-over. Whether a request is answered in
+the event loop is decided once, when its head is complete, and never changes.
 """
 
 from __future__ import annotations
 
-from flask import Flask, has_request_context, request
+from collections.abc import Collection
+from typing import Any
 
-INLINE_KEY = "lmcache_internal.inline"
-"""WSGI environ key: whether the loop waits for this answer."""
-
-
-class HandOver(BaseException):  # No error: nothing that handles errors may take it for one.
-    """The request turns out not to be one for the loop; a thread of the pool begins it anew."""
-
-
-def leave_the_loop() -> None:
-    """Go on only where waiting holds up nobody else: a request that the loop is answering is given to the pool."""
-    if has_request_context() and request.environ.get(INLINE_KEY):
-        raise HandOver
+from flask import Flask
 
 
 def inline_paths(app: Flask) -> frozenset[str]:
-    """The paths of the views that are declared `inline`."""
+    """The paths of the GET views that are declared `inline`."""
     return frozenset(
         rule.rule
         for rule in app.url_map.iter_rules()
-        if not rule.arguments and "GET" in (rule.methods or ()) and _is_inline(app, rule.endpoint)
+        if not rule.arguments
+        and "GET" in (rule.methods or ())
+        and getattr(app.view_functions[rule.endpoint], "inline", False)
     )
 
 
-def _is_inline(app: Flask, endpoint: str) -> bool:
-    return bool(getattr(app.view_functions[endpoint], "inline", False))
+def is_inline(request: Any, paths: Collection[str]) -> bool:
+    """Whether the event loop answers a request itself, instead of a worker thread.
+
+    Arguments and bodies take parsing, and a token may have to be looked up in a file: such requests may block.
+
+    Args:
+        request: a request that is complete, as waitress' parser has it.
+        paths: those of the views that are declared `inline`.
+    """
+    return (
+        request.path in paths
+        and request.command in ("GET", "HEAD")
+        and request.body_rcv is None
+        and not request.query
+        and "AUTHORIZATION" not in request.headers
+    )

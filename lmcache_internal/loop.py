@@ -1,90 +1,100 @@
 """The server's event loop: epoll under waitress' dispatchers.
 
-waitress asks every descriptor before every poll() what it waits for: with 900 idle connections, that
-takes longer than an answer does. Here only those are asked for whom that may have changed.
+waitress asks every descriptor before every poll() what it waits for: with 900 idle connections, that takes longer than
+an answer does. This loop asks a handler only after one of its events, and after a worker thread has resumed it.
 """
 
 from __future__ import annotations
 
 import select
+from collections import deque
 from typing import Any
 
 from waitress import wasyncore
 
-_READ = select.EPOLLIN | select.EPOLLPRI
-_AT_ONCE = 64
-
-GAP_SECONDS = 0.0001
-"""Long enough for a thread that waits for the interpreter to wake up and take it."""
+_READ = select.EPOLLIN
+_READ_OR_WRITE = select.EPOLLIN | select.EPOLLOUT
+_MAX_EVENTS = 64
 
 
 class Loop(dict[int, Any]):
-    """waitress' map of descriptors to what handles their events, which waits for those events.
+    """waitress' map of descriptors to their handlers, which waits for events.
 
-    What is put in is waited for until it is taken out. Only the thread that calls `wait` may do either.
+    A handler is waited for from the moment it is added until it is removed. Only the thread that calls `wait` may add
+    and remove; `resume` may be called from any thread.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._epoll = select.epoll()
-        self._awaited: dict[int, int] = {}
-        self._unsettled: set[int] = set()
+        self._registered: dict[int, int] = {}
+        self._resumed: deque[Any] = deque()
 
     def __setitem__(self, descriptor: int, handler: Any) -> None:
-        self._await(descriptor, _READ)
+        self._register(descriptor, _READ)
         super().__setitem__(descriptor, handler)
 
     def __delitem__(self, descriptor: int) -> None:
         super().__delitem__(descriptor)
-        self._unsettled.discard(descriptor)
-        self._await(descriptor, 0)
+        self._register(descriptor, 0)
 
-    def fileno(self) -> int:
-        """The descriptor of the epoll, -1 once it is closed."""
-        return -1 if self._epoll.closed else self._epoll.fileno()
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing but events can change what there is to do."""
-        return not self._unsettled
-
-    def unsettle(self, descriptor: int) -> None:
-        """From now on, another thread may change what the handler of `descriptor` waits for; it wakes the loop then."""
-        self._unsettled.add(descriptor)
+    def resume(self, handler: Any) -> None:
+        """Call `handler.handle_input` in the next round: what it waits for, or may go on with, has changed."""
+        self._resumed.append(handler)
 
     def wait(self, seconds: float | None) -> None:
-        """Handle what has happened, or what happens first within `seconds`; None waits for as long as it takes."""
-        for descriptor in list(self._unsettled):
-            self._settle(descriptor)
-        for descriptor, events in self._epoll.poll(seconds, _AT_ONCE):
+        """Handle one round of events.
+
+        Args:
+            seconds: how long to wait for the first event; None waits without limit.
+        """
+        accepting = []
+        for descriptor, events in self._epoll.poll(0 if self._resumed else seconds, _MAX_EVENTS):
             handler = self.get(descriptor)
             if handler is None:
-                continue  # Closed since, by another one's handler.
-            wanted = _wanted_by(handler) if descriptor in self._unsettled else _READ
-            if wanted:
-                wasyncore.readwrite(handler, events)
+                continue  # An earlier handler of this round closed it.
+            if handler.accepting:
+                accepting.append((handler, events))  # A new connection may get the descriptor of one closed here.
             else:
-                self._await(descriptor, 0)  # Or it would be told again and again.
-            if not wanted or _wanted_by(handler) != _READ:
-                self._unsettled.add(descriptor)
+                self._handle(handler, events)
+        for _ in range(len(self._resumed)):
+            self._resume(self._resumed.popleft())
+        for handler, events in accepting:
+            self._handle(handler, events)
 
     def close(self) -> None:
-        """Wait for nothing any more. In a forked child, what the parent waits for stays as it is."""
+        """Stop waiting. In a forked child, this does not change what the parent waits for."""
         self._epoll.close()
 
-    def _settle(self, descriptor: int) -> None:
-        handler = self.get(descriptor)
-        wanted = _wanted_by(handler) if handler else _READ
-        # Who wants nothing is being served, and seldom sends anything meanwhile: to say so is not worth a system call.
-        if handler and wanted and wanted != self._awaited.get(descriptor, 0):
-            self._await(descriptor, wanted)
-        if wanted == _READ:
-            self._unsettled.discard(descriptor)
+    def _handle(self, handler: Any, events: int) -> None:
+        wanted = _wanted_by(handler)
+        if not wanted and handler._fileno is not None:
+            self._register(handler._fileno, 0)  # A worker thread serves it. The event would come again and again.
+        elif relevant := events & (wanted | ~_READ_OR_WRITE):
+            wasyncore.readwrite(handler, relevant)
+        self.refresh(handler)
 
-    def _await(self, descriptor: int, events: int) -> None:
-        before = self._awaited.pop(descriptor, 0)
+    def _resume(self, handler: Any) -> None:
+        if handler._fileno is None:
+            return  # It is closed.
+        try:
+            handler.handle_input()
+        except Exception:  # As wasyncore.readwrite does: a fault of one connection closes it, and no other.
+            handler.handle_error()
+        self.refresh(handler)
+
+    def refresh(self, handler: Any) -> None:
+        """Wait for what `handler` wants now; only in the thread that calls `wait`."""
+        descriptor = handler._fileno
+        wanted = 0 if descriptor is None else _wanted_by(handler)
+        # A connection that is being served waits for nothing and rarely has an event. Saying so costs a system call.
+        if wanted and wanted != self._registered.get(descriptor, 0):
+            self._register(descriptor, wanted)
+
+    def _register(self, descriptor: int, events: int) -> None:
+        before = self._registered.pop(descriptor, 0)
         if events:
-            self._awaited[descriptor] = events
+            self._registered[descriptor] = events
         if self._epoll.closed:
             return
         if events and before:

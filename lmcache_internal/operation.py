@@ -17,7 +17,6 @@ from .calls import call_within
 from .engine.protocols import is_seam_name
 from .errors import ApiError, EngineFailed, NotSupported
 from .exclusion import turnstile_of
-from .inline import INLINE_KEY, HandOver
 from .lanes import LaneName
 from .redaction import redact
 from .security.access import Access
@@ -55,9 +54,8 @@ def operation(
         access: who may call it; undeclared, a GET is for viewers, all else for admins.
         writes_with: the argument that turns a GET into a write, which takes an operator.
         cheap: it calls nothing that could block, or bounds that by itself: it runs without a deadline.
-        inline: it answers from memory, mostly within a millisecond, and waits for nothing that it knows of: the
-            server's loop calls it itself, without deadline or lane, and all other clients wait meanwhile. Where that
-            turns out to take long, it is left to the pool for a while; see `watch.py`.
+        inline: it only reads memory, in less than 2 ms, and waits for no lock of the engine. The server's event loop
+            calls it itself, without deadline or lane, and all other clients wait meanwhile; see `inline.py`.
         changes: it changes the engine: such operations run one at a time per engine, and one
             that waits too long for another is a 409.
         lane: how many of its kind may run at once, see `lanes.LIMITS` (503); "engine" unless it is cheap.
@@ -81,10 +79,9 @@ def operation(
             incoming = cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # werkzeug's proxy.
             values = {argument.parameter: argument.read(incoming, path_values) for argument in arguments}
             call = functools.partial(function, **values)
-            in_loop = incoming.environ.get(INLINE_KEY)
-            if not (cheap or in_loop):
+            if not cheap:
                 call = functools.partial(_guarded, doing, call, changes, seconds)
-            with _passing(doing, None if in_loop else lane or (None if cheap else "engine")):
+            with _passing(doing, lane or (None if cheap else "engine")):
                 data = _attempt(doing, call)
             if isinstance(data, Response):
                 return data
@@ -115,7 +112,7 @@ def _guarded(doing: str, call: Callable[[], Any], changes: bool, seconds: float 
 def _attempt(doing: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
-    except (ApiError, HTTPException, HandOver):
+    except (ApiError, HTTPException):
         raise
     except AttributeError as error:
         if error.obj is not None and is_seam_name(error.name):

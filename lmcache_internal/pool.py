@@ -1,4 +1,4 @@
-"""The threads that serve requests: few, more under load, and few again."""
+"""The worker threads of the server: a few, more under load, and few again."""
 
 from __future__ import annotations
 
@@ -14,23 +14,37 @@ logger = logging.getLogger(__name__)
 
 
 class Pool(ThreadedTaskDispatcher):
-    """Starts with `least` threads and adds one, up to `limit`, whenever a request would have to wait for another."""
+    """A pool that adds a thread whenever a request would have to wait for another one.
+
+    Args:
+        least: threads that are kept.
+        limit: threads that there may be.
+    """
 
     def __init__(self, least: int, limit: int) -> None:
         super().__init__()
         self._least = least
         self._limit = limit
         self._spare = 0
-        self.set_thread_count(least)
+
+    def start(self) -> None:
+        """Start the first threads.
+
+        Raises:
+            RuntimeError: the system gives no more threads.
+        """
+        self.set_thread_count(self._least)
+        if len(self.threads) < self._least:
+            raise RuntimeError(f"only {len(self.threads)} of {self._least} worker threads can be started")
 
     def load(self) -> Load:
-        """How busy it is now."""
+        """How busy the pool is now."""
         with self.lock:
             waited = time.monotonic() - self.queue[0].queued_at if self.queue else 0.0
             return Load(self.active_count, self._limit, len(self.queue), waited)
 
     def add_task(self, task: Any) -> None:
-        """Let a request wait for the next free thread, or for a new one."""
+        """Queue a request for the next idle thread, or for a new one."""
         with self.lock:
             task.queued_at = time.monotonic()
             self.queue.append(task)
@@ -42,24 +56,24 @@ class Pool(ThreadedTaskDispatcher):
             self.set_thread_count(threads + 1)
 
     def start_new_thread(self, target: Any, thread_no: int) -> None:
-        """Start one, if the system gives one."""
+        """Start a thread, if the system gives one."""
         try:
             super().start_new_thread(target, thread_no)
         except RuntimeError as error:
-            # Where the system gives no more threads, the request waits for one of those there are.
-            # waitress would count the one that is missing, and let requests wait for it.
+            # Without a new thread, the request waits for an existing one.
+            # waitress would count the missing thread, and let requests wait for it.
             self.threads.discard(thread_no)
-            self.active_count -= 1  # It is about to be counted.
-            logger.warning("The server goes on with %d threads: %s", len(self.threads), error)
+            self.active_count -= 1  # waitress is about to count it.
+            logger.warning("The server continues with %d worker threads: %s", len(self.threads), error)
 
     @property
     def is_busy(self) -> bool:
-        """Whether it has requests."""
+        """Whether the pool has requests."""
         return bool(self.queue) or self.active_count > 0
 
     @property
     def is_small(self) -> bool:
-        """Whether it has no more threads than the least."""
+        """Whether the pool has no more threads than the least."""
         return bool(len(self.threads) - self.stop_count <= self._least)
 
     def shrink(self) -> None:
@@ -73,7 +87,7 @@ class Pool(ThreadedTaskDispatcher):
                 self.queue_cv.notify_all()
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """End the threads; waitress would wait by the wall clock, for hours where that is set back meanwhile."""
+        """End the threads; waitress would measure `timeout` by the wall clock, which may be set back."""
         self.set_thread_count(0)
         with self.lock:
             self.thread_exit_cv.wait_for(lambda: not self.threads, timeout)

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import weakref
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -14,12 +15,15 @@ from .address import Address, address_of, public_address_of, serves
 from .app import InternalApp, create_app
 from .errors import ServerStartError
 from .listener import identity_of, listen_on, remove_socket_file
+from .log_queue import LogQueue
+from .memory import Memory
 from .settings import Settings
 from .transport import Transport
 
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5.0
+_LIMITS_HINT = "raise the limits of the process on threads (ulimit -u) and open files (ulimit -n)"
 
 
 class InternalAPIServer:
@@ -50,6 +54,7 @@ class InternalAPIServer:
         self._public = public_address_of(manager, settings)
         self._settings = settings
         self._serving: list[_Serving] = []
+        self._log_queue: LogQueue | None = None
         self._lock = threading.Lock()
         _servers.add(self)
         if not self.enable:
@@ -59,24 +64,34 @@ class InternalAPIServer:
         """Serve; return when connections are accepted. Does nothing when disabled or started.
 
         Raises:
-            ServerStartError: it cannot listen; the message says why and what to do.
+            ServerStartError: it cannot listen, or the system gives no thread or descriptor; the message says why
+                and what to do. Nothing is left behind.
         """
         with self._lock:
             if self.app is None or self._serving:
                 return
             try:
-                self._serving.append(_Serving(self.app, self.address, self._settings))
-                if self._public is not None:
-                    self._serving.append(_Serving(self.app, self._public, self._settings, public=True))
+                self._serve(self.app)
             except ServerStartError:
                 self._end(0.0)
                 raise
+            except (OSError, RuntimeError) as error:
+                self._end(0.0)
+                raise ServerStartError(f"The internal API server cannot start: {error}; {_LIMITS_HINT}") from error
             if not (self.address.is_private or self.app.state.gate.tokens.in_use):
                 logger.warning(
                     "%s can be reached from other machines, and there are no tokens: they are served public routes "
                     "only. Set extra_config.internal_api_server_token_file to let them in.",
                     self.address,
                 )
+
+    def _serve(self, app: InternalApp) -> None:
+        log_queue, memory = LogQueue(), Memory()
+        log_queue.start()
+        self._log_queue = log_queue
+        for address, public in ((self.address, False), (self._public, True)):
+            if address is not None:
+                self._serving.append(_Serving(app, address, self._settings, memory, log_queue, public))
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Finish the requests in flight, then close everything. May be called again.
@@ -94,15 +109,19 @@ class InternalAPIServer:
         for serving in self._serving:
             serving.close(deadline)
         self._serving.clear()
+        if self._log_queue is not None:
+            self._log_queue.end()
+            self._log_queue = None
         if self.app is not None:
             self.app.state.gate.audit.close()
 
     def _disown(self) -> None:
         """In a forked child: leave the sockets, the socket file and the connections to the parent."""
         self._lock = threading.Lock()  # Held for ever, if another thread of the parent held it.
-        for serving in self._serving:
-            serving.disown()
-        self._serving.clear()
+        self._log_queue = None
+        serving, self._serving = self._serving, []
+        for each in serving:
+            each.disown()
 
     def __enter__(self) -> InternalAPIServer:
         self.start()
@@ -117,12 +136,27 @@ class InternalAPIServer:
 class _Serving:
     """One address that is being served, with its transport and the thread of its loop."""
 
-    def __init__(self, app: InternalApp, address: Address, settings: Settings, public: bool = False) -> None:
-        listening = listen_on(address)
+    def __init__(
+        self,
+        app: InternalApp,
+        address: Address,
+        settings: Settings,
+        memory: Memory,
+        log_queue: LogQueue,
+        public: bool,
+    ) -> None:
         self._address = address
-        self._file_identity = identity_of(address.socket_path) if address.socket_path else (0, 0)
-        self._transport = Transport(app, listening, address, public, settings.keep_gil)
-        self._transport.start()
+        listening = listen_on(address)
+        with ExitStack() as undo:
+            undo.callback(listening.close)
+            self._file_identity = (0, 0)
+            if address.socket_path:
+                self._file_identity = identity_of(address.socket_path)
+                undo.callback(remove_socket_file, address.socket_path, self._file_identity)
+            self._transport = Transport(app, listening, address, memory, log_queue, public, settings.keep_gil)
+            undo.callback(self._transport.disown)
+            self._transport.start()
+            undo.pop_all()
         logger.info("Internal API server listens on %s%s", address, " for public routes" if public else "")
 
     def disown(self) -> None:
@@ -144,7 +178,10 @@ _servers: weakref.WeakSet[InternalAPIServer] = weakref.WeakSet()
 def _disown_all() -> None:
     # Copies left open would keep the port taken, and clients waiting, after the parent has closed its own.
     for server in list(_servers):
-        server._disown()
+        try:
+            server._disown()
+        except Exception:  # One server's failure must not leave another's descriptors open.
+            logger.exception("A forked process could not close its copy of %s", server.address)
 
 
 os.register_at_fork(after_in_child=_disown_all)

@@ -14,6 +14,9 @@ from .security.access import Access
 
 PREFIX = "internal_api_server_"
 
+MAX_BODY_BYTES = 1 << 20
+"""The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
+
 MOST_SCRIPTS = 8
 """The most that `max_scripts` may be: eight scripts that burn CPU let a request wait for seconds."""
 

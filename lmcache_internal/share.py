@@ -10,8 +10,8 @@ from __future__ import annotations
 from sys import getswitchinterval
 from time import monotonic, process_time, sleep, thread_time
 
-from .loop import GAP_SECONDS
-
+GAP_SECONDS = 0.0001
+"""Long enough for a thread that waits for the interpreter to wake up and take it."""
 PART = 0.11
 """What the loop may use while other threads are busy, in CPU seconds per second."""
 BURST_SECONDS = 0.003

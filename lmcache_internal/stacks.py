@@ -9,8 +9,6 @@ from types import FrameType
 
 from msgspec import Struct
 
-from .inline import leave_the_loop
-
 Place = tuple[str, int | None, str]
 """File, line and function of a call."""
 
@@ -46,9 +44,7 @@ def places_of(frame: FrameType | None) -> list[Place]:
 
 @lru_cache(maxsize=4096)
 def frame_at(file: str, line: int | None, function: str) -> Frame:
-    """The call at a place, with its source; of a file that nobody has read yet, not in the server's loop."""
-    if len(linecache.cache.get(file, ())) < 2:  # A file that has been read is there with size, time and lines.
-        leave_the_loop()
+    """The call at a place, with its source."""
     return Frame(file, line, function, linecache.getline(file, line or 0).strip())
 
 

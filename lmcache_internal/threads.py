@@ -11,13 +11,9 @@ from itertools import starmap
 from msgspec import Struct
 
 from .frames import current_frames
-from .inline import leave_the_loop
 from .stacks import Frame, Place, frame_at, places_of, text_of
 
 _THREADS_CPU_CLOCK = 0b110  # CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED, see Linux' posix-timers.
-
-_FEW_CALLS = 4000
-"""What the loop looks at by itself: 100 threads that are 20 calls deep take it a millisecond."""
 
 
 class ThreadState(Struct, frozen=True):
@@ -87,8 +83,6 @@ def states_of(threads: list[threading.Thread]) -> Threads:
     """What each of `threads` is doing now."""
     with current_frames() as frames:
         stacks = [places_of(frames.get(thread.ident or 0)) for thread in threads]
-    if sum(map(len, stacks)) > _FEW_CALLS:
-        leave_the_loop()  # Rather than keep the other clients waiting.
     return Threads(len(threads), list(map(_state, threads, stacks)))
 
 

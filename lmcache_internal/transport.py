@@ -1,4 +1,4 @@
-"""waitress, fitted to live inside an engine: it holds out under load and leaves nothing behind."""
+"""waitress, fitted to run inside an engine: bounded under load, and gone when it is stopped."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from waitress.adjustments import Adjustments
 
 from .acceptor import SWEEP_SECONDS, Acceptor
 from .address import Address
-from .app import MAX_BODY_BYTES
 from .connection import Channel
 from .inline import inline_paths
+from .log_queue import LogQueue
 from .loop import Loop
+from .memory import Memory
 from .pool import Pool
+from .settings import MAX_BODY_BYTES
 from .share import Share
 from .unyielding import is_available
-from .watch import Superseded, Watch
 
 logger = logging.getLogger(__name__)
 
 MIN_THREADS = 8
 MAX_THREADS = 128
 MAX_PROBE_THREADS = 8
-MAX_UNREAD_BYTES = 16 << 20
-"""With more than that unread, no more is written, nor the next request served, on that connection."""
+HIGH_WATERMARK_BYTES = 16 << 20
+"""With more than that unread, a thread that writes to the connection waits."""
 
 
 class Transport:
@@ -40,35 +41,49 @@ class Transport:
         app: the WSGI app.
         listening: the socket; the transport closes it.
         address: what the socket is bound to.
+        memory: bounds what all connections may hold.
+        log_queue: takes what the event loop logs.
         public: serve public routes only.
         keeps_gil: keep the interpreter's lock while bytes are moved, where the system allows it.
+
+    Raises:
+        OSError: no descriptor is left.
     """
 
     def __init__(
-        self, app: Any, listening: socket.socket, address: Address, public: bool = False, keeps_gil: bool = True
+        self,
+        app: Any,
+        listening: socket.socket,
+        address: Address,
+        memory: Memory,
+        log_queue: LogQueue,
+        public: bool = False,
+        keeps_gil: bool = True,
     ) -> None:
+        self._name = f"internal-api-server:{address.port}"
         self._dispatcher = Pool(MIN_THREADS, MAX_THREADS)
         self._probes = Pool(1, MAX_PROBE_THREADS)
         adjustments = Adjustments(
             ident=None,
-            connection_limit=1000,
+            connection_limit=sys.maxsize,  # The acceptor has limits of its own.
             max_request_body_size=MAX_BODY_BYTES + 1,
             max_request_header_size=64 << 10,
             # Nothing goes to temporary files: they fail where the disk is full or descriptors are short.
             inbuf_overflow=sys.maxsize,
             outbuf_overflow=sys.maxsize,
-            outbuf_high_watermark=MAX_UNREAD_BYTES,
-            clear_untrusted_proxy_headers=False,  # Who came through a proxy must be seen as such.
+            outbuf_high_watermark=HIGH_WATERMARK_BYTES,
+            clear_untrusted_proxy_headers=False,  # A request that came through a proxy must be seen as such.
         )
+        self._log_queue = log_queue
         self._loop = Loop()
-        self._watch = Watch(inline_paths(app), self._run_in_thread)
-        self._threads: list[threading.Thread] = []
+        self._thread: threading.Thread | None = None
         self._server = Acceptor(
             address,
             public,
             keeps_gil and is_available(),
             self._probes,
-            self._watch,
+            inline_paths(app),
+            memory,
             application=app,
             map=self._loop,
             _sock=listening,
@@ -78,59 +93,62 @@ class Transport:
         )
 
     def start(self) -> None:
-        """Serve until `close`, in threads of its own."""
-        self._run_in_thread()
-        self._in_thread(self._watch.run, " watch")
+        """Serve until `close`, in threads of its own.
 
-    def _run_in_thread(self) -> None:
-        self._in_thread(self._run)
-
-    def _in_thread(self, target: Callable[[], None], suffix: str = "") -> None:
-        name = f"internal-api-server:{self._server.address.port}{suffix}"
-        thread = threading.Thread(target=target, name=name, daemon=True)
-        thread.start()
-        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+        Raises:
+            RuntimeError: the system gives no more threads; nothing is left behind but the sockets, see `disown`.
+        """
+        try:
+            for dispatcher in (self._dispatcher, self._probes):
+                dispatcher.start()
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            thread.start()
+        except RuntimeError:
+            self._end_threads(0.0)
+            raise
+        self._thread = thread
 
     def _run(self) -> None:
-        self._watch.lead()
+        self._server.run_in_this_thread()
+        self._log_queue.take_over()
         share = Share()
         while self._loop:
             try:
                 self._loop.wait(self._server.sweeps_in)
+                self._server.prepare_round()
                 self._server.sweep()
                 if self._dispatcher.is_busy or self._probes.is_busy:
                     share.let_in()
                 else:
                     share.pause()  # It would take our own threads for a busy engine.
-            except Superseded:
-                return
             except Exception:  # Handlers catch their own; a loop that ended for the rest would serve nobody.
-                logger.exception("The server's loop failed; it goes on")
+                logger.exception("The server's event loop failed; it goes on")
                 time.sleep(SWEEP_SECONDS)
         self._loop.close()
 
     def disown(self) -> None:
-        """Close a forked child's copies of the descriptors; nothing is sent, and the parent notices nothing."""
+        """Close the descriptors without a word to the clients: in a forked child, or where `start` failed."""
         self._loop.close()
-        self._watch.disown()
         wasyncore.close_all(self._loop, ignore_all=True)
 
     def drain(self, deadline: float) -> None:
         """Stop listening, close idle connections, and wait for busy ones until `deadline`."""
         self._in_loop(self._stop_listening)
-        while any(not channel.is_idle() for channel in self._channels()) and time.monotonic() < deadline:
+        while any(not channel.is_idle for channel in self._channels()) and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def close(self, deadline: float) -> None:
-        """Close what is open and end the threads; one stuck past `deadline` is left to end by itself."""
+        """Close what is open and end the threads; one that is stuck past `deadline` is left to end by itself."""
         self._in_loop(self._close_all)
-        self._watch.close()
-        for dispatcher in (self._dispatcher, self._probes):
-            dispatcher.shutdown(timeout=max(0.2, deadline - time.monotonic()))
-        for thread in self._threads:
-            thread.join(timeout=max(1.0, deadline - time.monotonic()))
+        self._end_threads(max(0.2, deadline - time.monotonic()))
+        if self._thread is not None:
+            self._thread.join(timeout=max(1.0, deadline - time.monotonic()))
 
-    def _in_loop(self, action: Any) -> None:
+    def _end_threads(self, seconds: float) -> None:
+        for dispatcher in (self._dispatcher, self._probes):
+            dispatcher.shutdown(timeout=seconds)
+
+    def _in_loop(self, action: Callable[[], None]) -> None:
         """Run `action` in the loop's thread, where nothing else touches the sockets meanwhile."""
         done = threading.Event()
 
@@ -138,18 +156,18 @@ class Transport:
             action()
             done.set()
 
-        self._server.pull_trigger(run)
+        self._server.call_in_loop(run)
         done.wait(1.0)
 
     def _stop_listening(self) -> None:
         wasyncore.dispatcher.close(self._server)
         for channel in self._channels():
-            if channel.is_idle():
-                channel.handle_close()
+            if channel.is_idle:
+                channel.end()
 
     def _close_all(self) -> None:
         for channel in self._channels():
-            channel.handle_close()
+            channel.end()
         self._server.close_trigger()
 
     def _channels(self) -> list[Channel]:

@@ -105,16 +105,16 @@ def test_the_date_moves_on(served: InternalAPIServer) -> None:
 
 def test_what_is_kept_is_bounded(served: InternalAPIServer) -> None:
     with connect(served) as client:
-        for number in range(3 * heads._KEPT):
+        for number in range(3 * heads._MAX_ENTRIES):
             client.sendall(GET.replace(b"localhost\r\n", b"localhost\r\nUser-Agent: %d\r\n" % number))
             assert client.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
             client.sendall(b"GET /conf?names=a%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % number)
             assert client.recv(65536).startswith(b"HTTP/1.1 ")
-    large = {"User-Agent": "x" * (heads._LONGEST_BYTES + 1)}
+    large = {"User-Agent": "x" * (heads._MAX_HEAD_BYTES + 1)}
     assert fetch(served, "/lmc_version", headers=large)[0] == 200
-    assert len(heads._parsed) <= heads._KEPT
-    assert len(heads._built) <= heads._KEPT
-    assert max(map(len, heads._parsed)) <= heads._LONGEST_BYTES
+    assert len(heads._parsed) <= heads._MAX_ENTRIES
+    assert len(heads._built) <= heads._MAX_ENTRIES
+    assert max(map(len, heads._parsed)) <= heads._MAX_HEAD_BYTES
 
 
 def test_what_is_wrong_stays_wrong(served: InternalAPIServer) -> None:

@@ -6,19 +6,22 @@ import contextlib
 import json
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lmcache_internal import InternalAPIServer
+from lmcache_internal.exclusion import turnstile_of
 from lmcache_internal.inline import inline_paths
 from lmcache_internal.revisions import history_of
 from lmcache_internal.security.access import Access
 from lmcache_internal.security.limiter import FAILURES
 from lmcache_internal.security.tokens import new_token, write_token_file
-from tests.support import connect, fetch, in_thread, make_manager, server_values
+from tests.support import connect, eventually, fetch, in_thread, make_manager, server_values
 
 PLUGIN = '''
 """Who answers."""
@@ -85,16 +88,18 @@ def served(request: pytest.FixtureRequest, tmp_path: Path, directory: Path) -> I
         yield server
 
 
-def thread_of(server: InternalAPIServer, path: str, method: str = "GET") -> str:
-    status, body = fetch(server, path, method)
-    assert status == 200, body
-    return str(json.loads(body))
+def thread_of(server: InternalAPIServer, path: str, method: str = "GET", **options: Any) -> str:
+    status, answer = fetch(server, path, method, **options)
+    assert status == 200, answer
+    return str(json.loads(answer))
 
 
 def test_the_loop_answers_what_is_declared_inline_and_no_more(served: InternalAPIServer) -> None:
     assert thread_of(served, "/who/inline").startswith("internal-api-server:")
-    assert thread_of(served, "/who/inline?x=1").startswith("internal-api-server:")
     assert thread_of(served, "/who/pool").startswith("waitress-")
+    assert thread_of(served, "/who/inline?x=1").startswith("waitress-")
+    assert thread_of(served, "/who/inline", headers={"Authorization": "Bearer x"}).startswith("waitress-")
+    assert thread_of(served, "/who/inline", body=b"{}").startswith("waitress-")
     assert thread_of(served, "/who/inline", "POST").startswith("waitress-")
 
 
@@ -109,14 +114,45 @@ def test_it_answers_while_every_thread_is_busy(served: InternalAPIServer) -> Non
         assert answers[0][0] == 200
 
 
-def test_a_failure_is_answered_by_the_pool_and_logged_once(
-    served: InternalAPIServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    status, body = fetch(served, "/who/raises")
-    assert status == 500
-    assert json.loads(body)["message"].startswith("waitress-")
-    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
+def test_a_failure_in_the_loop_is_answered_there_and_logged_elsewhere(served: InternalAPIServer) -> None:
+    written: list[tuple[str, str]] = []
+
+    class Writing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.append((threading.current_thread().name, record.getMessage()))
+
+    handler = Writing(logging.ERROR)
+    logging.getLogger().addHandler(handler)
+    try:
+        status, body = fetch(served, "/who/raises")
+        assert status == 500
+        assert json.loads(body)["message"].startswith("internal-api-server:")
+        assert eventually(lambda: bool(written))
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert len(written) == 1
+    assert written[0][0] == "internal-api-server log"
     assert thread_of(served, "/who/inline").startswith("internal-api-server:")
+
+
+def test_a_log_handler_that_blocks_does_not_hold_up_the_loop(served: InternalAPIServer) -> None:
+    release = threading.Event()
+
+    class Blocking(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            release.wait(10)
+
+    handler = Blocking(logging.ERROR)
+    logging.getLogger().addHandler(handler)
+    try:
+        for _ in range(20):
+            began = time.monotonic()
+            assert fetch(served, "/who/raises")[0] == 500
+            assert fetch(served, "/who/inline")[0] == 200
+            assert time.monotonic() - began < 1
+    finally:
+        release.set()
+        logging.getLogger().removeHandler(handler)
 
 
 def test_pipelined_requests_are_answered_in_order(served: InternalAPIServer) -> None:
@@ -153,7 +189,7 @@ def test_a_head_request_has_no_body(served: InternalAPIServer) -> None:
     assert received.endswith(b"\r\n\r\n")
 
 
-def test_who_is_refused_is_audited_once_and_not_by_the_loop(
+def test_a_refusal_is_audited_once_and_not_written_by_the_loop(
     tmp_path: Path, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     token, entry = new_token("reader", Access.VIEWER)
@@ -161,6 +197,7 @@ def test_who_is_refused_is_audited_once_and_not_by_the_loop(
     extra = {
         "internal_api_server_plugin_dirs": [str(directory)],
         "internal_api_server_token_file": str(tmp_path / "tokens.yaml"),
+        "internal_api_server_audit_file": str(tmp_path / "audit.jsonl"),
     }
     values = server_values("tcp", tmp_path)
     with make_manager(extra_config=extra, **values) as manager, InternalAPIServer(manager) as server:
@@ -168,12 +205,16 @@ def test_who_is_refused_is_audited_once_and_not_by_the_loop(
             assert fetch(server, "/who/inline")[0] == 401
             assert fetch(server, "/who/inline", headers={"Authorization": "Bearer lmci_wrong"})[0] == 401
             assert fetch(server, "/who/inline", headers={"Host": "evil.example"})[0] == 403
-        lines = [record for record in caplog.records if record.name == "lmcache_internal.audit"]
-        assert len(lines) == 3
-        assert all((record.threadName or "").startswith("waitress-") for record in lines)
-        status, body = fetch(server, "/who/inline", headers={"Authorization": f"Bearer {token}"})
+            assert eventually(lambda: len(lines(caplog)) == 3)
+        status, _ = fetch(server, "/who/inline", headers={"Authorization": f"Bearer {token}"})
         assert status == 200
-        assert b"internal-api-server:" in body
+    written = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["status"] for line in written) == [401, 401, 403]
+    assert sorted(written) == sorted(record.getMessage() for record in lines(caplog))
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name == "lmcache_internal.audit"]
 
 
 def test_a_wrong_token_counts_once(tmp_path: Path) -> None:
@@ -187,16 +228,32 @@ def test_a_wrong_token_counts_once(tmp_path: Path) -> None:
     assert statuses == [401] * FAILURES + [429]
 
 
-def test_what_is_declared_inline_waits_for_no_change_that_is_under_way(served: InternalAPIServer) -> None:
+INLINE = ["/commit_id", "/conf", "/livez", "/lmc_version", "/meta", "/version"]
+MAX_SECONDS = 0.002
+
+
+def test_inline_views_take_no_lock_of_the_engine(served: InternalAPIServer) -> None:
     assert served.app is not None
     manager = served.app.state.lmcache_adapter
     history = history_of(manager)
     paths = sorted(path for path in inline_paths(served.app) if not path.startswith("/who"))
-    assert paths == ["/commit_id", "/conf", "/lmc_version", "/meta", "/metrics", "/threads", "/version"]
-    with history._lock, contextlib.ExitStack() as stack:
+    assert paths == INLINE
+    with history._lock, turnstile_of(manager).passing("test"), contextlib.ExitStack() as stack:
         for lane in served.app.lanes.values():
             stack.enter_context(lane._lock)
-        for path in [*paths, "/conf?details=true"]:
+        for path in paths:
             began = time.monotonic()
             assert fetch(served, path)[0] == 200
             assert time.monotonic() - began < 1, path
+
+
+@pytest.mark.parametrize("path", INLINE)
+def test_inline_views_take_less_than_two_milliseconds(served: InternalAPIServer, path: str) -> None:
+    assert served.app is not None
+    client = served.app.test_client()
+    taken = []
+    for _ in range(20):
+        began = time.thread_time()
+        assert client.get(path).status_code == 200
+        taken.append(time.thread_time() - began)
+    assert min(taken) < MAX_SECONDS

@@ -12,7 +12,6 @@ import pytest
 from waitress.wasyncore import dispatcher
 
 from lmcache_internal.loop import Loop
-from lmcache_internal.unyielding import is_readable
 
 
 class Handler(dispatcher):  # type: ignore[misc]  # waitress has no types.
@@ -39,6 +38,9 @@ class Handler(dispatcher):  # type: ignore[misc]  # waitress has no types.
     def handle_write(self) -> None:
         self.events.append("write")
         self.wants_to_write = False
+
+    def handle_input(self) -> None:
+        self.events.append("input")
 
     def handle_close(self) -> None:
         self.events.append("close")
@@ -76,7 +78,6 @@ def test_who_is_idle_is_not_asked(loop: Loop, pair: tuple[socket.socket, Handler
 def test_who_is_being_served_hears_nothing_and_costs_nothing(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
     client, handler = pair
     handler.wants_to_read = False
-    loop.unsettle(handler._fileno)
     client.sendall(b"x")
     client.shutdown(socket.SHUT_WR)
     used = time.thread_time()
@@ -87,22 +88,23 @@ def test_who_is_being_served_hears_nothing_and_costs_nothing(loop: Loop, pair: t
     assert time.monotonic() - begun > 0.15  # It is not told again and again of what it does not want.
     assert time.thread_time() - used < 0.1
     handler.wants_to_read = True
+    loop.resume(handler)
     loop.wait(0.5)
-    assert handler.events == ["read"]
-    assert loop.is_settled
+    loop.wait(0.5)
+    assert handler.events == ["input", "read"]
 
 
 def test_who_has_something_to_send_is_told_when_it_may(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
     client, handler = pair
     handler.wants_to_read, handler.wants_to_write = False, True
-    loop.unsettle(handler._fileno)
+    loop.resume(handler)
     client.sendall(b"x")
-    loop.wait(0.5)
-    assert handler.events == ["write"]
-    assert not loop.is_settled  # It wants neither, for now.
-    handler.wants_to_read = True
     turns(loop)
-    assert handler.events == ["write", "read"]
+    assert handler.events == ["input", "write"]  # It does not want to read.
+    handler.wants_to_read = True
+    loop.resume(handler)
+    turns(loop)
+    assert handler.events == ["input", "write", "input", "read"]
 
 
 @pytest.mark.parametrize("wants", [True, False])
@@ -111,11 +113,11 @@ def test_who_is_hung_up_on_is_told_once_it_wants_to_know(
 ) -> None:
     client, handler = pair
     handler.wants_to_read = wants
-    loop.unsettle(handler._fileno)
     client.close()
     turns(loop)
     assert ("close" in handler.events) is wants
     handler.wants_to_read = True
+    loop.resume(handler)
     turns(loop)
     assert "close" in handler.events
     assert not loop
@@ -126,14 +128,71 @@ def test_a_descriptor_that_comes_again_is_somebody_else(loop: Loop) -> None:
         client, ours = socket.socketpair()
         with client:
             handler = Handler(ours, loop)
-            loop.unsettle(handler._fileno)
             client.sendall(b"x")
             loop.wait(0.5)
             assert handler.events == ["read"]
-            loop.unsettle(handler._fileno)
+            loop.resume(handler)
             handler.close()
-            assert loop.is_settled
     turns(loop, 1)
+    assert handler.events == ["read"]
+
+
+def test_a_failing_handler_is_closed_and_no_other(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
+    client, ours = socket.socketpair()
+
+    class Failing(Handler):
+        def handle_input(self) -> None:
+            raise RuntimeError("on purpose")
+
+    with client:
+        failing = Failing(ours, loop)
+        loop.resume(failing)
+        loop.resume(pair[1])
+        turns(loop, 1)
+        assert failing.socket is None
+        assert pair[1].events == ["input"]
+
+
+def test_urgent_data_is_no_event(loop: Loop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+    with client:
+        handler = Handler(ours, loop)
+        client.send(b"!", socket.MSG_OOB)
+        turns(loop)
+        assert handler.events == []
+        client.sendall(b"x")
+        turns(loop)
+        assert handler.events == ["read"]
+        handler.close()
+
+
+def test_connections_are_accepted_after_the_events_of_those_there_are(loop: Loop) -> None:
+    closed: list[Handler] = []
+
+    class Listening(Handler):
+        def handle_accept(self) -> None:
+            self.socket.accept()[0].close()
+            self.events.append("accept")
+            assert closed  # Or a new connection could get the descriptor, and with it the event, of a closed one.
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        acceptor = Listening(listening, loop)
+        acceptor.accepting = True
+        client, ours = socket.socketpair()
+
+        class Closing(Handler):
+            def handle_read(self) -> None:
+                closed.append(self)
+                self.close()
+
+        Closing(ours, loop)
+        with client, socket.create_connection(listening.getsockname()):
+            client.sendall(b"x")
+            turns(loop, 1)
+        assert acceptor.events == ["accept"]
+        acceptor.close()
 
 
 def test_who_is_closed_by_another_ones_handler_hears_no_more(loop: Loop) -> None:
@@ -173,16 +232,3 @@ def test_a_forked_child_takes_nothing_from_its_parent(loop: Loop, pair: tuple[so
     client.sendall(b"x")
     turns(loop)
     assert handler.events == ["read"]
-
-
-def test_it_is_awaited_until_it_has_looked_at_what_has_happened(
-    pair: tuple[socket.socket, Handler], loop: Loop
-) -> None:
-    client, _ = pair
-    assert not is_readable(loop.fileno())
-    client.sendall(b"x")
-    assert is_readable(loop.fileno())
-    loop.wait(1)
-    assert not is_readable(loop.fileno())
-    loop.close()
-    assert not is_readable(loop.fileno())

@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal.inline import INLINE_KEY, HandOver
 from lmcache_internal.stacks import frame_at, text_of
-from tests.blueprints.test_threads_api import listed, sleeping, stack_of
+from tests.blueprints.test_threads_api import stack_of
 from tests.support import eventually
 
 SOURCES = {
@@ -65,8 +64,8 @@ def loaded(directory: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> typ
     return importlib.import_module(f"m_{directory.name}")
 
 
-def block(client: FlaskClient, **environ: Any) -> str:
-    response = client.get("/threads?name=napping", environ_overrides=environ)
+def block(client: FlaskClient) -> str:
+    response = client.get("/threads?name=napping")
     assert response.status_code == 200
     return response.text.partition("Stack trace:\n")[2].partition("\n\n=== Thread Summary")[0]
 
@@ -129,30 +128,3 @@ def test_what_is_remembered_has_a_limit() -> None:
         assert text_of((frame,)) == f'  File "<string>", line {frame.line}, in f\n'
     assert 0 < frame_at.cache_info().currsize < 5000
     assert 0 < text_of.cache_info().currsize < 1000
-
-
-def test_the_loop_reads_no_file_by_itself(client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with napping(loaded(tmp_path, SOURCES["plain"], monkeypatch)) as thread:
-        with pytest.raises(HandOver):
-            block(client, **{INLINE_KEY: True})
-        text = block(client)
-        assert block(client, **{INLINE_KEY: True}) == text == stack_of(thread)
-
-
-@pytest.mark.parametrize("file", ["<string>", "/nowhere/gone.py"])
-def test_the_loop_shows_what_has_no_file_once_somebody_has_looked_for_it(client: FlaskClient, file: str) -> None:
-    namespace: dict[str, Any] = {}
-    exec(compile(SOURCES["plain"], file, "exec"), namespace)
-    with napping(namespace) as thread:
-        block(client)
-        assert block(client, **{INLINE_KEY: True}) == stack_of(thread)
-
-
-def test_the_loop_leaves_what_takes_long_to_the_pool(client: FlaskClient) -> None:
-    with sleeping(*[f"Sleeper-{number}" for number in range(50)], depth=100):
-        assert len(listed(client, "name=sleeper")["threads"]) == 50
-        with pytest.raises(HandOver):
-            client.get("/threads?name=sleeper", environ_overrides={INLINE_KEY: True})
-        assert client.get("/threads?name=sleeper-7", environ_overrides={INLINE_KEY: True}).status_code == 200
-        with pytest.raises(HandOver):
-            client.get("/threads?samples=2&name=sleeper-7", environ_overrides={INLINE_KEY: True})

@@ -14,12 +14,14 @@ from typing import Any, TypedDict
 
 from flask import Request, g
 
+from .. import log_queue
 from ..redaction import redact
 from ..serialize import encode_json
 from .caller import Caller
 
 logger = logging.getLogger("lmcache_internal.audit")
 logger.setLevel(logging.INFO)
+logger.addFilter(log_queue.divert)
 
 KEPT = 200
 _MAX_FILE_BYTES = 10 << 20
@@ -109,7 +111,7 @@ class AuditLog:
         logger.info("%s", line)
         if self._file is not None:
             # A full disk is reported by logging's own handler, and must not fail the request.
-            self._file.handle(logging.LogRecord(logger.name, logging.INFO, __file__, 0, line, None, None))
+            log_queue.handle(self._file, logging.LogRecord(logger.name, logging.INFO, __file__, 0, line, None, None))
 
     def close(self) -> None:
         """Close the file, if there is one; the next line opens it again."""

@@ -11,7 +11,6 @@ from typing import Any
 from msgspec import Struct
 
 from ..errors import Unauthorized
-from ..inline import leave_the_loop
 from .access import Access
 from .limiter import FailureLimiter
 from .tokens import TokenStore
@@ -40,6 +39,10 @@ class Caller(Struct, frozen=True):
     address: str
 
 
+class InvalidToken(Unauthorized):
+    """The request brings a token that is not valid (401)."""
+
+
 class Callers:
     """Tells who a request comes from.
 
@@ -59,14 +62,21 @@ class Callers:
         """The caller of a request.
 
         Raises:
-            Unauthorized: it brings a token that is not valid (401).
-            TooManyRequests: and does so again and again (429).
+            InvalidToken: the request brings a token that is not valid (401).
         """
         address = str(environ.get("REMOTE_ADDR") or "")
         if environ.get(PUBLIC_KEY):
             return Caller("anonymous", Access.PUBLIC, address)
         caller = self._by_token(environ, address) if self._tokens.in_use else self._by_position(environ, address)
         return caller if caller.level <= self._ceiling else Caller(caller.name, self._ceiling, address)
+
+    def count_failure(self, environ: Mapping[str, Any]) -> None:
+        """Count an invalid token.
+
+        Raises:
+            TooManyRequests: too many came from the same address (429).
+        """
+        self._limiter.count(str(environ.get("REMOTE_ADDR") or ""))
 
     @property
     def hint(self) -> str:
@@ -84,9 +94,7 @@ class Callers:
             return Caller("anonymous", Access.PUBLIC, address)
         token = self._tokens.find(text.strip())
         if token is None:
-            leave_the_loop()  # It shall count once.
-            self._limiter.count(address)
-            raise Unauthorized("The token is not valid.", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+            raise InvalidToken("The token is not valid.", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return Caller(token.name, Access.named(token.level), address)
 
     def _by_position(self, environ: Mapping[str, Any], address: str) -> Caller:

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 
-from ..errors import Forbidden, Unauthorized
+from ..errors import ApiError, Forbidden, Unauthorized
 from ..settings import Settings
 from .access import is_write, required_access
 from .audit import AuditLog
 from .browser import check_host, check_origin
-from .caller import Caller, Callers
+from .caller import Caller, Callers, InvalidToken
 from .tokens import TokenStore
 
 HEADERS = {
@@ -26,6 +26,10 @@ HEADERS = {
 }
 
 _SAFE = [(name.lower(), (name, value)) for name, value in HEADERS.items()]
+
+
+BODY_WITHHELD_KEY = "lmcache_internal.body_withheld"
+"""WSGI environ key: set where the body was not read, as the caller may not call the route."""
 
 
 class Gate:
@@ -51,13 +55,31 @@ class Gate:
         app.after_request(self.finish)
 
     def check(self) -> None:
-        """Let a request in.
+        """Authorize the current request, before its view runs.
 
         Raises:
-            Unauthorized, Forbidden: its caller may not (401, 403).
+            Unauthorized, Forbidden, TooManyRequests: its caller may not call the route (401, 403, 429).
         """
         incoming = request._get_current_object()  # type: ignore[attr-defined]  # werkzeug's proxy, looked through once.
         visit = g.visit = Visit()
+        try:
+            self._authorize(incoming, visit)
+        except InvalidToken:
+            self._callers.count_failure(incoming.environ)
+            raise
+        if visit.caller is not None and incoming.environ.get(BODY_WITHHELD_KEY):
+            raise Forbidden("The body of the request was not read, as its caller had no access then. Send it again.")
+
+    def admits(self) -> bool:
+        """Whether the current request has a view that its caller may call; nothing is counted or recorded."""
+        visit = Visit()
+        try:
+            self._authorize(request._get_current_object(), visit)  # type: ignore[attr-defined]
+        except ApiError:
+            return False
+        return visit.caller is not None
+
+    def _authorize(self, incoming: Request, visit: Visit) -> None:
         environ, method = incoming.environ, incoming.method
         check_host(environ, self._hosts, self._trust_loopback)
         view = self._views[incoming.endpoint] if incoming.endpoint else None

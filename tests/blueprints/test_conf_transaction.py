@@ -19,7 +19,6 @@ from werkzeug.test import TestResponse
 from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, create_app
 from lmcache_internal.configuration import Configuration
 from lmcache_internal.engine.definitions import Definition
-from lmcache_internal.inline import INLINE_KEY, HandOver
 from lmcache_internal.revisions import KEPT, history_of
 from tests.support import CHUNK, ROOT, SHAPE, in_thread, make_manager
 
@@ -279,12 +278,6 @@ class TestDetails:
 
     def test_arguments_are_a_source(self, client: FlaskClient) -> None:
         assert details(client, "chunk_size")["source"] == "arguments"
-
-    def test_they_are_not_worked_out_by_the_servers_loop(self, client: FlaskClient) -> None:
-        in_the_loop = {INLINE_KEY: True}
-        assert client.get("/conf", environ_overrides=in_the_loop).status_code == 200
-        with pytest.raises(HandOver):
-            client.get("/conf?details=true", environ_overrides=in_the_loop)
 
     def test_keys_that_the_engine_does_not_know_say_so(self) -> None:
         with make_manager(remote_url="redis://:s3cret@h") as manager:

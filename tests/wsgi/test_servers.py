@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lmcache_internal.app import MAX_BODY_BYTES
+from lmcache_internal.settings import MAX_BODY_BYTES
 from tests.support import fetch, upload
 from tests.wsgi.conftest import Headers
 

@@ -1,4 +1,4 @@
-"""Scrapers that come together share a rendering, and none of them gets an old one."""
+"""Concurrent scrapes share one run of the collectors, and none gets a result that is older than its request."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY, Gauge
+from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lmcache_internal import InternalAPIServer, watch
-from lmcache_internal.coalescing import Coalescing
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.calls import stuck_calls
 from lmcache_internal.errors import CallTimedOut
+from lmcache_internal.single_flight import SingleFlight
 from tests.support import eventually, fetch, in_thread, make_manager, server_values
 
 SCRAPERS = 64
@@ -54,8 +56,7 @@ def served(tmp_path: Path, slow: Slow) -> Iterator[InternalAPIServer]:
     values = server_values("tcp", tmp_path)
     values["extra_config"] = {"internal_api_server_call_timeout": 1}
     with make_manager(**values) as manager, InternalAPIServer(manager) as server:
-        assert fetch(server, "/metrics")[0] == 200  # It is slow: the loop leaves the next ones to the pool.
-        assert slow.collected == 1
+        assert slow.collected == 0
         yield server
 
 
@@ -70,6 +71,10 @@ def scrape_together(server: InternalAPIServer, count: int, **headers: str) -> li
     for thread, _ in scraping:
         thread.join(20)
     return [answer for _, answers in scraping for answer in answers]
+
+
+def number_of_stuck_calls() -> float:
+    return sum(sample.value for metric in stuck_calls.collect() for sample in metric.samples)
 
 
 def test_many_scrapers_are_all_answered_with_few_renderings(served: InternalAPIServer, slow: Slow) -> None:
@@ -136,51 +141,48 @@ def test_a_failure_is_everybodys_and_the_next_scrape_tries_anew(served: Internal
     assert fetch(served, "/metrics")[0] == 200
 
 
-def test_nobody_waits_for_ever_where_a_collector_hangs(served: InternalAPIServer, slow: Slow) -> None:
+def test_a_collector_that_hangs_costs_one_thread_and_is_reported(served: InternalAPIServer, slow: Slow) -> None:
     release = threading.Event()
-    slow.collect_by = lambda: release.wait(20)
+    slow.collect_by = lambda: release.wait(30)
+    first, _ = in_thread(lambda: fetch(served, "/metrics"))  # Its thread runs the collector: it waits.
+    assert eventually(lambda: slow.collected == 1)
     began = time.monotonic()
     answers = scrape_together(served, 16)
     assert {status for status, _ in answers} == {504}
     assert time.monotonic() - began < 3  # Twice the deadline, at most.
-    assert gc.isenabled()
+    began = time.monotonic()
+    status, body = fetch(served, "/metrics")
+    assert (status, b"collect the metrics has been stuck since" in body) == (504, True)
+    assert time.monotonic() - began < 0.5
+    assert slow.collected == 1
+    assert number_of_stuck_calls() == 1
+    assert b"1 calls into the engine do not return" in fetch(served, "/healthz?verbose")[1]
+    assert b"collect" in fetch(served, "/threads?name=stuck")[1]
     slow.collect_by = lambda: None
-    assert fetch(served, "/metrics")[0] == 200
     release.set()
-    assert eventually(lambda: b"\nlmcache_internal:stuck_calls 0.0\n" in fetch(served, "/metrics")[1])
+    first.join(5)
+    assert eventually(lambda: fetch(served, "/metrics")[0] == 200)
+    assert number_of_stuck_calls() == 0
+    assert b"Total threads: 0" in fetch(served, "/threads?name=stuck")[1]
 
 
-def test_many_metrics_are_left_to_the_pool_and_no_garbage_is_collected_meanwhile(
-    server: InternalAPIServer, slow: Slow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watch, "LONG_SECONDS", 10.0)  # However busy the machine is.
-    seen: list[tuple[str, bool]] = []
-    slow.collect_by = lambda: seen.append((threading.current_thread().name.partition(":")[0], gc.isenabled()))
-    fetch(server, "/metrics")
-    many = Gauge(f"many_{'x' * 60}", "", ["number"])
-    try:
-        for number in range(1500):
-            many.labels(str(number))
-        fetch(server, "/metrics")
-        assert fetch(server, "/metrics")[1].count(b"\nmany_") == 1500
-    finally:
-        REGISTRY.unregister(many)
-    fetch(server, "/metrics")
-    fetch(server, "/metrics")
-    loop, pool = ("internal-api-server", False), ("call", False)
-    assert seen == [loop, loop, pool, pool, loop]
-    assert gc.isenabled()
-
-
-def test_who_does_not_get_his_turn_in_time_is_told() -> None:
-    coalescing, release = Coalescing("make it"), threading.Event()
-    thread, results = in_thread(lambda: coalescing.make("one", lambda: release.wait(10), 10))
-    with pytest.raises(CallTimedOut, match=r"more than 0\.1 s to make it"):
-        coalescing.make("other", list, 0.1)
+def test_a_request_that_does_not_get_its_turn_in_time_is_refused() -> None:
+    single, release = SingleFlight("make it"), threading.Event()
+    thread, results = in_thread(lambda: single.run("one", lambda: release.wait(10), 10))
+    with pytest.raises(CallTimedOut, match="to make it"):
+        single.run("other", list, 0.1)
     release.set()
     thread.join()
     assert results == [True]
-    assert coalescing.make("other", list, 0.1) == []
+    assert single.run("other", list, 0.1) == []
+
+
+def test_a_timeout_that_the_function_raises_is_its_own() -> None:
+    def fail() -> None:
+        raise futures.TimeoutError("of the function")
+
+    with pytest.raises(futures.TimeoutError, match="of the function"):
+        SingleFlight("fail").run("key", fail, 1)
 
 
 def test_an_error_is_freed_with_its_answer() -> None:
@@ -193,7 +195,7 @@ def test_an_error_is_freed_with_its_answer() -> None:
     gc.disable()
     try:
         with pytest.raises(OSError, match="again"):
-            Coalescing("fail").make("key", failing, 1)
+            SingleFlight("fail").run("key", failing, 1)
         del failing
         assert eventually(lambda: freed() is None, seconds=1)
     finally:

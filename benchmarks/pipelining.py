@@ -1,0 +1,122 @@
+"""How long a request on a new connection waits, while other clients pipeline theirs."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import select
+import time
+from collections.abc import Iterator
+from time import perf_counter
+
+from benchmarks.client import Address, connect, get
+from benchmarks.load import steady
+from benchmarks.measure import Figure, Measuring, Plan
+from benchmarks.servers import Kind, serving
+
+CONNECTIONS = 30
+DEPTH = 290
+"""Requests that each connection sends without waiting for an answer; 16 KiB of them."""
+PER_SECOND = 25
+WINDOW = 8
+"""The requests last this many times `Plan.seconds`."""
+HEAD_START_SECONDS = 1
+"""Until the load has begun."""
+PROBED = {"ours": "/livez", "lmcache": "/lmc_version"}
+"""What is asked for meanwhile: LMCache's server has no probe, and this is the cheapest that it has."""
+
+
+class Pipeline:
+    """A connection that sends many requests at once, and again when all of them are answered.
+
+    Args:
+        address: the server's.
+        path: what it asks for; the body of the answer must not have an empty line in it.
+    """
+
+    def __init__(self, address: Address, path: str) -> None:
+        self._requests = get(path) * DEPTH
+        self._socket = connect(address)
+        self._end = b""
+        self._heads = 0
+        self.answered = 0
+
+    def fileno(self) -> int:
+        """The descriptor, for epoll."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def send(self) -> None:
+        """Send all requests."""
+        self._socket.sendall(self._requests)
+
+    def receive(self) -> None:
+        """Receive once, and send again after the last answer.
+
+        Raises:
+            ConnectionError: the server has hung up.
+        """
+        received = self._socket.recv(1 << 18)
+        if not received:
+            raise ConnectionError("the server hung up on a client that pipelines")
+        known = self._end + received
+        self._heads += known.count(b"\r\n\r\n")
+        self._end = b"" if known.endswith(b"\r\n\r\n") else known[-3:]
+        if self._heads == DEPTH:
+            self.answered += DEPTH
+            self._heads = 0
+            self.send()
+
+
+def flood(address: Address, path: str, seconds: float) -> int:
+    """Pipeline requests on all connections; return how many were answered."""
+    with contextlib.ExitStack() as stack:
+        poll = stack.enter_context(contextlib.closing(select.epoll()))
+        pipelines = {}
+        for _ in range(CONNECTIONS):
+            pipeline = stack.enter_context(contextlib.closing(Pipeline(address, path)))
+            pipelines[pipeline.fileno()] = pipeline
+            poll.register(pipeline, select.EPOLLIN)
+        for pipeline in pipelines.values():
+            pipeline.send()
+        until = perf_counter() + seconds
+        while perf_counter() < until:
+            for descriptor, _ in poll.poll(0.1):
+                pipelines[descriptor].receive()
+        return sum(pipeline.answered for pipeline in pipelines.values())
+
+
+@contextlib.contextmanager
+def flooded(address: Address, path: str, seconds: float) -> Iterator[None]:
+    """Pipeline requests from another process, so that it is not in the way of who asks meanwhile.
+
+    Args:
+        address: the server's.
+        path: what is asked for.
+        seconds: that the load lasts, besides its head start.
+    """
+    processes = multiprocessing.get_context("spawn")
+    others = processes.Process(target=flood, args=(address, path, seconds + 2 * HEAD_START_SECONDS))
+    others.start()
+    time.sleep(HEAD_START_SECONDS)
+    try:
+        yield
+    finally:
+        others.join()
+
+
+def measure(kind: Kind, plan: Plan) -> Measuring:
+    """A fresh /livez at a steady rate, beside 30 connections that pipeline 290 requests for /lmc_version each."""
+    seconds = WINDOW * plan.seconds
+    with serving(kind) as server:
+        for _ in range(plan.rounds):
+            with flooded(server.address, "/lmc_version", seconds):
+                load = steady(server.address, PROBED[kind], PER_SECOND, seconds, reconnect=True)
+            yield [
+                Figure("a fresh /livez: p50", load.percentile(50), "ms"),
+                Figure("a fresh /livez: p99", load.percentile(99), "ms", "≤ 50"),
+                Figure("a fresh /livez: worst", load.percentile(100), "ms"),
+            ]

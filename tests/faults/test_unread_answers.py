@@ -1,0 +1,133 @@
+"""Clients that ask for much and read nothing: what is kept for them is bounded, and who reads gets all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.faults.host import Host, hosting
+from tests.support import eventually
+
+CONNECTIONS = 150
+MOST_GROWTH_MIB = 64
+"""Twice the 32 MiB that all connections together may leave unread."""
+LARGE_BYTES = 12 << 20
+BEGUN_AT_MOST = 6
+"""Answers of 1 MiB: the kernel takes between two and three, one is unread, and the next one may have begun before."""
+
+PLUGIN = '''
+from collections.abc import Iterator
+from itertools import count
+
+from flask import Blueprint, Response
+
+from lmcache_internal.api import Access, operation
+
+router = Blueprint("large", __name__)
+BODY = b"x" * (12 << 20)
+begun = count()
+
+
+@router.get("/large")
+@operation(doing="send much", access=Access.PUBLIC, cheap=True)
+def large() -> Response:
+    """Twelve MiB at once."""
+    return Response(BODY)
+
+
+@router.get("/large/pieces")
+@operation(doing="send much in pieces", access=Access.PUBLIC, cheap=True)
+def pieces() -> Response:
+    """Twelve MiB in pieces of 64 KiB."""
+    return Response((BODY[:65536] for _ in range(192)), headers={"Content-Length": str(len(BODY))})
+
+
+@router.get("/mib")
+@operation(doing="send some", access=Access.PUBLIC, cheap=True)
+def mib() -> Response:
+    """One MiB, counted."""
+    next(begun)
+    return Response(BODY[: 1 << 20])
+
+
+@router.get("/begun")
+@operation(doing="count", cheap=True)
+def how_many() -> int:
+    """How often /mib was asked for."""
+    return int(repr(begun)[6:-1])
+'''
+
+
+@pytest.fixture
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with hosting(tmp_path_factory.mktemp("unread"), PLUGIN) as running:
+        assert running.ask("/large").status == running.ask("/livez").status == 200  # What is made once is made now.
+        yield running
+
+
+def request(path: str, *headers: str) -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
+
+
+@contextlib.contextmanager
+def unreading(host: Host, data: bytes) -> Iterator[list[socket.socket]]:
+    """Clients that send `data` and read nothing."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(host.connect(receive_buffer=4096)) for _ in range(CONNECTIONS)]
+        for client in clients:
+            client.sendall(data)
+        yield clients
+
+
+def read_slowly(host: Host, path: str) -> int:
+    """Read an answer for about four seconds, 64 KiB at a time; return how many bytes it has."""
+    received = 0
+    with host.connect(receive_buffer=64 << 10) as client:
+        client.sendall(request(path, "Connection: close"))
+        while piece := client.recv(64 << 10):
+            received += len(piece)
+            time.sleep(4 * len(piece) / LARGE_BYTES)
+    return received
+
+
+@pytest.mark.parametrize(
+    ("path", "pipelined"),
+    [
+        ("/large", 1),
+        ("/large/pieces", 1),
+        ("/docs/swagger-ui-bundle.js", 8),
+        ("/metrics", 290),
+    ],
+)
+def test_what_is_unread_is_bounded(host: Host, path: str, pipelined: int) -> None:
+    descriptors = host.descriptors()
+    with ThreadPoolExecutor() as threads, host.peak_growth() as grown:
+        early = threads.submit(read_slowly, host, "/large")
+        time.sleep(0.5)
+        with unreading(host, request(path) * pipelined):
+            late = threads.submit(read_slowly, host, "/large/pieces")
+            waited = []
+            while not (early.done() and late.done()):
+                waited.append(host.ask("/livez").seconds)
+                time.sleep(0.05)
+    assert grown[0] <= MOST_GROWTH_MIB, f"{grown[0]:.0f} MiB"
+    assert early.result() > LARGE_BYTES
+    assert late.result() > LARGE_BYTES
+    assert max(waited) < 1
+    assert eventually(lambda: host.descriptors() <= descriptors)
+
+
+def test_no_further_request_begins_while_much_is_unread(host: Host) -> None:
+    with host.connect(receive_buffer=4096) as client:
+        client.sendall(request("/mib") * 19 + request("/mib", "Connection: close"))
+        time.sleep(1)
+        begun = int(host.ask("/begun").body)
+        assert begun <= BEGUN_AT_MOST, f"{begun} have begun"
+        received = sum(map(len, iter(lambda: client.recv(1 << 20), b"")))
+    assert received > 20 << 20  # Who reads in the end gets all of them.
+    assert int(host.ask("/begun").body) == 20
