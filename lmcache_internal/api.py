@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import current_app
+from flask import current_app, g
 from msgspec import Meta, Struct
 
 from .address import ADDRESS_KEY
@@ -39,7 +39,7 @@ from .revisions import History, PublicRevision, history_of, public_changes
 from .routes import Route, routes_of
 from .security.access import Access
 from .security.audit import AuditEntry, note
-from .security.caller import is_local
+from .security.caller import Caller, is_local
 from .serialize import respond
 from .settings import Settings, guarded_reason
 
@@ -79,6 +79,7 @@ __all__ = [
     "Unauthorized",
     "Upload",
     "adapter",
+    "caller",
     "config",
     "engine",
     "entity_tag",
@@ -107,6 +108,11 @@ __all__ = [
 def internal_app() -> InternalApp:
     """The app that serves this request."""
     return cast(InternalApp, current_app._get_current_object())  # type: ignore[attr-defined]  # werkzeug's proxy.
+
+
+def caller() -> Caller:
+    """Who sent this request, as the gate has found out."""
+    return cast(Caller, g.visit.caller)
 
 
 def adapter() -> Manager:

@@ -62,6 +62,15 @@ class InternalApp(LeanFlask):
 
         return super().wsgi_app(environ, start)
 
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Authorize a request before any code of a plugin runs for it."""
+        try:
+            self.state.gate.check()
+        except Exception:  # Whatever refuses it.
+            request.url_rule = None  # Nor shall what a blueprint has for after its requests.
+            raise
+        return super().preprocess_request()
+
     def admits(self, environ: WSGIEnvironment) -> bool:
         """Whether the caller of a request may call its route: the gate's decision, without a record of it."""
         with self.request_context(environ):

@@ -17,6 +17,9 @@ PREFIX = "internal_api_server_"
 MAX_BODY_BYTES = 1 << 20
 """The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
 
+MOST_SCRIPTS = 8
+"""The most that `max_scripts` may be: eight scripts that burn CPU let a request wait for seconds."""
+
 # Whoever may change these owns the server: they are set at start, never over HTTP.
 _GUARDED = frozenset({"run_script_api_enabled", "script_allowed_imports"})
 
@@ -39,6 +42,7 @@ class Settings(Struct, frozen=True):
         public_host: the address of the public listener.
         public_port_start: port (+ index) of a second listener that serves public routes only.
         script_timeout: seconds after which a script is stopped.
+        max_scripts: scripts that may run at once in one process, 1 to 8; each that burns CPU delays all requests.
         call_timeout: seconds after which a call into the engine is answered with 504.
         keep_gil: keep the interpreter's lock while the bytes of a request or answer are moved.
     """
@@ -57,6 +61,7 @@ class Settings(Struct, frozen=True):
     public_host: str = "127.0.0.1"
     public_port_start: int | None = None
     script_timeout: float = 60.0
+    max_scripts: int = 2
     call_timeout: float = 30.0
     keep_gil: bool = True
 
@@ -84,6 +89,7 @@ class Settings(Struct, frozen=True):
             public_host=_get(extra, "public_host", (str,), "an address", default.public_host),
             public_port_start=_port(extra, "public_port_start"),
             script_timeout=_positive(extra, "script_timeout", default.script_timeout),
+            max_scripts=_number(extra, "max_scripts", default.max_scripts, MOST_SCRIPTS),
             call_timeout=_positive(extra, "call_timeout", default.call_timeout),
             keep_gil=extra.get(PREFIX + "keep_gil") is not False,
         )
@@ -139,6 +145,14 @@ def _positive(extra: Mapping[str, Any], name: str, default: float) -> float:
     if not 0 < value < float("inf"):
         raise ConfigError(f"extra_config.{PREFIX}{name}: expected a positive number, got {value!r}")
     return float(value)
+
+
+def _number(extra: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    expected = f"a whole number from 1 to {most}"
+    value: int = _get(extra, name, (int,), expected, default)
+    if not 1 <= value <= most:
+        raise ConfigError(f"extra_config.{PREFIX}{name}: expected {expected}, got {value!r}")
+    return value
 
 
 def _strings(extra: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -130,10 +130,10 @@ UNCOMPARED: tuple[Difference, ...] = (
         "readers never wait for a change",
     ),
     Difference(
-        "nine scripts at once, or 33 calls into the engine",
-        "wait for one another",
-        "503 with Retry-After and the name of what runs",
-        "cheap requests always find a thread",
+        "a third script at once, or a 33rd call into the engine",
+        "waits for the others",
+        "503 with Retry-After and the names of what runs",
+        "cheap requests always find a thread, and time",
     ),
     Difference("a request body over 1 MiB", "taken", "413", "the engine's memory is the engine's"),
     Difference("a huge `tokens_mock`, slot range or thread name", "expanded", "400", "each was a memory bomb"),
@@ -147,6 +147,12 @@ UNCOMPARED: tuple[Difference, ...] = (
         "removed",
         "left alone, one clear error",
         "it is somebody's server",
+    ),
+    Difference(
+        "a socket path that other users can tamper with",
+        "used",
+        "refused, one clear error; see [security.md](security.md#the-unix-socket)",
+        "they could put a server of their own there",
     ),
     Difference(
         "a port in use", "the thread ends with a log line", "`start()` raises one clear error", "the caller decides"
