@@ -14,7 +14,7 @@ import torch
 from ..errors import BadRequest, EngineFailed
 from .definitions import Definition
 from .lmcache_names import load
-from .runtime import LoadedChunks
+from .runtime import LoadedChunks, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def _definitions() -> dict[str, Definition]:
     }
 
 
-class LMCacheRuntime:
+class LMCacheRuntime(Runtime):
     """The `Runtime` of one `LMCacheManager`."""
 
     def __init__(self, manager: Any) -> None:
