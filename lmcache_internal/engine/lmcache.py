@@ -116,7 +116,7 @@ class LMCacheRuntime(Runtime):
                 loaded = list(pool.map(load_one, chosen))
         finally:
             remote.close()
-        failed = [name for name, success in zip(chosen, loaded, strict=True) if not success]
+        failed = [_key_text(name) for name, success in zip(chosen, loaded, strict=True) if not success]
         return LoadedChunks(len(chosen) - len(failed), len(names), failed)
 
     def unreachable_backends(self) -> dict[str, str]:
@@ -165,9 +165,14 @@ def _remote_backend(engine: Any, config_path: str) -> Any:
     return remote
 
 
+def _key_text(name: str) -> str:
+    """The key of a chunk file: in file names, slashes are written otherwise."""
+    return name.replace("-SEP-", "/")
+
+
 def _load_one(remote: Any, allocator: Any, name: str) -> bool:
     try:
-        key = load("CacheEngineKey").from_string(name.replace("-SEP-", "/"))
+        key = load("CacheEngineKey").from_string(_key_text(name))
         chunk = remote.get_blocking(key)
         if chunk is None:
             return False
