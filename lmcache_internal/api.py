@@ -14,7 +14,7 @@ from .arguments import FromText, JsonBody, Names, OnWire, Upload
 from .configuration import Configuration
 from .conversion import parse_bool
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
-from .engine.runtime import Runtime
+from .engine.runtime import KVLayer, Runtime
 from .engine.select import runtime_of
 from .errors import (
     ApiError,
@@ -64,6 +64,7 @@ __all__ = [
     "FromText",
     "History",
     "JsonBody",
+    "KVLayer",
     "Meta",
     "Names",
     "NotFound",
