@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from lmcache.utils import EngineType
 from msgspec import Struct
+
+from .lmcache_names import load
 
 logger = logging.getLogger(__name__)
 
@@ -144,10 +145,9 @@ def _found_by_lmcache(
 ) -> tuple[list[str], torch.Size, tuple[int, ...]] | None:
     """What LMCache makes of such a tensor: the axes in the order of memory, with their sizes and strides."""
     try:
-        from lmcache.v1.gpu_connector.utils import normalize_kv_and_discover_format
-
         probe = torch.empty_strided(shape, stride, dtype=dtype, device="meta")
-        found, [normal] = normalize_kv_and_discover_format([probe], EngineType.VLLM, layout_hints=dict(hints))
+        discover = load("normalize_kv_and_discover_format")
+        found, [normal] = discover([probe], load("EngineType").VLLM, layout_hints=dict(hints))
     except Exception as error:  # Absent in 0.3, libraries of a GPU, a refused shape: then the sizes must tell.
         logger.debug("LMCache does not know the KV layout %s: %s", list(shape), error)
         return None
