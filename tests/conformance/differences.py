@@ -7,15 +7,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Version = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Difference:
-    """What a client sees there and here, and why."""
+    """What a client sees there and here, and why.
+
+    Attributes:
+        since: the LMCache release whose server was the first to answer so.
+        until: the release whose server answers as ours again.
+    """
 
     what: str
     theirs: str
     ours: str
     why: str
+    since: Version = ()
+    until: Version = (1000,)
+
+    def applies_to(self, release: Version) -> bool:
+        """Whether the server of that release of LMCache answers so."""
+        return self.since <= release < self.until
+
+    @property
+    def versions(self) -> str:
+        """The versions of LMCache whose server answers so."""
+        since, until = (".".join(map(str, version)) for version in (self.since, self.until))
+        return f"from {since}" if since else "all" if self.until == (1000,) else f"before {until}"
 
 
 DIFFERENCES: dict[str, Difference] = {
@@ -30,6 +49,20 @@ DIFFERENCES: dict[str, Difference] = {
         '`{"detail"}`',
         '`{"error", "message"}`; 405 names what is allowed',
         "one error shape",
+    ),
+    "version": Difference(
+        "GET /version, /lmc_version, /commit_id",
+        "404",
+        "the version",
+        "scripts rely on them",
+        since=(0, 5, 7),
+    ),
+    "kvcache_info": Difference(
+        "GET /cache/kvcache/info on a worker",
+        "404, as if it had no KV caches",
+        "their shapes",
+        "it has some",
+        until=(0, 5),
     ),
     "head": Difference("HEAD and OPTIONS", "405", "served", "what HTTP clients expect"),
     "slash": Difference("a trailing slash", "a redirect to where the Host header points", "served", "no open redirect"),
@@ -160,10 +193,14 @@ UNCOMPARED: tuple[Difference, ...] = (
 )
 
 
+def cells(row: Difference) -> tuple[str, ...]:
+    return row.what, row.theirs, row.ours, row.why, row.versions
+
+
 def as_markdown() -> str:
     """The text of `docs/differences.md`."""
     rows = [
-        f"| {' | '.join(cell.replace('|', '&#124;') for cell in (row.what, row.theirs, row.ours, row.why))} |\n"
+        f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells(row))} |\n"
         for row in (*DIFFERENCES.values(), *UNCOMPARED)
     ]
     return (
@@ -171,7 +208,8 @@ def as_markdown() -> str:
         "<!-- Printed by `make docs` from tests/conformance/differences.py; do not edit. -->\n\n"
         "Everything else is the same on the wire: the conformance tests ask LMCache's server and ours the same\n"
         "questions, and fail on any other difference, and on any of the compared ones that is no longer there.\n\n"
-        "| what | LMCache's server | here | why |\n| --- | --- | --- | --- |\n" + "".join(rows)
+        "The last column names the versions of LMCache whose server differs, of those that are supported.\n\n"
+        "| what | LMCache's server | here | why | LMCache |\n| --- | --- | --- | --- | --- |\n" + "".join(rows)
     )
 
 

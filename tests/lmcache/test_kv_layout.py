@@ -10,14 +10,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lmcache import utils
 
 from lmcache_internal import create_app
 from lmcache_internal.engine.kv_layout import Known, layer_of
+from lmcache_internal.engine.lmcache_names import home
 from lmcache_internal.testing.real_engine import make_worker
+from tests.support import lmcache_release
 
 Tensors = Any  # One tensor, or several of one layer.
-VERSION = tuple(int(part) for part in utils.VERSION.split(".")[:2])
 
 
 class Engine:
@@ -177,7 +177,7 @@ def test_the_same_tokens_have_the_same_checksums_wherever_heads_and_planes_stand
     assert len(set(found[0])) == 4
 
 
-@pytest.mark.skipif(VERSION < (0, 5), reason="LMCache 0.3 takes no hints, and 0.4 overrules them on CPU")
+@pytest.mark.skipif(lmcache_release() < (0, 5), reason="LMCache 0.3 takes no hints, and 0.4 overrules them on CPU")
 def test_what_the_connector_was_told_counts_more_than_the_sizes(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,14 +193,10 @@ def test_what_the_connector_was_told_counts_more_than_the_sizes(
 
 
 def lmcaches_own(caches: dict[str, torch.Tensor], slots: list[int], chunk_size: int, layerwise: bool) -> Any:
-    for home in ("lmcache.v1", "lmcache.inprocess.v1"):
-        try:
-            module = importlib.import_module(f"{home}.internal_api_server.vllm.cache_api")
-        except ModuleNotFoundError:
-            continue
-        adapter = type("Adapter", (), {"kv_caches": caches})
-        return module.compute_kvcache_checksums(adapter, slots, chunk_size, layerwise)["chunk_checksums"]
-    raise AssertionError("LMCache's own endpoint has moved")
+    package = home("InternalAPIServer").rpartition(".")[0]
+    module = importlib.import_module(f"{package}.vllm.cache_api")
+    adapter = type("Adapter", (), {"kv_caches": caches})
+    return module.compute_kvcache_checksums(adapter, slots, chunk_size, layerwise)["chunk_checksums"]
 
 
 @pytest.mark.parametrize("layerwise", [True, False])
