@@ -44,8 +44,9 @@ class Known(Struct, frozen=True):
 
 def known_of(manager: Any) -> Known:
     """What an LMCache manager and its vLLM tell of the KV cache."""
-    kv_shape = getattr(manager.lmcache_engine_metadata, "kv_shape", None)
-    hints = getattr(getattr(manager.lmcache_engine, "gpu_connector", None), "layout_hints", None)
+    kv_shape = getattr(getattr(manager, "lmcache_engine_metadata", None), "kv_shape", None)
+    connector = getattr(getattr(manager, "lmcache_engine", None), "gpu_connector", None)
+    hints = getattr(connector, "layout_hints", None)
     return Known(
         block_size=_block_size(manager),
         heads=kv_shape[3] if isinstance(kv_shape, tuple) and len(kv_shape) == 5 else None,

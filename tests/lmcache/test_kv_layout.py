@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -297,6 +298,15 @@ def test_an_engine_that_does_not_tell_its_block_size_still_has_checksums(engine:
     engine.holds({"layer": torch.rand(2, 4, 16, 4, 8)}, None)
     engine.manager._connector.get_inference_info = lambda: info
     assert engine.get("check?slot_mapping=63&chunk_size=1")["num_chunks"] == 1
+
+
+@pytest.mark.usefixtures("engine")  # LMCache is loaded.
+def test_a_manager_that_is_none_of_lmcaches_has_checksums() -> None:
+    """Nothing else is known of such layers: they are taken as vLLM has them."""
+    manager = SimpleNamespace(config=SimpleNamespace(extra_config=None), kv_caches={"layer": torch.rand(4, 4, 8, 64)})
+    response = create_app(manager).test_client().get("/cache/kvcache/check?slot_mapping=0,31&chunk_size=1")
+    assert response.status_code == 200, response.text
+    assert response.get_json()["num_chunks"] == 2
 
 
 def test_a_checksum_copies_no_layer() -> None:
