@@ -56,6 +56,7 @@ test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, 
 	    echo "== LMCache $$version"; \
 	    $(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$$version; \
 	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider tests/lmcache tests/conformance; \
+	    $(LMCACHE_BIN)/python -m tests.lmcache.upstream; \
 	done
 	set -e; for version in $(wordlist 1,2,$(LMCACHE_VERSIONS)); do \
 	    echo "== The documents, with LMCache $$version"; \

@@ -13,6 +13,7 @@ from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, OnWire, Upload
 from .configuration import Configuration
 from .conversion import parse_bool
+from .detail import carry_detail
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import KVLayer, Runtime
 from .engine.select import runtime_of
@@ -80,6 +81,8 @@ __all__ = [
     "Unauthorized",
     "Upload",
     "adapter",
+    "backend_names",
+    "carry_detail",
     "config",
     "engine",
     "entity_tag",
@@ -101,6 +104,7 @@ __all__ = [
     "routes_of",
     "runtime",
     "settings",
+    "started_engine",
     "storage_manager",
     "tagged",
 ]
@@ -121,7 +125,8 @@ def adapter() -> Manager:
 
 def engine(unavailable: str | None = None) -> Engine:
     """The cache engine; 503 without one, as on a scheduler, with `unavailable` as its `error`."""
-    found = getattr(adapter(), "lmcache_engine", None)
+    manager = getattr(internal_app().state, "lmcache_adapter", None) if unavailable else adapter()
+    found = getattr(manager, "lmcache_engine", None)
     if found is None:
         raise EngineUnavailable("LMCache engine not configured.", title=unavailable)
     return cast(Engine, found)
@@ -129,10 +134,22 @@ def engine(unavailable: str | None = None) -> Engine:
 
 def storage_manager(unavailable: str | None = None) -> StorageManager:
     """The engine's storage manager; 503 without one, as while a worker still starts."""
-    found = engine(unavailable).storage_manager
-    if found is None:
+    return cast(StorageManager, started_engine(unavailable).storage_manager)
+
+
+def started_engine(unavailable: str | None = None) -> Engine:
+    """The cache engine; 503 without one, and while its storage manager is still to come."""
+    found = engine(unavailable)
+    if getattr(found, "storage_manager", found) is None:
         raise EngineUnavailable("The engine is still starting: it has no storage manager yet.", title=unavailable)
-    return cast(StorageManager, found)
+    return found
+
+
+def backend_names(found: Engine) -> list[str] | None:
+    """The names of an engine's backends; None where it does not list them, as a mock does not."""
+    storage = getattr(found, "storage_manager", None)
+    names = None if storage is None else storage.get_all_backend_names()
+    return names if isinstance(names, list) else None
 
 
 def config() -> Config:
@@ -162,5 +179,6 @@ def runtime() -> Runtime:
 
 
 def settings() -> Settings:
-    """The server's settings, read from the engine's config as it is now."""
-    return Settings.of(config())
+    """The server's settings, read from the engine's config as it is now; 503 without one."""
+    config()
+    return internal_app().settings

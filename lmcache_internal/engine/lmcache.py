@@ -15,7 +15,7 @@ from ..errors import BadRequest, EngineFailed
 from . import kv_layout
 from .definitions import Definition
 from .lmcache_names import load
-from .runtime import KVLayer, LoadedChunks
+from .runtime import KVLayer, LoadedChunks, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def _definitions() -> dict[str, Definition]:
     }
 
 
-class LMCacheRuntime:
+class LMCacheRuntime(Runtime):
     """The `Runtime` of one `LMCacheManager`."""
 
     def __init__(self, manager: Any) -> None:
@@ -100,7 +100,7 @@ class LMCacheRuntime:
                 loaded = list(pool.map(load_one, chosen))
         finally:
             remote.close()
-        failed = [name for name, success in zip(chosen, loaded, strict=True) if not success]
+        failed = [_key_text(name) for name, success in zip(chosen, loaded, strict=True) if not success]
         return LoadedChunks(len(chosen) - len(failed), len(names), failed)
 
     def unreachable_backends(self) -> dict[str, str]:
@@ -149,9 +149,14 @@ def _remote_backend(engine: Any, config_path: str) -> Any:
     return remote
 
 
+def _key_text(name: str) -> str:
+    """The key of a chunk file: in file names, slashes are written otherwise."""
+    return name.replace("-SEP-", "/")
+
+
 def _load_one(remote: Any, allocator: Any, name: str) -> bool:
     try:
-        key = load("CacheEngineKey").from_string(name.replace("-SEP-", "/"))
+        key = load("CacheEngineKey").from_string(_key_text(name))
         chunk = remote.get_blocking(key)
         if chunk is None:
             return False

@@ -47,7 +47,8 @@ DIFFERENCES: dict[str, Difference] = {
     "error_shape": Difference(
         "unknown path, wrong method, and the errors of /controller and /cache/load-fs-chunks",
         '`{"detail"}`',
-        '`{"error", "message"}`; 405 names what is allowed',
+        '`{"error", "message"}`, with LMCache\'s `detail` beside them where the route is its own; 405 names what is '
+        "allowed",
         "one error shape",
     ),
     "version": Difference(
@@ -76,7 +77,10 @@ DIFFERENCES: dict[str, Difference] = {
         "names reach config keys and metadata fields only",
     ),
     "inference_version": Difference(
-        "GET /inference_version on an adapter without it", "500", "503", "it is missing, not broken"
+        "GET /inference_version on an adapter without it, as are all of LMCache's",
+        "500",
+        "`vllm_version` of /inference_info; 503 where that has none",
+        "vLLM's version is known there",
     ),
     "loglevel": Difference("GET /loglevel?level=X without a logger", "`null`", "400", "it looked like success"),
     "basic_format": Difference("level=BASIC_FORMAT and the like", "500", "400 `Invalid log level`", "it is no level"),

@@ -378,6 +378,7 @@ LOAD = [
     load({"config_path": "{directory}/fs.yaml", "max_chunks": 1}, embedded="shape"),
     load({"config_path": "{directory}/fs.yaml", "max_chunks": "1", "max_failed_keys": 0}, embedded="shape"),
     load({"config_path": "{directory}/empty.yaml"}, embedded=None),
+    load({"config_path": "{directory}/damaged.yaml"}, embedded=None),
     load({"config_path": "/no/such/file.yaml"}, difference="error_shape"),
     load({"config_path": "{directory}/broken.yaml"}, difference="error_shape"),
     load({"config_path": "{directory}/nothing.yaml"}, difference="error_shape", embedded=None),
