@@ -11,16 +11,11 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from waitress.channel import ClientDisconnected, HTTPChannel
-
 from .heads import CachingParser
-from .memory import ResponseBuffer
 from .parsing import WireError
-from .tasks import AppTask, RefusalTask
+from .sending import SendingChannel
 
 HEAD_SECONDS = 10.0
 """By then the head of a request must be complete, counted from its first byte (408)."""
@@ -38,7 +33,7 @@ MAX_UNREAD_AHEAD = 64 << 10
 """With more than that unread, the next request of the connection does not begin."""
 
 
-class Channel(HTTPChannel):
+class Channel(SendingChannel):
     """A connection.
 
     Attributes:
@@ -48,49 +43,23 @@ class Channel(HTTPChannel):
         peer_uid: user id at the other end of a Unix socket; None on TCP.
     """
 
-    parser_class = CachingParser
-    task_class = AppTask
-    error_task_class = RefusalTask
     request: CachingParser | None
-    connected: bool
     refused = False
     lingering = False
     _input: bytes = b""
     _began = 0.0
-    _has_begun = False
-    _is_given_up = False
-    _deadline: tuple[float, Callable[[], str]] | None = None
     _may_still_send = MAX_IGNORED_BYTES
-    _last_activity = 0.0
 
     def __init__(self, server: Any, sock: socket.socket, *rest: Any, is_spare: bool = False, **options: Any) -> None:
         self.peer_uid = _peer_uid(sock)
         self.is_spare = is_spare
         super().__init__(server, sock, *rest, **options)
-        self.outbufs = [ResponseBuffer()]
-
-    @property
-    def last_activity(self) -> float:
-        """When something was last received, sent or served, by the monotonic clock.
-
-        waitress sets it to the wall clock's time; a jump of that by an hour would look like an hour of silence.
-        """
-        return self._last_activity
-
-    @last_activity.setter
-    def last_activity(self, _: float) -> None:
-        self._last_activity = time.monotonic()
 
     @property
     def body_bytes(self) -> int:
         """What the body of its request counts in the server's memory."""
         request = self.request or next(iter(self.requests), None)
         return request.announced_bytes if request is not None and request.admitted else 0
-
-    @property
-    def held_bytes(self) -> int:
-        """What its responses count in the server's memory."""
-        return sum(buffer.held_bytes for buffer in self.outbufs if isinstance(buffer, ResponseBuffer))
 
     @property
     def is_idle(self) -> bool:
@@ -148,21 +117,11 @@ class Channel(HTTPChannel):
             self.server.add_task(self)
         return False
 
-    def answer_by(self, seconds: float, explain: Callable[[], str]) -> None:
-        """Let the event loop answer (504) if the response has not begun after `seconds`; called by the worker thread.
-
-        Args:
-            seconds: from now on.
-            explain: says what happened; the event loop calls it.
-        """
-        self._deadline = (time.monotonic() + seconds, explain)
-
     def _serve(self, request: Any) -> None:
         self.requests.append(request)
         self.request = None
         self._began = 0.0
-        self._has_begun = False
-        self._deadline = None
+        self.expect_response()
         self.server.add_task(self)
 
     def _drop_input(self) -> None:
@@ -207,76 +166,12 @@ class Channel(HTTPChannel):
         self.requests.clear()
         return True
 
-    # Sending
-
-    def write_soon(self, data: Any) -> int:
-        """Send what can be sent at once, and keep the rest."""
-        self._begin_response()
-        if data and not isinstance(data, bytes):
-            return int(super().write_soon(data))  # A file: waitress reads it piece by piece.
-        sent = 0
-        if data and not self.total_outbufs_len:
-            self.last_activity = 0.0  # From now on, the server waits for the client.
-            with self.outbuf_lock:
-                sent = self._send_now(data)
-        if data and sent < len(data):
-            self._flush_outbufs_below_high_watermark()
-            self.server.memory.keep(self, memoryview(data)[sent:])
-            self.server.wake(self)
-        return len(data or b"")
-
-    def keep(self, data: memoryview) -> None:
-        """Add `data` to what waits for the client."""
-        with self.outbuf_lock:
-            if not self.connected:
-                raise ClientDisconnected
-            self.outbufs[-1].append(data)
-            self.total_outbufs_len += len(data)
-            self._flush_exception(self._flush_some, do_close=False)
-
-    def _begin_response(self) -> None:
-        if not self._has_begun:
-            with self.outbuf_lock:
-                self._has_begun = True
-        if not self.connected or (self._is_given_up and not self.server.is_in_loop()):
-            raise ClientDisconnected
-
-    def _send_now(self, data: bytes) -> int:
-        if not (data and self.connected):
-            return 0
-        sent, _ = self._flush_exception(partial(self.send, data), do_close=False)
-        return int(sent)
-
-    def _flush_outbufs_below_high_watermark(self) -> None:
-        if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
-            return
-        if not self.server.waiting_for_readers.acquire(blocking=False):
-            self.drop()
-            return
-        try:
-            with self.outbuf_lock:
-                while self.connected and self.total_outbufs_len > self.adj.outbuf_high_watermark:
-                    self.server.wake(self)
-                    self.outbuf_lock.wait()
-        finally:
-            self.server.waiting_for_readers.release()
-
     def handle_write(self) -> None:
         """Send what waits, and go on with the next request where enough was read."""
         super().handle_write()
         self._resume()
 
     # Closing
-
-    def drop(self) -> None:
-        """Give the connection up, from any thread: what was not read is freed at once, and the loop closes it."""
-        with self.outbuf_lock:
-            self.outbufs[:] = [ResponseBuffer()]
-            self.total_outbufs_len = 0
-            self.connected = False
-            self.will_close = True
-            self.outbuf_lock.notify_all()
-        self.server.wake(self)
 
     def handle_close(self) -> None:
         """Close; but a client that was refused while it was sending first gets to read why.
@@ -305,25 +200,11 @@ class Channel(HTTPChannel):
         elif self.total_outbufs_len:
             self._close_if(silent > STALLED_SECONDS)
         elif self.requests:
-            self._give_up(now)
+            self.give_up_if_late(now)
         elif not self._began:
             self._close_if(silent > IDLE_SECONDS)
         else:
             self._expire_request(now)
-
-    def _give_up(self, now: float) -> None:
-        """Answer a request whose worker thread is stuck; what the thread writes later is dropped."""
-        if self._deadline is None or now < self._deadline[0]:
-            return
-        with self.outbuf_lock:
-            if self._has_begun:
-                return
-            self._is_given_up = True
-        late = self.parser_class(self.adj)
-        late.refuse(WireError(504, "Gateway Timeout", self._deadline[1]()))
-        self.error_task_class(self, late).service()
-        self.close_when_flushed = True
-        self.server.resume(self)
 
     def _expire_request(self, now: float) -> None:
         reads_body = self.request is not None and self.request.admitted
@@ -337,16 +218,6 @@ class Channel(HTTPChannel):
     def _close_if(self, is_over: bool) -> None:
         if is_over or not self.connected:
             self.end()
-
-    def add_channel(self, map: Any = None) -> None:
-        """Count the connection."""
-        super().add_channel(map)
-        self.server.memory.add(self)
-
-    def del_channel(self, map: Any = None) -> None:
-        """Count it no longer."""
-        super().del_channel(map)
-        self.server.memory.remove(self)
 
 
 def _peer_uid(connection: socket.socket) -> int | None:
