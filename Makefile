@@ -15,7 +15,9 @@ BENCH_ROUNDS ?= 5
 # The tests against the real LMCache have an environment of their own: torch alone is a gigabyte,
 # so it outlives the checkout.
 LMCACHE_PYTHON ?= python3.11
-LMCACHE_VERSIONS ?= 0.5.6 0.4.7 0.3.15
+LMCACHE_VERSIONS ?= 0.5.7rc2 0.5.6 0.4.7 0.3.15
+# The one that is measured.
+LMCACHE_RELEASE ?= 0.5.6
 LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
@@ -55,13 +57,17 @@ test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, 
 	    echo "== LMCache $$version"; \
 	    $(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$$version; \
 	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider tests/lmcache tests/conformance; \
+	    $(LMCACHE_BIN)/python -m tests.lmcache.upstream; \
 	done
-	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(firstword $(LMCACHE_VERSIONS))
-	$(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider \
-	    tests/docs/test_documents.py -k 'lmcache.md or plugins.md or wsgi.md'
+	set -e; for version in $(wordlist 1,2,$(LMCACHE_VERSIONS)); do \
+	    echo "== The documents, with LMCache $$version"; \
+	    $(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$$version; \
+	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider \
+	        tests/docs/test_documents.py -k 'lmcache.md or plugins.md or wsgi.md'; \
+	done
 
 bench: $(LMCACHE_VENV)/.made  ## Measure this server beside LMCache's own; BENCH=throughput asks one question
-	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(firstword $(LMCACHE_VERSIONS))
+	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(LMCACHE_RELEASE)
 	$(LMCACHE_BIN)/python -m benchmarks --rounds $(BENCH_ROUNDS) $(BENCH)
 
 docs: $(VENV)/.dev  ## Print the documents that are made of code

@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 
-CLI = ["httpx>=0.27", "rich>=13"]
+CLI = ["httpcore>=1", "httpx>=0.27", "rich>=13"]
 DOCS = ["flask-swagger-ui>=4.11"]
 
 setup(

@@ -47,7 +47,7 @@ FALLING_SHORT = """\
   computes. `/lmc_version`, 0.09 ms of CPU at full speed, is then 0.6 ms. A scrape of 370 lines is 0.75 ms of CPU with
   warm caches; 0.45 ms of it is `registry.collect()` of prometheus_client, which makes the samples anew each time.
 - **Neighbors of many scripts that burn CPU** wait until all of these have had their 5 ms, again and again: a thread
-  cannot be held back from outside. Eight at once is what `/run_script` allows.
+  cannot be held back from outside. So `/run_script` lets two run at once; the setting that allows more is 8 here.
 - **What takes a thread, beside clients at full speed**: `/backends` is handed to a thread of the pool and to one with a
   deadline, where LMCache's event loop does it by itself. Each hand-over waits until the loop's turn ends.
 - **New connections**: one with one request is 0.16 ms of the server's CPU, and 0.14 ms would be 2.5x. The kernel and

@@ -94,6 +94,7 @@ def _values(transport: Transport, directory: str) -> dict[str, Any]:
         "internal_api_server_port_start": free_port(2),
         "run_script_api_enabled": True,
         "script_allowed_imports": ["time"],
+        "extra_config": {"internal_api_server_max_scripts": 8},
     }
     if transport == "unix":
         values["internal_api_server_socket_path_prefix"] = f"{directory}/api/socket"

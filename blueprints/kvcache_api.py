@@ -151,8 +151,8 @@ def info() -> Layers:
 
 
 def _kv_caches() -> Mapping[str, Any]:
-    caches: Mapping[str, Any] = adapter().kv_caches
-    if not caches:
+    caches = adapter().kv_caches
+    if not (caches and isinstance(caches, Mapping)):
         raise NotFound("kv_caches is empty or not initialized", title="kv_caches not available")
     return caches
 

@@ -8,10 +8,12 @@ from flask import Blueprint, request
 from lmcache_internal.api import (
     Access,
     BadRequest,
+    Busy,
     CallTimedOut,
     EngineUnavailable,
     NotFound,
     Upload,
+    caller,
     config,
     internal_app,
     is_local,
@@ -35,9 +37,9 @@ _HOW_TO_ENABLE = (
     access=Access.ADMIN,
     as_text=str,
     cheap=True,
-    lane="long",
     raises=(
         BadRequest,
+        Busy,
         EngineUnavailable,
         Annotated[NotFound, str],
         Annotated[ScriptFailed, Outcome, str],
@@ -48,11 +50,13 @@ def run(script: Upload) -> Outcome:
     """Execute the uploaded file `script`; answer with its variable `result`."""
     if not _enabled():
         raise NotFound(_HOW_TO_ENABLE, text=_HOW_TO_ENABLE)
-    note(script_sha256=hashlib.sha256(script).hexdigest())
+    digest, limits = hashlib.sha256(script).hexdigest(), settings()
+    note(script_sha256=digest)
     allowed = getattr(config(), "script_allowed_imports", None) or ()
-    return run_script(script, internal_app(), allowed, settings().script_timeout)
+    about = f"SHA-256 {digest[:12]}…, sent by {caller().name}"
+    return run_script(script, internal_app(), allowed, limits.script_timeout, limits.max_scripts, about)
 
 
 def _enabled() -> bool:
     decided = getattr(config(), "run_script_api_enabled", None)
-    return is_local(request.environ) if decided is None else bool(decided)
+    return decided if isinstance(decided, bool) else is_local(request.environ)

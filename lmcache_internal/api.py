@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import current_app
+from flask import current_app, g
 from msgspec import Meta, Struct
 
 from .address import ADDRESS_KEY
@@ -13,6 +13,7 @@ from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, OnWire, Upload
 from .configuration import Configuration
 from .conversion import parse_bool
+from .detail import carry_detail
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import Runtime
 from .engine.select import runtime_of
@@ -39,7 +40,7 @@ from .revisions import History, PublicRevision, history_of, public_changes
 from .routes import Route, routes_of
 from .security.access import Access
 from .security.audit import AuditEntry, note
-from .security.caller import is_local
+from .security.caller import Caller, is_local
 from .serialize import respond
 from .settings import Settings, guarded_reason
 
@@ -79,6 +80,9 @@ __all__ = [
     "Unauthorized",
     "Upload",
     "adapter",
+    "backend_names",
+    "caller",
+    "carry_detail",
     "config",
     "engine",
     "entity_tag",
@@ -99,6 +103,7 @@ __all__ = [
     "routes_of",
     "runtime",
     "settings",
+    "started_engine",
     "storage_manager",
     "tagged",
 ]
@@ -107,6 +112,11 @@ __all__ = [
 def internal_app() -> InternalApp:
     """The app that serves this request."""
     return cast(InternalApp, current_app._get_current_object())  # type: ignore[attr-defined]  # werkzeug's proxy.
+
+
+def caller() -> Caller:
+    """Who sent this request, as the gate has found out."""
+    return cast(Caller, g.visit.caller)
 
 
 def adapter() -> Manager:
@@ -119,7 +129,8 @@ def adapter() -> Manager:
 
 def engine(unavailable: str | None = None) -> Engine:
     """The cache engine; 503 without one, as on a scheduler, with `unavailable` as its `error`."""
-    found = getattr(adapter(), "lmcache_engine", None)
+    manager = getattr(internal_app().state, "lmcache_adapter", None) if unavailable else adapter()
+    found = getattr(manager, "lmcache_engine", None)
     if found is None:
         raise EngineUnavailable("LMCache engine not configured.", title=unavailable)
     return cast(Engine, found)
@@ -127,10 +138,22 @@ def engine(unavailable: str | None = None) -> Engine:
 
 def storage_manager(unavailable: str | None = None) -> StorageManager:
     """The engine's storage manager; 503 without one, as while a worker still starts."""
-    found = engine(unavailable).storage_manager
-    if found is None:
+    return cast(StorageManager, started_engine(unavailable).storage_manager)
+
+
+def started_engine(unavailable: str | None = None) -> Engine:
+    """The cache engine; 503 without one, and while its storage manager is still to come."""
+    found = engine(unavailable)
+    if getattr(found, "storage_manager", found) is None:
         raise EngineUnavailable("The engine is still starting: it has no storage manager yet.", title=unavailable)
-    return cast(StorageManager, found)
+    return found
+
+
+def backend_names(found: Engine) -> list[str] | None:
+    """The names of an engine's backends; None where it does not list them, as a mock does not."""
+    storage = getattr(found, "storage_manager", None)
+    names = None if storage is None else storage.get_all_backend_names()
+    return names if isinstance(names, list) else None
 
 
 def config() -> Config:
@@ -160,5 +183,6 @@ def runtime() -> Runtime:
 
 
 def settings() -> Settings:
-    """The server's settings, read from the engine's config as it is now."""
-    return Settings.of(config())
+    """The server's settings, read from the engine's config as it is now; 503 without one."""
+    config()
+    return internal_app().settings

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from waitress.buffers import OverflowableBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 
 from .heads import CachingParser
+from .memory import ResponseBuffer
 from .parsing import WireError
 from .tasks import AppTask, RefusalTask
 
@@ -67,6 +67,7 @@ class Channel(HTTPChannel):
         self.peer_uid = _peer_uid(sock)
         self.is_spare = is_spare
         super().__init__(server, sock, *rest, **options)
+        self.outbufs = [ResponseBuffer()]
 
     @property
     def last_activity(self) -> float:
@@ -85,6 +86,11 @@ class Channel(HTTPChannel):
         """What the body of its request counts in the server's memory."""
         request = self.request or next(iter(self.requests), None)
         return request.announced_bytes if request is not None and request.admitted else 0
+
+    @property
+    def held_bytes(self) -> int:
+        """What its responses count in the server's memory."""
+        return sum(buffer.held_bytes for buffer in self.outbufs if isinstance(buffer, ResponseBuffer))
 
     @property
     def is_idle(self) -> bool:
@@ -206,16 +212,27 @@ class Channel(HTTPChannel):
     def write_soon(self, data: Any) -> int:
         """Send what can be sent at once, and keep the rest."""
         self._begin_response()
-        size = len(data) if data else 0
-        if not self.total_outbufs_len and isinstance(data, bytes):
+        if data and not isinstance(data, bytes):
+            return int(super().write_soon(data))  # A file: waitress reads it piece by piece.
+        sent = 0
+        if data and not self.total_outbufs_len:
             self.last_activity = 0.0  # From now on, the server waits for the client.
             with self.outbuf_lock:
                 sent = self._send_now(data)
-            data = data[sent:] if sent else data
-        if data:
-            self._keep(data)
+        if data and sent < len(data):
+            self._flush_outbufs_below_high_watermark()
+            self.server.memory.keep(self, memoryview(data)[sent:])
             self.server.wake(self)
-        return size
+        return len(data or b"")
+
+    def keep(self, data: memoryview) -> None:
+        """Add `data` to what waits for the client."""
+        with self.outbuf_lock:
+            if not self.connected:
+                raise ClientDisconnected
+            self.outbufs[-1].append(data)
+            self.total_outbufs_len += len(data)
+            self._flush_exception(self._flush_some, do_close=False)
 
     def _begin_response(self) -> None:
         if not self._has_begun:
@@ -224,26 +241,11 @@ class Channel(HTTPChannel):
         if not self.connected or (self._is_given_up and not self.server.is_in_loop()):
             raise ClientDisconnected
 
-    def _keep(self, data: Any) -> None:
-        if not isinstance(data, bytes):
-            super().write_soon(data)  # A file: waitress reads it piece by piece.
-            return
-        self._flush_outbufs_below_high_watermark()  # It may wait; after it, waitress' own call does not.
-        with self.server.memory.adding:
-            self.server.memory.make_room_for_response(self, len(data))
-            super().write_soon(data)
-
     def _send_now(self, data: bytes) -> int:
         if not (data and self.connected):
             return 0
         sent, _ = self._flush_exception(partial(self.send, data), do_close=False)
         return int(sent)
-
-    def _flush_some(self, do_close: bool = True) -> bool:
-        sent = bool(super()._flush_some(do_close))
-        if sent and self.connected and not self.total_outbufs_len:
-            self.outbufs[-1].prune()  # waitress would keep it until the client's next request.
-        return sent
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
@@ -269,7 +271,7 @@ class Channel(HTTPChannel):
     def drop(self) -> None:
         """Give the connection up, from any thread: what was not read is freed at once, and the loop closes it."""
         with self.outbuf_lock:
-            self.outbufs[:] = [OverflowableBuffer(self.adj.outbuf_overflow)]
+            self.outbufs[:] = [ResponseBuffer()]
             self.total_outbufs_len = 0
             self.connected = False
             self.will_close = True

@@ -15,8 +15,8 @@ LaneName = Literal["engine", "long", "scrape"]
 LIMITS: dict[LaneName, int] = {
     # Calls into the engine. All lanes together leave threads to what needs none, see `transport.MAX_THREADS`.
     "engine": 32,
-    # What may take minutes: scripts, loading chunk files.
-    "long": 8,
+    # What may take minutes: profiles, loading chunk files. Scripts have a limit of their own, see `running_scripts.py`.
+    "long": 4,
     # Metrics: one scrape at a time collects them, and the others wait for the next, see `coalescing.py`.
     "scrape": 64,
 }

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 from .address import Address
 from .errors import ServerStartError
+from .peer import peer_of
+from .socket_directory import locked, make_trusted
 
 _BACKLOG = 128
 _MAX_PATH_BYTES = 107  # sizeof(sockaddr_un.sun_path) - 1 on Linux, see unix(7).
@@ -22,8 +22,8 @@ def listen_on(address: Address) -> socket.socket:
     """Return a listening socket for `address`.
 
     Raises:
-        ServerStartError: the port is taken, the directory not writable, the path too long,
-            the path taken by a live server or by something that is no socket.
+        ServerStartError: the port is taken; the directory is not writable, is locked by another process, or other users
+            could tamper with it; the path is too long, or taken by a live server or by something that is no socket.
     """
     if address.socket_path:
         return _listen_unix(Path(address.socket_path))
@@ -79,8 +79,8 @@ def _listen_unix(path: Path) -> socket.socket:
         )
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(path.parent):
+        make_trusted(path.parent)
+        with locked(path.parent):
             _remove_stale(path)
             _bind_private(listening, path)
             listening.listen(_BACKLOG)
@@ -95,34 +95,37 @@ def _listen_unix(path: Path) -> socket.socket:
     return listening
 
 
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Let one process at a time look for a stale socket and bind its own."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _remove_stale(path: Path) -> None:
     try:
-        mode = path.lstat().st_mode
+        status = path.lstat()
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(mode):
-        raise ServerStartError(f"{path} exists and is no socket; move it away or change the socket path prefix")
+    if not stat.S_ISSOCK(status.st_mode):
+        what = "is a symbolic link" if stat.S_ISLNK(status.st_mode) else "is no socket"
+        raise ServerStartError(f"{path} exists and {what}; move it away or change the socket path prefix")
+    _require_dead(path)
+    try:
+        path.unlink()
+    except PermissionError as error:
+        raise ServerStartError(
+            f"{path} is left over from a process of uid {status.st_uid}, and only that user may remove it; "
+            "have it removed, or change the socket path prefix"
+        ) from error
+
+
+def _require_dead(path: Path) -> None:
+    """Refuse a socket that a process listens on, or may listen on for all we can see."""
+    serves = "Another process"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
+        probe.setblocking(False)  # Where its backlog is full, it is alive, and there is nothing to wait for.
         try:
             probe.connect(str(path))
+            serves = str(peer_of(probe))
         except ConnectionRefusedError:
-            path.unlink()
             return
         except OSError:
-            pass  # Busy or not ours to connect to: alive, for all we know.
-    raise ServerStartError(f"Another process serves on the Unix socket {path}; end that one first")
+            pass  # Busy, or not ours to connect to.
+    raise ServerStartError(f"{serves} serves on the Unix socket {path}; end that one first")
 
 
 def _bind_private(listening: socket.socket, path: Path) -> None:

@@ -73,6 +73,7 @@ def operation(
         arguments, returns = signature_of(function)
         failing = failures(arguments, cheap=cheap, changes=changes, lane=lane, raises=raises)
         answers = [success(returns, media, as_text is not None, failing), *failing]
+        own_lane: LaneName | None = lane or (None if cheap else "engine")
 
         @functools.wraps(function)
         def view(**path_values: Any) -> Response:
@@ -81,7 +82,7 @@ def operation(
             call = functools.partial(function, **values)
             if not cheap:
                 call = functools.partial(_guarded, doing, call, changes, seconds)
-            with _passing(doing, lane or (None if cheap else "engine")):
+            with _passing(doing, own_lane):
                 data = _attempt(doing, call)
             if isinstance(data, Response):
                 return data
@@ -91,6 +92,7 @@ def operation(
 
         # For the gate, and for the documents made of it.
         vars(view).update(arguments=arguments, access=access, writes_with=writes_with, answers=answers, inline=inline)
+        vars(view).update(lane=own_lane)  # For the bulkheads of plugins.
         return view
 
     return decorate

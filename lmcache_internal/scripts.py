@@ -17,12 +17,14 @@ from typing import Any
 
 import msgspec
 
-from .calls import Call
+from .calls import Call, stuck_calls
 from .errors import ApiError, BadRequest, CallTimedOut
+from .running_scripts import RunningScripts
 
 DONE = "Script executed successfully"
 _MAX_STDOUT = 1 << 20
 _numbers = count(1)
+_running = RunningScripts()  # Of the process, not of an app: there is one interpreter to share.
 
 
 class Outcome(msgspec.Struct, dict=True):
@@ -50,7 +52,9 @@ class ScriptFailed(ApiError):
     """The script raised (500)."""
 
 
-def run_script(source: bytes, app: Any, allowed_imports: Collection[str], timeout: float) -> Outcome:
+def run_script(
+    source: bytes, app: Any, allowed_imports: Collection[str], timeout: float, limit: int, about: str
+) -> Outcome:
     """Execute `source` with `app` in sight.
 
     Args:
@@ -58,12 +62,15 @@ def run_script(source: bytes, app: Any, allowed_imports: Collection[str], timeou
         app: the variable `app` of the script.
         allowed_imports: modules (with their submodules) that it may import.
         timeout: seconds after which it is stopped.
+        limit: how many scripts may run at once in this process, this one included.
+        about: what and whose it is, for those who are refused meanwhile.
 
     Returns:
         The outcome of a script that came to its end.
 
     Raises:
         BadRequest: the source is not UTF-8 text (400).
+        Busy: too many scripts run already (503).
         ScriptFailed: the script raised, or does not compile (500).
         CallTimedOut: it was still running after `timeout` (504).
     """
@@ -75,14 +82,17 @@ def run_script(source: bytes, app: Any, allowed_imports: Collection[str], timeou
         raise BadRequest("The script holds NUL characters; is it a binary file?", title="Invalid script")
     script = _Script(text, app, allowed_imports)
     call = Call(script.filename, script.run)
-    started = time.monotonic()
-    finished = call.finish(timeout)
-    outcome = script.outcome
-    outcome.seconds = time.monotonic() - started
-    outcome.stdout = script.stdout.getvalue()
+    _running.admit(call, about, limit)
     try:
+        started = time.monotonic()
+        finished = call.finish(timeout)
+        outcome = script.outcome
+        outcome.seconds = time.monotonic() - started
+        outcome.stdout = script.stdout.getvalue()
         return _judge(call, script, finished, timeout)
     finally:
+        if not call.is_alive():
+            _running.discard(call)
         linecache.cache.pop(script.filename, None)
         call.error = None  # Its traceback leads back to the call: only the garbage collector would free them.
 
@@ -148,7 +158,12 @@ class _Capture(io.StringIO):
 
 def _stopped(call: Call, script: _Script, timeout: float) -> CallTimedOut:
     stack = script.own_part(call.stack() or "it ended just now\n")
-    fate = "was stopped" if call.stop() else "does not react to being stopped; its thread is left behind"
+    if call.stop():
+        fate = "was stopped"
+    else:
+        fate = "does not react to being stopped; its thread is left behind"
+        call.name = f"{call.name} (stuck)"
+        stuck_calls.add(call)
     message = f"The script was still running after {timeout:g} s and {fate}"
     outcome = script.outcome
     outcome.result, outcome.error, outcome.traceback = None, message, stack

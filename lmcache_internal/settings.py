@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import os
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,16 @@ from msgspec import Struct
 from .errors import ConfigError
 from .security.access import Access
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "internal_api_server_"
+_PATH = (str, os.PathLike)
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
+
+MOST_SCRIPTS = 8
+"""The most that `max_scripts` may be: eight scripts that burn CPU let a request wait for seconds."""
 
 # Whoever may change these owns the server: they are set at start, never over HTTP.
 _GUARDED = frozenset({"run_script_api_enabled", "script_allowed_imports"})
@@ -39,6 +47,7 @@ class Settings(Struct, frozen=True):
         public_host: the address of the public listener.
         public_port_start: port (+ index) of a second listener that serves public routes only.
         script_timeout: seconds after which a script is stopped.
+        max_scripts: scripts that may run at once in one process, 1 to 8; each that burns CPU delays all requests.
         call_timeout: seconds after which a call into the engine is answered with 504.
         keep_gil: keep the interpreter's lock while the bytes of a request or answer are moved.
     """
@@ -57,6 +66,7 @@ class Settings(Struct, frozen=True):
     public_host: str = "127.0.0.1"
     public_port_start: int | None = None
     script_timeout: float = 60.0
+    max_scripts: int = 2
     call_timeout: float = 30.0
     keep_gil: bool = True
 
@@ -64,34 +74,66 @@ class Settings(Struct, frozen=True):
     def of(cls, config: Any) -> Settings:
         """Read the settings of `config`, any object with LMCache's config attributes.
 
+        An attribute that no configuration file could hold, such as those of a mock, counts as absent.
+
         Raises:
             ConfigError: a value has the wrong type or range; the message names it.
         """
         extra, default = extra_config(config), cls()
         level = _get(extra, "max_access", (str,), "a level", str(default.max_access))
         return cls(
-            enabled=bool(getattr(config, PREFIX + "enabled", False)),
-            host=str(getattr(config, PREFIX + "host", None) or default.host),
-            port_start=int(getattr(config, PREFIX + "port_start", default.port_start)),
-            include_indices=tuple(getattr(config, PREFIX + "include_index_list", None) or ()),
-            socket_path_prefix=getattr(config, PREFIX + "socket_path_prefix", None) or None,
+            enabled=_attribute(config, "enabled", (bool,), "true or false", default.enabled),
+            host=_attribute(config, "host", (str,), "an address", "") or default.host,
+            port_start=_attribute(config, "port_start", (int,), "a port", default.port_start),
+            include_indices=_indices(config),
+            socket_path_prefix=os.fspath(_attribute(config, "socket_path_prefix", _PATH, "a path", "")) or None,
             plugin_dirs=tuple(map(Path, _strings(extra, "plugin_dirs"))),
             token_file=_path(extra, "token_file"),
             max_access=_level(level),
             allowed_hosts=_strings(extra, "allowed_hosts"),
-            trust_loopback=extra.get(PREFIX + "trust_loopback") is True,
+            trust_loopback=_flag(extra, "trust_loopback", default.trust_loopback),
             audit_file=_path(extra, "audit_file"),
             public_host=_get(extra, "public_host", (str,), "an address", default.public_host),
             public_port_start=_port(extra, "public_port_start"),
             script_timeout=_positive(extra, "script_timeout", default.script_timeout),
+            max_scripts=_number(extra, "max_scripts", default.max_scripts, MOST_SCRIPTS),
             call_timeout=_positive(extra, "call_timeout", default.call_timeout),
-            keep_gil=extra.get(PREFIX + "keep_gil") is not False,
+            keep_gil=_flag(extra, "keep_gil", default.keep_gil),
         )
 
 
+class LiveSettings:
+    """The settings of a config that may change while it is served.
+
+    Args:
+        settings: those that it was served with.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._good = settings
+        self._refused = ""
+
+    def of(self, config: Any) -> Settings:
+        """The settings of `config` as it is now; where one cannot be used, those that were good before."""
+        try:
+            self._good = Settings.of(config)
+        except ConfigError as error:
+            if str(error) != self._refused:
+                self._refused = str(error)
+                logger.warning("The settings of the server stay as they were: %s", error)
+        return self._good
+
+
 def extra_config(config: Any) -> Mapping[str, Any]:
-    """The config's `extra_config`, where settings stand that LMCache's schema lacks."""
-    return getattr(config, "extra_config", None) or {}
+    """The config's `extra_config`, where settings stand that LMCache's schema lacks; empty where it has none.
+
+    Raises:
+        ConfigError: it is no mapping of names to values.
+    """
+    found = _data(getattr(config, "extra_config", None))
+    if found is not None and not isinstance(found, Mapping):
+        raise ConfigError(f"extra_config: expected a mapping of names to values, got {found!r}")
+    return found or {}
 
 
 def read_config_file(path: str | Path) -> dict[str, Any]:
@@ -127,10 +169,35 @@ def _own(extra: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in extra.items() if key.startswith(PREFIX)}
 
 
+def _data(value: Any) -> Any:
+    """The value, if a configuration file or a variable can hold it; else None."""
+    return value if isinstance(value, (str, bytes, int, float, Sequence, Set, Mapping, os.PathLike)) else None
+
+
+def _attribute(config: Any, name: str, types: tuple[type, ...], expected: str, default: Any) -> Any:
+    value = _data(getattr(config, PREFIX + name, None))
+    return default if value is None else _checked(PREFIX + name, value, types, expected)
+
+
+def _indices(config: Any) -> tuple[int, ...]:
+    name, expected = "include_index_list", "a list of indices"
+    values = _attribute(config, name, (list, tuple, Set), expected, ())
+    return tuple(_checked(PREFIX + name, value, (int,), expected) for value in values)
+
+
 def _get(extra: Mapping[str, Any], name: str, types: tuple[type, ...], expected: str, default: Any) -> Any:
-    value = extra.get(PREFIX + name, default)
-    if not isinstance(value, types) or isinstance(value, bool):
-        raise ConfigError(f"extra_config.{PREFIX}{name}: expected {expected}, got {value!r}")
+    value = extra.get(PREFIX + name)
+    return default if value is None else _checked(f"extra_config.{PREFIX}{name}", value, types, expected)
+
+
+def _checked(key: str, value: Any, types: tuple[type, ...], expected: str) -> Any:
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise ConfigError(f"{key}: expected {expected}, got {value!r}")
+    return value
+
+
+def _flag(extra: Mapping[str, Any], name: str, default: bool) -> bool:
+    value: bool = _get(extra, name, (bool,), "true or false", default)
     return value
 
 
@@ -139,6 +206,14 @@ def _positive(extra: Mapping[str, Any], name: str, default: float) -> float:
     if not 0 < value < float("inf"):
         raise ConfigError(f"extra_config.{PREFIX}{name}: expected a positive number, got {value!r}")
     return float(value)
+
+
+def _number(extra: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    expected = f"a whole number from 1 to {most}"
+    value: int = _get(extra, name, (int,), expected, default)
+    if not 1 <= value <= most:
+        raise ConfigError(f"extra_config.{PREFIX}{name}: expected {expected}, got {value!r}")
+    return value
 
 
 def _strings(extra: Mapping[str, Any], name: str) -> tuple[str, ...]:

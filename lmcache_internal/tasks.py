@@ -15,6 +15,8 @@ from .security.gate import BODY_WITHHELD_KEY, HEADERS
 from .serialize import encode_json
 from .settings import MAX_BODY_BYTES
 
+_MAX_JOINED_BYTES = 64 << 10
+
 
 class RefusalTask(ErrorTask):
     """Refuses a request that the app never sees, in the app's error shape, and closes the connection."""
@@ -75,12 +77,16 @@ class AppTask(CachingTask):
             super().write(b"")
             self.chunked_response = False  # There is no last chunk where there is no body.
             self.content_bytes_written += len(data)
-        elif data and self.complete and not self.wrote_header and self.has_body and self.content_length == len(data):
+        elif not self.wrote_header and self._fits_head(data):
             self.channel.write_soon(self.build_response_header() + data)
             self.wrote_header = True
             self.content_bytes_written = len(data)
         else:
             super().write(data)
+
+    def _fits_head(self, data: bytes) -> bool:
+        is_whole = self.complete and self.has_body and self.content_length == len(data)
+        return is_whole and 0 < len(data) <= _MAX_JOINED_BYTES
 
     def get_environment(self) -> dict[str, Any]:
         """The WSGI environ, with what the server knows of the connection."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -12,9 +11,10 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.lanes import LIMITS
+from lmcache_internal.settings import MOST_SCRIPTS
 from tests.support import eventually, fetch, in_thread, make_manager, run_script, server_values
 
-ENGINE_LANE, LONG_LANE = LIMITS["engine"], LIMITS["long"]
+ENGINE_LANE = LIMITS["engine"]
 
 PLUGIN = '''
 from flask import Blueprint
@@ -34,7 +34,10 @@ def slow() -> dict[str, bool]:
 def slow_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalAPIServer]:
     (tmp_path / "slow_api.py").write_text(PLUGIN)
     values = server_values(request.param, tmp_path)
-    values["extra_config"] = {"internal_api_server_plugin_dirs": [str(tmp_path)]}
+    values["extra_config"] = {
+        "internal_api_server_plugin_dirs": [str(tmp_path)],
+        "internal_api_server_max_scripts": MOST_SCRIPTS,
+    }
     with make_manager(**values) as manager, InternalAPIServer(manager) as server:
         assert server.app is not None
         server.app.state.release = threading.Event()
@@ -46,23 +49,8 @@ def running(prefix: str) -> int:
     return sum(thread.name.startswith(prefix) for thread in threading.enumerate())
 
 
-def test_scripts_beyond_the_lane_are_turned_away_with_the_name_of_what_runs(slow_server: InternalAPIServer) -> None:
-    slow = [in_thread(lambda: run_script(slow_server, b"app.state.release.wait(20)")) for _ in range(LONG_LANE)]
-    assert eventually(lambda: running("call: <script") == LONG_LANE)
-    status, body = run_script(slow_server, b"result = 1")
-    assert status == 503
-    assert json.loads(body)["message"].startswith(
-        "Cannot run the script now: 8 such requests are under way, the oldest:"
-    )
-    slow_server.app.state.release.set()  # type: ignore[union-attr]
-    for thread, answers in slow:
-        thread.join()
-        assert answers[0][0] == 200
-    assert run_script(slow_server, b"result = 1") == (200, b"1")
-
-
 def test_with_all_lanes_full_cheap_requests_answer_at_once(slow_server: InternalAPIServer) -> None:
-    slow = [in_thread(lambda: run_script(slow_server, b"app.state.release.wait(20)")) for _ in range(LONG_LANE)]
+    slow = [in_thread(lambda: run_script(slow_server, b"app.state.release.wait(20)")) for _ in range(MOST_SCRIPTS)]
     slow += [in_thread(lambda: fetch(slow_server, "/slow")) for _ in range(ENGINE_LANE + 20)]
     assert eventually(lambda: running("call: wait") == ENGINE_LANE)
     for path in ("/lmc_version", "/conf", "/meta", "/threads", "/metrics"):
@@ -74,5 +62,5 @@ def test_with_all_lanes_full_cheap_requests_answer_at_once(slow_server: Internal
     for thread, answers in slow:
         thread.join()
         statuses.append(answers[0][0])
-    assert statuses.count(200) == LONG_LANE + ENGINE_LANE
+    assert statuses.count(200) == MOST_SCRIPTS + ENGINE_LANE
     assert statuses.count(503) == 20

@@ -150,6 +150,7 @@ def test_slow_requests_hold_up_nobody(server: InternalAPIServer) -> None:
     release = threading.Event()
     assert server.app is not None
     server.app.state.release = release
+    server.app.state.lmcache_adapter.config.extra_config = {"internal_api_server_max_scripts": 8}
     slow = [in_thread(lambda: run_script(server, b"app.state.release.wait(20); result = 'slow'")) for _ in range(8)]
     assert eventually(lambda: sum(t.name.startswith("call: <script") for t in threading.enumerate()) == 8)
     began = time.perf_counter()
@@ -206,7 +207,9 @@ class TestUnixSocket:
         with socket.socket(socket.AF_UNIX) as live:
             live.bind(str(path))
             live.listen()
-            with pytest.raises(ServerStartError, match="Another process serves on the Unix socket"):
+            with pytest.raises(
+                ServerStartError, match=f"Process {os.getpid()} of uid {os.geteuid()} serves on the Unix socket"
+            ):
                 unix.start()
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(path))

@@ -57,8 +57,9 @@ def bundle(fleet: Fleet, output: Path | None, force: bool) -> None:
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists; choose another name with -o, or give --force.")
     outcomes = fleet.each(_collect)
+    token = fleet.token.text if fleet.token else None
     try:
-        _write(output, _contents(outcomes, fleet.token))
+        _write(output, _contents(outcomes, token))
     except OSError as error:
         raise click.ClickException(f"Cannot write {output}: {error.strerror}") from error
     fleet.screen.note(f"Wrote {output}: {sum(outcome.ok for outcome in outcomes)} of {len(outcomes)} servers.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
-from ..security.tokens import TOKEN_FILE_VARIABLE, TOKEN_VARIABLE
+from ..peer import Peer
+from ..security.tokens import TOKEN_VARIABLE
+from .credentials import BearerToken
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -37,14 +38,13 @@ class Client:
         seconds: how long to wait for each step of an answer.
     """
 
-    def __init__(self, target: Target, token: str | None, seconds: float) -> None:
+    def __init__(self, target: Target, token: BearerToken | None, seconds: float) -> None:
         import httpx
 
         self.target = target
         self._seconds = seconds
-        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        # Reading the certificates of the world takes longer than a request.
-        transport = httpx.HTTPTransport(uds=target.socket_path, verify=target.url.startswith("https:"))
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token.text}"} if token else {})
+        transport = _transport(target, token)
         # A proxy of the environment has no business between an operator and an engine.
         self._http = httpx.Client(transport=transport, headers=headers, timeout=seconds, trust_env=False)
 
@@ -95,6 +95,21 @@ class Client:
         return f"the connection failed ({type(error).__name__}: {error})"
 
 
+def _transport(target: Target, token: BearerToken | None) -> httpx.BaseTransport:
+    import httpx
+
+    if target.socket_path and token:
+        from .unix import UnixTransport
+
+        def check(peer: Peer) -> None:
+            if refusal := token.refusal_for(peer):
+                raise Failure(refusal)
+
+        return UnixTransport(target.socket_path, check)
+    # Reading the certificates of the world takes longer than a request.
+    return httpx.HTTPTransport(uds=target.socket_path, verify=target.url.startswith("https:"))
+
+
 def _was_sent(error: Exception) -> bool:
     import httpx
 
@@ -114,22 +129,3 @@ def _refused(response: httpx.Response) -> Failure:
         told = f"the token is refused: {told}" if sent else f"{told} Give --token-file or set {TOKEN_VARIABLE}."
     # A server that gives up waiting for the engine does not know what the engine still does.
     return Failure(f"HTTP {status}: {told}", status, body, unsure=status in (502, 504))
-
-
-def token_from(path: str | None, environ: dict[str, str]) -> str | None:
-    """The token to send: the content of `path`, or what the environment names; None where nothing does.
-
-    Raises:
-        ConfigError: the file cannot be read, or is empty.
-    """
-    path = path or (None if environ.get(TOKEN_VARIABLE) else environ.get(TOKEN_FILE_VARIABLE))
-    if path is None:
-        return environ.get(TOKEN_VARIABLE) or None
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123  # One call, and `path` is a string.
-            token = file.read().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the token in {path}: {error}") from error
-    if not token:
-        raise ConfigError(f"The token file {path} is empty; it must hold the token alone")
-    return token

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .client import Client, Failure
+from .credentials import BearerToken
 from .screen import Screen
 from .targets import Target, ranks
 from .units import UNKNOWN
@@ -78,7 +79,12 @@ class Fleet:
     """
 
     def __init__(
-        self, targets: Sequence[Target], token: str | None, seconds: float, screen: Screen, config: Path | None = None
+        self,
+        targets: Sequence[Target],
+        token: BearerToken | None,
+        seconds: float,
+        screen: Screen,
+        config: Path | None = None,
     ) -> None:
         self.targets = list(dict.fromkeys(targets))
         self.screen = screen

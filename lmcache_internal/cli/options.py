@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import click
 
 from ..errors import ConfigError
 from ..settings import Settings
-from .client import Client, token_from
+from .client import Client
+from .credentials import BearerToken, token_from, uid_of
 from .fleet import Fleet
 from .screen import Screen
 from .targets import Source, Target, parse_indices, targets_of
@@ -31,6 +32,13 @@ _OPTIONS = [
     ),
     click.option("--all", "everyone", is_flag=True, help="All ranks; the default where nothing is changed."),
     click.option("--token-file", type=click.Path(dir_okay=False), help="A file that holds the token to send."),
+    click.option(
+        "--peer-user",
+        "peer_users",
+        multiple=True,
+        help="A user, by name or number, besides root and you, whose server on a Unix socket may be sent the token; "
+        "may be given again.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with an entry for each server."),
     click.option("--color/--no-color", default=None, help="Color; by default where the output is a terminal."),
 ]
@@ -68,10 +76,7 @@ def fleet_options(
             everyone, screen = given.pop("everyone"), Screen(given.pop("as_json"), given.pop("color"))
             if everyone and source.indices:
                 raise click.UsageError("--all and --index contradict each other.")
-            try:
-                token = token_from(given.pop("token_file"), dict(os.environ))
-            except ConfigError as error:
-                raise click.ClickException(str(error)) from error
+            token = _token(given.pop("token_file"), given.pop("peer_users"))
             targets = _resolve(source, token, timeout, screen)
             if engines and not source.indices:
                 targets = _workers(targets)
@@ -108,12 +113,20 @@ def _indices(text: str) -> tuple[int, ...]:
     return parse_indices(text) if text else ()
 
 
-def _resolve(source: Source, token: str | None, seconds: float, screen: Screen) -> list[Target]:
+def _token(path: str | None, peer_users: Iterable[str]) -> BearerToken | None:
+    try:
+        text, uids = token_from(path, dict(os.environ)), frozenset(map(uid_of, peer_users))
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    return BearerToken(text, uids) if text else None
+
+
+def _resolve(source: Source, token: BearerToken | None, seconds: float, screen: Screen) -> list[Target]:
     found = source.targets()
     return _discover(found, token, seconds, screen) if isinstance(found, Settings) else found
 
 
-def _discover(settings: Settings, token: str | None, seconds: float, screen: Screen) -> list[Target]:
+def _discover(settings: Settings, token: BearerToken | None, seconds: float, screen: Screen) -> list[Target]:
     """Ask the first ranks how many there are: the config does not know."""
     try:
         probed = targets_of(settings, _PROBED)

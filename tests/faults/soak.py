@@ -106,7 +106,7 @@ def writes(traffic: Traffic, chance: random.Random) -> None:
 
 
 def scripts(traffic: Traffic, chance: random.Random) -> None:
-    """A script that computes, or fails; no ninth at the same time (503)."""
+    """A script that computes, or fails; no third at the same time (503)."""
     sources = [b"result = sum(range(1000))", b"raise SystemExit(1)", b"print('x' * 10000)", b"def f(): f()\nf()"]
     body, headers = upload(chance.choice(sources))
     traffic.ask({200, 500, 503}, ("POST", "/run_script", body, headers))

@@ -38,6 +38,28 @@ def before_own():
     reached.append("before_request")
 
 
+@router.url_value_preprocessor
+def preprocess(endpoint, values):
+    reached.append("url_value_preprocessor")
+
+
+@router.after_request
+def after(response):
+    reached.append("after_request")
+    return response
+
+
+@router.teardown_request
+def teardown(error):
+    reached.append("teardown_request")
+
+
+@router.errorhandler(Exception)
+def handle(error):
+    reached.append("errorhandler")
+    return "all is well"
+
+
 @router.get("/late")
 @operation(doing="be late")
 def late(number: int) -> list[str]:
@@ -77,13 +99,17 @@ def test_a_refused_script_is_not_even_read(server: InternalAPIServer) -> None:
     assert "script_sha256" not in audit_of(server.app)[-1]
 
 
-def test_a_plugins_own_hooks_come_after_the_gate(tmp_path: Path) -> None:
+def test_nothing_of_a_plugin_runs_for_a_request_that_is_refused(tmp_path: Path) -> None:
     (tmp_path / "late_api.py").write_text(LATE)
     with make_manager() as manager:
         client = create_app(manager, [tmp_path]).test_client()
         assert client.get("/late?number=1", environ_base=AFAR).status_code == 401
         assert client.get("/late", environ_base=AFAR).status_code == 401
-        assert client.get("/late?number=1").get_json() == ["before_app_request", "before_request"]
+        assert client.get("/late?number=1").get_json() == [
+            "url_value_preprocessor",
+            "before_app_request",
+            "before_request",
+        ]
 
 
 @pytest.mark.parametrize("path", ["//env", "///env", "/./env", "/%2fenv", "/%2e/env", "\\env", "/env%00", "/ENV", "*"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import BadRequest, ConfigError, EngineUnavailable
 from ...version import __version__
-from ..runtime import LoadedChunks
+from ..runtime import LoadedChunks, Runtime
 from .config import DEFINITIONS, EmbeddedConfig
 from .kv_buffers import KVBuffer
 from .local_cpu import LocalCPUBackend
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .manager import EmbeddedManager
 
 
-class EmbeddedRuntime:
+class EmbeddedRuntime(Runtime):
     """The `Runtime` of one embedded manager."""
 
     definitions = DEFINITIONS
