@@ -21,8 +21,14 @@ LMCACHE_RELEASE ?= 0.5.6
 LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
+# So has a vLLM with LMCache in it, on CPU: 2.3 GB.
+VLLM_PYTHON ?= python3.11
+VLLM_VENV ?= $(HOME)/.cache/lmcache-internal/vllm
+VLLM_BIN := $(VLLM_VENV)/bin
+VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --quiet --python $(VLLM_BIN)/python
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-programs test-docs soak fuzz-wire test-lmcache bench check docs format clean
+.PHONY: help run test test-faults test-programs test-docs soak fuzz-wire test-lmcache test-vllm bench check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -66,6 +72,10 @@ test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, 
 	        tests/docs/test_documents.py -k 'lmcache.md or plugins.md or wsgi.md'; \
 	done
 
+test-vllm: $(VENV)/.dev $(VLLM_VENV)/.made  ## Run the tests inside a real vLLM with LMCache, on CPU
+	$(VLLM_INSTALL) --no-deps --editable . --editable tests/vllm/connector
+	VLLM_VENV=$(VLLM_VENV) $(BIN)/python -m pytest tests/vllm
+
 bench: $(LMCACHE_VENV)/.made  ## Measure this server beside LMCache's own; BENCH=throughput asks one question
 	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(LMCACHE_RELEASE)
 	$(LMCACHE_BIN)/python -m benchmarks --rounds $(BENCH_ROUNDS) $(BENCH)
@@ -100,4 +110,11 @@ $(VENV)/.dev: $(VENV)/.run
 $(LMCACHE_VENV)/.made: tests/lmcache/requirements.txt
 	$(LMCACHE_PYTHON) -m venv --clear $(LMCACHE_VENV)
 	$(LMCACHE_BIN)/pip install --quiet --requirement tests/lmcache/requirements.txt
+	touch $@
+
+$(VLLM_VENV)/.made: tests/vllm/requirements.txt tests/vllm/overrides.txt tests/vllm/shim/pyproject.toml
+	$(VLLM_PYTHON) -m venv --clear $(VLLM_VENV)
+	$(VLLM_BIN)/pip install --quiet uv
+	$(VLLM_INSTALL) --override tests/vllm/overrides.txt --requirement tests/vllm/requirements.txt
+	$(VLLM_INSTALL) --no-deps tests/vllm/shim
 	touch $@

@@ -15,7 +15,7 @@ from .configuration import Configuration
 from .conversion import parse_bool
 from .detail import carry_detail
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
-from .engine.runtime import Runtime
+from .engine.runtime import KVLayer, Runtime
 from .engine.select import runtime_of
 from .errors import (
     ApiError,
@@ -65,6 +65,7 @@ __all__ = [
     "FromText",
     "History",
     "JsonBody",
+    "KVLayer",
     "Meta",
     "Names",
     "NotFound",

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from ..errors import BadRequest, EngineFailed
+from . import kv_layout
 from .definitions import Definition
 from .lmcache_names import load
-from .runtime import LoadedChunks, Runtime
+from .runtime import KVLayer, LoadedChunks, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -81,27 +82,10 @@ class LMCacheRuntime(Runtime):
         mask = self._engine.retrieve(req_id="internal_api_retrieve", **self._request(tokens))
         return int(mask.sum())
 
-    def num_slots(self, kv_cache: torch.Tensor) -> int:
-        """The number of token slots of one layer.
-
-        Layouts: [2, blocks, block size, heads, head size], [blocks, block size, heads, head size]
-        and, for multi-head latent attention, [blocks, block size, head size].
-        """
-        first = 1 if kv_cache.ndim == 5 else 0
-        return int(kv_cache.shape[first] * kv_cache.shape[first + 1])
-
-    def slot_bytes(self, kv_cache: torch.Tensor, slots: Sequence[int]) -> bytes:
-        """The bytes of one layer at `slots`; bfloat16 as float32, as LMCache's checksums take it."""
-        index = torch.tensor(slots, dtype=torch.long, device=kv_cache.device)
-        if kv_cache.ndim == 5:
-            chosen = kv_cache.flatten(1, 2).index_select(1, index)
-        else:
-            chosen = kv_cache.flatten(0, 1).index_select(0, index)
-        if chosen.dtype == torch.bfloat16:
-            chosen = chosen.float()
-        # As bytes: numpy does not know every element type (float8).
-        flat = chosen.detach().cpu().contiguous().flatten().view(torch.uint8)
-        return bytes(flat.numpy())
+    def kv_layers(self) -> Mapping[str, KVLayer | None]:
+        """The KV cache of each layer; None where its layout is not known, see kv_layout.py."""
+        known = kv_layout.known_of(self._manager)
+        return {name: kv_layout.layer_of(cache, known) for name, cache in self._manager.kv_caches.items()}
 
     def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
         """Read the files of the FS connector that the config names into the hot cache."""

@@ -40,6 +40,7 @@ TABLE: dict[str, dict[str, str]] = {
     "main": {"0.3.15": "lmcache.v1.standalone.__main__", "0.5.7": "lmcache.inprocess.standalone.__main__"},
     "mock_up_broadcast_fn": {"0.3.15": "lmcache.utils"},
     "mock_up_broadcast_object_fn": {"0.3.15": "lmcache.utils"},
+    "normalize_kv_and_discover_format": {"0.4.7": "lmcache.v1.gpu_connector.utils"},
     "PeriodicThreadRegistry": {"0.3.15": "lmcache.v1.periodic_thread"},
     "RegisterMsg": {
         "0.3.15": "lmcache.v1.cache_controller.message",

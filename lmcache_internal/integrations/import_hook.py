@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -23,16 +24,23 @@ class ImportHook(MetaPathFinder):
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
+        self._searches: set[tuple[int, str]] = set()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Find a module of LMCache with the finders that are there, and have its loader tell of it."""
-        if not fullname.startswith(PACKAGE):
+        # Other hooks ask all finders, too, this one among them: it must not ask them in return.
+        search = (threading.get_ident(), fullname)
+        if not fullname.startswith(PACKAGE) or search in self._searches:
             return None
-        others = (finder for finder in list(sys.meta_path) if finder is not self)
-        found = (finder.find_spec(fullname, path, target) for finder in others)
-        spec = next((spec for spec in found if spec is not None), None)
+        self._searches.add(search)
+        try:
+            others = (finder for finder in list(sys.meta_path) if finder is not self)
+            found = (finder.find_spec(fullname, path, target) for finder in others)
+            spec = next((spec for spec in found if spec is not None), None)
+        finally:
+            self._searches.discard(search)
         if spec is not None and spec.loader is not None:
             spec.loader = _TellingLoader(spec.loader, self._listener)
         return spec

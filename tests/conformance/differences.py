@@ -126,6 +126,12 @@ DIFFERENCES: dict[str, Difference] = {
     "chunk_size": Difference(
         "GET /cache/kvcache/check without chunk_size", "200 without checksums", "400", "as it is documented"
     ),
+    "kv_layout": Difference(
+        "GET /cache/kvcache/check of layers with heads before tokens, or with blocks before keys and values",
+        "checksums of other elements, or `error`",
+        "checksums of the tokens",
+        "that is what is compared; see [KV layouts](lmcache.md#kv-layouts)",
+    ),
     "record_slot": Difference(
         "POST /cache/kvcache/record_slot on a scheduler",
         "200 `false`, 500 when set",

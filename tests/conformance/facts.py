@@ -280,6 +280,25 @@ KV_CACHES = [
     scheduler("POST", "/cache/kvcache/record_slot", difference="record_slot"),
 ]
 
+# Two more layers, of other shapes: one with half the slots, one with heads before tokens.
+OTHER_LAYERS = """
+caches = app.state.lmcache_adapter.kv_caches
+first = caches['model.layers.0']
+caches['short'] = first[:, :1]
+caches['fused'] = first.permute(1, 3, 2, 0, 4).flatten(3)
+"""
+
+KV_LAYOUTS = [
+    script(OTHER_LAYERS, embedded=None),
+    worker("GET", "/cache/kvcache/info", difference="kvcache_info", embedded=None),
+    check("slot_mapping=0,256,7&chunk_size=2&layerwise=true", difference="kv_layout", embedded=None),
+    script("del app.state.lmcache_adapter.kv_caches['fused']\nresult = 1", embedded=None),
+    check("slot_mapping=0,7,256&chunk_size=2&layerwise=true", embedded=None),
+    check("slot_mapping=0,7,256&chunk_size=2", embedded=None),
+    check("slot_mapping=0,7,255&chunk_size=2&layerwise=true", embedded=None),
+    script("del app.state.lmcache_adapter.kv_caches['short']\nresult = 1", embedded=None),
+]
+
 BACKENDS = [
     worker("GET", "/backends", embedded="status"),
     worker("DELETE", "/backends/Nope", embedded="status"),
@@ -381,6 +400,7 @@ FACTS: list[Fact] = [
     *STORE,
     *FREEZE,
     *KV_CACHES,
+    *KV_LAYOUTS,
     *LOAD,
     *BACKENDS,
     *LOOKUP,

@@ -39,6 +39,32 @@ def test_nothing_is_replaced_where_nobody_asks(tmp_path: Path, home: str, asked:
     assert said == "theirs built\ntheirs started\nserves True\nthe engine goes on\n"
 
 
+ANOTHER_HOOK = """
+import sys
+
+class AnotherHook:
+    def find_spec(self, fullname, path, target=None):
+        found = (finder.find_spec(fullname, path, target) for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, found), None)
+        if fullname == "lmcache.logging":
+            print("seen by another hook")
+        return spec
+
+"""
+
+
+PLUGIN = "from lmcache_internal.integrations.lmcache import vllm_plugin; vllm_plugin()"
+
+
+@pytest.mark.parametrize("ours_first", [PLUGIN, ""])
+def test_server_is_replaced_beside_the_import_hooks_of_others(tmp_path: Path, ours_first: str) -> None:
+    before = f"{ours_first}\n{ANOTHER_HOOK}sys.meta_path.insert(0, AnotherHook())\n"
+    said = start(lay_out(tmp_path, HOMES[0]), tmp_path, "lmcache_internal", before=before)
+    assert "seen by another hook" in said
+    assert "theirs" not in said
+    assert "serves True" in said
+
+
 @pytest.mark.parametrize("home", HOMES)
 def test_server_that_is_imported_already_is_replaced_everywhere(tmp_path: Path, home: str) -> None:
     factory = lay_out(tmp_path, home)

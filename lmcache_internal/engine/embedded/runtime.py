@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import BadRequest, ConfigError, EngineUnavailable
@@ -46,13 +46,9 @@ class EmbeddedRuntime(Runtime):
         """Retrieve tokens; return how many were cached."""
         return sum(self._manager.require_engine().retrieve(tokens))
 
-    def num_slots(self, kv_cache: KVBuffer) -> int:
-        """The number of token slots of one layer."""
-        return kv_cache.num_slots
-
-    def slot_bytes(self, kv_cache: KVBuffer, slots: Sequence[int]) -> bytes:
-        """The bytes of one layer at `slots`."""
-        return kv_cache.gather(slots)
+    def kv_layers(self) -> Mapping[str, KVBuffer]:
+        """The KV buffer of each layer."""
+        return self._manager.kv_caches
 
     def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
         """Read the chunk files under the `local_disk` of another config into the hot cache."""
