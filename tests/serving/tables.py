@@ -87,7 +87,6 @@ LINES = {
     "unclosed bracket and port": b"GET http://[::1:80/version HTTP/1.1",
     "unclosed bracket and path": b"GET http://[::1/version HTTP/1.1",
     "closed bracket alone": b"GET http://]/version HTTP/1.1",
-    "bracket around a name": b"GET http://[localhost]/version HTTP/1.1",
     "NFKC slash in the host": b"GET http://a\xe2\x84\x80b/version HTTP/1.1",
     "NUL": b"GET /version\x00 HTTP/1.1",
     "tab in the path": b"GET /version\tx HTTP/1.1",

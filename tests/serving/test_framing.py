@@ -44,7 +44,7 @@ def test_a_broken_chunk_is_refused(tcp: InternalAPIServer, chunks: bytes, splits
 @pytest.mark.parametrize("size", [b"f" * 5, b"f" * 16, b"f" * 17, b"f" * 5000])
 def test_a_chunk_above_the_limit_is_refused_before_it_is_sent(tcp: InternalAPIServer, size: bytes) -> None:
     answer = answered(tcp, INLINE + POOL + post(b"Transfer-Encoding: chunked", body=size + b"0\r\nhello"))
-    assert answer.status in (400, 413)
+    assert answer.status == 413 or (answer.status == 400 and len(size) > 4096)
 
 
 @pytest.mark.parametrize("line", [b"5;" + b"a" * 70_000, b"0" * 70_000, b"0\r\nX: " + b"y" * 70_000])

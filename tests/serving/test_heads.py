@@ -118,7 +118,14 @@ def test_neighbors_that_are_allowed_are_served(tcp: InternalAPIServer, sent: byt
         *(b"//", b"///", b"/..", b"/../version", b"/./version", b"//[::1/version", b"\\version"),
         *(b"/version?%zz", b"/conf?names=%ff", b"/loglevel?logger_name=%00", b"/threads?samples=%e2%82", b"/echo?\xff"),
         *(b"/version?" + b"&" * 5000, b"/" + b"%41" * 5000, b"/" + b"../" * 5000, b"http://[::1%25lo]/version"),
-        *(b"http://[v1.x]/version", b"http://[::1]x/version", b"ftp://localhost/version", b"HTTP://LOCALHOST/version"),
+        # Python's urlsplit refuses the first of them from 3.11.4 on.
+        *(
+            b"http://[localhost]/version",
+            b"http://[v1.x]/version",
+            b"http://[::1]x/version",
+            b"ftp://localhost/version",
+            b"HTTP://LOCALHOST/version",
+        ),
     ],
 )
 @pytest.mark.parametrize("method", [b"GET", b"CONNECT"])
