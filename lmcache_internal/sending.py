@@ -10,18 +10,24 @@ from typing import Any
 from waitress.channel import ClientDisconnected, HTTPChannel
 
 from .heads import CachingParser
+from .listener import SEND_BUFFER_BYTES
 from .memory import ResponseBuffer
 from .parsing import WireError
 from .tasks import AppTask, RefusalTask
 
 
 class SendingChannel(HTTPChannel):
-    """A connection, as far as it sends."""
+    """A connection, as far as it sends.
+
+    Attributes:
+        taken_bytes: what its client has taken of the parts of its response that waited for it.
+    """
 
     parser_class = CachingParser
     task_class = AppTask
     error_task_class = RefusalTask
     connected: bool
+    taken_bytes = 0
     _has_begun = False
     _is_given_up = False
     _deadline: tuple[float, Callable[[], str]] | None = None
@@ -42,6 +48,11 @@ class SendingChannel(HTTPChannel):
     @last_activity.setter
     def last_activity(self, _: float) -> None:
         self._last_activity = time.monotonic()
+
+    @property
+    def reads(self) -> bool:
+        """Whether its client reads, if only slowly: it has taken more than what fits into the kernel's buffer."""
+        return self.taken_bytes > 2 * SEND_BUFFER_BYTES
 
     @property
     def held_bytes(self) -> int:
@@ -88,7 +99,10 @@ class SendingChannel(HTTPChannel):
 
     def _flush_some(self, do_close: bool = True) -> bool:
         with self.outbuf_lock:  # Another thread may drop the connection.
-            return bool(super()._flush_some(do_close))
+            before = self.total_outbufs_len
+            sent = bool(super()._flush_some(do_close))
+            self.taken_bytes += before - self.total_outbufs_len
+        return sent
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
@@ -127,6 +141,7 @@ class SendingChannel(HTTPChannel):
         """A request of the connection begins to be served."""
         self._has_begun = False
         self._deadline = None
+        self.taken_bytes = 0
 
     def give_up_if_late(self, now: float) -> None:
         """Answer a request whose worker thread is stuck; what the thread writes later is dropped."""
