@@ -64,4 +64,5 @@ class _TellingLoader(Loader):
         self._listener(module)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)  # runpy asks for get_code, importlib.resources for its reader.
+        # runpy asks for get_code, importlib.resources for its reader.
+        return getattr(object.__getattribute__(self, "_loader"), name)
