@@ -132,7 +132,8 @@ def extra_config(config: Any) -> Mapping[str, Any]:
     """
     found = _data(getattr(config, "extra_config", None))
     if found is not None and not isinstance(found, Mapping):
-        raise ConfigError(f"extra_config: expected a mapping of names to values, got {found!r}")
+        # Not its value: passwords may stand in it.
+        raise ConfigError(f"extra_config: expected a mapping of names to values, got a {type(found).__name__}")
     return found or {}
 
 
