@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -220,6 +221,15 @@ def python(source: str, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def printed_by(source: str, *arguments: str, seconds: float = 60) -> Any:
+    """What a process that runs `source` prints, as JSON; it is killed after so many `seconds`."""
+    with python(source, *arguments) as process:
+        try:
+            return json.loads(process.communicate(timeout=seconds)[0])
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager
