@@ -13,7 +13,7 @@ import pytest
 from lmcache_internal import InternalAPIServer
 from tests.faults.test_connections import GET, HALF_BODY, HALF_HEAD, reset
 from tests.faults.unharmed import open_descriptors, printed_by, serving
-from tests.support import accepts, connect, eventually, free_port, make_manager, server_values
+from tests.support import accepts, connect, eventually, free_port, in_thread, make_manager, server_values
 
 CLIENTS = 8
 BURST = 200
@@ -73,6 +73,33 @@ def test_a_burst_of_refused_clients_that_have_reset_does_not_delay_it(tmp_path: 
             server.stop()
             found.append(round(time.monotonic() - began, 3))
     assert max(found) < STOP_SECONDS, found
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_answers_that_never_end_are_cut_off_after_the_grace(tmp_path: Path, kind: str) -> None:
+    with serving(tmp_path, kind) as server:
+        server.stop()
+        threads, descriptors = threading.active_count(), open_descriptors()
+        server.start()
+        reading = [in_thread(lambda: read_until_cut_off(server)) for _ in range(CLIENTS)]
+        time.sleep(0.3)
+        began = time.monotonic()
+        server.stop(grace=0.3)
+        assert time.monotonic() - began < 0.3 + STOP_SECONDS
+        for thread, received in reading:
+            thread.join(5)
+            assert received
+            assert received[0] > 0
+        assert eventually(lambda: (threading.active_count(), open_descriptors()) == (threads, descriptors))
+
+
+def read_until_cut_off(server: InternalAPIServer) -> int:
+    received = 0
+    with connect(server) as client, contextlib.suppress(ConnectionError):
+        client.sendall(get("/endless"))
+        while piece := client.recv(1 << 20):
+            received += len(piece)
+    return received
 
 
 def test_where_the_socket_file_cannot_be_looked_at_all_is_closed_all_the_same(tmp_path: Path) -> None:

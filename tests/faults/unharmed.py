@@ -32,6 +32,7 @@ BACK_SECONDS = 8.0
 
 PLUGIN = '''
 from collections.abc import Iterator
+from itertools import repeat
 
 from flask import Blueprint, Response
 
@@ -72,6 +73,13 @@ def mib() -> Response:
 def stream() -> Response:
     """Twenty MiB in pieces of 64 KiB."""
     return Response(BODY[:65536] for _ in range(320))
+
+
+@router.get("/endless")
+@operation(doing="send for ever", cheap=True)
+def endless() -> Response:
+    """Pieces of 64 KiB without end."""
+    return Response(repeat(BODY[:65536]))
 
 
 @router.get("/wait")
