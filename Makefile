@@ -4,6 +4,10 @@ BIN := $(VENV)/bin
 
 SOAK_SECONDS ?= 180
 
+# FUZZ_SEED=7 runs what was run before; FUZZ_SEED=7/123, as it is printed on a failure, one stream alone.
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?=
+
 # One of benchmarks/questions.py, or several; all where it is empty.
 BENCH ?=
 BENCH_ROUNDS ?= 5
@@ -11,12 +15,20 @@ BENCH_ROUNDS ?= 5
 # The tests against the real LMCache have an environment of their own: torch alone is a gigabyte,
 # so it outlives the checkout.
 LMCACHE_PYTHON ?= python3.11
-LMCACHE_VERSIONS ?= 0.5.6 0.4.7 0.3.15
+LMCACHE_VERSIONS ?= 0.5.7rc2 0.5.6 0.4.7 0.3.15
+# The one that is measured.
+LMCACHE_RELEASE ?= 0.5.6
 LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
+# So has a vLLM with LMCache in it, on CPU: 2.3 GB.
+VLLM_PYTHON ?= python3.11
+VLLM_VENV ?= $(HOME)/.cache/lmcache-internal/vllm
+VLLM_BIN := $(VLLM_VENV)/bin
+VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --quiet --python $(VLLM_BIN)/python
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-programs test-docs soak test-lmcache bench check docs format clean
+.PHONY: help run test test-faults test-programs test-docs soak fuzz-wire test-lmcache test-vllm bench check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -42,19 +54,30 @@ test-docs: $(VENV)/.dev  ## Run every block of the documents, as a reader would
 soak: $(VENV)/.dev  ## Soak a server in mixed traffic at full speed; its memory must stay flat
 	$(BIN)/python -m tests.faults.soak --seconds $(SOAK_SECONDS)
 
+fuzz-wire: $(VENV)/.dev  ## Send random valid and broken requests to the server and to plain waitress; both must agree
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m tests.fuzz_wire
+
 # LMCache and torch warn of themselves: warnings are no errors there.
 test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, on CPU, version by version
 	set -e; for version in $(LMCACHE_VERSIONS); do \
 	    echo "== LMCache $$version"; \
 	    $(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$$version; \
 	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider tests/lmcache tests/conformance; \
+	    $(LMCACHE_BIN)/python -m tests.lmcache.upstream; \
 	done
-	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(firstword $(LMCACHE_VERSIONS))
-	$(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider \
-	    tests/docs/test_documents.py -k 'lmcache.md or plugins.md or wsgi.md'
+	set -e; for version in $(wordlist 1,2,$(LMCACHE_VERSIONS)); do \
+	    echo "== The documents, with LMCache $$version"; \
+	    $(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$$version; \
+	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider \
+	        tests/docs/test_documents.py -k 'lmcache.md or plugins.md or wsgi.md'; \
+	done
+
+test-vllm: $(VENV)/.dev $(VLLM_VENV)/.made  ## Run the tests inside a real vLLM with LMCache, on CPU
+	$(VLLM_INSTALL) --no-deps --editable . --editable tests/vllm/connector
+	VLLM_VENV=$(VLLM_VENV) $(BIN)/python -m pytest tests/vllm
 
 bench: $(LMCACHE_VENV)/.made  ## Measure this server beside LMCache's own; BENCH=throughput asks one question
-	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(firstword $(LMCACHE_VERSIONS))
+	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(LMCACHE_RELEASE)
 	$(LMCACHE_BIN)/python -m benchmarks --rounds $(BENCH_ROUNDS) $(BENCH)
 
 docs: $(VENV)/.dev  ## Print the documents that are made of code
@@ -87,4 +110,11 @@ $(VENV)/.dev: $(VENV)/.run
 $(LMCACHE_VENV)/.made: tests/lmcache/requirements.txt
 	$(LMCACHE_PYTHON) -m venv --clear $(LMCACHE_VENV)
 	$(LMCACHE_BIN)/pip install --quiet --requirement tests/lmcache/requirements.txt
+	touch $@
+
+$(VLLM_VENV)/.made: tests/vllm/requirements.txt tests/vllm/overrides.txt tests/vllm/shim/pyproject.toml
+	$(VLLM_PYTHON) -m venv --clear $(VLLM_VENV)
+	$(VLLM_BIN)/pip install --quiet uv
+	$(VLLM_INSTALL) --override tests/vllm/overrides.txt --requirement tests/vllm/requirements.txt
+	$(VLLM_INSTALL) --no-deps tests/vllm/shim
 	touch $@

@@ -1,6 +1,7 @@
 """Store, retrieve and clear cached tokens."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
@@ -11,10 +12,10 @@ from lmcache_internal.api import (
     FromText,
     JsonBody,
     NotFound,
-    engine,
+    backend_names,
     operation,
     runtime,
-    storage_manager,
+    started_engine,
 )
 
 router = Blueprint("cache", __name__, url_prefix="/cache")
@@ -63,18 +64,23 @@ def _invalid(reason: str) -> BadRequest:
     return BadRequest(f"tokens_mock must be 'start,end': {reason}", title="Invalid tokens_mock format")
 
 
-@router.delete("/clear")
-@operation(doing="clear cache", access=Access.OPERATOR, media="pretty", changes=True, raises=(NotFound,))
-def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> Cleared:
-    """Drop cached chunks of the backends in `locations` (repeatable), of the memory alone by default."""
-    found = engine()
-    known = storage_manager().get_all_backend_names()
-    unknown = [name for name in locations or () if name not in known]
+def _check_locations(locations: Sequence[str], known: Sequence[str] | None) -> None:
+    if known is None:
+        return
+    unknown = [name for name in locations if name not in known]
     if unknown:
         raise NotFound(
             f"There is no backend {', '.join(unknown[:10])} to clear; there are: {', '.join(known)}",
             title="Unknown location",
         )
+
+
+@router.delete("/clear")
+@operation(doing="clear cache", access=Access.OPERATOR, media="pretty", changes=True, raises=(NotFound,))
+def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> Cleared:
+    """Drop cached chunks of the backends in `locations` (repeatable), of the memory alone by default."""
+    found = started_engine()
+    _check_locations(locations or [], backend_names(found))
     removed = found.clear(locations=locations, request_configs=request_configs)
     return {"status": "success", "num_removed": removed}
 
@@ -83,8 +89,7 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 @operation(doing="store cache", access=Access.OPERATOR, media="pretty", changes=True)
 def store(tokens_mock: TokenRange) -> Stored:
     """Store the tokens `start,end` from the first slots of the KV caches."""
-    engine()
-    storage_manager()
+    started_engine()
     runtime().store(tokens_mock)
     return {"status": "success", "num_tokens": len(tokens_mock)}
 
@@ -93,7 +98,6 @@ def store(tokens_mock: TokenRange) -> Stored:
 @operation(doing="retrieve cache", access=Access.OPERATOR, media="pretty", changes=True)
 def retrieve(tokens_mock: TokenRange) -> Retrieved:
     """Retrieve the tokens `start,end` into the first slots of the KV caches; whole chunks count."""
-    engine()
-    storage_manager()
+    started_engine()
     retrieved = runtime().retrieve(tokens_mock)
     return {"status": "success", "num_tokens": len(tokens_mock), "num_retrieved": retrieved}

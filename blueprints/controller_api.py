@@ -4,9 +4,10 @@ from typing import Any, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import EngineUnavailable, NotFound, internal_app, operation
+from lmcache_internal.api import ApiError, EngineUnavailable, NotFound, carry_detail, internal_app, operation
 
 router = Blueprint("controller", __name__, url_prefix="/controller")
+carry_detail(router, ApiError)
 
 
 class Instance(TypedDict):

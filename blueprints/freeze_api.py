@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, engine, operation, storage_manager
+from lmcache_internal.api import Access, engine, operation, started_engine
 
 router = Blueprint("freeze", __name__, url_prefix="/freeze")
 
@@ -40,8 +40,7 @@ def status() -> Freeze:
 
 
 def _set(enabled: bool, unavailable: str) -> Freeze:
-    # An engine without a storage manager would say yes and forget it.
-    storage_manager(unavailable)
-    engine(unavailable).freeze(enabled)
+    # One that still starts would say yes and forget it.
+    started_engine(unavailable).freeze(enabled)
     done = "enabled" if enabled else "disabled"
     return {"status": "success", "freeze": enabled, "message": f"Freeze mode {done} successfully"}

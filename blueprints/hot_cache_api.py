@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, Conflict, engine, operation, storage_manager
+from lmcache_internal.api import Access, Conflict, backend_names, engine, operation, started_engine
 
 router = Blueprint("hot_cache", __name__, url_prefix="/hot_cache")
 
@@ -46,11 +46,10 @@ def status() -> HotCache:
 
 
 def _set(enabled: bool) -> HotCache:
-    storage_manager(_UNAVAILABLE)
-    found = engine(_UNAVAILABLE)
+    found = started_engine(_UNAVAILABLE)
     found.set_hot_cache(enabled)
-    if found.is_hot_cache_enabled() != enabled:
-        # LMCache says nothing when there is no memory backend to take the setting.
+    # LMCache says nothing where there is no memory backend to take the setting.
+    if backend_names(found) is not None and found.is_hot_cache_enabled() != enabled:
         message = "The engine did not take it: is the LocalCPUBackend closed? GET /backends lists them."
         raise Conflict(message, title="Not applied")
     done = "enabled" if enabled else "disabled"

@@ -27,10 +27,14 @@ def inference_info(format: str | None = None) -> dict[str, Any]:  # noqa: ARG001
 @operation(doing="get inference version", media="pretty")
 def inference_version() -> InferenceVersion:
     """The inference engine's version, where the adapter knows it."""
-    ask = getattr(adapter(), "get_inference_version", None)
-    if ask is None:
+    found = adapter()
+    ask = getattr(found, "get_inference_version", None)
+    if ask is not None:
+        return {"vllm_version": ask()}
+    version = found.get_inference_info().get("vllm_version") if hasattr(found, "get_inference_info") else None
+    if version is None:
         raise EngineUnavailable(
-            f"{type(adapter()).__name__} does not know the inference engine's version.",
+            f"{type(found).__name__} does not know the inference engine's version.",
             title="Inference version unavailable",
         )
-    return {"vllm_version": ask()}
+    return {"vllm_version": version}

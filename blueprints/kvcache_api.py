@@ -3,12 +3,23 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, BadRequest, FromText, NotFound, Runtime, adapter, engine, operation, runtime
+from lmcache_internal.api import (
+    Access,
+    BadRequest,
+    FromText,
+    KVLayer,
+    NotFound,
+    NotSupported,
+    adapter,
+    engine,
+    operation,
+    runtime,
+)
 
 router = Blueprint("kvcache", __name__, url_prefix="/cache/kvcache")
 
@@ -66,7 +77,7 @@ Switch = Annotated[bool, FromText(_parse_switch, schema={"type": "boolean"})]
 
 
 class Checksums(TypedDict):
-    """MD5 of each chunk of slots, over all layers or by layer.
+    """MD5 of each chunk of slots, over all layers or by layer; "error" for a layer that lacks a slot.
 
     Attributes:
         slot_mapping_ranges: the slots; runs of three and more as [first, last].
@@ -106,10 +117,12 @@ class Layers(TypedDict):
 @router.get("/check")
 @operation(doing="compute checksums", media="pretty", raises=(NotFound,))
 def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = False) -> Checksums:
-    """MD5 of the KV tensors at these slots, per chunk of them, over all layers or per layer."""
-    caches = _kv_caches()
-    beside = runtime()
-    num_slots = beside.num_slots(next(iter(caches.values())))
+    """MD5 of the KV tensors at these slots, per chunk of them, over all layers or per layer.
+
+    A layer that lacks one of the slots, or has none, is "error" throughout, and left out of the checksums over all.
+    """
+    layers = _layers()
+    num_slots = max(layer.num_slots for layer in layers.values() if layer)
     outside = [slot for slot in slot_mapping if not 0 <= slot < num_slots]
     if outside:
         named = ", ".join(map(str, outside[:10])) + (", …" if len(outside) > 10 else "")
@@ -117,7 +130,13 @@ def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = Fa
             f"Slot indices out of bounds: {named}. Valid range: 0 to {num_slots - 1}", title="Invalid slot indices"
         )
     chunks = [slot_mapping[start : start + chunk_size] for start in range(0, len(slot_mapping), chunk_size)]
-    by_layer = {name: [_md5(beside, cache, chunk) for chunk in chunks] for name, cache in caches.items()}
+    slots_needed = max(slot_mapping, default=-1) + 1
+    by_layer = {
+        name: [_md5(layer.rows(chunk)) for chunk in chunks]
+        if layer and layer.num_slots >= slots_needed
+        else ["error"] * len(chunks)
+        for name, layer in layers.items()
+    }
     return {
         "status": "success",
         "slot_mapping_ranges": list(_ranges(slot_mapping)),
@@ -141,29 +160,57 @@ def record_slot(enabled: Switch | None = None) -> Recording:
 @router.get("/info")
 @operation(doing="get kvcache info", media="pretty", raises=(NotFound,))
 def info() -> Layers:
-    """Shape, element type and device of each layer's KV cache."""
+    """Shape, element type and device of each layer's KV cache; of several tensors of one layer, as `name[0]`."""
     caches = _kv_caches()
     layers: dict[str, Layer] = {
-        name: {"shape": list(cache.shape), "dtype": str(cache.dtype), "device": str(cache.device)}
-        for name, cache in caches.items()
+        name: {"shape": list(tensor.shape), "dtype": str(tensor.dtype), "device": str(tensor.device)}
+        for name, tensor in _tensors(caches)
     }
     return {"status": "success", "num_layers": len(caches), "layers": layers}
 
 
+def _tensors(caches: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, cache in caches.items():
+        if isinstance(cache, (list, tuple)):
+            yield from ((f"{name}[{number}]", part) for number, part in enumerate(cache))
+        else:
+            yield name, cache
+
+
 def _kv_caches() -> Mapping[str, Any]:
-    caches: Mapping[str, Any] = adapter().kv_caches
-    if not caches:
+    caches = adapter().kv_caches
+    if not (caches and isinstance(caches, Mapping)):
         raise NotFound("kv_caches is empty or not initialized", title="kv_caches not available")
     return caches
 
 
-def _md5(beside: Runtime, cache: Any, slots: Sequence[int]) -> str:
-    return hashlib.md5(beside.slot_bytes(cache, slots)).hexdigest()
+def _layers() -> Mapping[str, KVLayer | None]:
+    caches = _kv_caches()
+    layers = runtime().kv_layers()
+    if not any(layers.values()):
+        name, cache = next(iter(caches.items()))
+        raise NotSupported(
+            f"The KV layout cannot be told: layer {name} is {_shape(cache)}, "
+            "which is no order of blocks, tokens and heads that is known."
+        )
+    return layers
+
+
+def _shape(cache: Any) -> str:
+    parts = cache if isinstance(cache, (list, tuple)) else [cache]
+    return ", ".join(str(list(part.shape)) for part in parts)
+
+
+def _md5(pieces: Iterable[bytes]) -> str:
+    found = hashlib.md5()
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
 
 
 def _over_all_layers(by_layer: Mapping[str, list[str]], num_chunks: int) -> list[str]:
     # LMCache's definition: MD5 of the layers' hex digests, in the order of the layers' names.
-    names = sorted(by_layer)
+    names = sorted(name for name, checksums in by_layer.items() if "error" not in checksums)
     return [
         hashlib.md5("".join(by_layer[name][chunk] for name in names).encode()).hexdigest()
         for chunk in range(num_chunks)

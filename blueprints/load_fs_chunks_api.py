@@ -4,9 +4,20 @@ from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, Meta, Struct, engine, operation, runtime, storage_manager
+from lmcache_internal.api import (
+    Access,
+    BadRequest,
+    EngineFailed,
+    Meta,
+    Struct,
+    carry_detail,
+    operation,
+    runtime,
+    started_engine,
+)
 
 router = Blueprint("load_fs_chunks", __name__)
+carry_detail(router, BadRequest, EngineFailed, with_title=True)
 
 _UNAVAILABLE = "/cache/load-fs-chunks API is unavailable"
 
@@ -47,8 +58,7 @@ class Loaded(TypedDict):
 )
 def load(request: LoadRequest) -> Loaded:
     """Read the chunk files of the FS connector that `config_path` names into the hot cache."""
-    engine(_UNAVAILABLE)
-    storage_manager(_UNAVAILABLE)
+    started_engine(_UNAVAILABLE)
     chunks = runtime().load_fs_chunks(request.config_path, request.max_chunks)
     return {
         "status": "success",

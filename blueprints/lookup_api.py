@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, BadRequest, EngineUnavailable, adapter, metadata, operation
+from lmcache_internal.api import Access, BadRequest, EngineUnavailable, adapter, operation
 
 router = Blueprint("lookup", __name__, url_prefix="/lookup")
 
@@ -69,11 +69,18 @@ def recreate() -> LookupChanged:
 
 
 def _side() -> str:
-    role = metadata().role
-    if role not in _SIDE:
+    if (role := _role()) not in _SIDE:
         message = f"The engine's role is {role!r}, neither scheduler nor worker."
         raise BadRequest(message, title="Unknown role")
     return _SIDE[role]
+
+
+def _role() -> str | None:
+    manager = adapter()
+    # LMCache 0.3 has it in the manager.
+    holders = (getattr(manager, "lmcache_engine_metadata", None), manager)
+    roles = (getattr(holder, "role", None) for holder in holders)
+    return next((role for role in roles if isinstance(role, str)), None)
 
 
 def _method(name: str) -> Callable[..., Any]:
@@ -84,7 +91,7 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 def _answer(result: Changed) -> LookupChanged:
-    answer: LookupChanged = {**result, "role": str(metadata().role)}
+    answer: LookupChanged = {**result, "role": str(_role())}
     if "error" in result:
         raise BadRequest(str(result["error"]), payload=answer)
     return answer

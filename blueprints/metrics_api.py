@@ -6,7 +6,7 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import Access, CallTimedOut, Content, OnWire, internal_app, operation, runtime
+from lmcache_internal.api import ANSWER_BY_KEY, Access, CallTimedOut, Content, OnWire, internal_app, operation, runtime
 from lmcache_internal.exposition import expose, select
 from lmcache_internal.process_metrics import keep_lock
 from lmcache_internal.single_flight import SingleFlight
@@ -30,7 +30,8 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
     # As with Prometheus' own clients, a name that is empty is none.
     registry = select(REGISTRY, names) if names and any(names) else REGISTRY
     scrape = functools.partial(expose, registry, accept, encodings)
-    body, headers = _scrapes.run((accept, encodings, *(names or ())), scrape, internal_app().call_timeout)
+    key = (accept, encodings, *(names or ()))
+    body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(ANSWER_BY_KEY))
     return Response(body, headers=headers)
 
 

@@ -59,4 +59,4 @@ def run(script: Upload) -> Outcome:
 
 def _enabled() -> bool:
     decided = getattr(config(), "run_script_api_enabled", None)
-    return is_local(request.environ) if decided is None else bool(decided)
+    return decided if isinstance(decided, bool) else is_local(request.environ)

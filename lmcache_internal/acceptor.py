@@ -25,7 +25,7 @@ from .unyielding import accept
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 1.0
+SWEEP_SECONDS = 0.5
 MAX_CONNECTIONS = 1000
 """On each listener; a quarter of the process' descriptors where that is less, as they are the engine's."""
 SPARE_CONNECTIONS = 32
@@ -102,6 +102,10 @@ class Acceptor(BaseWSGIServer):
         """Tell that the calling thread runs the event loop."""
         self._loop_thread = threading.get_ident()
 
+    def is_in_loop(self) -> bool:
+        """Whether the calling thread runs the event loop."""
+        return threading.get_ident() == self._loop_thread
+
     def resume(self, channel: Channel) -> None:
         """Let the event loop go on with a connection in its next round; only in the loop's thread."""
         self._map.resume(channel)
@@ -109,7 +113,7 @@ class Acceptor(BaseWSGIServer):
     def wake(self, channel: Channel) -> None:
         """Let the event loop go on with a connection, from any thread."""
         self._map.resume(channel)
-        if threading.get_ident() != self._loop_thread and not self._woken:
+        if not self._woken and not self.is_in_loop():
             self._woken = True
             self.call_in_loop(None)
 
@@ -139,8 +143,10 @@ class Acceptor(BaseWSGIServer):
             if not self.readable() or (accepted := self.accept()) is None:
                 return
             connection, address = accepted
-            spare = len(self.active_channels) >= self.limit and not self._make_room()
-            Channel(self, connection, self.fix_addr(address), self.adj, map=self._map, is_spare=spare)
+            if len(self.active_channels) >= self.limit:
+                self._make_room()
+            is_spare = len(self.active_channels) >= self.limit
+            Channel(self, connection, self.fix_addr(address), self.adj, map=self._map, is_spare=is_spare)
 
     def accept(self) -> Any:
         """A connection and its address; None where none can be had now."""

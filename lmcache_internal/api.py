@@ -13,8 +13,9 @@ from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, OnWire, Upload
 from .configuration import Configuration
 from .conversion import parse_bool
+from .detail import carry_detail
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
-from .engine.runtime import Runtime
+from .engine.runtime import KVLayer, Runtime
 from .engine.select import runtime_of
 from .errors import (
     ApiError,
@@ -30,7 +31,7 @@ from .errors import (
     Unauthorized,
 )
 from .health import HEALTH_KEY, Health
-from .load import LOAD_KEY
+from .load import ANSWER_BY_KEY, LOAD_KEY
 from .masked import masked
 from .operation import operation
 from .preconditions import PreconditionFailed, entity_tag, require_match, tagged
@@ -45,6 +46,7 @@ from .settings import Settings, guarded_reason
 
 __all__ = [
     "ADDRESS_KEY",
+    "ANSWER_BY_KEY",
     "LOAD_KEY",
     "MASK",
     "Access",
@@ -63,6 +65,7 @@ __all__ = [
     "FromText",
     "History",
     "JsonBody",
+    "KVLayer",
     "Meta",
     "Names",
     "NotFound",
@@ -78,7 +81,9 @@ __all__ = [
     "Unauthorized",
     "Upload",
     "adapter",
+    "backend_names",
     "caller",
+    "carry_detail",
     "config",
     "engine",
     "entity_tag",
@@ -99,6 +104,7 @@ __all__ = [
     "routes_of",
     "runtime",
     "settings",
+    "started_engine",
     "storage_manager",
     "tagged",
 ]
@@ -124,7 +130,8 @@ def adapter() -> Manager:
 
 def engine(unavailable: str | None = None) -> Engine:
     """The cache engine; 503 without one, as on a scheduler, with `unavailable` as its `error`."""
-    found = getattr(adapter(), "lmcache_engine", None)
+    manager = getattr(internal_app().state, "lmcache_adapter", None) if unavailable else adapter()
+    found = getattr(manager, "lmcache_engine", None)
     if found is None:
         raise EngineUnavailable("LMCache engine not configured.", title=unavailable)
     return cast(Engine, found)
@@ -132,10 +139,22 @@ def engine(unavailable: str | None = None) -> Engine:
 
 def storage_manager(unavailable: str | None = None) -> StorageManager:
     """The engine's storage manager; 503 without one, as while a worker still starts."""
-    found = engine(unavailable).storage_manager
-    if found is None:
+    return cast(StorageManager, started_engine(unavailable).storage_manager)
+
+
+def started_engine(unavailable: str | None = None) -> Engine:
+    """The cache engine; 503 without one, and while its storage manager is still to come."""
+    found = engine(unavailable)
+    if getattr(found, "storage_manager", found) is None:
         raise EngineUnavailable("The engine is still starting: it has no storage manager yet.", title=unavailable)
-    return cast(StorageManager, found)
+    return found
+
+
+def backend_names(found: Engine) -> list[str] | None:
+    """The names of an engine's backends; None where it does not list them, as a mock does not."""
+    storage = getattr(found, "storage_manager", None)
+    names = None if storage is None else storage.get_all_backend_names()
+    return names if isinstance(names, list) else None
 
 
 def config() -> Config:
@@ -165,5 +184,6 @@ def runtime() -> Runtime:
 
 
 def settings() -> Settings:
-    """The server's settings, read from the engine's config as it is now."""
-    return Settings.of(config())
+    """The server's settings, read from the engine's config as it is now; 503 without one."""
+    config()
+    return internal_app().settings

@@ -20,7 +20,7 @@ from .plugins import mount_plugins
 from .rules import LazyRule
 from .security.caller import DIRECT_KEY
 from .security.gate import Gate, with_safe_headers
-from .settings import MAX_BODY_BYTES, Settings
+from .settings import MAX_BODY_BYTES, LiveSettings, Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -41,16 +41,22 @@ class InternalApp(LeanFlask):
 
     url_rule_class = LazyRule
 
-    def __init__(self, import_name: str, adapter: Any) -> None:
+    def __init__(self, import_name: str, adapter: Any, settings: Settings) -> None:
         super().__init__(import_name)
+        self._settings = LiveSettings(settings)
         self.state = SimpleNamespace(lmcache_adapter=adapter)
         self.lanes = app_lanes()
         self.bulkheads = Bulkheads(self.lanes["plugin"])
 
     @property
+    def settings(self) -> Settings:
+        """The server's settings, by the engine's config as it is now."""
+        return self._settings.of(getattr(getattr(self.state, "lmcache_adapter", None), "config", None))
+
+    @property
     def call_timeout(self) -> float:
-        """Seconds that a call into the engine may take, by its config as it is now."""
-        return Settings.of(getattr(getattr(self.state, "lmcache_adapter", None), "config", None)).call_timeout
+        """Seconds that a call into the engine may take."""
+        return self.settings.call_timeout
 
     def test_client(self, use_cookies: bool = True, **options: Any) -> FlaskClient:
         """The test client: whoever has it is inside the process, and needs no proof of it."""
@@ -114,7 +120,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
         PluginError: one of the built-in endpoint files is broken.
     """
     settings = Settings.of(getattr(adapter, "config", None))
-    app = InternalApp("lmcache_internal", adapter)
+    app = InternalApp("lmcache_internal", adapter, settings)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
     # A path is served with and without a trailing slash, and never by a redirect: its

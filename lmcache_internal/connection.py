@@ -11,20 +11,16 @@ import contextlib
 import socket
 import struct
 import time
-from functools import partial
 from typing import Any
-
-from waitress.buffers import OverflowableBuffer
-from waitress.channel import ClientDisconnected, HTTPChannel
 
 from .heads import CachingParser
 from .parsing import WireError
-from .tasks import AppTask, RefusalTask
+from .sending import SendingChannel
 
 HEAD_SECONDS = 10.0
 """By then the head of a request must be complete, counted from its first byte (408)."""
-BODY_SECONDS = 60.0
-"""By then its body must be complete, too (408)."""
+BODY_SECONDS = 30.0
+"""How long a client may send nothing of a body that is incomplete (408)."""
 IDLE_SECONDS = 120.0
 """How long a connection may be silent between two requests."""
 STALLED_SECONDS = 30.0
@@ -37,7 +33,7 @@ MAX_UNREAD_AHEAD = 64 << 10
 """With more than that unread, the next request of the connection does not begin."""
 
 
-class Channel(HTTPChannel):
+class Channel(SendingChannel):
     """A connection.
 
     Attributes:
@@ -47,34 +43,17 @@ class Channel(HTTPChannel):
         peer_uid: user id at the other end of a Unix socket; None on TCP.
     """
 
-    parser_class = CachingParser
-    task_class = AppTask
-    error_task_class = RefusalTask
     request: CachingParser | None
-    connected: bool
     refused = False
     lingering = False
     _input: bytes = b""
     _began = 0.0
     _may_still_send = MAX_IGNORED_BYTES
-    _last_activity = 0.0
 
     def __init__(self, server: Any, sock: socket.socket, *rest: Any, is_spare: bool = False, **options: Any) -> None:
         self.peer_uid = _peer_uid(sock)
         self.is_spare = is_spare
         super().__init__(server, sock, *rest, **options)
-
-    @property
-    def last_activity(self) -> float:
-        """When something was last received, sent or served, by the monotonic clock.
-
-        waitress sets it to the wall clock's time; a jump of that by an hour would look like an hour of silence.
-        """
-        return self._last_activity
-
-    @last_activity.setter
-    def last_activity(self, _: float) -> None:
-        self._last_activity = time.monotonic()
 
     @property
     def body_bytes(self) -> int:
@@ -142,6 +121,7 @@ class Channel(HTTPChannel):
         self.requests.append(request)
         self.request = None
         self._began = 0.0
+        self.expect_response()
         self.server.add_task(self)
 
     def _drop_input(self) -> None:
@@ -186,66 +166,12 @@ class Channel(HTTPChannel):
         self.requests.clear()
         return True
 
-    # Sending
-
-    def write_soon(self, data: Any) -> int:
-        """Send what can be sent at once, and keep the rest."""
-        if not self.connected:
-            raise ClientDisconnected
-        size = len(data) if data else 0
-        if not self.total_outbufs_len and isinstance(data, bytes):
-            self.last_activity = 0.0  # From now on, the server waits for the client.
-            with self.outbuf_lock:
-                data = data[self._send_now(data) :]
-        if data:
-            if isinstance(data, bytes):
-                self.server.memory.make_room_for_response(self, len(data))
-            super().write_soon(data)
-            self.server.wake(self)
-        return size
-
-    def _send_now(self, data: bytes) -> int:
-        if not (data and self.connected):
-            return 0
-        sent, _ = self._flush_exception(partial(self.send, data), do_close=False)
-        return int(sent)
-
-    def _flush_some(self, do_close: bool = True) -> bool:
-        sent = bool(super()._flush_some(do_close))
-        if sent and self.connected and not self.total_outbufs_len:
-            self.outbufs[-1].prune()  # waitress would keep it until the client's next request.
-        return sent
-
-    def _flush_outbufs_below_high_watermark(self) -> None:
-        if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
-            return
-        if not self.server.waiting_for_readers.acquire(blocking=False):
-            self.drop()
-            return
-        try:
-            with self.outbuf_lock:
-                while self.connected and self.total_outbufs_len > self.adj.outbuf_high_watermark:
-                    self.server.wake(self)
-                    self.outbuf_lock.wait()
-        finally:
-            self.server.waiting_for_readers.release()
-
     def handle_write(self) -> None:
         """Send what waits, and go on with the next request where enough was read."""
         super().handle_write()
         self._resume()
 
     # Closing
-
-    def drop(self) -> None:
-        """Give the connection up, from any thread: what was not read is freed at once, and the loop closes it."""
-        with self.outbuf_lock:
-            self.outbufs[:] = [OverflowableBuffer(self.adj.outbuf_overflow)]
-            self.total_outbufs_len = 0
-            self.connected = False
-            self.will_close = True
-            self.outbuf_lock.notify_all()
-        self.server.wake(self)
 
     def handle_close(self) -> None:
         """Close; but a client that was refused while it was sending first gets to read why.
@@ -274,33 +200,24 @@ class Channel(HTTPChannel):
         elif self.total_outbufs_len:
             self._close_if(silent > STALLED_SECONDS)
         elif self.requests:
-            return
+            self.give_up_if_late(now)
         elif not self._began:
             self._close_if(silent > IDLE_SECONDS)
         else:
-            self._expire_request(now - self._began)
+            self._expire_request(now)
 
-    def _expire_request(self, seconds: float) -> None:
+    def _expire_request(self, now: float) -> None:
         reads_body = self.request is not None and self.request.admitted
-        if seconds > (BODY_SECONDS if reads_body else HEAD_SECONDS):
+        if now - self.last_activity > BODY_SECONDS if reads_body else now - self._began > HEAD_SECONDS:
             part = "body" if reads_body else "head"
             late = self.parser_class(self.adj)
             late.refuse(WireError(408, "Request Timeout", f"The {part} of the request did not arrive in time"))
             self._serve(late)
+            self.server.resume(self)  # To close it when the response is sent.
 
     def _close_if(self, is_over: bool) -> None:
         if is_over or not self.connected:
             self.end()
-
-    def add_channel(self, map: Any = None) -> None:
-        """Count the connection."""
-        super().add_channel(map)
-        self.server.memory.add(self)
-
-    def del_channel(self, map: Any = None) -> None:
-        """Count it no longer."""
-        super().del_channel(map)
-        self.server.memory.remove(self)
 
 
 def _peer_uid(connection: socket.socket) -> int | None:

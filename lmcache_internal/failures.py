@@ -19,7 +19,7 @@ logger.addFilter(divert)
 
 def register_error_handlers(app: Flask) -> None:
     """Make `app` answer every failure as `{"error", "message"}` (or the contract's plain text)."""
-    app.register_error_handler(ApiError, _api_error)
+    app.register_error_handler(ApiError, api_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -29,7 +29,8 @@ def body_too_large(limit: int | None) -> str:
     return f"The request body is larger than the limit of {limit} bytes."
 
 
-def _api_error(error: ApiError) -> Response:
+def api_error(error: ApiError) -> Response:
+    """Answer an `ApiError` with its body and status; where it has a cause, log it."""
     if error.__cause__ is not None:
         logger.error("%s %s: %s", request.method, request.path, error, exc_info=error.__cause__)
     if error.text is not None and not wants_json(request):

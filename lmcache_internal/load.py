@@ -1,4 +1,4 @@
-"""How busy our own server is, as far as the app may see it."""
+"""What the app may know and ask of our own server, where that took the request."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from msgspec import Struct
 
 LOAD_KEY = "lmcache_internal.load"
 """WSGI environ key: a function that returns the `Load` of the server, when our own took the request."""
+
+ANSWER_BY_KEY = "lmcache_internal.answer_by"
+"""WSGI environ key: a function that lets the server answer (504) in place of a worker thread that is stuck; see
+`connection.Channel.answer_by`. Set when our own server took the request."""
 
 
 class Load(Struct, frozen=True):

@@ -15,6 +15,8 @@ from waitress import wasyncore
 _READ = select.EPOLLIN
 _READ_OR_WRITE = select.EPOLLIN | select.EPOLLOUT
 _MAX_EVENTS = 64
+_MAX_RESUMED = 8
+"""Connections that pipeline get turns of so many, that new clients need not wait for all of them."""
 
 
 class Loop(dict[int, Any]):
@@ -57,7 +59,7 @@ class Loop(dict[int, Any]):
                 accepting.append((handler, events))  # A new connection may get the descriptor of one closed here.
             else:
                 self._handle(handler, events)
-        for _ in range(len(self._resumed)):
+        for _ in range(min(len(self._resumed), _MAX_RESUMED)):
             self._resume(self._resumed.popleft())
         for handler, events in accepting:
             self._handle(handler, events)

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections import deque
+from typing import Any, cast
 
 MAX_BODIES_BYTES = 32 << 20
 """Request bodies that are being received or served; a request above it is refused (503)."""
 MAX_UNREAD_BYTES = 32 << 20
-"""Responses that clients have not read; above it, the client that has stalled longest is disconnected."""
+"""Responses that clients have not read; above it, clients that read nothing, then those that have stalled longest, are
+disconnected."""
+_SEND_BYTES = 64 << 10
+"""What is sent at once is copied; large copies of many threads would fragment the heap of the engine's process."""
+
+
+class ResponseBuffer:
+    """Bytes that wait for the client, as the app wrote them: nothing is copied, and what is sent is freed."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[memoryview] = deque()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, data: memoryview) -> None:
+        """Add `data` at the end."""
+        self._pieces.append(data)
+        self._size += len(data)
+
+    def get(self, size: int) -> memoryview:
+        """The first bytes, at most `size`; they stay."""
+        return self._pieces[0][: min(size, _SEND_BYTES)] if self._pieces else memoryview(b"")
+
+    def skip(self, size: int, allow_prune: bool = False) -> None:  # noqa: ARG002  # waitress' signature.
+        """Remove `size` bytes that `get` returned."""
+        self._size -= size
+        if size == len(self._pieces[0]):
+            self._pieces.popleft()
+        else:
+            self._pieces[0] = self._pieces[0][size:]
+
+    @property
+    def held_bytes(self) -> int:
+        """The size of what the app wrote and the client has not read to its end."""
+        return sum(len(_whole(piece)) for piece in tuple(self._pieces))
+
+    def close(self) -> None:
+        """Free everything."""
+        self._pieces.clear()
+        self._size = 0
 
 
 class Memory:
@@ -18,6 +61,7 @@ class Memory:
     """
 
     def __init__(self) -> None:
+        self._adding = threading.Lock()
         self._channels: set[Any] = set()
 
     def add(self, channel: Any) -> None:
@@ -33,15 +77,23 @@ class Memory:
         held: int = sum(channel.body_bytes for channel in self._channels.copy())
         return held + size <= MAX_BODIES_BYTES
 
-    def make_room_for_response(self, writer: Any, size: int) -> None:
-        """Disconnect clients that do not read, until `size` more bytes may wait for the client of `writer`.
+    def keep(self, channel: Any, data: memoryview) -> None:
+        """Let `data` wait for a client; where memory is short, others that do not read are disconnected."""
+        with self._adding:
+            self._make_room(channel, len(_whole(data)))
+            channel.keep(data)
 
-        A response that is larger than the budget may wait alone: the app holds it in memory anyway.
-        """
+    def _make_room(self, writer: Any, size: int) -> None:
+        # A response that is larger than the budget may wait alone: the app holds it in memory anyway.
         waiting = [channel for channel in self._channels.copy() if channel.total_outbufs_len and channel is not writer]
-        excess = sum(channel.total_outbufs_len for channel in (*waiting, writer)) + size - MAX_UNREAD_BYTES
-        for channel in sorted(waiting, key=lambda channel: channel.last_activity):
+        excess = sum(channel.held_bytes for channel in (*waiting, writer)) + size - MAX_UNREAD_BYTES
+        for channel in sorted(waiting, key=lambda channel: (channel.reads, channel.last_activity)):
             if excess <= 0:
                 return
-            excess -= channel.total_outbufs_len
+            excess -= channel.held_bytes
             channel.drop()
+
+
+def _whole(piece: memoryview) -> bytes:
+    """What the app wrote, which `piece` keeps in memory."""
+    return cast(bytes, piece.obj)

@@ -15,6 +15,7 @@ _REQUEST_LINE = re.compile(_TOKEN + rb"+ [^\x00-\x20\x7f]+ HTTP/1\.[01]")
 _METHOD = re.compile(_TOKEN + rb"+")
 _TARGET = re.compile(rb"[^\x00-\x20\x7f]*")
 _BARE_CR_OR_LF = re.compile(rb"\r[^\n]|(?<!\r)\n")
+_MAX_LINE_START = 256
 _MAX_CHUNK_LINE_BYTES = 4096
 _MAX_TRAILER_BYTES = 8192
 
@@ -47,14 +48,18 @@ class Parser(HTTPRequestParser):
     body_rcv: Any
     path = ""  # waitress leaves these unset where the head cannot be parsed.
     command = ""
+    version = "1.1"
+    _has_begun = False
+    _has_line = False
     admitted = False
     body_withheld = False
 
     def received(self, data: bytes) -> int:
         """Take in `data`; return how many of its bytes belong to this request."""
         in_head = self.body_rcv is None
-        if in_head and _begins_wrong(self.header_plus + data):
+        if in_head and self._begins_wrong(data):
             return self._refuse_as_bad("The request does not begin with a method", data)
+        ended_with_cr = self.header_plus.endswith(b"\r")
         try:
             taken = int(super().received(data))
         except ValueError as error:  # Such as a Content-Length of 5,000 digits, or `http://[` as a URI.
@@ -62,7 +67,7 @@ class Parser(HTTPRequestParser):
         if self.error:
             return taken
         if in_head and not self.headers_finished and not self.completed:
-            reason = _no_http(self.header_plus)
+            reason = self._fault_of_head(b"\r" + data if ended_with_cr else data)
         else:
             reason = self._fault_of_chunks()
         return self._refuse_as_bad(reason, data) if reason else taken
@@ -99,18 +104,36 @@ class Parser(HTTPRequestParser):
         self.refuse(WireError(400, "Bad Request", f"The request cannot be parsed: {reason}"))
         return len(data)
 
+    def _begins_wrong(self, data: bytes) -> bool:
+        if self._has_begun:
+            return False
+        begins = data.lstrip(b"\r\n")[:1]
+        self._has_begun = bool(begins)
+        return self._has_begun and not _METHOD.match(begins)
+
+    def _fault_of_head(self, data: bytes) -> str:
+        """Why the incomplete head can never become one, now that `data` has come; empty where it can."""
+        if _BARE_CR_OR_LF.search(data):
+            return "a line does not end with CR LF"
+        if self._has_line or (len(self.header_plus) > _MAX_LINE_START and b"\n" not in data):
+            return ""  # It was checked. Checking it with each packet would take quadratic time.
+        line, ended, _ = self.header_plus.lstrip(b"\r\n").partition(b"\r\n")
+        self._has_line = bool(ended)
+        is_possible = _REQUEST_LINE.fullmatch(line) if ended else _may_become_request_line(line.removesuffix(b"\r"))
+        return "" if is_possible else "the first line must be METHOD TARGET HTTP/1.1"
+
     def _fault_of_chunks(self) -> str:
         if not self.chunked:
             return ""
         chunks: Any = self.body_rcv
         if len(chunks) + chunks.chunk_remainder > MAX_BODY_BYTES:
-            return f"a chunk exceeds the limit of {MAX_BODY_BYTES} bytes"
+            self.refuse(WireError(413, "Content Too Large", ""))
+            return ""
         if len(chunks.control_line) > _MAX_CHUNK_LINE_BYTES or len(chunks.trailer) > _MAX_TRAILER_BYTES:
             return "a line between the chunks is too long"
         trailer = chunks.trailer.split(b"\r\n") if chunks.completed else []
-        return (
-            "" if all(HEADER_FIELD_RE.match(line) for line in trailer if line.strip()) else "the trailer is no header"
-        )
+        is_valid = all(HEADER_FIELD_RE.match(line) for line in trailer if line.strip())
+        return "" if is_valid else "the trailer is no header"
 
 
 def _framing_fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
@@ -141,22 +164,6 @@ def _check_framing(fields: dict[bytes, list[bytes]], version: str) -> None:
         raise ParsingError("Content-Length and Transfer-Encoding contradict each other")
     if b",".join(codings).lower() != b"chunked":
         raise ParsingError("Transfer-Encoding must be chunked, once")
-
-
-def _begins_wrong(head: bytes) -> bool:
-    begins = head.lstrip(b"\r\n")[:1]
-    return bool(begins) and not _METHOD.match(begins)
-
-
-def _no_http(head: bytes) -> str:
-    """Why an incomplete head can never become one; empty where it can."""
-    head = head.lstrip(b"\r\n")
-    line, ended, _ = head.partition(b"\r\n")
-    if _BARE_CR_OR_LF.search(head):
-        return "a line does not end with CR LF"
-    if not (_REQUEST_LINE.fullmatch(line) if ended else _may_become_request_line(line.removesuffix(b"\r"))):
-        return "the first line must be METHOD TARGET HTTP/1.1"
-    return ""
 
 
 def _may_become_request_line(line: bytes) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import os
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ from msgspec import Struct
 from .errors import ConfigError
 from .security.access import Access
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "internal_api_server_"
+_PATH = (str, os.PathLike)
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
@@ -69,35 +74,66 @@ class Settings(Struct, frozen=True):
     def of(cls, config: Any) -> Settings:
         """Read the settings of `config`, any object with LMCache's config attributes.
 
+        An attribute that no configuration file could hold, such as those of a mock, counts as absent.
+
         Raises:
             ConfigError: a value has the wrong type or range; the message names it.
         """
         extra, default = extra_config(config), cls()
         level = _get(extra, "max_access", (str,), "a level", str(default.max_access))
         return cls(
-            enabled=bool(getattr(config, PREFIX + "enabled", False)),
-            host=str(getattr(config, PREFIX + "host", None) or default.host),
-            port_start=int(getattr(config, PREFIX + "port_start", default.port_start)),
-            include_indices=tuple(getattr(config, PREFIX + "include_index_list", None) or ()),
-            socket_path_prefix=getattr(config, PREFIX + "socket_path_prefix", None) or None,
+            enabled=_attribute(config, "enabled", (bool,), "true or false", default.enabled),
+            host=_attribute(config, "host", (str,), "an address", "") or default.host,
+            port_start=_attribute(config, "port_start", (int,), "a port", default.port_start),
+            include_indices=_indices(config),
+            socket_path_prefix=os.fspath(_attribute(config, "socket_path_prefix", _PATH, "a path", "")) or None,
             plugin_dirs=tuple(map(Path, _strings(extra, "plugin_dirs"))),
             token_file=_path(extra, "token_file"),
             max_access=_level(level),
             allowed_hosts=_strings(extra, "allowed_hosts"),
-            trust_loopback=extra.get(PREFIX + "trust_loopback") is True,
+            trust_loopback=_flag(extra, "trust_loopback", default.trust_loopback),
             audit_file=_path(extra, "audit_file"),
             public_host=_get(extra, "public_host", (str,), "an address", default.public_host),
             public_port_start=_port(extra, "public_port_start"),
             script_timeout=_positive(extra, "script_timeout", default.script_timeout),
             max_scripts=_number(extra, "max_scripts", default.max_scripts, MOST_SCRIPTS),
             call_timeout=_positive(extra, "call_timeout", default.call_timeout),
-            keep_gil=extra.get(PREFIX + "keep_gil") is not False,
+            keep_gil=_flag(extra, "keep_gil", default.keep_gil),
         )
 
 
+class LiveSettings:
+    """The settings of a config that may change while it is served.
+
+    Args:
+        settings: those that it was served with.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._good = settings
+        self._refused = ""
+
+    def of(self, config: Any) -> Settings:
+        """The settings of `config` as it is now; where one cannot be used, those that were good before."""
+        try:
+            self._good = Settings.of(config)
+        except ConfigError as error:
+            if str(error) != self._refused:
+                self._refused = str(error)
+                logger.warning("The settings of the server stay as they were: %s", error)
+        return self._good
+
+
 def extra_config(config: Any) -> Mapping[str, Any]:
-    """The config's `extra_config`, where settings stand that LMCache's schema lacks."""
-    return getattr(config, "extra_config", None) or {}
+    """The config's `extra_config`, where settings stand that LMCache's schema lacks; empty where it has none.
+
+    Raises:
+        ConfigError: it is no mapping of names to values.
+    """
+    found = _data(getattr(config, "extra_config", None))
+    if found is not None and not isinstance(found, Mapping):
+        raise ConfigError(f"extra_config: expected a mapping of names to values, got {found!r}")
+    return found or {}
 
 
 def read_config_file(path: str | Path) -> dict[str, Any]:
@@ -133,10 +169,35 @@ def _own(extra: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in extra.items() if key.startswith(PREFIX)}
 
 
+def _data(value: Any) -> Any:
+    """The value, if a configuration file or a variable can hold it; else None."""
+    return value if isinstance(value, (str, bytes, int, float, Sequence, Set, Mapping, os.PathLike)) else None
+
+
+def _attribute(config: Any, name: str, types: tuple[type, ...], expected: str, default: Any) -> Any:
+    value = _data(getattr(config, PREFIX + name, None))
+    return default if value is None else _checked(PREFIX + name, value, types, expected)
+
+
+def _indices(config: Any) -> tuple[int, ...]:
+    name, expected = "include_index_list", "a list of indices"
+    values = _attribute(config, name, (list, tuple, Set), expected, ())
+    return tuple(_checked(PREFIX + name, value, (int,), expected) for value in values)
+
+
 def _get(extra: Mapping[str, Any], name: str, types: tuple[type, ...], expected: str, default: Any) -> Any:
-    value = extra.get(PREFIX + name, default)
-    if not isinstance(value, types) or isinstance(value, bool):
-        raise ConfigError(f"extra_config.{PREFIX}{name}: expected {expected}, got {value!r}")
+    value = extra.get(PREFIX + name)
+    return default if value is None else _checked(f"extra_config.{PREFIX}{name}", value, types, expected)
+
+
+def _checked(key: str, value: Any, types: tuple[type, ...], expected: str) -> Any:
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise ConfigError(f"{key}: expected {expected}, got {value!r}")
+    return value
+
+
+def _flag(extra: Mapping[str, Any], name: str, default: bool) -> bool:
+    value: bool = _get(extra, name, (bool,), "true or false", default)
     return value
 
 

@@ -16,6 +16,8 @@ from typing import Any
 from .calls import clock, stuck_calls
 from .errors import CallTimedOut
 
+AnswerBy = Callable[[float, Callable[[], str]], None]
+
 
 class _Flight(futures.Future[Any]):
     """One run of a function, for all requests that wait for it."""
@@ -64,7 +66,7 @@ class SingleFlight:
         self._next: dict[Hashable, _Flight] = {}
         self._next_lock = threading.Lock()
 
-    def run(self, key: Hashable, function: Callable[[], Any], seconds: float) -> Any:
+    def run(self, key: Hashable, function: Callable[[], Any], seconds: float, answer_by: AnswerBy | None = None) -> Any:
         """Return what `function` returns, called here or for another request, or raise what it raises.
 
         Args:
@@ -72,6 +74,7 @@ class SingleFlight:
             function: makes the result.
             seconds: how long to wait for a turn, and how long for the function in another thread. A function that
                 never returns keeps the thread that called it, and counts as a stuck call; no other is tried meanwhile.
+            answer_by: lets the server answer the request whose thread runs the function; see `load.ANSWER_BY_KEY`.
 
         Raises:
             CallTimedOut: the turn did not come, or the function did not return, within that time (504).
@@ -81,7 +84,7 @@ class SingleFlight:
             flight = self._next.setdefault(key, _Flight(self._name))
         try:
             if leads:
-                self._lead(key, flight, function, seconds)
+                self._lead(key, flight, function, seconds, answer_by)
             return flight.result(2 * seconds)
         except futures.TimeoutError:
             if flight.done():
@@ -90,7 +93,9 @@ class SingleFlight:
         finally:
             del flight  # An error leads back to this frame, and from here to itself: see `calls.py`.
 
-    def _lead(self, key: Hashable, flight: _Flight, function: Callable[[], Any], seconds: float) -> None:
+    def _lead(
+        self, key: Hashable, flight: _Flight, function: Callable[[], Any], seconds: float, answer_by: AnswerBy | None
+    ) -> None:
         has_turn = not self._is_stuck(seconds) and self._turn.acquire(timeout=seconds)
         with self._next_lock:
             del self._next[key]  # A request that comes from now on could miss what has just changed.
@@ -99,6 +104,8 @@ class SingleFlight:
             return
         self._flying = flight
         flight.begin()
+        if answer_by is not None:
+            answer_by(seconds, lambda: str(self._late(seconds)))
         try:
             flight.set_result(function())
         except BaseException as error:  # Of any kind: a future that stays open would let the others wait.

@@ -9,11 +9,13 @@ from waitress.task import ErrorTask
 from .address import ADDRESS_KEY
 from .failures import body_too_large
 from .heads import CachingTask
-from .load import LOAD_KEY
+from .load import ANSWER_BY_KEY, LOAD_KEY
 from .security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
 from .security.gate import BODY_WITHHELD_KEY, HEADERS
 from .serialize import encode_json
 from .settings import MAX_BODY_BYTES
+
+_MAX_JOINED_BYTES = 64 << 10
 
 
 class RefusalTask(ErrorTask):
@@ -75,12 +77,16 @@ class AppTask(CachingTask):
             super().write(b"")
             self.chunked_response = False  # There is no last chunk where there is no body.
             self.content_bytes_written += len(data)
-        elif data and self.complete and not self.wrote_header and self.has_body and self.content_length == len(data):
+        elif not self.wrote_header and self._fits_head(data):
             self.channel.write_soon(self.build_response_header() + data)
             self.wrote_header = True
             self.content_bytes_written = len(data)
         else:
             super().write(data)
+
+    def _fits_head(self, data: bytes) -> bool:
+        is_whole = self.complete and self.has_body and self.content_length == len(data)
+        return is_whole and 0 < len(data) <= _MAX_JOINED_BYTES
 
     def get_environment(self) -> dict[str, Any]:
         """The WSGI environ, with what the server knows of the connection."""
@@ -88,6 +94,7 @@ class AppTask(CachingTask):
         server = self.channel.server
         environ[ADDRESS_KEY] = server.address
         environ[LOAD_KEY] = server.task_dispatcher.load
+        environ[ANSWER_BY_KEY] = self.channel.answer_by
         environ[DIRECT_KEY] = True
         environ[PUBLIC_KEY] = server.public
         environ[PEER_UID_KEY] = self.channel.peer_uid

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,16 @@ def free_port(count: int = 1) -> int:
                 continue
             return first
     raise OSError(f"no {count} free ports in a row")
+
+
+def lmcache_release() -> tuple[int, ...]:
+    """The release that the installed LMCache is or will be: (0, 5, 7) of 0.5.7rc2."""
+    return release_of(version("lmcache"))
+
+
+def release_of(text: str) -> tuple[int, ...]:
+    """The numbers of a version, without what says that it comes before or after its release."""
+    return tuple(map(int, re.match(r"\d+(?:\.\d+)*", text)[0].split(".")))  # type: ignore[index]
 
 
 def server_values(kind: str, directory: Path) -> dict[str, Any]:

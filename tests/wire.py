@@ -49,7 +49,8 @@ class Conversation:
 
     def end(self) -> None:
         """Send nothing more."""
-        self._connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # The server has closed already.
+            self._connection.shutdown(socket.SHUT_WR)
 
     def next(self, method: str = "GET", patience: float = PATIENCE) -> Answer:
         """The next answer, be it a 1xx, to a request of this method.
@@ -59,7 +60,7 @@ class Conversation:
             h11.RemoteProtocolError: what came is no HTTP, or ends too early.
         """
         until = time.monotonic() + patience
-        while (found := _take(self._received, method, self._closed)) is None:
+        while (found := take(self._received, method, self._closed)) is None:
             self._receive(until)
         answer, self._received = found
         return answer
@@ -71,10 +72,23 @@ class Conversation:
             TimeoutError: it does not close within `patience` seconds.
             h11.RemoteProtocolError: what came is no HTTP, or ends too early.
         """
+        return split(self.received(patience), methods)
+
+    def received(self, patience: float = PATIENCE) -> bytes:
+        """All that the server has sent when it closes.
+
+        Raises:
+            TimeoutError: it does not close within `patience` seconds.
+        """
         until = time.monotonic() + patience
         while not self._closed:
             self._receive(until)
-        return split(self._received, methods)
+        return self._received
+
+    @property
+    def so_far(self) -> bytes:
+        """What the server has sent, and nobody has taken yet."""
+        return self._received
 
     def _receive(self, until: float) -> None:
         self._connection.settimeout(max(0.001, until - time.monotonic()))
@@ -110,7 +124,7 @@ def split(received: bytes, methods: Iterable[str] = ()) -> list[Answer]:
     asked = chain(methods, repeat("GET"))
     method = next(asked)
     while received:
-        found = _take(received, method, closed=True)
+        found = take(received, method, closed=True)
         assert found is not None
         answer, received = found
         answers.append(answer)
@@ -124,7 +138,7 @@ def statuses(answers: Iterable[Answer]) -> list[int]:
     return [answer.status for answer in answers]
 
 
-def _take(received: bytes, method: str, closed: bool) -> tuple[Answer, bytes] | None:
+def take(received: bytes, method: str, closed: bool) -> tuple[Answer, bytes] | None:
     """The first answer and what comes after it; None if more must be received."""
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method=method, target="/", headers=[("Host", "localhost")]))

@@ -10,14 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
-from lmcache import utils
-from lmcache.observability import reset_observability_metrics
-from lmcache.v1.config import _CONFIG_DEFINITIONS, LMCacheEngineConfig
-from lmcache.v1.periodic_thread import PeriodicThreadRegistry
 
 from ..errors import BadRequest, EngineFailed
+from . import kv_layout
 from .definitions import Definition
-from .runtime import LoadedChunks
+from .lmcache_names import load
+from .runtime import KVLayer, LoadedChunks, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +35,11 @@ def _definitions() -> dict[str, Definition]:
             **{field: definition[field] for field in known if field in definition},
             takes_effect="when its backend is recreated" if name in _READ_BY_BACKENDS else "unknown",
         )
-        for name, definition in _CONFIG_DEFINITIONS.items()
+        for name, definition in load("_CONFIG_DEFINITIONS").items()
     }
 
 
-class LMCacheRuntime:
+class LMCacheRuntime(Runtime):
     """The `Runtime` of one `LMCacheManager`."""
 
     def __init__(self, manager: Any) -> None:
@@ -55,25 +53,25 @@ class LMCacheRuntime:
     @property
     def lmc_version(self) -> str:
         """LMCache's version."""
-        return str(utils.VERSION)
+        return str(load("VERSION"))
 
     @property
     def commit_id(self) -> str:
         """The commit that LMCache was built from."""
-        return str(utils.COMMIT_ID)
+        return str(load("COMMIT_ID"))
 
     @property
     def version(self) -> str:
         """Version and commit in one."""
-        return str(utils.get_version())
+        return str(load("get_version")())
 
     def periodic_threads(self) -> list[dict[str, Any]]:
         """The status of each thread in LMCache's registry."""
-        return [thread.get_status() for thread in PeriodicThreadRegistry.get_instance().get_all()]
+        return [thread.get_status() for thread in load("PeriodicThreadRegistry").get_instance().get_all()]
 
     def reset_metrics(self) -> None:
         """Reset LMCache's counters and histograms."""
-        reset_observability_metrics()
+        load("reset_observability_metrics")()
 
     def store(self, tokens: Sequence[int]) -> None:
         """Store tokens; token i stands in slot i."""
@@ -84,42 +82,25 @@ class LMCacheRuntime:
         mask = self._engine.retrieve(req_id="internal_api_retrieve", **self._request(tokens))
         return int(mask.sum())
 
-    def num_slots(self, kv_cache: torch.Tensor) -> int:
-        """The number of token slots of one layer.
-
-        Layouts: [2, blocks, block size, heads, head size], [blocks, block size, heads, head size]
-        and, for multi-head latent attention, [blocks, block size, head size].
-        """
-        first = 1 if kv_cache.ndim == 5 else 0
-        return int(kv_cache.shape[first] * kv_cache.shape[first + 1])
-
-    def slot_bytes(self, kv_cache: torch.Tensor, slots: Sequence[int]) -> bytes:
-        """The bytes of one layer at `slots`; bfloat16 as float32, as LMCache's checksums take it."""
-        index = torch.tensor(slots, dtype=torch.long, device=kv_cache.device)
-        if kv_cache.ndim == 5:
-            chosen = kv_cache.flatten(1, 2).index_select(1, index)
-        else:
-            chosen = kv_cache.flatten(0, 1).index_select(0, index)
-        if chosen.dtype == torch.bfloat16:
-            chosen = chosen.float()
-        # As bytes: numpy does not know every element type (float8).
-        flat = chosen.detach().cpu().contiguous().flatten().view(torch.uint8)
-        return bytes(flat.numpy())
+    def kv_layers(self) -> Mapping[str, KVLayer | None]:
+        """The KV cache of each layer; None where its layout is not known, see kv_layout.py."""
+        known = kv_layout.known_of(self._manager)
+        return {name: kv_layout.layer_of(cache, known) for name, cache in self._manager.kv_caches.items()}
 
     def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
         """Read the files of the FS connector that the config names into the hot cache."""
         storage = self._engine.storage_manager
         remote = _remote_backend(self._engine, config_path)
-        load = functools.partial(_load_one, remote, storage.allocator_backend)
+        load_one = functools.partial(_load_one, remote, storage.allocator_backend)
         try:
             names = asyncio.run_coroutine_threadsafe(remote.connection.list(), storage.loop).result()
             chosen = names[: max_chunks or None]
             # In threads of our own: the connector reads its files in those of the loop.
             with ThreadPoolExecutor(_LOAD_AT_ONCE, thread_name_prefix="load-fs-chunks") as pool:
-                loaded = list(pool.map(load, chosen))
+                loaded = list(pool.map(load_one, chosen))
         finally:
             remote.close()
-        failed = [name for name, success in zip(chosen, loaded, strict=True) if not success]
+        failed = [_key_text(name) for name, success in zip(chosen, loaded, strict=True) if not success]
         return LoadedChunks(len(chosen) - len(failed), len(names), failed)
 
     def unreachable_backends(self) -> dict[str, str]:
@@ -144,15 +125,13 @@ class LMCacheRuntime:
 
 
 def _remote_backend(engine: Any, config_path: str) -> Any:
-    from lmcache.v1.storage_backend.remote_backend import RemoteBackend
-
     try:
-        config = LMCacheEngineConfig.from_file(config_path)
+        config = load("LMCacheEngineConfig").from_file(config_path)
     except Exception as error:  # YAML, types, the file system: whatever is wrong with the file, it is the caller's.
         raise BadRequest(str(error), title="Invalid configuration file") from error
     storage = engine.storage_manager
     try:
-        remote = RemoteBackend(
+        remote = load("RemoteBackend")(
             config=config,
             metadata=engine.metadata,
             loop=storage.loop,
@@ -170,9 +149,14 @@ def _remote_backend(engine: Any, config_path: str) -> Any:
     return remote
 
 
+def _key_text(name: str) -> str:
+    """The key of a chunk file: in file names, slashes are written otherwise."""
+    return name.replace("-SEP-", "/")
+
+
 def _load_one(remote: Any, allocator: Any, name: str) -> bool:
     try:
-        key = utils.CacheEngineKey.from_string(name.replace("-SEP-", "/"))
+        key = load("CacheEngineKey").from_string(_key_text(name))
         chunk = remote.get_blocking(key)
         if chunk is None:
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -22,6 +22,17 @@ class LoadedChunks(Struct, frozen=True):
     loaded: int
     total: int
     failed: list[str]
+
+
+class KVLayer(Protocol):
+    """One layer's KV cache, addressed by token slot."""
+
+    @property
+    def num_slots(self) -> int:
+        """The number of token slots."""
+
+    def rows(self, slots: Sequence[int]) -> Iterable[bytes]:
+        """The bytes of `slots` in any number of pieces: of the keys in that order, then of the values."""
 
 
 class Runtime(Protocol):
@@ -55,11 +66,8 @@ class Runtime(Protocol):
     def retrieve(self, tokens: Sequence[int]) -> int:
         """Retrieve tokens into the same slots; return how many were cached."""
 
-    def num_slots(self, kv_cache: Any) -> int:
-        """The number of token slots of one layer's KV cache."""
-
-    def slot_bytes(self, kv_cache: Any, slots: Sequence[int]) -> bytes:
-        """The bytes of one layer at `slots`: of the keys in that order, then of the values."""
+    def kv_layers(self) -> Mapping[str, KVLayer | None]:
+        """The KV cache of each layer, by its name; None for a layer without token slots that are known."""
 
     def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
         """Read the chunk files that the config at `config_path` names into the hot cache."""

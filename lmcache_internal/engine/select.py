@@ -12,10 +12,12 @@ from .runtime import Runtime
 def runtime_of(manager: Any) -> Runtime:
     """The runtime that belongs to `manager`: its own, or that of LMCache; else 503."""
     own = getattr(manager, "runtime", None)
-    if own is not None:
+    if Runtime in type(own).__mro__:  # By its type: a mock has whatever it is asked for.
         return cast(Runtime, own)
     if "lmcache" not in sys.modules:
-        raise EngineUnavailable(f"{type(manager).__name__} has no `runtime`, and LMCache is not loaded here.")
+        raise EngineUnavailable(
+            f"{type(manager).__name__} has no `runtime` of the type Runtime, and LMCache is not loaded here."
+        )
     # Only now: it imports torch, which nobody without LMCache should pay for.
     from .lmcache import LMCacheRuntime
 

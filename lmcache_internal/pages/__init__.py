@@ -39,6 +39,7 @@ def page(root: str, routes: Sequence[Route]) -> str:
     return _templates().get_template(template).render(root=root, routes=routes)
 
 
+@functools.lru_cache(maxsize=len(_OURS) + len(_SWAGGER_UI))
 def asset(name: str) -> tuple[bytes, str] | None:
     """Content and media type of a file that the page needs; None where it needs none of that name."""
     found = swagger_ui()

@@ -11,31 +11,26 @@ from typing import Any
 os.environ.setdefault("LMCACHE_TRACK_USAGE", "false")
 
 import torch
-from lmcache.utils import EngineType, mock_up_broadcast_fn, mock_up_broadcast_object_fn
-from lmcache.v1.config import _CONFIG_DEFINITIONS, LMCacheEngineConfig
-from lmcache.v1.gpu_connector import CreateGPUConnector
-from lmcache.v1.manager import LMCacheManager
-from lmcache.v1.metadata import LMCacheMetadata
-from lmcache.v1.standalone.manager import StandaloneLMCacheManager
+
+from ..engine.lmcache_names import load
 
 _LAYERS, _HEADS, _HEAD_SIZE = 2, 4, 16
 _KV_CACHE = (2, 2, 256, _HEADS, _HEAD_SIZE)
 """Of one layer: (keys and values, blocks, tokens per block, heads, head size)."""
 
 
-def config(values: Mapping[str, Any]) -> LMCacheEngineConfig:
+def config(values: Mapping[str, Any]) -> Any:
     """A small engine's config; keys that this version of LMCache does not know are left out."""
     defaults: dict[str, Any] = {"chunk_size": 256, "max_local_cpu_size": 0.25, "lookup_timeout_ms": 500}
     defaults["internal_api_server_host"] = "127.0.0.1"  # Everywhere, before LMCache 0.5.
     # LMCache 0.3 makes no instance id up, and would take two engines for one.
     defaults["lmcache_instance_id"] = uuid.uuid4().hex
     chosen = defaults | dict(values)
-    return LMCacheEngineConfig.from_defaults(
-        **{key: value for key, value in chosen.items() if key in _CONFIG_DEFINITIONS}
-    )
+    known = load("_CONFIG_DEFINITIONS")
+    return load("LMCacheEngineConfig").from_defaults(**{key: value for key, value in chosen.items() if key in known})
 
 
-def make_worker(engine_id: str = "test", **values: Any) -> StandaloneLMCacheManager:
+def make_worker(engine_id: str = "test", **values: Any) -> Any:
     """A worker's manager, initialized; its KV caches are the same at each start.
 
     Args:
@@ -47,12 +42,12 @@ def make_worker(engine_id: str = "test", **values: Any) -> StandaloneLMCacheMana
     connector = SimpleNamespace(kv_caches=kv_caches, get_inference_info=lambda: {"engine": "none"})
     settings = config(values)
     meta = _metadata("worker", engine_id, settings.chunk_size)
-    manager = StandaloneLMCacheManager(
+    manager = load("StandaloneLMCacheManager")(
         config=settings,
         metadata=meta,
-        gpu_connector=CreateGPUConnector(settings, meta, EngineType.MOCK),
-        broadcast_fn=mock_up_broadcast_fn,
-        broadcast_object_fn=mock_up_broadcast_object_fn,
+        gpu_connector=load("CreateGPUConnector")(settings, meta, load("EngineType").MOCK),
+        broadcast_fn=load("mock_up_broadcast_fn"),
+        broadcast_object_fn=load("mock_up_broadcast_object_fn"),
         connector=connector,
     )
     manager.post_init()
@@ -60,40 +55,38 @@ def make_worker(engine_id: str = "test", **values: Any) -> StandaloneLMCacheMana
     return manager
 
 
-def make_scheduler(engine_id: str = "test", **values: Any) -> LMCacheManager:
+def make_scheduler(engine_id: str = "test", **values: Any) -> Any:
     """A scheduler's manager, by the service factory that vLLM uses; the arguments are those of `make_worker`."""
     settings = config(values)
     meta = _metadata("scheduler", engine_id, settings.chunk_size)
     try:
-        from lmcache.integration.vllm.vllm_service_factory import VllmServiceFactory
+        make_factory = load("VllmServiceFactory")
     except ImportError:
         manager = _scheduler_without_factories(settings, meta)
     else:
         parallel = SimpleNamespace(data_parallel_rank_local=0, tensor_parallel_size=1)
-        factory = VllmServiceFactory(settings, SimpleNamespace(parallel_config=parallel), "scheduler")
+        factory = make_factory(settings, SimpleNamespace(parallel_config=parallel), "scheduler")
         factory.metadata = meta
-        manager = LMCacheManager(settings, factory, connector=None)
+        manager = load("LMCacheManager")(settings, factory, connector=None)
     manager.post_init()
     manager.start_services()
     return manager
 
 
-def _scheduler_without_factories(settings: LMCacheEngineConfig, meta: LMCacheMetadata) -> LMCacheManager:
+def _scheduler_without_factories(settings: Any, meta: Any) -> Any:
     """LMCache 0.3 builds its parts itself, and asks vLLM for the metadata on the way."""
-    from lmcache.v1 import manager as home
-    from lmcache.v1.lookup_client.factory import LookupClientFactory
 
-    class Scheduler(LMCacheManager):
+    class Scheduler(load("LMCacheManager")):  # type: ignore[misc]  # LMCache has no types.
         def _init_components(self) -> None:
             self._lmcache_engine_metadata = meta
-            self._lookup_client = LookupClientFactory.create_lookup_client(settings, meta, None)
-            self._api_server = home.InternalAPIServer(self)
+            self._lookup_client = load("LookupClientFactory").create_lookup_client(settings, meta, None)
+            self._api_server = load("InternalAPIServer")(self)
 
     return Scheduler(settings, vllm_config=None, role="scheduler", connector=None)
 
 
-def _metadata(role: str, engine_id: str, chunk_size: int) -> LMCacheMetadata:
-    return LMCacheMetadata(
+def _metadata(role: str, engine_id: str, chunk_size: int) -> Any:
+    return load("LMCacheMetadata")(
         model_name="test-model",
         world_size=1,
         local_world_size=1,

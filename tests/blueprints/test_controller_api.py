@@ -105,6 +105,7 @@ def test_without_a_controller_503(client: FlaskClient, path: str) -> None:
     assert response.get_json() == {
         "error": "Controller unavailable",
         "message": "Controller manager not available",
+        "detail": "Controller manager not available",
     }
 
 
@@ -180,7 +181,10 @@ def test_the_answer_is_always_fresh(client: FlaskClient, two_instances: Registry
 )
 def test_what_is_unknown_is_a_404(client: FlaskClient, query: str, error: str, message: str) -> None:
     response = client.get(f"/controller/workers?{query}")
-    assert (response.status_code, response.get_json()) == (404, {"error": error, "message": message})
+    assert (response.status_code, response.get_json()) == (
+        404,
+        {"error": error, "message": message, "detail": message},
+    )
 
 
 @pytest.mark.parametrize("number", ["x", "", "1.0", "9" * 5000])
@@ -188,4 +192,5 @@ def test_a_worker_id_that_is_no_number_is_a_400(client: FlaskClient, number: str
     response = client.get(f"/controller/workers?instance_id=a&worker_id={number}")
     assert (response.status_code, response.get_json()["error"]) == (400, "Invalid parameter")
     assert response.get_json()["message"].startswith("Invalid value for worker_id: ")
-    assert len(response.text) < 300
+    assert response.get_json()["detail"] == response.get_json()["message"]
+    assert len(response.text) < 500

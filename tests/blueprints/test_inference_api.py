@@ -55,6 +55,11 @@ def test_version(serving: FlaskClient) -> None:
     assert response.text == '{\n  "vllm_version": "0.11.0"\n}'
 
 
+def test_version_from_the_info_where_the_adapter_has_no_other(manager: EmbeddedManager, client: FlaskClient) -> None:
+    manager.get_inference_info = lambda: {"vllm_version": "0.32.0"}  # type: ignore[method-assign]
+    assert client.get("/inference_version").get_json() == {"vllm_version": "0.32.0"}
+
+
 def test_an_adapter_that_does_not_know_the_version_is_a_503(client: FlaskClient) -> None:
     response = client.get("/inference_version")
     assert response.status_code == 503

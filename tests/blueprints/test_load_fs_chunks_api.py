@@ -123,6 +123,7 @@ def test_a_bad_config_file_is_a_400(client: FlaskClient, tmp_path: Path, content
     assert (response.status_code, response.content_type) == (400, "application/json")
     assert response.get_json()["error"] == "Invalid configuration file"
     assert message in response.get_json()["message"]
+    assert response.get_json()["detail"] == f"Invalid configuration file: {response.get_json()['message']}"
 
 
 @pytest.mark.parametrize("path", ["x" * 9000, "/", "/etc/shadow/x", "~"])
@@ -162,7 +163,10 @@ def test_what_is_no_json_is_a_400(client: FlaskClient, body: bytes) -> None:
 
 def test_what_is_no_object_is_a_400(client: FlaskClient) -> None:
     response = client.post(PATH, json=["x"])
-    assert (response.status_code, response.get_json()) == (400, {"error": "Request body must be a JSON object"})
+    assert (response.status_code, response.get_json()) == (
+        400,
+        {"error": "Request body must be a JSON object", "detail": "Request body must be a JSON object"},
+    )
 
 
 def test_without_a_memory_backend_503(client: FlaskClient, files: list[Path], tmp_path: Path) -> None:

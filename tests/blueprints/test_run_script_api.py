@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -167,6 +168,15 @@ def test_where_the_config_says_no_nobody_may() -> None:
         response = run(create_app(manager).test_client(), "result = 1")
     assert (response.status_code, response.content_type) == (404, "text/plain; charset=utf-8")
     assert "run_script_api_enabled: true" in response.text
+
+
+@pytest.mark.parametrize("said", ["yes", 1, object()])
+def test_where_the_config_says_neither_only_who_is_here_may(monkeypatch: pytest.MonkeyPatch, said: object) -> None:
+    monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", "t0ken")
+    client = create_app(SimpleNamespace(config=SimpleNamespace(run_script_api_enabled=said))).test_client()
+    headers = {"Authorization": "Bearer t0ken"}
+    assert run(client, "result = 1", headers=headers).text == "1"
+    assert run(client, "result = 1", headers=headers, environ_base={"REMOTE_ADDR": "10.0.0.1"}).status_code == 404
 
 
 def test_where_the_config_says_yes_a_token_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,15 +7,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Version = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Difference:
-    """What a client sees there and here, and why."""
+    """What a client sees there and here, and why.
+
+    Attributes:
+        since: the LMCache release whose server was the first to answer so.
+        until: the release whose server answers as ours again.
+    """
 
     what: str
     theirs: str
     ours: str
     why: str
+    since: Version = ()
+    until: Version = (1000,)
+
+    def applies_to(self, release: Version) -> bool:
+        """Whether the server of that release of LMCache answers so."""
+        return self.since <= release < self.until
+
+    @property
+    def versions(self) -> str:
+        """The versions of LMCache whose server answers so."""
+        since, until = (".".join(map(str, version)) for version in (self.since, self.until))
+        return f"from {since}" if since else "all" if self.until == (1000,) else f"before {until}"
 
 
 DIFFERENCES: dict[str, Difference] = {
@@ -28,8 +47,23 @@ DIFFERENCES: dict[str, Difference] = {
     "error_shape": Difference(
         "unknown path, wrong method, and the errors of /controller and /cache/load-fs-chunks",
         '`{"detail"}`',
-        '`{"error", "message"}`; 405 names what is allowed',
+        '`{"error", "message"}`, with LMCache\'s `detail` beside them where the route is its own; 405 names what is '
+        "allowed",
         "one error shape",
+    ),
+    "version": Difference(
+        "GET /version, /lmc_version, /commit_id",
+        "404",
+        "the version",
+        "scripts rely on them",
+        since=(0, 5, 7),
+    ),
+    "kvcache_info": Difference(
+        "GET /cache/kvcache/info on a worker",
+        "404, as if it had no KV caches",
+        "their shapes",
+        "it has some",
+        until=(0, 5),
     ),
     "head": Difference("HEAD and OPTIONS", "405", "served", "what HTTP clients expect"),
     "slash": Difference("a trailing slash", "a redirect to where the Host header points", "served", "no open redirect"),
@@ -43,7 +77,10 @@ DIFFERENCES: dict[str, Difference] = {
         "names reach config keys and metadata fields only",
     ),
     "inference_version": Difference(
-        "GET /inference_version on an adapter without it", "500", "503", "it is missing, not broken"
+        "GET /inference_version on an adapter without it, as are all of LMCache's",
+        "500",
+        "`vllm_version` of /inference_info; 503 where that has none",
+        "vLLM's version is known there",
     ),
     "loglevel": Difference("GET /loglevel?level=X without a logger", "`null`", "400", "it looked like success"),
     "basic_format": Difference("level=BASIC_FORMAT and the like", "500", "400 `Invalid log level`", "it is no level"),
@@ -88,6 +125,12 @@ DIFFERENCES: dict[str, Difference] = {
     ),
     "chunk_size": Difference(
         "GET /cache/kvcache/check without chunk_size", "200 without checksums", "400", "as it is documented"
+    ),
+    "kv_layout": Difference(
+        "GET /cache/kvcache/check of layers with heads before tokens, or with blocks before keys and values",
+        "checksums of other elements, or `error`",
+        "checksums of the tokens",
+        "that is what is compared; see [KV layouts](lmcache.md#kv-layouts)",
     ),
     "record_slot": Difference(
         "POST /cache/kvcache/record_slot on a scheduler",
@@ -160,10 +203,14 @@ UNCOMPARED: tuple[Difference, ...] = (
 )
 
 
+def cells(row: Difference) -> tuple[str, ...]:
+    return row.what, row.theirs, row.ours, row.why, row.versions
+
+
 def as_markdown() -> str:
     """The text of `docs/differences.md`."""
     rows = [
-        f"| {' | '.join(cell.replace('|', '&#124;') for cell in (row.what, row.theirs, row.ours, row.why))} |\n"
+        f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells(row))} |\n"
         for row in (*DIFFERENCES.values(), *UNCOMPARED)
     ]
     return (
@@ -171,7 +218,8 @@ def as_markdown() -> str:
         "<!-- Printed by `make docs` from tests/conformance/differences.py; do not edit. -->\n\n"
         "Everything else is the same on the wire: the conformance tests ask LMCache's server and ours the same\n"
         "questions, and fail on any other difference, and on any of the compared ones that is no longer there.\n\n"
-        "| what | LMCache's server | here | why |\n| --- | --- | --- | --- |\n" + "".join(rows)
+        "The last column names the versions of LMCache whose server differs, of those that are supported.\n\n"
+        "| what | LMCache's server | here | why | LMCache |\n| --- | --- | --- | --- | --- |\n" + "".join(rows)
     )
 
 

@@ -21,7 +21,8 @@ class Fact:
 
     Attributes:
         target: "worker" or "scheduler".
-        difference: the key of the documented difference that makes ours answer otherwise.
+        difference: the key of the documented difference that makes ours answer otherwise, in the versions that
+            it names.
         real: how close our answer on the real engine must be to LMCache's.
         embedded: how close our answer on the embedded engine must be to ours on the real one;
             None where the embedded engine has no such thing.
@@ -74,7 +75,11 @@ BOTH = (worker, scheduler)
 CHUNKS = "slot_mapping=[0,511]&chunk_size=256"
 
 READING = [
-    *(side("GET", path, embedded="shape") for side in BOTH for path in ("/lmc_version", "/commit_id", "/version")),
+    *(
+        side("GET", path, embedded="shape", difference="version")
+        for side in BOTH
+        for path in ("/lmc_version", "/commit_id", "/version")
+    ),
     *(side("GET", "/metrics", real="status", embedded="status") for side in BOTH),
     *(side("GET", "/env", real="status", embedded="status") for side in BOTH),
     *(side("GET", "/threads", real="status", embedded="status") for side in BOTH),
@@ -121,9 +126,9 @@ HTTP = [
     worker("DELETE", "/conf", difference="error_shape"),
     worker("GET", "/run_script", difference="error_shape"),
     worker("PUT", "/backends", difference="error_shape"),
-    worker("HEAD", "/version", difference="head"),
-    worker("OPTIONS", "/version", difference="head"),
-    worker("GET", "/version/", difference="slash", embedded="shape"),
+    worker("HEAD", "/freeze/status", difference="head"),
+    worker("OPTIONS", "/freeze/status", difference="head"),
+    worker("GET", "/freeze/status/", difference="slash"),
 ]
 
 LOGLEVEL = [
@@ -239,7 +244,7 @@ FREEZE = [
 ]
 
 KV_CACHES = [
-    worker("GET", "/cache/kvcache/info", embedded="shape", since=(0, 5)),
+    worker("GET", "/cache/kvcache/info", embedded="shape", difference="kvcache_info"),
     scheduler("GET", "/cache/kvcache/info"),
     check(CHUNKS, embedded="shape"),
     check(f"{CHUNKS}&layerwise=true", embedded="shape"),
@@ -273,6 +278,25 @@ KV_CACHES = [
     worker("POST", "/cache/kvcache/record_slot?enabled=1"),
     worker("POST", "/cache/kvcache/record_slot?enabled=x"),
     scheduler("POST", "/cache/kvcache/record_slot", difference="record_slot"),
+]
+
+# Two more layers, of other shapes: one with half the slots, one with heads before tokens.
+OTHER_LAYERS = """
+caches = app.state.lmcache_adapter.kv_caches
+first = caches['model.layers.0']
+caches['short'] = first[:, :1]
+caches['fused'] = first.permute(1, 3, 2, 0, 4).flatten(3)
+"""
+
+KV_LAYOUTS = [
+    script(OTHER_LAYERS, embedded=None),
+    worker("GET", "/cache/kvcache/info", difference="kvcache_info", embedded=None),
+    check("slot_mapping=0,256,7&chunk_size=2&layerwise=true", difference="kv_layout", embedded=None),
+    script("del app.state.lmcache_adapter.kv_caches['fused']\nresult = 1", embedded=None),
+    check("slot_mapping=0,7,256&chunk_size=2&layerwise=true", embedded=None),
+    check("slot_mapping=0,7,256&chunk_size=2", embedded=None),
+    check("slot_mapping=0,7,255&chunk_size=2&layerwise=true", embedded=None),
+    script("del app.state.lmcache_adapter.kv_caches['short']\nresult = 1", embedded=None),
 ]
 
 BACKENDS = [
@@ -354,6 +378,7 @@ LOAD = [
     load({"config_path": "{directory}/fs.yaml", "max_chunks": 1}, embedded="shape"),
     load({"config_path": "{directory}/fs.yaml", "max_chunks": "1", "max_failed_keys": 0}, embedded="shape"),
     load({"config_path": "{directory}/empty.yaml"}, embedded=None),
+    load({"config_path": "{directory}/damaged.yaml"}, embedded=None),
     load({"config_path": "/no/such/file.yaml"}, difference="error_shape"),
     load({"config_path": "{directory}/broken.yaml"}, difference="error_shape"),
     load({"config_path": "{directory}/nothing.yaml"}, difference="error_shape", embedded=None),
@@ -375,6 +400,7 @@ FACTS: list[Fact] = [
     *STORE,
     *FREEZE,
     *KV_CACHES,
+    *KV_LAYOUTS,
     *LOAD,
     *BACKENDS,
     *LOOKUP,

@@ -42,6 +42,9 @@ def ask_all(kind: str, facts: list[Fact], directory: Path) -> list[Answer]:
     source = f"local_disk: {disk}" if kind == "embedded" else f'remote_url: "fs://host:0{directory}/fs/"'
     (directory / "fs.yaml").write_text(f"chunk_size: 256\n{source}\n")
     (directory / "empty.yaml").write_text(f'remote_url: "fs://host:0{directory}/empty/"\n')
+    (directory / "damaged.yaml").write_text(f'remote_url: "fs://host:0{directory}/damaged/"\n')
+    (directory / "damaged").mkdir()
+    (directory / "damaged" / "half-SEP-m@1@0@abc@half.data").write_bytes(b"no chunk")
     (directory / "broken.yaml").write_text("a: [1\n")
     (directory / "nothing.yaml").write_text("chunk_size: 256\n")
     with serving(kind, directory) as ports:
@@ -114,9 +117,10 @@ def _ask(port: int, fact: Fact, directory: Path) -> Answer:
 
 def _without_sentences(answer: Answer) -> Any:
     """The content; of an error's own words only that they are there."""
+    sentences = ("message", "detail")
     content = answer.content
     if answer.status >= 400 and isinstance(content, dict):
-        return {key: type(value).__name__ if key == "message" else value for key, value in content.items()}
+        return {key: type(value).__name__ if key in sentences else value for key, value in content.items()}
     return content
 
 

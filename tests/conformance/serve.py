@@ -8,6 +8,7 @@ Prints a line of JSON, {"scheduler": port, "worker": port}, and serves until its
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, InternalAPIServer
+from lmcache_internal.engine.lmcache_names import home, load
 from tests.support import accepts, eventually, free_port
 
 SHAPE = (2, 2, 256, 4, 16)
@@ -59,11 +61,9 @@ def serve_real(values: dict[str, Any], ours: bool, directory: Path) -> list[Any]
 
 def make_controller() -> Any:
     """A controller that knows two workers, by LMCache's own registration code."""
-    from lmcache.v1.cache_controller import message
-    from lmcache.v1.cache_controller.controller_manager import LMCacheControllerManager
-
+    message = importlib.import_module(home("RegisterMsg"))
     urls = {"pull": f"127.0.0.1:{free_port()}", "reply": None, "heartbeat": None}
-    controller = LMCacheControllerManager(urls, health_check_interval=0, lmcache_worker_timeout=300)
+    controller = load("LMCacheControllerManager")(urls, health_check_interval=0, lmcache_worker_timeout=300)
     admitted = [message.KVOpEvent(op_type=message.OpType.ADMIT, key=key, seq_num=key) for key in range(3)]
 
     async def register() -> None:

@@ -67,11 +67,13 @@ class Host:
         made.connect(("127.0.0.1", port or self.port))
         return made
 
-    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+    def ask(
+        self, path: str, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """One request on a connection of its own; its seconds include the time to connect."""
         began = time.monotonic()
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, TIMEOUT_SECONDS)) as client:
-            client.request(method, path, body, headers)
+            client.request(method, path, body, dict(headers or {}))
             response = client.getresponse()
             content = response.read()
             return Answer(response.status, dict(response.getheaders()), content, time.monotonic() - began)

@@ -116,7 +116,7 @@ def test_clients_that_vanish_while_their_request_is_served(harmed: InternalAPISe
 def stingy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InternalAPIServer]:
     """A server that keeps little of an answer, and not for long; it has few threads."""
     monkeypatch.setattr(transport, "MAX_THREADS", 32)
-    monkeypatch.setattr(transport, "MAX_UNREAD_BYTES", 256 << 10)
+    monkeypatch.setattr(transport, "HIGH_WATERMARK_BYTES", 256 << 10)
     monkeypatch.setattr(connection, "STALLED_SECONDS", 1.5)
     with serving(tmp_path) as server, unharmed(server):
         yield server

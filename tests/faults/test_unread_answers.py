@@ -14,8 +14,8 @@ from tests.faults.host import Host, hosting
 from tests.support import eventually
 
 CONNECTIONS = 150
-MOST_GROWTH_MIB = 64
-"""Twice the 32 MiB that all connections together may leave unread."""
+MOST_GROWTH_MIB = 128
+"""32 MiB may be unread over all connections; the C library keeps several times as much in the arenas of its threads."""
 LARGE_BYTES = 12 << 20
 BEGUN_AT_MOST = 6
 """Answers of 1 MiB: the kernel takes between two and three, one is unread, and the next one may have begun before."""

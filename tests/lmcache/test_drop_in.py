@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmcache.v1.internal_api_server.api_server import InternalAPIServer as Original
 
+from lmcache_internal.engine.lmcache_names import home, load
 from lmcache_internal.integrations import lmcache as integration
+from lmcache_internal.integrations.drop_in import DropInServer
 from lmcache_internal.testing.real_engine import make_worker
 from tests.support import ROOT, accepts, eventually, free_port
 
-HOME = "lmcache.v1.internal_api_server.api_server"
+HOME = home("InternalAPIServer")
+Original = load("InternalAPIServer")
 
 
 def bound_class(module: str) -> Any:
@@ -30,13 +32,16 @@ def bound_class(module: str) -> Any:
 
 
 def binding_modules() -> list[str]:
-    import lmcache.v1.standalone.manager  # noqa: F401  # Binds the class, or imports the factory that does.
-
+    load("StandaloneLMCacheManager")  # Its module binds the class, or imports the factory that does.
     return [
         name
         for name, module in sys.modules.items()
-        if name.startswith("lmcache.") and vars(module).get("InternalAPIServer") in (Original, integration.DropInServer)
+        if name.startswith("lmcache.") and "InternalAPIServer" in vars(module)
     ]
+
+
+def is_ours(class_: type) -> bool:
+    return issubclass(class_, DropInServer)
 
 
 @pytest.fixture
@@ -59,7 +64,8 @@ def test_install_reaches_every_module_that_binds_it_and_uninstall_gives_it_back(
     assert len(modules) >= 2
     integration.install()
     integration.install()
-    assert {bound_class(module) for module in modules} == {integration.DropInServer}
+    (ours,) = {bound_class(module) for module in modules}
+    assert is_ours(ours)
     integration.uninstall()
     integration.uninstall()
     assert {bound_class(module) for module in modules} == {Original}
@@ -70,7 +76,7 @@ def test_a_manager_serves_through_us() -> None:
     start = free_port() - 1
     manager = make_worker("drop-in", internal_api_server_enabled=True, internal_api_server_port_start=start)
     try:
-        assert isinstance(manager.api_server, integration.DropInServer)
+        assert isinstance(manager.api_server, DropInServer)
         assert manager.api_server.port == start + 1
         assert "/run_script" in fetch(start + 1, "/")
         assert manager.lmcache_engine.is_healthy()
@@ -117,10 +123,10 @@ def test_a_server_that_cannot_be_built_costs_the_engine_nothing(caplog: pytest.L
 
 
 @pytest.mark.parametrize(
-    ("value", "class_"), [(None, Original), ("lmcache", Original), ("lmcache_internal", integration.DropInServer)]
+    ("value", "ours"), [(None, False), ("lmcache", False), ("lmcache_internal", True), ("lmcache_internal?", True)]
 )
 def test_vllm_plugin_installs_only_when_asked(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str | None, class_: type
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str | None, ours: bool
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.delenv(integration.VARIABLE, raising=False)
@@ -128,11 +134,36 @@ def test_vllm_plugin_installs_only_when_asked(
         monkeypatch.setenv(integration.VARIABLE, value)
     try:
         integration.vllm_plugin()
-        assert bound_class(HOME) is class_
+        assert is_ours(bound_class(HOME)) is ours
     finally:
         integration.uninstall()
     said = [record for record in caplog.records if "is replaced by lmcache_internal" in record.getMessage()]
-    assert len(said) == (class_ is integration.DropInServer)
+    assert len(said) == ours
+
+
+FRESH = """
+import sys
+from lmcache_internal.integrations.lmcache import vllm_plugin
+vllm_plugin()
+assert not {"lmcache", "numba", "torch", "fastapi", "flask"} & sys.modules.keys(), "the plugin imports"
+from importlib import import_module
+from lmcache_internal.engine.lmcache_names import home
+try:
+    factory = home("VllmServiceFactory")
+except ImportError:
+    factory = home("LMCacheManager")  # It builds its server itself, before LMCache 0.4.
+from lmcache_internal.integrations.drop_in import DropInServer
+assert issubclass(import_module(factory).InternalAPIServer, DropInServer)
+"""
+
+
+def test_plugin_imports_nothing_and_the_service_factory_finds_ours() -> None:
+    environ = os.environ | {"LMCACHE_INTERNAL_API_SERVER": "lmcache_internal", "LMCACHE_TRACK_USAGE": "false"}
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("is replaced by lmcache_internal") == 1
 
 
 def test_standalone_engine_with_our_server(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lmcache.v1.lookup_client.chunk_statistics_lookup_client import ChunkStatisticsLookupClient
 
 from lmcache_internal.engine import protocols
 from lmcache_internal.engine.lmcache import LMCacheRuntime
+from lmcache_internal.engine.lmcache_names import load
 from lmcache_internal.engine.runtime import Runtime
 from lmcache_internal.engine.select import runtime_of
 from lmcache_internal.testing.real_engine import make_worker
@@ -43,7 +43,8 @@ def test_real_object_has_what_we_touch(manager: Any, protocol: type, path: str) 
 
 def test_statistics_client_has_what_we_touch() -> None:
     names = protocols.seam_names(protocols.StatisticsClient)
-    assert {name for name in names if not hasattr(ChunkStatisticsLookupClient, name)} == set()
+    client = load("ChunkStatisticsLookupClient")
+    assert {name for name in names if not hasattr(client, name)} == set()
 
 
 def test_real_manager_gets_the_real_runtime(manager: Any) -> None:
@@ -53,12 +54,11 @@ def test_real_manager_gets_the_real_runtime(manager: Any) -> None:
 
 
 def test_definitions_are_lmcaches_own(manager: Any) -> None:
-    from lmcache.v1.config import _CONFIG_DEFINITIONS
-
     definitions = runtime_of(manager).definitions
-    assert definitions.keys() == _CONFIG_DEFINITIONS.keys()
+    theirs = load("_CONFIG_DEFINITIONS")
+    assert definitions.keys() == theirs.keys()
     for name, definition in definitions.items():
-        assert definition.default == _CONFIG_DEFINITIONS[name]["default"]
+        assert definition.default == theirs[name]["default"]
 
 
 def test_every_default_survives_its_own_conversion(manager: Any) -> None:

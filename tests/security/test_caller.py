@@ -16,6 +16,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from lmcache_internal import InternalAPIServer, create_app
+from lmcache_internal.errors import ConfigError
 from lmcache_internal.security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY, is_local
 from tests.security.support import app_with, ask, audit_of, parsed, serving
 from tests.support import fetch, make_manager, server_values
@@ -114,12 +115,18 @@ def test_behind_another_wsgi_server_loopback_counts_where_the_setting_says_so() 
         assert client.get("/env", headers={"Host": "evil.example:8000"}).status_code == 403
 
 
-@pytest.mark.parametrize("value", [False, "true", 1, None, "yes"])
-def test_the_setting_is_true_and_nothing_like_it(value: object) -> None:
+@pytest.mark.parametrize("value", [False, None])
+def test_the_setting_is_off_unless_it_is_true(value: object) -> None:
     with app_with(trust_loopback=value) as app:
         client = app.test_client()
         del client.environ_base[DIRECT_KEY]
         assert client.get("/env").status_code == 401
+
+
+@pytest.mark.parametrize("value", ["true", 1, "yes"])
+def test_the_setting_is_true_and_nothing_like_it(value: object) -> None:
+    with pytest.raises(ConfigError, match="trust_loopback: expected true or false"), app_with(trust_loopback=value):
+        pass
 
 
 def test_under_a_real_other_wsgi_server() -> None:

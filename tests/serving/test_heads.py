@@ -6,74 +6,10 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from tests.serving.support import INLINE, LAST, POOL, SMUGGLED, get, request
+from tests.serving.tables import HEADERS, LINES, VERSIONS
 from tests.wire import converse, statuses
 
 HOST = b"Host: localhost"
-
-REFUSED = {
-    # The request line.
-    "unclosed bracket": b"GET http://[ HTTP/1.1",
-    "unclosed bracket and port": b"GET http://[::1:80/version HTTP/1.1",
-    "unclosed bracket and path": b"GET http://[::1/version HTTP/1.1",
-    "closed bracket alone": b"GET http://]/version HTTP/1.1",
-    "bracket around a name": b"GET http://[localhost]/version HTTP/1.1",
-    "NFKC slash in the host": b"GET http://a\xe2\x84\x80b/version HTTP/1.1",
-    "NUL": b"GET /version\x00 HTTP/1.1",
-    "tab in the path": b"GET /version\tx HTTP/1.1",
-    "escape character": b"GET /\x1b[31m HTTP/1.1",
-    "delete character": b"GET /\x7f HTTP/1.1",
-    "control character in the query": b"GET /version?\x01 HTTP/1.1",
-    "bare LF in the line": b"GET /version\n HTTP/1.1",
-    "bare CR in the line": b"GET /version\r HTTP/1.1",
-    "space in the path": b"GET /ver sion HTTP/1.1",
-    "two spaces": b"GET  /version HTTP/1.1",
-    "two spaces before the version": b"GET /version  HTTP/1.1",
-    "tab instead of a space": b"GET\t/version HTTP/1.1",
-    "space before the method": b" GET /version HTTP/1.1",
-    "space after the version": b"GET /version HTTP/1.1 ",
-    "lower-case method": b"get /version HTTP/1.1",
-    "method with a NUL": b"GE\x00T /version HTTP/1.1",
-    "method with a colon": b"GET: /version HTTP/1.1",
-    "method in Latin-1": b"G\xc9T /version HTTP/1.1",
-    "method alone": b"GET",
-    "no method": b"/version HTTP/1.1",
-    "answer": b"HTTP/1.1 200 OK",
-    "four words": b"GET /version HTTP/1.1 HTTP/1.1",
-}
-
-VERSIONS = [
-    *(b"GET /version HTTP/0.9", b"GET /version HTTP/2.0", b"GET /version HTTP/3.0", b"GET /version HTTP/1"),
-    *(b"GET /version HTTP/1.", b"GET /version HTTP/1.10", b"GET /version HTTP/11", b"GET /version http/1.1"),
-    *(b"GET /version HTTPS/1.1", b"GET /version HTTP/1.1x", b"GET /version HTTP/1.-1", b"GET /version ICY/1.1"),
-    b"GET /version",
-]
-
-HEADERS = {
-    "no colon": b"X",
-    "no name": b": y",
-    "only a colon": b":",
-    "space before the colon": b"X : y",
-    "tab before the colon": b"X\t: y",
-    "space before the name": b" X: y",
-    "continued with a space": b"X: y\r\n z",
-    "continued with a tab": b"X: y\r\n\tz",
-    "continued with nothing": b"X: y\r\n ",
-    "name with a space": b"X Y: z",
-    "name with a NUL": b"X\x00: y",
-    "name with a slash": b"X/Y: z",
-    "name in brackets": b"(X): y",
-    "name in Latin-1": b"\xc9: y",
-    "name with a bare CR": b"X\r: y",
-    "value with a NUL": b"X: a\x00b",
-    "value with a control character": b"X: a\x01b",
-    "value with an escape character": b"X: a\x1b[31mb",
-    "value with a vertical tab": b"X: a\x0bb",
-    "value with a delete character": b"X: a\x7fb",
-    "value with a bare CR": b"X: a\rb",
-    "value with a bare LF": b"X: a\nb",
-    "value that ends in CR": b"X: a\r",
-    "value that ends in LF": b"X: a\n",
-}
 
 
 def is_refused(server: InternalAPIServer, sent: bytes, *expected: int) -> None:
@@ -84,7 +20,7 @@ def is_refused(server: InternalAPIServer, sent: bytes, *expected: int) -> None:
     assert [*statuses(before), answer.status in expected] == [200, 200, True]
 
 
-@pytest.mark.parametrize("line", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_a_broken_request_line_is_refused(tcp: InternalAPIServer, line: bytes) -> None:
     is_refused(tcp, request(line, HOST), 400)
 
@@ -182,10 +118,17 @@ def test_neighbors_that_are_allowed_are_served(tcp: InternalAPIServer, sent: byt
         *(b"//", b"///", b"/..", b"/../version", b"/./version", b"//[::1/version", b"\\version"),
         *(b"/version?%zz", b"/conf?names=%ff", b"/loglevel?logger_name=%00", b"/threads?samples=%e2%82", b"/echo?\xff"),
         *(b"/version?" + b"&" * 5000, b"/" + b"%41" * 5000, b"/" + b"../" * 5000, b"http://[::1%25lo]/version"),
-        *(b"http://[v1.x]/version", b"http://[::1]x/version", b"ftp://localhost/version", b"HTTP://LOCALHOST/version"),
+        # Python's urlsplit refuses the first of them from 3.11.4 on.
+        *(
+            b"http://[localhost]/version",
+            b"http://[v1.x]/version",
+            b"http://[::1]x/version",
+            b"ftp://localhost/version",
+            b"HTTP://LOCALHOST/version",
+        ),
     ],
 )
-@pytest.mark.parametrize("method", [b"GET", b"OPTIONS", b"CONNECT", b"TRACE", b"BREW"])
+@pytest.mark.parametrize("method", [b"GET", b"CONNECT"])
 def test_odd_targets_are_answered_and_are_not_our_failure(tcp: InternalAPIServer, target: bytes, method: bytes) -> None:
     sent = request(method + b" " + target + b" HTTP/1.1", HOST, b"Connection: close")
     (answer,) = converse(tcp, sent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .metadata import DTYPE_BYTES, EmbeddedMetadata
 
@@ -41,10 +41,11 @@ class KVBuffer:
         """The bytes of `count` consecutive slots: of the keys, then of the values."""
         return b"".join(plane[slot * self._row : (slot + count) * self._row] for plane in self._planes)
 
-    def gather(self, slots: Sequence[int]) -> bytes:
+    def rows(self, slots: Sequence[int]) -> Iterator[bytes]:
         """The bytes of any slots in the given order: of the keys, then of the values."""
         row = self._row
-        return b"".join(plane[slot * row : (slot + 1) * row] for plane in self._planes for slot in slots)
+        for plane in self._planes:
+            yield b"".join(plane[slot * row : (slot + 1) * row] for slot in slots)
 
     def write(self, slot: int, count: int, data: memoryview) -> None:
         """Put what `read` gave back to `count` consecutive slots."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import BadRequest, ConfigError, EngineUnavailable
 from ...version import __version__
-from ..runtime import LoadedChunks
+from ..runtime import LoadedChunks, Runtime
 from .config import DEFINITIONS, EmbeddedConfig
 from .kv_buffers import KVBuffer
 from .local_cpu import LocalCPUBackend
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .manager import EmbeddedManager
 
 
-class EmbeddedRuntime:
+class EmbeddedRuntime(Runtime):
     """The `Runtime` of one embedded manager."""
 
     definitions = DEFINITIONS
@@ -46,13 +46,9 @@ class EmbeddedRuntime:
         """Retrieve tokens; return how many were cached."""
         return sum(self._manager.require_engine().retrieve(tokens))
 
-    def num_slots(self, kv_cache: KVBuffer) -> int:
-        """The number of token slots of one layer."""
-        return kv_cache.num_slots
-
-    def slot_bytes(self, kv_cache: KVBuffer, slots: Sequence[int]) -> bytes:
-        """The bytes of one layer at `slots`."""
-        return kv_cache.gather(slots)
+    def kv_layers(self) -> Mapping[str, KVBuffer]:
+        """The KV buffer of each layer."""
+        return self._manager.kv_caches
 
     def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
         """Read the chunk files under the `local_disk` of another config into the hot cache."""

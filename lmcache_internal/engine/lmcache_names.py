@@ -1,0 +1,111 @@
+"""Which module of LMCache defines a name, by version; LMCache is imported when a name is asked for."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+TABLE: dict[str, dict[str, str]] = {
+    "_CONFIG_DEFINITIONS": {"0.3.15": "lmcache.v1.config"},
+    "CacheEngineKey": {"0.3.15": "lmcache.utils"},
+    "ChunkStatisticsLookupClient": {
+        "0.3.15": "lmcache.v1.lookup_client.chunk_statistics_lookup_client",
+        "0.5.7": "lmcache.inprocess.v1.lookup_client.chunk_statistics_lookup_client",
+    },
+    "COMMIT_ID": {"0.3.15": "lmcache.utils"},
+    "CreateGPUConnector": {
+        "0.3.15": "lmcache.v1.gpu_connector",
+        "0.5.7": "lmcache.inprocess.v1.gpu_connector",
+    },
+    "EngineType": {"0.3.15": "lmcache.utils"},
+    "get_version": {"0.3.15": "lmcache.utils"},
+    "init_logger": {"0.3.15": "lmcache.logging"},
+    "InternalAPIServer": {
+        "0.3.15": "lmcache.v1.internal_api_server.api_server",
+        "0.5.7": "lmcache.inprocess.v1.internal_api_server.api_server",
+    },
+    "LMCacheControllerManager": {
+        "0.3.15": "lmcache.v1.cache_controller.controller_manager",
+        "0.5.7": "lmcache.inprocess.v1.cache_controller.controller_manager",
+    },
+    "LMCacheEngine": {"0.3.15": "lmcache.v1.cache_engine", "0.5.7": "lmcache.inprocess.v1.cache_engine"},
+    "LMCacheEngineConfig": {"0.3.15": "lmcache.v1.config"},
+    "LMCacheManager": {"0.3.15": "lmcache.v1.manager", "0.5.7": "lmcache.inprocess.v1.manager"},
+    "LMCacheMetadata": {"0.3.15": "lmcache.v1.metadata"},
+    "LookupClientFactory": {
+        "0.3.15": "lmcache.v1.lookup_client.factory",
+        "0.5.7": "lmcache.inprocess.v1.lookup_client.factory",
+    },
+    "main": {"0.3.15": "lmcache.v1.standalone.__main__", "0.5.7": "lmcache.inprocess.standalone.__main__"},
+    "mock_up_broadcast_fn": {"0.3.15": "lmcache.utils"},
+    "mock_up_broadcast_object_fn": {"0.3.15": "lmcache.utils"},
+    "normalize_kv_and_discover_format": {"0.4.7": "lmcache.v1.gpu_connector.utils"},
+    "PeriodicThreadRegistry": {"0.3.15": "lmcache.v1.periodic_thread"},
+    "RegisterMsg": {
+        "0.3.15": "lmcache.v1.cache_controller.message",
+        "0.5.7": "lmcache.inprocess.v1.cache_controller.message",
+    },
+    "RemoteBackend": {"0.3.15": "lmcache.v1.storage_backend.remote_backend"},
+    "reset_observability_metrics": {"0.3.15": "lmcache.observability"},
+    "StandaloneLMCacheManager": {
+        "0.3.15": "lmcache.v1.standalone.manager",
+        "0.5.7": "lmcache.inprocess.standalone.manager",
+    },
+    "VERSION": {"0.3.15": "lmcache.utils"},
+    "VllmServiceFactory": {
+        "0.4.7": "lmcache.integration.vllm.vllm_service_factory",
+        "0.5.7": "lmcache.inprocess.integration.vllm.vllm_service_factory",
+    },
+}
+"""By name: the first tested version in which a module defines it, and that module."""
+
+
+def homes(name: str) -> list[str]:
+    """The modules that define `name` in one version or another, the newest first."""
+    return list(reversed(TABLE[name].values()))
+
+
+@functools.cache
+def home(name: str) -> str:
+    """The module that defines `name` in the installed LMCache; imports it.
+
+    Raises:
+        ImportError: none of the known modules does.
+    """
+    for module in homes(name):
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if not _is_within(module, error.name):
+                raise  # The module is there; what it needs is not.
+        else:
+            if hasattr(found, name):
+                return module
+    raise ImportError(
+        f"{installed()} has no {name} in {' or '.join(homes(name))}. Install a version of LMCache that "
+        "docs/lmcache.md lists as supported, or a newer lmcache-internal."
+    )
+
+
+def load(name: str) -> Any:
+    """What LMCache calls `name`; imports the module that defines it.
+
+    Raises:
+        ImportError: none of the known modules does.
+    """
+    return getattr(importlib.import_module(home(name)), name)
+
+
+def installed() -> str:
+    """Which LMCache is installed, for messages: "LMCache 0.5.6"."""
+    from importlib.metadata import PackageNotFoundError, version  # Half of what vLLM's processes would import.
+
+    try:
+        return f"LMCache {version('lmcache')}"
+    except PackageNotFoundError:
+        return "LMCache (no version known)"
+
+
+def _is_within(module: str, missing: str | None) -> bool:
+    return missing is not None and f"{module}.".startswith(f"{missing}.")

@@ -1,0 +1,89 @@
+"""Random streams, one after another on several connections at once, until two servers disagree."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import NamedTuple
+
+from tests.fuzz_wire.comparison import Servers
+from tests.fuzz_wire.shrinking import shrunk
+from tests.fuzz_wire.streams import Stream, stream
+
+THREADS = 4
+"""So many streams are under way at once: what one connection leaves behind, another may find."""
+
+LONGEST_SHOWN = 3000
+
+
+class Found(NamedTuple):
+    """A stream that two servers disagree about.
+
+    Attributes:
+        seed: `FUZZ_SEED` that makes it again.
+        stream: the smallest that was found.
+        disagreement: what differs.
+    """
+
+    seed: str
+    stream: Stream
+    disagreement: str
+
+    def __str__(self) -> str:
+        way = f"{len(self.stream.packets)} packets, {self.stream.pause} s apart"
+        sent = repr(b"".join(self.stream.packets))
+        shown = sent if len(sent) < LONGEST_SHOWN else f"{sent[:LONGEST_SHOWN]} and more"
+        return f"FUZZ_SEED={self.seed}\n{self.disagreement}\nsent in {way}: {shown}"
+
+
+class Fuzzer:
+    """Compares two servers.
+
+    Attributes:
+        tried: how many streams both were sent.
+        found: what they disagree about.
+    """
+
+    def __init__(self, servers: Servers) -> None:
+        self.tried = 0
+        self.found: list[Found] = []
+        self._servers = servers
+        self._lock = threading.Lock()
+
+    def run(self, seeds: Iterable[str], seconds: float) -> None:
+        """Try the streams of `seeds`, until a disagreement is found or the time is over."""
+        until = time.monotonic() + seconds
+        left = iter(seeds)
+        with ThreadPoolExecutor(THREADS) as threads:
+            for worker in [threads.submit(self._work, left, until) for _ in range(THREADS)]:
+                worker.result()
+
+    def _work(self, seeds: Iterator[str], until: float) -> None:
+        while time.monotonic() < until and not self.found:
+            with self._lock:
+                seed = next(seeds, None)
+                self.tried += seed is not None
+            if seed is None:
+                return
+            self._try(seed)
+
+    def _try(self, seed: str) -> None:
+        tried = stream(random.Random(seed))
+        disagreement = self._servers.disagreement(tried)
+        if disagreement is None:
+            return
+        smallest = shrunk(tried, self._servers)
+        # Where it takes other connections to show, it may not show again.
+        self.found.append(Found(seed, smallest, self._servers.disagreement(smallest) or disagreement))
+
+
+def series(seed: str) -> Iterator[str]:
+    """The seeds of all streams of a run, or the one of a single stream, such as "7/123"."""
+    if "/" in seed:
+        yield seed
+        return
+    yield from (f"{seed}/{number}" for number in count())

@@ -1,0 +1,21 @@
+"""Each name of LMCache that is used is where the table has it: a release that moves one fails here, by name."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from lmcache_internal.engine.lmcache_names import TABLE, home, load
+from tests.support import lmcache_release, release_of
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_name_is_where_the_table_has_it(name: str) -> None:
+    modules = [module for since, module in TABLE[name].items() if release_of(since) <= lmcache_release()]
+    if not modules:
+        with pytest.raises(ImportError, match=name):
+            load(name)
+        return
+    assert home(name) == modules[-1]
+    assert load(name) is getattr(importlib.import_module(modules[-1]), name)

@@ -1,0 +1,122 @@
+"""The settings: of any object, and of one that changes while it is served."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lmcache_internal import create_app
+from lmcache_internal.errors import ConfigError
+from lmcache_internal.settings import Settings
+from tests.support import make_manager
+
+
+class Anything:
+    """An object that has every attribute, as a mock has; each is as little a setting as it is."""
+
+    def __getattr__(self, name: str) -> Anything:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Anything()
+
+    def __call__(self, *_: Any, **__: Any) -> Anything:
+        return Anything()
+
+    def __bool__(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("config", [None, object(), SimpleNamespace(), Anything(), SimpleNamespace(extra_config=None)])
+def test_objects_without_settings_have_the_defaults(config: Any) -> None:
+    assert Settings.of(config) == Settings()
+
+
+def test_what_is_set_counts_beside_what_is_not() -> None:
+    class Mixed(Anything):
+        internal_api_server_port_start = 7000
+        internal_api_server_socket_path_prefix = Path("/run/x")
+        internal_api_server_include_index_list = (0, 2)
+        extra_config = {"internal_api_server_max_access": "viewer", "internal_api_server_token_file": None}  # noqa: RUF012
+
+    found = Settings.of(Mixed())
+    assert (found.port_start, found.socket_path_prefix, found.include_indices) == (7000, "/run/x", (0, 2))
+    assert (str(found.max_access), found.token_file, found.enabled) == ("viewer", None, False)
+
+
+UNUSABLE: dict[str, list[Any]] = {
+    "enabled": ["false", 1, [True]],
+    "host": [7, ["0.0.0.0"]],
+    "port_start": ["7000", 7000.0, True, [7000]],
+    "include_index_list": ["0,1", 1, ["0"], [0.5], [True]],
+    "socket_path_prefix": [5, ["/run/x"]],
+}
+UNUSABLE_EXTRA: dict[str, list[Any]] = {
+    "plugin_dirs": [5, {"a": 1}],
+    "token_file": [5, ["tokens.yaml"]],
+    "max_access": ["king", 3],
+    "allowed_hosts": [5],
+    "trust_loopback": ["true", 1],
+    "audit_file": [5],
+    "public_host": [5],
+    "public_port_start": ["8000", True],
+    "script_timeout": ["soon", 0, -1, float("inf"), float("nan"), True],
+    "call_timeout": ["soon", 0],
+    "keep_gil": ["no", 0],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in UNUSABLE for value in UNUSABLE[name]])
+def test_setting_that_cannot_be_used_is_named_where_the_app_is_made(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"internal_api_server_{name}: expected "):
+        create_app(SimpleNamespace(config=SimpleNamespace(**{f"internal_api_server_{name}": value})))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in UNUSABLE_EXTRA for value in UNUSABLE_EXTRA[name]]
+)
+def test_so_is_one_of_extra_config(name: str, value: Any) -> None:
+    config = SimpleNamespace(extra_config={f"internal_api_server_{name}": value})
+    with pytest.raises(ConfigError, match=rf"extra_config\.internal_api_server_{name}: "):
+        create_app(SimpleNamespace(config=config))
+
+
+@pytest.mark.parametrize("extra", ["max_access: viewer", 5, ["max_access"], True])
+def test_extra_config_that_a_file_can_hold_but_is_no_mapping_is_an_error(extra: Any) -> None:
+    # As none, it would leave out what restricts the server.
+    with pytest.raises(ConfigError, match="extra_config: expected a mapping of names to values, got "):
+        create_app(SimpleNamespace(config=SimpleNamespace(extra_config=extra)))
+
+
+@pytest.mark.parametrize(
+    "extra", [5, {"internal_api_server_call_timeout": "soon"}, {"internal_api_server_max_access": 1}]
+)
+def test_setting_that_breaks_later_stays_as_it_was(extra: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with make_manager(extra_config={"internal_api_server_call_timeout": 7}) as manager:
+        app = create_app(manager)
+        client = app.test_client()
+        assert app.settings.call_timeout == 7
+        object.__setattr__(manager.config, "extra_config", extra)
+        for path in ("/backends", "/freeze/status", "/sd/prometheus"):
+            assert client.get(path).status_code == 200
+        assert client.put("/freeze/enable").status_code == 200
+        assert app.settings.call_timeout == 7
+        object.__setattr__(manager.config, "extra_config", {"internal_api_server_call_timeout": 9})
+        assert app.settings.call_timeout == 9
+    told = [record for record in caplog.records if "stay as they were" in record.getMessage()]
+    assert [record.levelno for record in told] == [logging.WARNING]
+
+
+def test_managers_whose_every_attribute_exists_are_served() -> None:
+    app = create_app(Anything())
+    client = app.test_client()
+    for rule in app.url_map.iter_rules():
+        if "GET" in (rule.methods or ()) and not rule.arguments:
+            answer = client.get(rule.rule)
+            assert "internal_api_server_" not in answer.text or answer.status_code == 200, rule.rule
+    # Nothing that such an object says of itself switches on what is off, or makes it a runtime.
+    answer = client.get("/lmc_version")
+    assert (answer.status_code, "has no `runtime`" in answer.text) == (503, True)
