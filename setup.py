@@ -25,7 +25,7 @@ setup(
     install_requires=[
         "apispec>=6.6",
         "click>=8.1",
-        "flask>=3.0,<4",
+        "flask>=3.1.2,<4",  # Before that, stream_with_context() fails where another thread runs the view.
         "waitress>=3.0.1,<4",
         "werkzeug>=3.0.3,<4",
         "pyyaml>=6",

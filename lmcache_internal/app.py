@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import request
 
+from .bulkheads import Bulkheads, leaving, note_stream
 from .collector import collector_paused
 from .failures import register_error_handlers
 from .health import HEALTH_KEY, Health
-from .lanes import LIMITS, Lane, LaneName
+from .lanes import app_lanes
 from .lean import LeanFlask
 from .plugins import mount_plugins
 from .rules import LazyRule
@@ -34,6 +36,7 @@ class InternalApp(LeanFlask):
         state: `state.lmcache_adapter` is the engine's manager, read at each request; it may be
             replaced or removed at any time. `state.gate` guards the routes.
         lanes: bound how many requests of a kind are under way.
+        bulkheads: bound what the views of plugins may take.
     """
 
     url_rule_class = LazyRule
@@ -42,7 +45,8 @@ class InternalApp(LeanFlask):
         super().__init__(import_name)
         self._settings = LiveSettings(settings)
         self.state = SimpleNamespace(lmcache_adapter=adapter)
-        self.lanes: dict[LaneName, Lane] = {name: Lane(limit) for name, limit in LIMITS.items()}
+        self.lanes = app_lanes()
+        self.bulkheads = Bulkheads(self.lanes["plugin"])
 
     @property
     def settings(self) -> Settings:
@@ -66,21 +70,28 @@ class InternalApp(LeanFlask):
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             return start_response(status, with_safe_headers(headers), *error)
 
-        return super().wsgi_app(environ, start)
+        return leaving(environ, partial(super().wsgi_app, environ, start))
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Authorize a request before any code of a plugin runs for it."""
         try:
             self.state.gate.check()
+            self.bulkheads.enter()
         except Exception:  # Whatever refuses it.
             request.url_rule = None  # Nor shall what a blueprint has for after its requests.
             raise
         return super().preprocess_request()
 
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Call the view."""
+        return cast("ResponseReturnValue", self.bulkheads.call(super().dispatch_request, self))
+
     def admits(self, environ: WSGIEnvironment) -> bool:
         """Whether the caller of a request may call its route: the gate's decision, without a record of it."""
         with self.request_context(environ):
-            return self.state.gate.admits() is True
+            admitted = self.state.gate.admits() is True
+            request.url_rule = None  # Nor shall its blueprint tear down what has not begun.
+            return admitted
 
     def handle_user_exception(self, e: Exception) -> ResponseReturnValue | HTTPException:
         """Answer a failure."""
@@ -119,6 +130,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     register_error_handlers(app)
     gate = Gate(settings)
     gate.guard(app)
+    app.after_request(note_stream)
     app.state.gate = gate
     plugins = mount_plugins(app, [*settings.plugin_dirs, *map(Path, plugin_dirs)])
     app.extensions["lmcache_internal"] = plugins

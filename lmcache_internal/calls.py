@@ -146,7 +146,7 @@ def call_within(name: str, function: Callable[[], Any], seconds: float) -> Any:
     alike = stuck_calls.named(name)
     if len(alike) >= MAX_STUCK_ALIKE:
         raise CallTimedOut(
-            f"{len(alike)} calls to {name} are stuck inside the engine, the first since {clock(alike[0].started)}; "
+            f"{len(alike)} calls to {name} are stuck, the first since {clock(alike[0].started)}; "
             "another was not tried. GET /threads?name=stuck shows where."
         )
     call = Call(name, function)
@@ -154,7 +154,7 @@ def call_within(name: str, function: Callable[[], Any], seconds: float) -> Any:
         stuck_calls.add(call)
         call.name = f"{call.name} (stuck since {clock(call.started)})"
         raise CallTimedOut(
-            f"The call to {name} has been stuck inside the engine since {clock(call.started)} ({seconds:g} s). "
+            f"The call to {name} has been stuck since {clock(call.started)} ({seconds:g} s). "
             "It is left alone; GET /threads?name=stuck shows where it is."
         )
     if call.error is not None:

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask
 from msgspec import Struct
 
 from .redaction import redact, redact_trace
+
+if TYPE_CHECKING:
+    from .app import InternalApp
 
 logger = logging.getLogger(__name__)
 logger.addFilter(redact_trace)
@@ -50,7 +54,7 @@ class _Candidate(Struct, frozen=True):
     builtin: bool = False
 
 
-def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
+def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
     """Register the built-in endpoints, those of `directories` and those of installed packages.
 
     Args:
@@ -83,7 +87,9 @@ def mount_plugins(app: Flask, directories: Iterable[Path]) -> Plugins:
             plugins.failed[candidate.source] = str(error)
             continue
         if not candidate.builtin:
-            app.register_blueprint(router, name=_free_name(router.name, app))
+            name = _free_name(router.name, app)
+            app.register_blueprint(router, name=name)
+            app.bulkheads.add(app, name)
         taken.update(dict.fromkeys(routes, candidate.source))
         plugins.loaded.append(candidate.source)
     return plugins

@@ -98,7 +98,7 @@ def test_at_the_deadline_the_caller_is_told_what_is_stuck_and_since_when(stick: 
     error = stick("close the backend")
     assert time.monotonic() - started < 1
     assert error.status == 504
-    assert str(error).startswith("The call to close the backend has been stuck inside the engine since ")
+    assert str(error).startswith("The call to close the backend has been stuck since ")
     assert "(0.02 s)" in str(error)
     assert before <= since_in(str(error)) <= datetime.now(timezone.utc)
 

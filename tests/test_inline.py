@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lmcache_internal import InternalAPIServer
+from lmcache_internal.bulkheads import VIEW_PLACES
 from lmcache_internal.exclusion import turnstile_of
 from lmcache_internal.inline import inline_paths
 from lmcache_internal.revisions import history_of
@@ -104,7 +105,7 @@ def test_the_loop_answers_what_is_declared_inline_and_no_more(served: InternalAP
 
 
 def test_it_answers_while_every_thread_is_busy(served: InternalAPIServer) -> None:
-    busy = [in_thread(lambda: fetch(served, "/who/sleeps")) for _ in range(80)]
+    busy = [in_thread(lambda: fetch(served, "/who/sleeps")) for _ in range(VIEW_PLACES)]
     time.sleep(0.2)
     began = time.monotonic()
     assert thread_of(served, "/who/inline").startswith("internal-api-server:")

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, InternalAPIServer, create_app
+from lmcache_internal import (
+    EmbeddedConfig,
+    EmbeddedManager,
+    EmbeddedMetadata,
+    InternalAPIServer,
+    bulkheads,
+    create_app,
+    lanes,
+)
 from lmcache_internal.app import InternalApp
 from lmcache_internal.calls import call_within
 from lmcache_internal.checks import CHECKS
@@ -322,12 +330,14 @@ def test_apps_do_not_share_their_answers(client: FlaskClient) -> None:
 
 PLUGIN = '''
 from flask import Blueprint, current_app
+from lmcache_internal.api import operation
 
 router = Blueprint("keeping", __name__)
 
 @router.get("/keep")
-def keep():
-    """Keep the thread, without a deadline."""
+@operation(doing="keep the thread", media="text", cheap=True)
+def keep() -> str:
+    """Keep the thread, without a timeout."""
     current_app.state.kept.release()
     return str(current_app.state.wake.wait(30))
 '''
@@ -338,12 +348,18 @@ SCRIPT = b"app.state.kept.release(); result = app.state.wake.wait(30)"
 def saturated(
     kind: str, directory: Path, scripts: int = MOST_SCRIPTS, **settings: Any
 ) -> Iterator[tuple[InternalAPIServer, threading.Event]]:
-    """A server all of whose threads are kept busy, by scripts and by a plugin, until the event is set."""
+    """A server all of whose threads are busy, with scripts and a plugin without limits, until the event is set."""
     (directory / "keep_api.py").write_text(PLUGIN)
     extra = {"internal_api_server_plugin_dirs": [str(directory)], **settings}
     extra["internal_api_server_max_scripts"] = MOST_SCRIPTS
     values = server_values(kind, directory)
-    with make_manager(**values, extra_config=extra) as manager, InternalAPIServer(manager) as server:
+    with contextlib.ExitStack() as stack:
+        patched = stack.enter_context(pytest.MonkeyPatch.context())
+        manager = stack.enter_context(make_manager(**values, extra_config=extra))
+        patched.setattr(bulkheads, "VIEW_PLACES", MAX_THREADS)
+        patched.setattr(lanes, "MAX_PLACES", MAX_THREADS)
+        patched.setitem(lanes.LIMITS, "plugin", MAX_THREADS)
+        server = stack.enter_context(InternalAPIServer(manager))
         assert server.app is not None
         wake = server.app.state.wake = threading.Event()
         kept = server.app.state.kept = threading.Semaphore(0)

@@ -14,6 +14,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from lmcache_internal import EmbeddedManager, InternalAPIServer
+from lmcache_internal.app import InternalApp
 from lmcache_internal.cli import main
 from tests.support import free_port, make_manager
 
@@ -28,6 +29,7 @@ class Fleet:
     Attributes:
         config: the YAML that says where they listen.
         managers: index to engine, of those that run.
+        apps: index to app, likewise.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -40,6 +42,7 @@ class Fleet:
         self.config = directory / "lmcache.yaml"
         self.config.write_text(yaml.safe_dump(self.values | {"chunk_size": 16}))
         self.managers: dict[int, EmbeddedManager] = {}
+        self.apps: dict[int, InternalApp] = {}
 
     def run(self, *arguments: str, **options: Any) -> Result:
         """The command, told of the config."""
@@ -72,7 +75,9 @@ def fleets_in(directory: Path) -> Iterator[StartFleet]:
                     role = "worker" if index else "scheduler"
                     manager = make_manager(role, worker_id=max(0, index - 1), **fleet.values, **values)
                     fleet.managers[index] = stack.enter_context(manager)
-                    stack.enter_context(InternalAPIServer(manager))
+                    server = stack.enter_context(InternalAPIServer(manager))
+                    assert server.app is not None
+                    fleet.apps[index] = server.app
             return fleet
 
         yield start

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder
 
 from lmcache_internal import InternalAPIServer, create_app
 from tests.security.support import ask, audit_of, raw, serving
@@ -102,9 +103,13 @@ def test_a_refused_script_is_not_even_read(server: InternalAPIServer) -> None:
 def test_nothing_of_a_plugin_runs_for_a_request_that_is_refused(tmp_path: Path) -> None:
     (tmp_path / "late_api.py").write_text(LATE)
     with make_manager() as manager:
-        client = create_app(manager, [tmp_path]).test_client()
+        app = create_app(manager, [tmp_path])
+        client = app.test_client()
         assert client.get("/late?number=1", environ_base=AFAR).status_code == 401
         assert client.get("/late", environ_base=AFAR).status_code == 401
+        for origin, admitted in ((AFAR, False), ({}, True)):
+            environ = EnvironBuilder("/late?number=1", environ_base={**client.environ_base, **origin}).get_environ()
+            assert app.admits(environ) is admitted
         assert client.get("/late?number=1").get_json() == [
             "url_value_preprocessor",
             "before_app_request",

@@ -1,0 +1,138 @@
+"""A view of a plugin that never returns: whatever hangs in it, the server goes on, and so do the other views."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.bulkheads import VIEW_PLACES
+from tests.faults.unharmed import serving, unharmed
+from tests.support import connect, fetch
+
+REQUESTS = 200
+
+HANGING = '''
+from flask import Blueprint, Response, current_app, request, stream_with_context
+from flask.views import View
+from lmcache_internal.api import internal_app, operation
+
+router = Blueprint("hanging", __name__)
+hooked = Blueprint("hooked", __name__)
+
+
+def hang() -> str:
+    """Wait for the test."""
+    current_app.state.release.wait(60)
+    return "released"
+
+
+class Dispatched(View):
+    def dispatch_request(self):
+        return hang()
+
+
+router.add_url_rule("/hang/plain", "plain", hang)
+router.add_url_rule("/hang/class", view_func=Dispatched.as_view("class"))
+router.get("/hang/cheap", endpoint="cheap")(operation(doing="hang", cheap=True)(hang))
+
+
+@router.get("/hang/stream")
+def stream():
+    def pieces():
+        yield "begun"
+        yield hang()
+    return Response(stream_with_context(pieces()))
+
+
+@hooked.before_request
+def before():
+    if request.args.get("in") == "before":
+        hang()
+
+
+@hooked.after_request
+def after(response):
+    if request.args.get("in") == "after":
+        hang()
+    return response
+
+
+@hooked.get("/hooked")
+def view():
+    return "hooked"
+
+
+router.register_blueprint(hooked)
+'''
+WELL = """
+from flask import Blueprint
+
+router = Blueprint("well", __name__)
+
+
+@router.get("/well")
+def well():
+    return "well"
+"""
+PATHS = ["/hang/plain", "/hang/class", "/hang/cheap", "/hang/stream", "/hooked?in=before", "/hooked?in=after"]
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalAPIServer]:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "hanging_api.py").write_text(HANGING)
+    (tmp_path / "plugins" / "well_api.py").write_text(WELL)
+    with serving(tmp_path, request.param) as started, unharmed(started):
+        yield started
+
+
+@contextmanager
+def asking(server: InternalAPIServer, path: str) -> Iterator[list[socket.socket]]:
+    """Connections with a request each."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(REQUESTS)]
+        for client in clients:
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        yield clients
+
+
+def assert_others_are_served(server: InternalAPIServer) -> None:
+    for path in ("/livez", "/lmc_version", "/well", "/conf?names=chunk_size", "/threads", "/metrics", "/backends"):
+        began = time.monotonic()
+        assert fetch(server, path)[0] == 200, path
+        assert time.monotonic() - began < 1, path
+
+
+def read_to_end(client: socket.socket) -> bytes:
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_two_hundred_that_never_return_hold_up_nobody(server: InternalAPIServer, path: str) -> None:
+    assert server.app is not None
+    with asking(server, path) as clients:
+        assert_others_are_served(server)
+        server.app.state.release.set()
+        statuses = [read_to_end(client)[9:12] for client in clients]
+    assert (statuses.count(b"200"), statuses.count(b"503")) == (VIEW_PLACES, REQUESTS - VIEW_PLACES)
+    assert fetch(server, path)[0] == 200
+
+
+def test_at_its_deadline_a_plain_view_is_given_up_and_no_longer_tried(server: InternalAPIServer) -> None:
+    assert server.app is not None
+    server.app.state.lmcache_adapter.config.extra_config = {"internal_api_server_call_timeout": 0.5}
+    with asking(server, "/hang/plain") as clients:
+        assert_others_are_served(server)
+        statuses = [read_to_end(client)[9:12] for client in clients]
+    assert (statuses.count(b"504"), statuses.count(b"503")) == (VIEW_PLACES, REQUESTS - VIEW_PLACES)
+    began = time.monotonic()
+    assert {fetch(server, "/hang/plain")[0] for _ in range(50)} == {504}
+    assert time.monotonic() - began < 5, "none of them was tried"
+    assert_others_are_served(server)
+    server.app.state.release.set()
