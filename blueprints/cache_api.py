@@ -11,9 +11,11 @@ from lmcache_internal.api import (
     FromText,
     JsonBody,
     NotFound,
+    cut,
     engine,
     operation,
     runtime,
+    shown,
     storage_manager,
 )
 
@@ -29,7 +31,7 @@ def _parse_tokens(text: str) -> range:
         raise _invalid(f"expected two whole numbers, got {text[:100]!r}")
     tokens = range(int(numbers[1]), int(numbers[2]))
     if not tokens:
-        raise _invalid(f"start must be less than end, got {text!r}")
+        raise _invalid(f"start must be less than end, got {shown(text)}")
     if len(tokens) > MAX_TOKENS:
         raise _invalid(f"at most {MAX_TOKENS} tokens, got {len(tokens)}")
     return tokens
@@ -72,7 +74,7 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
     unknown = [name for name in locations or () if name not in known]
     if unknown:
         raise NotFound(
-            f"There is no backend {', '.join(unknown[:10])} to clear; there are: {', '.join(known)}",
+            f"There is no backend {', '.join(map(cut, unknown[:10]))} to clear; there are: {', '.join(known)}",
             title="Unknown location",
         )
     removed = found.clear(locations=locations, request_configs=request_configs)

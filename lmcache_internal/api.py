@@ -12,7 +12,7 @@ from .answers import BareError, Content
 from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, OnWire, Upload
 from .configuration import Configuration
-from .conversion import parse_bool
+from .conversion import cut, parse_bool, shown
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import Runtime
 from .engine.select import runtime_of
@@ -80,6 +80,7 @@ __all__ = [
     "Upload",
     "adapter",
     "config",
+    "cut",
     "engine",
     "entity_tag",
     "guarded_reason",
@@ -100,6 +101,7 @@ __all__ = [
     "routes_of",
     "runtime",
     "settings",
+    "shown",
     "storage_manager",
     "tagged",
 ]

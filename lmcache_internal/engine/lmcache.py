@@ -15,7 +15,9 @@ from lmcache.observability import reset_observability_metrics
 from lmcache.v1.config import _CONFIG_DEFINITIONS, LMCacheEngineConfig
 from lmcache.v1.periodic_thread import PeriodicThreadRegistry
 
+from ..conversion import cut
 from ..errors import BadRequest, EngineFailed
+from ..redaction import redact
 from .definitions import Definition
 from .runtime import LoadedChunks
 
@@ -149,7 +151,7 @@ def _remote_backend(engine: Any, config_path: str) -> Any:
     try:
         config = LMCacheEngineConfig.from_file(config_path)
     except Exception as error:  # YAML, types, the file system: whatever is wrong with the file, it is the caller's.
-        raise BadRequest(str(error), title="Invalid configuration file") from error
+        raise BadRequest(cut(redact(str(error)), 1000), title="Invalid configuration file") from error
     storage = engine.storage_manager
     try:
         remote = RemoteBackend(
@@ -161,11 +163,11 @@ def _remote_backend(engine: Any, config_path: str) -> Any:
         )
         remote.init_connection()
     except Exception as error:  # A connector may refuse its URL with anything.
-        raise EngineFailed(str(error), title="Failed to initialize RemoteBackend") from error
+        raise EngineFailed(cut(redact(str(error)), 1000), title="Failed to initialize RemoteBackend") from error
     connection = remote.connection
     if connection is None or not hasattr(connection, "list"):
         raise EngineFailed(
-            f"{config.remote_url} is not an fs:// URL that can be opened", title="FSConnector not initialized"
+            f"{redact(config.remote_url)} is not an fs:// URL that can be opened", title="FSConnector not initialized"
         )
     return remote
 
