@@ -21,7 +21,7 @@ _UTF8_ESCAPING = "escaping=allow-utf-8"
 class _Selection(Collector):
     def __init__(self, registry: CollectorRegistry, names: Collection[str]) -> None:
         self._registry = registry
-        self._names = names
+        self._names = frozenset(names)
 
     def collect(self) -> Iterator[Metric]:
         for family in self._registry.collect():
