@@ -53,7 +53,8 @@ def patterns_of(file: Path) -> Iterator[Pattern]:
         if function.startswith("re.") and function != "re.escape":
             # Of what is put together at runtime, nothing could be said here.
             assert isinstance(node.args[0], ast.Constant), f"{where}: write the pattern as one literal"
-            literal = str(node.args[0].value)
+            value = node.args[0].value
+            literal = value.decode("latin-1") if isinstance(value, bytes) else str(value)
             flags = sum(re.RegexFlag[flag] for flag in _FLAGS if f"re.{flag}" in ast.unparse(node))
             methods = {function.removeprefix("re.")}
             if methods == {"compile"}:
