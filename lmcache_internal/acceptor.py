@@ -49,6 +49,7 @@ class Acceptor(BaseWSGIServer):
         probes: the threads that answer probes.
         inline: paths that the event loop answers itself.
         memory: bounds what all connections may hold.
+        admits: whether the caller of a request, of which the environ is given, may send its body.
         options: waitress' own.
     """
 
@@ -65,12 +66,14 @@ class Acceptor(BaseWSGIServer):
         probes: Pool,
         inline: Collection[str],
         memory: Memory,
+        admits: Callable[[dict[str, Any]], bool],
         **options: Any,
     ) -> None:
         self.address = address
         self.public = public
         self.waiting_for_readers = threading.Semaphore(MAX_WAITING_FOR_READERS)
         self.memory = memory
+        self.admits = admits
         self.limit = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
         self._keeps_gil = keeps_gil
         self._inline = inline

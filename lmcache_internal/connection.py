@@ -21,6 +21,8 @@ HEAD_SECONDS = 10.0
 """By then the head of a request must be complete, counted from its first byte (408)."""
 BODY_SECONDS = 30.0
 """How long a client may send nothing of a body that is incomplete (408)."""
+MAX_BODY_SECONDS = 300.0
+"""By then a body must be complete, however steadily it arrives (408)."""
 IDLE_SECONDS = 120.0
 """How long a connection may be silent between two requests."""
 STALLED_SECONDS = 30.0
@@ -156,7 +158,7 @@ class Channel(SendingChannel):
 
     def _admit(self, request: Any) -> bool:
         """Whether the body of `request` is read; if not, it is answered without it."""
-        if not self.server.application.admits(self.task_class(self, request).get_environment()):
+        if not self.server.admits(self.task_class(self, request).get_environment()):
             request.withhold_body()
             self.refused = True
             return False
@@ -212,7 +214,9 @@ class Channel(SendingChannel):
 
     def _expire_request(self, now: float) -> None:
         reads_body = self.request is not None and self.request.admitted
-        if now - self.last_activity > BODY_SECONDS if reads_body else now - self._began > HEAD_SECONDS:
+        age, silent = now - self._began, now - self.last_activity
+        is_late = silent > BODY_SECONDS or age > MAX_BODY_SECONDS if reads_body else age > HEAD_SECONDS
+        if is_late:
             part = "body" if reads_body else "head"
             late = self.parser_class(self.adj)
             late.refuse(WireError(408, "Request Timeout", f"The {part} of the request did not arrive in time"))

@@ -34,7 +34,7 @@ def listen_on(address: Address) -> socket.socket:
 
 def remove_socket_file(path: str, identity: tuple[int, int]) -> None:
     """Remove `path` if it is still the file that `identity_of` saw, not a successor's."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # It is gone, or its directory is.
         if identity_of(path) == identity:
             os.unlink(path)
 

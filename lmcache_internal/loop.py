@@ -14,6 +14,7 @@ from waitress import wasyncore
 
 _READ = select.EPOLLIN
 _READ_OR_WRITE = select.EPOLLIN | select.EPOLLOUT
+_GONE = select.EPOLLERR | select.EPOLLHUP
 _MAX_EVENTS = 64
 _MAX_RESUMED = 8
 """Connections that pipeline get turns of so many, that new clients need not wait for all of them."""
@@ -70,7 +71,9 @@ class Loop(dict[int, Any]):
 
     def _handle(self, handler: Any, events: int) -> None:
         wanted = _wanted_by(handler)
-        if not wanted and handler._fileno is not None:
+        if events & _GONE and not events & wanted:
+            handler.handle_close()  # Also while a worker thread serves it: the thread learns of it.
+        elif not wanted and handler._fileno is not None:
             self._register(handler._fileno, 0)  # A worker thread serves it. The event would come again and again.
         elif relevant := events & (wanted | ~_READ_OR_WRITE):
             wasyncore.readwrite(handler, relevant)

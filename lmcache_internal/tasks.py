@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
+from waitress.buffers import ReadOnlyFileBasedBuffer
+from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask
 
 from .address import ADDRESS_KEY
@@ -15,7 +18,37 @@ from .security.gate import BODY_WITHHELD_KEY, HEADERS
 from .serialize import encode_json
 from .settings import MAX_BODY_BYTES
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 _MAX_JOINED_BYTES = 64 << 10
+
+
+def until_disconnected(app: WSGIApplication) -> WSGIApplication:
+    """`app` with responses that end when their client has gone, even those that yield nothing to send."""
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        response = app(environ, start_response)
+        return response if isinstance(response, ReadOnlyFileBasedBuffer) else _Response(response, environ)
+
+    return call
+
+
+class _Response:
+    def __init__(self, response: Iterable[bytes], environ: WSGIEnvironment) -> None:
+        self._response = response
+        self._is_disconnected = environ["waitress.client_disconnected"]
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._response:
+            if self._is_disconnected():
+                raise ClientDisconnected
+            yield chunk
+
+    def close(self) -> None:
+        close = getattr(self._response, "close", None)
+        if close is not None:
+            close()
 
 
 class RefusalTask(ErrorTask):

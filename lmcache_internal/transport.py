@@ -23,6 +23,7 @@ from .memory import Memory
 from .pool import Pool
 from .settings import MAX_BODY_BYTES
 from .share import Share
+from .tasks import until_disconnected
 from .unyielding import is_available
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Transport:
             inbuf_overflow=sys.maxsize,
             outbuf_overflow=sys.maxsize,
             outbuf_high_watermark=HIGH_WATERMARK_BYTES,
+            log_socket_errors=False,  # Clients that reset their connections must not fill the log.
             clear_untrusted_proxy_headers=False,  # A request that came through a proxy must be seen as such.
         )
         self._log_queue = log_queue
@@ -84,7 +86,8 @@ class Transport:
             self._probes,
             inline_paths(app),
             memory,
-            application=app,
+            app.admits,
+            application=until_disconnected(app),
             map=self._loop,
             _sock=listening,
             dispatcher=self._dispatcher,

@@ -14,7 +14,8 @@ from tests.faults.host import Host, hosting
 from tests.faults.test_connections import reset
 from tests.support import eventually
 
-CLIENTS = 20
+CLIENTS = 12
+"""Fewer than a view of a plugin has places."""
 BACK_SECONDS = 6.0
 """Threads that nothing needs end within a few seconds."""
 STALLED_SECONDS = 2.0
