@@ -14,18 +14,23 @@ from .secret_values import is_count, span_of_value
 
 # `password = "x"`, `'api_key': 'x'`, `\"token\": \"x\"`, `hf_token => x`; no comparison, and no `std::token`.
 _NAMED = re.compile(r"""(?<![\w.-])([\w.-]+)\\{0,8}["'`]?\]?[ \t]*(=>|:=|=(?![=>])|:(?![:=]))[ \t]*""")
-# `--api-key x`
-_OPTION = re.compile(r"(?<![\w-])--?([A-Za-z][\w-]*)([ \t]+)(?=[^\s-])")
+# `--api-key x`, `['--api-key', 'x']`
+_OPTION = re.compile(r"""(?<![\w-])--?([A-Za-z][\w-]*)(["'],[ \t]*|[ \t]+)(?=["']?[^\s"'-])""")
+# `Invalid value for max_tokens: expected int`
+_PROSE = re.compile(r"[A-Za-z]+ \w")
 # `API key: x`
 _SECOND_WORDS = frozenset({"key", "keys", "string"})
 
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)([\w.~+/=-]{6,})")
 _TOKEN = re.compile(
-    r"(?<![A-Za-z0-9])(sk-|[sr]k_live_|[sr]k_test_|gh[oprsu]_|github_pat_|glpat-|gsk_|hf_|hvs\.|lmci_|npm_|nvapi-|pypi-"
-    r"|SG\.|xapp-|xox[a-z]-)([A-Za-z0-9][\w.-]{7,})"
+    r"(?<![A-Za-z0-9])(sk-|[sr]k_live_|[sr]k_test_|gh[oprsu]_|github_pat_|gl(?:cbt|dt|ft|imt|pat|rt|soat)-|gsk_|hf_"
+    r"|hvs\.|lmci_|npm_|nvapi-|pypi-|SG\.|xapp-|xox[a-z]-|ya29\.)([A-Za-z0-9][\w.-]{7,})"
 )
 _SHORTEST_TOKEN = 11
-_OTHER_TOKEN = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|(?<![\w-])eyJ[\w-]{8,}\.[\w.-]{8,}")
+_OTHER_TOKEN = re.compile(
+    r"\b(?:A3T[0-9A-Z]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|(?<![\w-])eyJ[\w-]{8,}\.[\w.-]{8,}"
+    r"|(?<=hooks\.slack\.com/services/)[\w/]+|(?<=/api/webhooks/)[\w/-]+"
+)
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----")
 _END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 
@@ -38,8 +43,10 @@ def mask_text(text: str) -> str:
         text = mask_urls(text)
     if "=" in text or ":" in text:
         text = _mask_values(text, _NAMED)
+    if "-" in text:
+        text = _mask_values(text, _OPTION)
     if " " in text or "\n" in text or "\t" in text:
-        text = _BEARER.sub(_bearer, _mask_values(text, _OPTION) if "-" in text else text)
+        text = _BEARER.sub(_bearer, text)
     if len(text) < _SHORTEST_TOKEN:
         return text
     return _OTHER_TOKEN.sub(MASK, _TOKEN.sub(_token, text))
@@ -57,8 +64,8 @@ def _mask_values(text: str, pattern: re.Pattern[str]) -> str:
     while found:
         name, separator, start = found[1], found[2], found.end()
         secrecy = _secrecy_at(text, found.start(), name)
-        # "5 tokens: fine" is prose.
-        if secrecy and not (secrecy is Secrecy.COUNTED and separator == ":" and name.lower().endswith("tokens")):
+        is_prose = secrecy is Secrecy.COUNTED and separator == ":" and _PROSE.match(text, start)
+        if secrecy and not is_prose:
             first, start = span_of_value(text, start, name, separator)
             if secrecy is Secrecy.SECRET or not is_count(text[first:start]):
                 parts += [text[done:first], MASK if first < start else ""]

@@ -53,7 +53,8 @@ def _end_of_user_info(scheme: str, rest: str) -> int:
     authority = url[: end.start()] if end else url
     last = url.rfind("@")
     if not _is_host(authority):
-        return _without_at(authority, rest) if last < 0 else max(last, _after_one_blank(rest, url, blank))
+        is_whole = last >= 0 and _is_host(authority.rpartition("@")[2])
+        return max(last, _after_one_blank(rest, url, blank)) if is_whole else _beyond_blanks(authority, rest)
     if last >= 0 and scheme not in _WITH_PATHS:
         return last
     return 0 if end or url.endswith(_PUNCTUATION) else max(0, _after_one_blank(rest, url, blank))
@@ -65,8 +66,8 @@ def _is_host(authority: str) -> bool:
     return all(_HOST.fullmatch(host) for host in hosts.split(","))
 
 
-def _without_at(authority: str, rest: str) -> int:
-    """The same where the `@` stands after a blank, or is missing: `user:two words@host`, `user:password`."""
+def _beyond_blanks(authority: str, rest: str) -> int:
+    """The same where the `@` stands after blanks, or is missing: `user:two more words@host`, `user:password`."""
     last = rest.rfind("@")
     if last >= 0:
         return last

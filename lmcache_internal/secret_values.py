@@ -12,7 +12,7 @@ _QUOTE_OR_ESCAPED = re.compile(r"""\\.|["'`]""", re.DOTALL)
 _WORD = re.compile(r"""[^\s"'`,;&()\[\]{}<>]*""")
 _PHRASE = re.compile(r"""[^\n"'`,;&()\[\]{}<>]*""")
 _GOES_ON = re.compile(r"""["'`(\[{<]""")
-_GOES_ON_AFTER_QUOTE = re.compile(r"""[\w"'`]""")
+_DELIMITER = re.compile(r"[\s,;&)\]}>]|\Z")
 _BRACKET = re.compile(r"[\[\]{}]")
 _SCHEME = re.compile(r"(?i)(?:basic|bearer|digest|negotiate|token)[ \t]+(?=\S)")
 _HEADERS = ("authorization", "cookie", "cookies")
@@ -50,7 +50,8 @@ def span_of_value(text: str, start: int, name: str, separator: str) -> Span:
 def _quoted(text: str, opening: re.Match[str]) -> Span:
     start, quote = opening.end(), opening[1]
     end = _closing(text, start, quote) if len(quote) == 1 else text.find(quote, start)
-    if end < 0 or _GOES_ON_AFTER_QUOTE.match(text, end + len(quote)):
+    following = text[end + len(quote) : end + len(quote) + 1] if end >= 0 else ""
+    if end < 0 or following == quote[-1] or following.isalnum():
         return start, _end_of_line(text, max(start, end))
     return _unless_harmless(text, start, end)
 
@@ -75,7 +76,8 @@ def _end_of_nested(text: str, start: int) -> int:
     for bracket in _BRACKET.finditer(text, start):
         depth += 1 if bracket[0] in "{[" else -1
         if depth <= 0:
-            return bracket.end()
+            end = bracket.end()
+            return end if _DELIMITER.match(text, end) else _end_of_line(text, end)
     return len(text)
 
 
