@@ -10,14 +10,15 @@ import re
 
 from .secret_names import Secrecy, secrecy_of
 from .secret_urls import MASK, mask_urls
-from .secret_values import is_count, span_of_value
+from .secret_values import span_of_value
 
 # `password = "x"`, `'api_key': 'x'`, `\"token\": \"x\"`, `hf_token => x`; no comparison, and no `std::token`.
 _NAMED = re.compile(r"""(?<![\w.-])([\w.-]+)\\{0,8}["'`]?\]?[ \t]*(=>|:=|=(?![=>])|:(?![:=]))[ \t]*""")
 # `--api-key x`, `['--api-key', 'x']`
 _OPTION = re.compile(r"""(?<![\w-])--?([A-Za-z][\w-]*)(["'],[ \t]*|[ \t]+)(?=["']?[^\s"'-])""")
-# `Invalid value for max_tokens: expected int`
-_PROSE = re.compile(r"[A-Za-z]+ \w")
+# After a name that counts: `7`, `[1, 2]`, `expected int`, `num_tokens=7`.
+_COUNT = re.compile(r"""["'(\[{ ]*[-+]?\d+(?:[.,:]\d+)*(?![\w-]|[.:]\w)""")
+_PROSE = re.compile(r"[A-Za-z_]+(?: \w|=\w)")
 # `API key: x`
 _SECOND_WORDS = frozenset({"key", "keys", "string"})
 
@@ -29,8 +30,8 @@ _TOKEN = re.compile(
 _SHORTEST_TOKEN = 11
 _OTHER_TOKEN = re.compile(
     r"\b(?:A3T[0-9A-Z]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|(?<![\w-])eyJ[\w-]{8,}\.[\w.-]{8,}"
-    r"|(?<=hooks\.slack\.com/services/)[\w/]+|(?<=/api/webhooks/)[\w/-]+"
 )
+_WEBHOOK = re.compile(r"(?<=hooks\.slack\.com/services/)[\w/]+|(?<=/api/webhooks/)[\w/-]+")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----")
 _END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 
@@ -40,7 +41,7 @@ def mask_text(text: str) -> str:
     if "-----BEGIN" in text:
         text = _mask_private_keys(text)
     if "://" in text:
-        text = mask_urls(text)
+        text = _WEBHOOK.sub(MASK, mask_urls(text))
     if "=" in text or ":" in text:
         text = _mask_values(text, _NAMED)
     if "-" in text:
@@ -64,12 +65,10 @@ def _mask_values(text: str, pattern: re.Pattern[str]) -> str:
     while found:
         name, separator, start = found[1], found[2], found.end()
         secrecy = _secrecy_at(text, found.start(), name)
-        is_prose = secrecy is Secrecy.COUNTED and separator == ":" and _PROSE.match(text, start)
-        if secrecy and not is_prose:
+        if secrecy is Secrecy.SECRET or (secrecy and not _is_harmless(text, start, separator)):
             first, start = span_of_value(text, start, name, separator)
-            if secrecy is Secrecy.SECRET or not is_count(text[first:start]):
-                parts += [text[done:first], MASK if first < start else ""]
-                done = start
+            parts += [text[done:first], MASK if first < start else ""]
+            done = start
         found = pattern.search(text, start)
     return "".join([*parts, text[done:]])
 
@@ -79,6 +78,13 @@ def _secrecy_at(text: str, start: int, name: str) -> Secrecy:
         owners = text[max(0, start - 40) : start].split()
         return secrecy_of(f"{owners[-1]}.{name}") if owners else Secrecy.OPEN
     return secrecy_of(name)
+
+
+def _is_harmless(text: str, start: int, separator: str) -> bool:
+    """Whether what stands there after the name of a count is one, or goes on about it."""
+    if separator not in (":", "=", ":=", "=>"):
+        return True  # `--tokens-only or --verbose`
+    return bool(_COUNT.match(text, start) or (separator == ":" and _PROSE.match(text, start)))
 
 
 def _mask_private_keys(text: str) -> str:
@@ -93,7 +99,8 @@ def _mask_private_keys(text: str) -> str:
 
 
 def _bearer(found: re.Match[str]) -> str:
-    is_prose = found[1].lower() == "basic" and found[3].isalpha() and found[3].islower()
+    word = found[3].rstrip(".-/")
+    is_prose = found[1] != "Bearer" and word.isalpha() and word.islower()  # "basic authentication"
     return found[0] if is_prose else f"{found[1]}{found[2]}{MASK}"
 
 

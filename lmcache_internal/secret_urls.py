@@ -9,6 +9,7 @@ MASK = "***"
 _SCHEME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
 # Their paths may hold an `@`. Other URLs are addresses of services, whose passwords people write as they are.
 _WITH_PATHS = frozenset({"file", "fs", "ftp", "git", "gs", "http", "https", "s3", "ws", "wss"})
+_TELLING = re.compile(r"[@:=]")
 _BLANK = re.compile(r"\s+")
 _END_OF_AUTHORITY = re.compile(r"[/?#;\\]")
 _HOST = re.compile(r"(?:\[[^\[\]@]*\]|[^:@\[\]]*)(?::[\d*]{0,5})?")
@@ -30,11 +31,13 @@ def mask_urls(text: str) -> str:
 
 
 def _scheme_at_end(text: str) -> str:
-    return text[len(text.rstrip(_SCHEME)) :].lower()
+    return text[len(text.rstrip(_SCHEME)) :].lower().rpartition("+")[2]  # `git+https`
 
 
 def _mask(scheme: str, rest: str) -> str:
     """Mask what follows a `://`."""
+    if not _TELLING.search(rest):
+        return rest
     start = _end_of_user_info(scheme, rest)
     blank = _BLANK.search(rest, start)
     end = blank.start() if blank else len(rest)

@@ -42,9 +42,11 @@ def span_of_value(text: str, start: int, name: str, separator: str) -> Span:
         start = scheme.end() if scheme else start
         return _unless_harmless(text, start, _end_of_line(text, start))
     end = _end((_PHRASE if separator == ":" else _WORD).match(text, start))
-    if _GOES_ON.match(text, end):  # `SecretStr('x')`, `b'x'`, `[…]`: nobody can tell where it ends.
+    found = _unless_harmless(text, start, end)
+    is_harmless = found[0] == found[1] > start
+    if _GOES_ON.match(text, end) and not is_harmless:  # `SecretStr('x')`, `[…]`: nobody can tell where it ends.
         return start, _end_of_nested(text, end)
-    return _unless_harmless(text, start, end)
+    return found
 
 
 def _quoted(text: str, opening: re.Match[str]) -> Span:
@@ -63,7 +65,7 @@ def _closing(text: str, start: int, quote: str) -> int:
 def _unless_harmless(text: str, start: int, end: int) -> Span:
     value = text[start:end].rstrip()
     end = start + len(value)
-    return (end, end) if value.lower() in _NO_SECRETS else (start, end)
+    return (end, end) if value.lower().rstrip(".") in _NO_SECRETS else (start, end)
 
 
 def _end_of_nested(text: str, start: int) -> int:
