@@ -11,7 +11,7 @@ from itertools import pairwise
 class Secrecy(IntEnum):
     """What a name says of the values under it; of two that apply, the greater counts.
 
-    Open: nothing. Counted: numbers are none (`max_tokens: 512`, `sort_by_key: 3`), all else is. Secret: all of it is.
+    Open: nothing. Counted: numbers are none (`max_tokens: 512`), all else is secret. Secret: all of it is.
     """
 
     OPEN = 0
@@ -22,35 +22,46 @@ class Secrecy(IntEnum):
 _SECRET_WORDS = frozenset(
     {
         *("auth", "authorization", "bearer", "cookie", "cookies", "cred", "credential", "credentials", "creds", "dsn"),
-        *("jwt", "otp", "pass", "passcode", "passphrase", "passwd", "password", "passwords", "pat", "pw", "pwd"),
-        *("sas", "secret", "secrets", "signature", "token", "tokens", "webhook", "webhooks"),
+        *("jwt", "passcode", "passphrase", "passwd", "password", "passwords", "pwd", "secret", "secrets", "signature"),
+        *("token", "tokens", "webhook", "webhooks"),
     }
 )
+# They mean something else in the midst of a name: `pass_config`.
+_SECRET_LAST_WORDS = frozenset({"otp", "pass", "pat", "pw", "sas"})
 # Without a separator: `userpasswordhash`, `PGPASSWORD`, `authtoken`, `dbpass`.
-_FUSED = ("apikey", "connectionstring", "connstr", "credential", "passphrase", "passwd", "password")
+_FUSED = ("apikey", "connectionstring", "connstr", "contrase", "credential", "passphrase", "passwd", "password")
 _FUSED_ENDINGS = ("auth", "cookie", "cookies", "creds", "jwt", "pass", "pwd", "pw", "secret", "secrets", "token")
 _ENGLISH = frozenset({"bypass", "compass", "encompass", "overpass", "surpass", "trespass", "underpass"})
 
 # `api_key`, `accesskey`, `ssh.key`, `signing_keys`.
 _KEY_OWNERS = frozenset(
     {
-        *("access", "account", "api", "auth", "client", "database", "db", "decryption", "encryption", "fernet"),
-        *("license", "master", "pass", "priv", "private", "secret", "service", "session", "shared", "signing", "ssh"),
+        *("access", "account", "api", "auth", "azure", "client", "consumer", "database", "db", "decryption", "deploy"),
+        *("encryption", "fernet", "hmac", "license", "master", "pass", "priv", "private", "root", "secret", "service"),
+        *("session", "shared", "signing", "ssh", "ssl", "storage", "subscription", "tls", "unseal", "vault"),
     }
 )
-# Any other `…_key` may be one, unless it is known to name an entry: `cache_key`, `public_key`, `layer_0_key`.
-_ENTRIES = frozenset(
+# Of a variable, any other `…_KEY` may be one, too. Elsewhere, most are those of caches and dictionaries.
+_ENTRIES = frozenset({"cache", "chunk", "foreign", "index", "kv", "primary", "public", "sort"})
+_PAIRS = frozenset(
     {
-        *("attn", "block", "by", "cache", "chunk", "config", "dict", "end", "engine", "entry", "failed", "first"),
-        *("foreign", "group", "hash", "index", "invalid", "item", "json", "kv", "label", "last", "layer", "lookup"),
-        *("map", "max", "memory", "metric", "min", "missing", "next", "num", "object", "per", "prefix", "prev"),
-        *("primary", "public", "row", "sort", "start", "tag", "unique", "unknown"),
+        ("connection", "string"),
+        ("conn", "string"),
+        ("conn", "str"),
+        ("pass", "code"),
+        ("pass", "phrase"),
+        ("pass", "word"),
     }
 )
-_PAIRS = frozenset({("connection", "string"), ("conn", "string"), ("conn", "str")})
 
-# `num_token`, `bytes_per_token`, `pad_token_id`.
-_COUNTING = frozenset({"id", "ids", "max", "min", "num", "number", "per"})
+# `num_token`, `bytes_per_token`, `pad_token_id`, `time_to_first_token`: the tokens of a language model.
+_COUNTING = frozenset(
+    {
+        *("audio", "bos", "decode", "draft", "end", "eos", "first", "hit", "id", "ids", "idx", "image", "index"),
+        *("input", "inter", "last", "latency", "max", "min", "next", "num", "number", "offset", "output", "pad", "per"),
+        *("prefill", "prompt", "rate", "start", "stop", "threshold", "throughput", "time", "video"),
+    }
+)
 # The name speaks of a secret, and the value is none.
 _HARMLESS_ENDINGS = frozenset(
     {
@@ -85,9 +96,10 @@ def _judge(name: str, within: Secrecy) -> Secrecy:
 
 
 def _own_secrecy(name: str, words: list[str]) -> Secrecy:
-    found = {word for word in words if _is_secret(word)}
     if _has_secret_key(words) or any(pair in _PAIRS for pair in pairwise(words)):
         return Secrecy.SECRET
+    found = {word for word in words if _is_secret(word)}
+    found |= {word for word in [word for word in words if not word.isdigit()][-1:] if word in _SECRET_LAST_WORDS}
     counted = "tokens" in found or ("token" in found and not _COUNTING.isdisjoint(words))
     if found and not (counted and found <= {"token", "tokens"}):
         return Secrecy.SECRET
@@ -100,7 +112,7 @@ _known = lru_cache(maxsize=1024)(_judge)
 def _is_secret(word: str) -> bool:
     if word in _SECRET_WORDS or any(part in word for part in _FUSED):
         return True
-    return word.endswith(_FUSED_ENDINGS) and word not in _ENGLISH
+    return word.endswith(_FUSED_ENDINGS) and word not in _ENGLISH and word not in _SECRET_LAST_WORDS
 
 
 def _has_secret_key(words: list[str]) -> bool:
@@ -110,6 +122,4 @@ def _has_secret_key(words: list[str]) -> bool:
 
 
 def _may_be_secret_key(name: str, words: list[str]) -> bool:
-    # `event.key` is an attribute: its owner says what it belongs to, not what kind of key it is.
-    qualified = len(words) > 1 and words[-1] == "key" and not name[:-3].endswith(".")
-    return qualified and not words[-2].isdigit() and words[-2] not in _ENTRIES
+    return name.isupper() and len(words) > 1 and words[-1] == "key" and words[-2] not in _ENTRIES

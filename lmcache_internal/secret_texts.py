@@ -10,22 +10,28 @@ import re
 
 from .secret_names import Secrecy, secrecy_of
 from .secret_urls import MASK, mask_urls
-from .secret_values import is_count, span_of_value
+from .secret_values import span_of_value
 
 # `password = "x"`, `'api_key': 'x'`, `\"token\": \"x\"`, `hf_token => x`; no comparison, and no `std::token`.
 _NAMED = re.compile(r"""(?<![\w.-])([\w.-]+)\\{0,8}["'`]?\]?[ \t]*(=>|:=|=(?![=>])|:(?![:=]))[ \t]*""")
-# `--api-key x`
-_OPTION = re.compile(r"(?<![\w-])--?([A-Za-z][\w-]*)([ \t]+)(?=[^\s-])")
+# `--api-key x`, `['--api-key', 'x']`
+_OPTION = re.compile(r"""(?<![\w-])--?([A-Za-z][\w-]*)(["'],[ \t]*|[ \t]+)(?=["']?[^\s"'-])""")
+# After a name that counts: `7`, `[1, 2]`, `expected int`, `num_tokens=7`.
+_COUNT = re.compile(r"""["'(\[{ ]*[-+]?\d+(?:[.,:]\d+)*(?![\w-]|[.:]\w)""")
+_PROSE = re.compile(r"[A-Za-z_]+(?: \w|=\w)")
 # `API key: x`
 _SECOND_WORDS = frozenset({"key", "keys", "string"})
 
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)([\w.~+/=-]{6,})")
 _TOKEN = re.compile(
-    r"(?<![A-Za-z0-9])(sk-|[sr]k_live_|[sr]k_test_|gh[oprsu]_|github_pat_|glpat-|gsk_|hf_|hvs\.|lmci_|npm_|nvapi-|pypi-"
-    r"|SG\.|xapp-|xox[a-z]-)([A-Za-z0-9][\w.-]{7,})"
+    r"(?<![A-Za-z0-9])(sk-|[sr]k_live_|[sr]k_test_|gh[oprsu]_|github_pat_|gl(?:cbt|dt|ft|imt|pat|rt|soat)-|gsk_|hf_"
+    r"|hvs\.|lmci_|npm_|nvapi-|pypi-|SG\.|xapp-|xox[a-z]-|ya29\.)([A-Za-z0-9][\w.-]{7,})"
 )
 _SHORTEST_TOKEN = 11
-_OTHER_TOKEN = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|(?<![\w-])eyJ[\w-]{8,}\.[\w.-]{8,}")
+_OTHER_TOKEN = re.compile(
+    r"\b(?:A3T[0-9A-Z]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|(?<![\w-])eyJ[\w-]{8,}\.[\w.-]{8,}"
+)
+_WEBHOOK = re.compile(r"(?<=hooks\.slack\.com/services/)[\w/]+|(?<=/api/webhooks/)[\w/-]+")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----")
 _END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 
@@ -35,11 +41,13 @@ def mask_text(text: str) -> str:
     if "-----BEGIN" in text:
         text = _mask_private_keys(text)
     if "://" in text:
-        text = mask_urls(text)
+        text = _WEBHOOK.sub(MASK, mask_urls(text))
     if "=" in text or ":" in text:
         text = _mask_values(text, _NAMED)
+    if "-" in text:
+        text = _mask_values(text, _OPTION)
     if " " in text or "\n" in text or "\t" in text:
-        text = _BEARER.sub(_bearer, _mask_values(text, _OPTION) if "-" in text else text)
+        text = _BEARER.sub(_bearer, text)
     if len(text) < _SHORTEST_TOKEN:
         return text
     return _OTHER_TOKEN.sub(MASK, _TOKEN.sub(_token, text))
@@ -57,12 +65,10 @@ def _mask_values(text: str, pattern: re.Pattern[str]) -> str:
     while found:
         name, separator, start = found[1], found[2], found.end()
         secrecy = _secrecy_at(text, found.start(), name)
-        # "5 tokens: fine" is prose.
-        if secrecy and not (secrecy is Secrecy.COUNTED and separator == ":" and name.lower().endswith("tokens")):
+        if secrecy is Secrecy.SECRET or (secrecy and not _is_harmless(text, start, separator)):
             first, start = span_of_value(text, start, name, separator)
-            if secrecy is Secrecy.SECRET or not is_count(text[first:start]):
-                parts += [text[done:first], MASK if first < start else ""]
-                done = start
+            parts += [text[done:first], MASK if first < start else ""]
+            done = start
         found = pattern.search(text, start)
     return "".join([*parts, text[done:]])
 
@@ -72,6 +78,13 @@ def _secrecy_at(text: str, start: int, name: str) -> Secrecy:
         owners = text[max(0, start - 40) : start].split()
         return secrecy_of(f"{owners[-1]}.{name}") if owners else Secrecy.OPEN
     return secrecy_of(name)
+
+
+def _is_harmless(text: str, start: int, separator: str) -> bool:
+    """Whether what stands there after the name of a count is one, or goes on about it."""
+    if separator not in (":", "=", ":=", "=>"):
+        return True  # `--tokens-only or --verbose`
+    return bool(_COUNT.match(text, start) or (separator == ":" and _PROSE.match(text, start)))
 
 
 def _mask_private_keys(text: str) -> str:
@@ -86,7 +99,8 @@ def _mask_private_keys(text: str) -> str:
 
 
 def _bearer(found: re.Match[str]) -> str:
-    is_prose = found[1].lower() == "basic" and found[3].isalpha() and found[3].islower()
+    word = found[3].rstrip(".-/")
+    is_prose = found[1] != "Bearer" and word.isalpha() and word.islower()  # "basic authentication"
     return found[0] if is_prose else f"{found[1]}{found[2]}{MASK}"
 
 

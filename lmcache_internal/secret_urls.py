@@ -9,6 +9,7 @@ MASK = "***"
 _SCHEME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
 # Their paths may hold an `@`. Other URLs are addresses of services, whose passwords people write as they are.
 _WITH_PATHS = frozenset({"file", "fs", "ftp", "git", "gs", "http", "https", "s3", "ws", "wss"})
+_TELLING = re.compile(r"[@:=]")
 _BLANK = re.compile(r"\s+")
 _END_OF_AUTHORITY = re.compile(r"[/?#;\\]")
 _HOST = re.compile(r"(?:\[[^\[\]@]*\]|[^:@\[\]]*)(?::[\d*]{0,5})?")
@@ -30,11 +31,13 @@ def mask_urls(text: str) -> str:
 
 
 def _scheme_at_end(text: str) -> str:
-    return text[len(text.rstrip(_SCHEME)) :].lower()
+    return text[len(text.rstrip(_SCHEME)) :].lower().rpartition("+")[2]  # `git+https`
 
 
 def _mask(scheme: str, rest: str) -> str:
     """Mask what follows a `://`."""
+    if not _TELLING.search(rest):
+        return rest
     start = _end_of_user_info(scheme, rest)
     blank = _BLANK.search(rest, start)
     end = blank.start() if blank else len(rest)
@@ -53,7 +56,8 @@ def _end_of_user_info(scheme: str, rest: str) -> int:
     authority = url[: end.start()] if end else url
     last = url.rfind("@")
     if not _is_host(authority):
-        return _without_at(authority, rest) if last < 0 else max(last, _after_one_blank(rest, url, blank))
+        is_whole = last >= 0 and _is_host(authority.rpartition("@")[2])
+        return max(last, _after_one_blank(rest, url, blank)) if is_whole else _beyond_blanks(authority, rest)
     if last >= 0 and scheme not in _WITH_PATHS:
         return last
     return 0 if end or url.endswith(_PUNCTUATION) else max(0, _after_one_blank(rest, url, blank))
@@ -65,8 +69,8 @@ def _is_host(authority: str) -> bool:
     return all(_HOST.fullmatch(host) for host in hosts.split(","))
 
 
-def _without_at(authority: str, rest: str) -> int:
-    """The same where the `@` stands after a blank, or is missing: `user:two words@host`, `user:password`."""
+def _beyond_blanks(authority: str, rest: str) -> int:
+    """The same where the `@` stands after blanks, or is missing: `user:two more words@host`, `user:password`."""
     last = rest.rfind("@")
     if last >= 0:
         return last

@@ -12,7 +12,7 @@ _QUOTE_OR_ESCAPED = re.compile(r"""\\.|["'`]""", re.DOTALL)
 _WORD = re.compile(r"""[^\s"'`,;&()\[\]{}<>]*""")
 _PHRASE = re.compile(r"""[^\n"'`,;&()\[\]{}<>]*""")
 _GOES_ON = re.compile(r"""["'`(\[{<]""")
-_GOES_ON_AFTER_QUOTE = re.compile(r"""[\w"'`]""")
+_DELIMITER = re.compile(r"[\s,;&)\]}>]|\Z")
 _BRACKET = re.compile(r"[\[\]{}]")
 _SCHEME = re.compile(r"(?i)(?:basic|bearer|digest|negotiate|token)[ \t]+(?=\S)")
 _HEADERS = ("authorization", "cookie", "cookies")
@@ -42,15 +42,18 @@ def span_of_value(text: str, start: int, name: str, separator: str) -> Span:
         start = scheme.end() if scheme else start
         return _unless_harmless(text, start, _end_of_line(text, start))
     end = _end((_PHRASE if separator == ":" else _WORD).match(text, start))
-    if _GOES_ON.match(text, end):  # `SecretStr('x')`, `b'x'`, `[…]`: nobody can tell where it ends.
+    found = _unless_harmless(text, start, end)
+    is_harmless = found[0] == found[1] > start
+    if _GOES_ON.match(text, end) and not is_harmless:  # `SecretStr('x')`, `[…]`: nobody can tell where it ends.
         return start, _end_of_nested(text, end)
-    return _unless_harmless(text, start, end)
+    return found
 
 
 def _quoted(text: str, opening: re.Match[str]) -> Span:
     start, quote = opening.end(), opening[1]
     end = _closing(text, start, quote) if len(quote) == 1 else text.find(quote, start)
-    if end < 0 or _GOES_ON_AFTER_QUOTE.match(text, end + len(quote)):
+    following = text[end + len(quote) : end + len(quote) + 1] if end >= 0 else ""
+    if end < 0 or following == quote[-1] or following.isalnum():
         return start, _end_of_line(text, max(start, end))
     return _unless_harmless(text, start, end)
 
@@ -62,7 +65,7 @@ def _closing(text: str, start: int, quote: str) -> int:
 def _unless_harmless(text: str, start: int, end: int) -> Span:
     value = text[start:end].rstrip()
     end = start + len(value)
-    return (end, end) if value.lower() in _NO_SECRETS else (start, end)
+    return (end, end) if value.lower().rstrip(".") in _NO_SECRETS else (start, end)
 
 
 def _end_of_nested(text: str, start: int) -> int:
@@ -75,7 +78,8 @@ def _end_of_nested(text: str, start: int) -> int:
     for bracket in _BRACKET.finditer(text, start):
         depth += 1 if bracket[0] in "{[" else -1
         if depth <= 0:
-            return bracket.end()
+            end = bracket.end()
+            return end if _DELIMITER.match(text, end) else _end_of_line(text, end)
     return len(text)
 
 

@@ -27,8 +27,10 @@ logger.addFilter(log_queue.divert)
 KEPT = 200
 MAX_TEXT = 2048
 """Characters that are kept of the path, and of an argument: of its name and value together."""
-MAX_ARGUMENTS = 16
-"""How many arguments are kept, and how many values of a repeated one."""
+MAX_ARGUMENTS = 8
+"""How many arguments are kept."""
+MAX_VALUES = 4
+"""How many values of a repeated argument are kept: the last ones, since mostly the last one counts."""
 MAX_DETAILS = 16_384
 """Characters of JSON that are kept of what the endpoint noted."""
 _MAX_FILE_BYTES = 10 << 20
@@ -136,8 +138,7 @@ def _arguments(request: Request) -> dict[str, str | list[str]]:
     given = request.args.to_dict(flat=False)
     kept: dict[str, list[str]] = {}
     for name in sorted(given, key=lambda name: name not in taken)[:MAX_ARGUMENTS]:
-        # All values of a repeated one: which of them counts is the endpoint's business. Mostly, it is the last.
-        values = [_value(name, value) for value in given[name][-MAX_ARGUMENTS:]]
+        values = [_value(name, value) for value in given[name][-MAX_VALUES:]]
         left_out = len(given[name]) - len(values)
         kept.setdefault(redact_start(name, MAX_TEXT), []).extend(
             [*([f"… ({left_out} more)"] if left_out else []), *values]
