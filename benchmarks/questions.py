@@ -14,6 +14,7 @@ QUESTIONS = (
     "slow_neighbors",
     "mixed",
     "pipelining",
+    "floods",
     "spinning_engine",
     "full_load",
     "exposition",

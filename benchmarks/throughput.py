@@ -12,9 +12,11 @@ PATHS = ("/lmc_version", "/conf", "/meta", "/metrics", "/threads")
 CLIENTS = (1, 8, 64)
 
 ASKED = {
-    **{f"/lmc_version, {transport}, 1 client": "≥ 2.2x" for transport in TRANSPORTS},
-    **{f"/lmc_version, {transport}, {clients} clients": "≥ 3x" for transport in TRANSPORTS for clients in (8, 64)},
-    "/conf, tcp, 8 clients": "≥ 2.5x",
+    **{
+        f"{path}, tcp, {count} client{'s' * (count > 1)}": "≥ 2.5x"
+        for path in ("/lmc_version", "/conf")
+        for count in CLIENTS
+    },
     "/metrics, tcp, 1 client": "≥ 1.6x",
 }
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, NotFound, StorageManager, operation, redact, runtime, storage_manager
+from lmcache_internal.api import Access, NotFound, StorageManager, cut, operation, redact, runtime, storage_manager
 
 router = Blueprint("backends", __name__, url_prefix="/backends")
 
@@ -96,6 +96,6 @@ def _warnings() -> Warned:
 
 
 def _not_found(name: str, storage: StorageManager) -> NotFound:
-    message = f"Backend {name} not found"
+    message = f"Backend {cut(name)} not found"
     payload: UnknownBackend = {"status": "not_found", "message": message, "backends": storage.list_backends()}
     return NotFound(message, payload=payload)

@@ -13,8 +13,10 @@ from lmcache_internal.api import (
     JsonBody,
     NotFound,
     backend_names,
+    cut,
     operation,
     runtime,
+    shown,
     started_engine,
 )
 
@@ -30,7 +32,7 @@ def _parse_tokens(text: str) -> range:
         raise _invalid(f"expected two whole numbers, got {text[:100]!r}")
     tokens = range(int(numbers[1]), int(numbers[2]))
     if not tokens:
-        raise _invalid(f"start must be less than end, got {text!r}")
+        raise _invalid(f"start must be less than end, got {shown(text)}")
     if len(tokens) > MAX_TOKENS:
         raise _invalid(f"at most {MAX_TOKENS} tokens, got {len(tokens)}")
     return tokens
@@ -70,7 +72,7 @@ def _check_locations(locations: Sequence[str], known: Sequence[str] | None) -> N
     unknown = [name for name in locations if name not in known]
     if unknown:
         raise NotFound(
-            f"There is no backend {', '.join(unknown[:10])} to clear; there are: {', '.join(known)}",
+            f"There is no backend {', '.join(map(cut, unknown[:10]))} to clear; there are: {', '.join(known)}",
             title="Unknown location",
         )
 

@@ -4,7 +4,7 @@ from typing import Any, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import ApiError, EngineUnavailable, NotFound, carry_detail, internal_app, operation
+from lmcache_internal.api import ApiError, EngineUnavailable, NotFound, carry_detail, cut, internal_app, operation
 
 router = Blueprint("controller", __name__, url_prefix="/controller")
 carry_detail(router, ApiError)
@@ -76,11 +76,11 @@ def workers(instance_id: str | None = None, worker_id: int | None = None) -> Wor
     if instance_id and worker_id is not None:
         worker = registry.get_worker(instance_id, worker_id)
         if worker is None:
-            raise NotFound(f"Worker ({instance_id}, {worker_id}) not found", title="Unknown worker")
+            raise NotFound(f"Worker ({cut(instance_id)}, {worker_id}) not found", title="Unknown worker")
         return _worker(instance_id, worker)
     instances = dict(registry.instances)
     if instance_id and instance_id not in instances:
-        raise NotFound(f"No workers found for instance {instance_id}", title="Unknown instance")
+        raise NotFound(f"No workers found for instance {cut(instance_id)}", title="Unknown instance")
     chosen = {instance_id: instances[instance_id]} if instance_id else instances
     found = [_worker(name, worker) for name, instance in chosen.items() for worker in list(instance.workers.values())]
     return {"workers": found, "total_count": len(found)}

@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, BadRequest, FromText, Meta, note, operation
+from lmcache_internal.api import Access, BadRequest, FromText, Meta, cut, note, operation
 from lmcache_internal.loglevels import set_level
 
 router = Blueprint("loglevel", __name__)
@@ -78,7 +78,7 @@ def _set(name: str, level: str, seconds: float | None = None) -> int:
         level = "WARNING"  # What logging starts with: it has nobody to take its level from.
     value = logging.getLevelName(level.upper())
     if not isinstance(value, int):
-        message = f"Invalid log level: {level}"
+        message = f"Invalid log level: {cut(level)}"
         raise BadRequest(message, title="Invalid parameter", text=message)
     before = set_level(name, value, seconds)
     note(logger_name=name, old=logging.getLevelName(before), new=level.upper())

@@ -3,7 +3,6 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from .collector import collector_paused
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -26,8 +25,7 @@ else:
     def __getattr__(name):
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        with collector_paused():
-            value = globals()[name] = getattr(importlib.import_module(_HOMES[name], __name__), name)
+        value = globals()[name] = getattr(importlib.import_module(_HOMES[name], __name__), name)
         return value
 
     def __dir__():

@@ -12,7 +12,7 @@ from .answers import BareError, Content
 from .app import InternalApp
 from .arguments import FromText, JsonBody, Names, OnWire, Upload
 from .configuration import Configuration
-from .conversion import parse_bool
+from .conversion import cut, parse_bool, shown
 from .detail import carry_detail
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import KVLayer, Runtime
@@ -85,6 +85,7 @@ __all__ = [
     "caller",
     "carry_detail",
     "config",
+    "cut",
     "engine",
     "entity_tag",
     "guarded_reason",
@@ -104,6 +105,7 @@ __all__ = [
     "routes_of",
     "runtime",
     "settings",
+    "shown",
     "started_engine",
     "storage_manager",
     "tagged",

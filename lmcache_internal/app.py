@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import request
 
 from .bulkheads import Bulkheads, leaving
-from .collector import collector_paused
 from .failures import register_error_handlers
 from .health import HEALTH_KEY, Health
 from .lanes import app_lanes
 from .lean import LeanFlask
 from .plugins import mount_plugins
-from .rules import LazyRule
 from .security.caller import DIRECT_KEY
 from .security.gate import Gate, with_safe_headers
 from .settings import MAX_BODY_BYTES, LiveSettings, Settings
@@ -38,8 +36,6 @@ class InternalApp(LeanFlask):
         lanes: bound how many requests of a kind are under way.
         bulkheads: bound what the views of plugins may take.
     """
-
-    url_rule_class = LazyRule
 
     def __init__(self, import_name: str, adapter: Any, settings: Settings) -> None:
         super().__init__(import_name)
@@ -107,7 +103,6 @@ class InternalApp(LeanFlask):
         return answer
 
 
-@collector_paused()
 def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> InternalApp:
     """Assemble the internal API of one engine process.
 

@@ -11,8 +11,9 @@ import msgspec
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
-from .conversion import parse_bool, shown, type_name, without_none
+from .conversion import parse_bool, type_name, without_none
 from .errors import BadRequest
+from .redaction import quoted
 
 
 class FromText:
@@ -133,7 +134,9 @@ class Argument:
     def _invalid(self, raw: Any, reason: str = "") -> BadRequest:
         # msgspec speaks of limits ("Expected `str` of length <= 256"); of types we speak ourselves.
         expected = reason if reason and "got" not in reason else f"expected {type_name(self.bare)}"
-        return BadRequest(f"Invalid value for {self.name}: {expected}, got {shown(raw)}", title="Invalid parameter")
+        return BadRequest(
+            f"Invalid value for {self.name}: {expected}, got {quoted(raw, self.name)}", title="Invalid parameter"
+        )
 
     def _json(self, request: Request) -> Any:
         body = request.get_data(cache=False)

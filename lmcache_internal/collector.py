@@ -1,4 +1,4 @@
-"""The garbage collector of the process, held back for a moment."""
+"""A pause of the process' garbage collector; see `frames.py` for why it is needed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,8 @@ _was_enabled = False
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Let the garbage collector rest in the block, in all threads; leave it alone where it is off already.
-
-    What makes thousands of objects at once, as imports do, sets off collections, and one of all of an
-    engine's objects takes longer than all the rest of a start.
-    """
-    global _was_enabled  # There is one collector, too.
+    """Pause the garbage collector in the block, in all threads; leave it alone where it is off already."""
+    global _was_enabled  # As the collector itself is.
     ticket = object()
     with _lock:
         if not _pauses:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .conversion import type_name, without_none
+from .conversion import cut, type_name, without_none
 from .engine.definitions import Definition
 from .errors import ConfigError
 from .redaction import MASK, redact
 from .revisions import History
 from .settings import guarded_reason
+
+_MOST_ERRORS = 100
 
 
 class Configuration:
@@ -39,8 +41,10 @@ class Configuration:
             try:
                 accepted[name] = self._checked(name, value)
             except ConfigError as error:
-                errors[name] = redact(str(error))
-        return accepted, errors
+                if len(errors) < _MOST_ERRORS:
+                    errors[cut(name)] = str(error)
+        wrong = len(values) - len(accepted)
+        return accepted, errors | ({"…": f"{wrong - len(errors)} more"} if wrong > _MOST_ERRORS else {})
 
     def differing(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Those of `values` that the config does not have now."""

@@ -113,15 +113,19 @@ class Channel(SendingChannel):
             self._serve(request)
             return True
         elif request.body_rcv is not None and not request.admitted:
-            self.requests.append(request)
-            self.server.add_task(self)
+            self._begin(request)
         return False
 
-    def _serve(self, request: Any) -> None:
-        self.requests.append(request)
+    def _serve(self, request: CachingParser) -> None:
         self.request = None
         self._began = 0.0
         self.expect_response()
+        self._begin(request)
+
+    def _begin(self, request: CachingParser) -> None:
+        # A worker thread that ends a request looks, under this lock, whether waitress has queued the next one.
+        with self.requests_lock:
+            self.requests.append(request)
         self.server.add_task(self)
 
     def _drop_input(self) -> None:

@@ -27,7 +27,11 @@ def type_name(annotation: Any) -> str:
     return str(annotation) if get_origin(annotation) else annotation.__name__
 
 
+def cut(text: str, limit: int = 100) -> str:
+    """`text`, or its first `limit` characters and an ellipsis: what a client sends must not fill a message."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 def shown(value: Any) -> str:
-    """`repr(value)`, cut where it would fill a message."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
+    """`repr(value)`, cut likewise."""
+    return cut(repr(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gzip
 import re
 from collections.abc import Collection, Iterator
 
@@ -12,7 +13,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from .compression import gzipped
 from .rendering import Renderer
 
 _UTF8_ESCAPING = "escaping=allow-utf-8"
@@ -21,7 +21,7 @@ _UTF8_ESCAPING = "escaping=allow-utf-8"
 class _Selection(Collector):
     def __init__(self, registry: CollectorRegistry, names: Collection[str]) -> None:
         self._registry = registry
-        self._names = names
+        self._names = frozenset(names)
 
     def collect(self) -> Iterator[Metric]:
         for family in self._registry.collect():
@@ -57,7 +57,7 @@ def expose(registry: CollectorRegistry, accept: str, accept_encoding: str) -> tu
     body, content_type = _render(registry, accept)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if re.search(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", accept_encoding):
-        return gzipped(body), headers | {"Content-Encoding": "gzip"}
+        return gzip.compress(body, compresslevel=1, mtime=0), headers | {"Content-Encoding": "gzip"}
     return body, headers
 
 

@@ -7,6 +7,7 @@ import logging
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
+from .conversion import cut
 from .errors import ApiError
 from .log_queue import divert
 from .redaction import redact_trace
@@ -61,10 +62,10 @@ def _unexpected(error: Exception) -> Response:
 def _explain(error: HTTPException) -> str:
     if isinstance(error, NotFound):
         root = request.script_root  # Where the app is mounted, if it is not alone.
-        return f"There is no endpoint at {root}{request.path}; GET {root}/ lists them all."
+        return f"There is no endpoint at {root}{cut(request.path)}; GET {root}/ lists them all."
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        return f"{request.method} is not allowed on {request.path}; allowed: {allowed}."
+        return f"{cut(request.method)} is not allowed on {cut(request.path)}; allowed: {allowed}."
     if isinstance(error, RequestEntityTooLarge):
         return body_too_large(request.max_content_length)
     return error.description or error.name

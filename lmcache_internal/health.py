@@ -53,6 +53,8 @@ class _Evaluation(Call):
 
     def outcome(self) -> Outcome:
         """Wait for it, until `CHECK_SECONDS` after its start."""
+        if self.ident is None and self.error is not None:
+            return _failed(self.error)  # It could not be started.
         self.join(max(0.0, self._began + CHECK_SECONDS - time.monotonic()))
         if self.is_alive():
             return Outcome("failed", f"did not answer within {CHECK_SECONDS:g} s")

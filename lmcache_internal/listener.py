@@ -15,7 +15,7 @@ from .peer import peer_of
 from .socket_directory import locked, make_trusted
 
 _BACKLOG = 128
-SEND_BUFFER_BYTES = 128 << 10
+_SEND_BUFFER_BYTES = 128 << 10
 """What the kernel keeps of a response for a client; by itself, it would keep megabytes for each."""
 _MAX_PATH_BYTES = 107  # sizeof(sockaddr_un.sun_path) - 1 on Linux, see unix(7).
 
@@ -54,7 +54,7 @@ def _listen_tcp(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Its connections inherit it, see tcp(7).
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # Likewise.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)  # Likewise.
         listening.bind(where)
         listening.listen(_BACKLOG)
     except OSError as error:

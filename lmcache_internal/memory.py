@@ -9,8 +9,8 @@ from typing import Any, cast
 MAX_BODIES_BYTES = 32 << 20
 """Request bodies that are being received or served; a request above it is refused (503)."""
 MAX_UNREAD_BYTES = 32 << 20
-"""Responses that clients have not read; above it, clients that read nothing, then those that have stalled longest, are
-disconnected."""
+"""Responses that clients have not read; above it, the client that has read least of its response is disconnected, of
+several the one that has stalled longest."""
 _SEND_BYTES = 64 << 10
 """What is sent at once is copied; large copies of many threads would fragment the heap of the engine's process."""
 
@@ -87,7 +87,7 @@ class Memory:
         # A response that is larger than the budget may wait alone: the app holds it in memory anyway.
         waiting = [channel for channel in self._channels.copy() if channel.total_outbufs_len and channel is not writer]
         excess = sum(channel.held_bytes for channel in (*waiting, writer)) + size - MAX_UNREAD_BYTES
-        for channel in sorted(waiting, key=lambda channel: (channel.reads, channel.last_activity)):
+        for channel in sorted(waiting, key=lambda channel: (channel.taken_bytes, channel.last_activity)):
             if excess <= 0:
                 return
             excess -= channel.held_bytes

@@ -10,9 +10,8 @@ from waitress.rfc7230 import HEADER_FIELD_RE
 
 from .settings import MAX_BODY_BYTES
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
-_REQUEST_LINE = re.compile(_TOKEN + rb"+ [^\x00-\x20\x7f]+ HTTP/1\.[01]")
-_METHOD = re.compile(_TOKEN + rb"+")
+_REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^\x00-\x20\x7f]+ HTTP/1\.[01]")
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(rb"[^\x00-\x20\x7f]*")
 _BARE_CR_OR_LF = re.compile(rb"\r[^\n]|(?<!\r)\n")
 _MAX_LINE_START = 256

@@ -1,64 +1,64 @@
-"""The one place that decides what is secret: by its name, or by where it stands."""
+"""The one place that masks secrets: by the name a value stands under, by its form, and by its place in a text."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
-import re
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Set
+from enum import Enum
 from typing import Any
 
-MASK = "***"
+import msgspec
 
-_SECRET_WORDS = frozenset(
-    {
-        *("auth", "authorization", "bearer", "cookie", "credential", "credentials", "dsn", "pass", "passphrase"),
-        *("passwd", "password", "passwords", "pwd", "secret", "secrets", "signature", "token", "tokens"),
-    }
-)
-_KEY_OWNERS = frozenset({"access", "account", "api", "auth", "encryption", "private", "secret", "signing", "ssh"})
-_FUSED_ENDINGS = ("apikey", "passwd", "password", "secret", "token")  # `PGPASSWORD`, `authtoken`.
-# `token_file`, `secret_path`, `token_ttl`: the name speaks of a secret, the value is none.
-_HARMLESS_ENDINGS = frozenset(
-    {"count", "dir", "file", "len", "length", "limit", "path", "size", "timeout", "ttl"},
-)
+from .conversion import shown
+from .secret_names import Secrecy, secrecy_of
+from .secret_texts import mask_text, names_a_secret
+from .secret_urls import MASK as MASK
+from .secret_values import is_count
 
-_WORKING_DIRECTORIES = frozenset({"PWD", "OLDPWD"})
-
-_COUNTS = re.compile(r"\d+(\s*,\s*\d+)*")
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_MAPPING = re.compile(r"\s*(\[\s*)*\{")
-_NAMED = re.compile(r"(?<![\w.-])([\w.-]+)[\"']?\s*[:=]")
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
-_QUERY_VALUE = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]+)")
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
+_BYTES = (bytes, bytearray, memoryview)
+_LONGEST_TOKEN = 64
 
 
 def redact(value: Any, name: str = "") -> Any:
     """Return `value` with every secret in it replaced by `***`.
 
     Args:
-        value: anything that JSON can hold; mappings and sequences are walked.
+        value: any object. What JSON does not know is taken as it would be encoded: by its fields, or as text.
         name: the name under which the value stands (`hf_token`, `REDIS_PASSWORD`).
 
     Returns:
-        A masked copy, or `value` itself where nothing had to be masked.
+        A masked copy, or `value` itself where it is plain data and nothing had to be masked.
     """
-    if isinstance(value, Mapping):
-        return {
-            _redact_text(key) if isinstance(key, str) else key: redact(
-                item, f"{name}.{key}" if _is_secret(name) else str(key)
-            )
-            for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [redact(item, name) for item in value]
-    if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" and _is_secret(name):
-        # `max_tokens: 7` is a count, `password: 1234` is not.
-        is_count = _COUNTS.fullmatch(str(value)) and _SECRET_WORDS.intersection(_words(name)) == {"tokens"}
-        return value if is_count else MASK
-    return _redact_text(value) if isinstance(value, str) else value
+    try:
+        return _walk(value, secrecy_of(name))
+    except RecursionError:
+        return MASK  # Too deep to look through.
+
+
+def redact_start(text: str, limit: int, name: str = "") -> str:
+    """The first `limit` characters of `text`, redacted, and how many more there are.
+
+    The cost depends on the limit, not on the text. What stands at the cut may be the first half of a secret, which no
+    rule knows any more: it is left out.
+    """
+    if len(text) <= limit:
+        return str(redact(text, name))
+    kept = text[:limit]
+    url = kept.rfind("://") + 3
+    if url > 2 and not any(map(str.isspace, kept[url:])):
+        kept = kept[:url]
+    last = kept.split()[-1] if kept.strip() else ""
+    if len(last) <= _LONGEST_TOKEN and kept.endswith(last):
+        kept = kept[: len(kept) - len(last)]
+    return f"{redact(kept, name)}… ({len(text) - len(kept)} more characters)"
+
+
+def quoted(value: Any, name: str) -> str:
+    """A value that does not fit, as an error quotes it: cut, and masked where `name` stands for a secret."""
+    # `max_tokens: 'abc'` is no count, and no secret either.
+    return shown(MASK if secrecy_of(name) is Secrecy.SECRET else redact(value))
 
 
 def redact_trace(record: logging.LogRecord) -> bool:
@@ -69,40 +69,92 @@ def redact_trace(record: logging.LogRecord) -> bool:
     return True
 
 
-def _words(name: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(name)]
+def _walk(value: Any, secrecy: Secrecy) -> Any:
+    if isinstance(value, str):
+        if secrecy is Secrecy.OPEN:
+            return _redact_text(value)
+        return value if value == "" or (secrecy is Secrecy.COUNTED and is_count(value)) else MASK
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return MASK if secrecy is Secrecy.SECRET else value
+    if isinstance(value, Mapping):
+        return _walk_mapping(value, secrecy)
+    if isinstance(value, (list, tuple, Set)):
+        names = getattr(value, "_fields", None)  # Of a named tuple, which is a list in JSON.
+        return (
+            list(map(_walk, value, [secrecy_of(name, secrecy) for name in names]))
+            if names
+            else _walk_items(value, secrecy)
+        )
+    return MASK if secrecy else _walk_object(value)
 
 
-def _is_secret(name: str) -> bool:
-    words = _words(name)
-    if not words or words[-1] in _HARMLESS_ENDINGS or name in _WORKING_DIRECTORIES:
-        return False
-    if not _SECRET_WORDS.isdisjoint(words) or any(word.endswith(_FUSED_ENDINGS) for word in words):
-        return True
-    return any(word in ("key", "keys") and owner in _KEY_OWNERS for owner, word in pairwise(words))
+def _walk_mapping(value: Mapping[Any, Any], secrecy: Secrecy) -> dict[Any, Any]:
+    walked = {_redact_key(key): _walk(item, secrecy_of(str(key), secrecy)) for key, item in value.items()}
+    if "name" in walked and "value" in walked:  # `{"name": "HF_TOKEN", "value": "…"}`, as Kubernetes writes variables.
+        walked["value"] = _walk(value["value"], secrecy_of(str(value["name"]), secrecy))
+    return walked
+
+
+def _redact_key(key: Any) -> Any:
+    if key is None or isinstance(key, (int, float)):
+        return key
+    return _redact_text(key) if isinstance(key, str) else _walk_object(key)
+
+
+def _walk_items(items: Iterable[Any], secrecy: Secrecy) -> list[Any]:
+    walked = []
+    option = Secrecy.OPEN
+    for item in items:
+        is_option = isinstance(item, str) and item.startswith("-")
+        walked.append(_walk(item, secrecy if is_option else max(secrecy, option)))
+        # `["--api-key", "…"]`
+        option = secrecy_of(item) if is_option and item.lstrip("-").replace("-", "_").isidentifier() else Secrecy.OPEN
+    return walked
+
+
+def _walk_object(value: Any) -> Any:
+    """What JSON makes of the object, redacted."""
+    if isinstance(value, _BYTES):
+        text = bytes(value).decode("utf-8", "backslashreplace")
+        masked = _redact_text(text)
+        return value if masked == text else masked
+    if isinstance(value, Enum):
+        return _walk(value.value, Secrecy.OPEN)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _walk_mapping(
+            {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, Secrecy.OPEN
+        )
+    if isinstance(value, msgspec.Struct):
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        return _walk_mapping({name: getattr(value, field) for name, field in names}, Secrecy.OPEN)
+    try:
+        plain = msgspec.to_builtins(value, enc_hook=str)
+    except Exception:  # Its own code makes the text, and may raise anything: nobody can look through it.
+        return MASK
+    return _walk(plain, Secrecy.OPEN)
+
+
+def _redact_text(text: str) -> str:
+    start = text.lstrip()[:1]
+    if not (start and start in '{["'):
+        return mask_text(text)
+    try:
+        loaded = json.loads(text, object_pairs_hook=_merged)
+        masked = _walk(loaded, Secrecy.OPEN)
+        return json.dumps(masked) if masked != loaded else text
+    except RecursionError:
+        return MASK  # Too deep to look through.
+    except ValueError:
+        # Broken JSON, or Python's way to write it: nobody can tell what belongs to the name.
+        is_mapping = text.lstrip(" \t\r\n[").startswith("{")
+        return MASK if is_mapping and names_a_secret(text) else mask_text(text)
 
 
 def _merged(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object in which a repeated key hides nothing: its values become a list."""
-    merged: dict[str, Any] = {}
+    merged: dict[str, list[Any]] = {}
     for key, value in pairs:
-        merged[key] = [merged[key], value] if key in merged else value
-    return merged
-
-
-def _redact_text(text: str) -> str:
-    if text.lstrip().startswith(("{", "[", '"')):
-        try:
-            loaded = json.loads(text, object_pairs_hook=_merged)
-            masked = redact(loaded)
-            if masked != loaded:
-                return json.dumps(masked)
-        except ValueError:
-            if _MAPPING.match(text) and any(_is_secret(name) for name in _NAMED.findall(text)):
-                return MASK  # Broken JSON, or Python's way to write it: nobody can tell what belongs to the name.
-        except RecursionError:
-            return MASK  # Too deep to look through.
-    if "://" in text:
-        text = _USERINFO.sub(f"{MASK}@", text)
-        text = _QUERY_VALUE.sub(rf"\1={MASK}", text)
-    return _BEARER.sub(rf"\1 {MASK}", text)
+        merged.setdefault(key, []).append(value)
+    return {key: values if len(values) > 1 else values[0] for key, values in merged.items()}

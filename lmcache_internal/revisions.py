@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
+from .conversion import shown
 from .errors import EngineFailed, NotFound
 from .redaction import redact
 
@@ -117,7 +118,7 @@ class History:
             found = {revision.number: revision.state for revision in self._revisions}
             if number != 0 and number not in found:
                 kept = f"{min(found)} to {max(found)} are kept, and 0, the start" if found else "only 0, the start"
-                raise NotFound(f"There is no revision {number}: {kept}. GET /conf/history lists them.")
+                raise NotFound(f"There is no revision {shown(number)}: {kept}. GET /conf/history lists them.")
             # Copies: whoever changes a dict of the config in place must not thereby change the past.
             return copy.deepcopy({**self._start, **found.get(number, {})})
 

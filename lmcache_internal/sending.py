@@ -10,7 +10,6 @@ from typing import Any
 from waitress.channel import ClientDisconnected, HTTPChannel
 
 from .heads import CachingParser
-from .listener import SEND_BUFFER_BYTES
 from .memory import ResponseBuffer
 from .parsing import WireError
 from .tasks import AppTask, RefusalTask
@@ -48,11 +47,6 @@ class SendingChannel(HTTPChannel):
     @last_activity.setter
     def last_activity(self, _: float) -> None:
         self._last_activity = time.monotonic()
-
-    @property
-    def reads(self) -> bool:
-        """Whether its client reads, if only slowly: it has taken more than what fits into the kernel's buffer."""
-        return self.taken_bytes > 2 * SEND_BUFFER_BYTES
 
     @property
     def held_bytes(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
+from .conversion import cut
 from .errors import ConfigError
 from .security.access import Access
 
@@ -132,7 +133,8 @@ def extra_config(config: Any) -> Mapping[str, Any]:
     """
     found = _data(getattr(config, "extra_config", None))
     if found is not None and not isinstance(found, Mapping):
-        raise ConfigError(f"extra_config: expected a mapping of names to values, got {found!r}")
+        # Not its value: passwords may stand in it.
+        raise ConfigError(f"extra_config: expected a mapping of names to values, got a {type(found).__name__}")
     return found or {}
 
 
@@ -161,7 +163,7 @@ def guarded_reason(name: str, value: Any, config: Any) -> str | None:
         before, after = (_own(settings) for settings in (extra_config(config), value or {}))
         if before != after:
             changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-            return f"Config is not mutable at runtime: {', '.join(changed[:10])} in extra_config"
+            return f"Config is not mutable at runtime: {', '.join(map(cut, changed[:10]))} in extra_config"
     return None
 
 

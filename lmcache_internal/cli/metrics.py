@@ -44,17 +44,17 @@ def merged(expositions: dict[Target, str]) -> str:
     Args:
         expositions: each server's, in Prometheus' text format 0.0.4.
     """
-    families: dict[str, list[str]] = {}
+    families: dict[str, tuple[dict[str, None], list[str]]] = {}
     for target, text in expositions.items():
         own = "address" if target.index is None else "index"
         label = f'{own}="{target.address if target.index is None else target.index}"'
         for family, line in _lines(text):
-            known = families.setdefault(family, [])
-            if not line.startswith("#"):
-                known.append(_labeled(line, label))
-            elif line not in known:
-                known.append(line)
-    return "".join(f"{line}\n" for lines in families.values() for line in sorted(lines, key=_comments_first))
+            comments, samples = families.setdefault(family, ({}, []))
+            if line.startswith("#"):
+                comments[line] = None  # Each once, in the order in which they came.
+            else:
+                samples.append(_labeled(line, label))
+    return "".join(f"{line}\n" for comments, samples in families.values() for line in (*comments, *samples))
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
@@ -73,7 +73,3 @@ def _labeled(line: str, label: str) -> str:
         return line
     name, labels, rest = match.groups()
     return f"{name}{{{label}{f',{labels}' if labels else ''}}}{rest}"
-
-
-def _comments_first(line: str) -> bool:
-    return not line.startswith("#")

@@ -9,9 +9,9 @@ from typing import Any, Literal, get_origin
 import msgspec
 from msgspec import Struct
 
-from ..conversion import parse_bool, shown, type_name, without_none
+from ..conversion import cut, parse_bool, type_name, without_none
 from ..errors import ConfigError
-from ..redaction import redact
+from ..redaction import quoted, redact
 
 TakesEffect = Literal["at once", "when its backend is recreated", "at restart", "never", "unknown"]
 """When the engine heeds a changed value; unknown where nobody has looked."""
@@ -53,15 +53,17 @@ class Definition(Struct, frozen=True):
             return None  # `local_disk: false` means none, not a directory called False.
         converted = _convert(name, value, bare)
         if isinstance(converted, float) and not math.isfinite(converted):
-            raise ConfigError(f"Invalid value for {name}: expected a finite number, got {value!r}")
+            raise ConfigError(f"Invalid value for {name}: expected a finite number, got {quoted(value, name)}")
         if self.minimum is not None and converted < self.minimum:
-            raise ConfigError(f"Invalid value for {name}: expected at least {self.minimum:g}, got {value!r}")
+            raise ConfigError(
+                f"Invalid value for {name}: expected at least {self.minimum:g}, got {quoted(value, name)}"
+            )
         if self.env_converter is None:
             return converted
         try:
             return self.env_converter(converted)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"Invalid value for {name}: {error}") from error
+            raise ConfigError(f"Invalid value for {name}: {cut(str(redact(str(error), name)))}") from error
 
 
 def _convert(name: str, value: Any, bare: Any) -> Any:
@@ -95,4 +97,4 @@ def _parse(text: str, bare: Any) -> Any:
 
 
 def _invalid(name: str, bare: Any, value: Any) -> ConfigError:
-    return ConfigError(f"Invalid value for {name}: expected {type_name(bare)}, got {shown(redact(value))}")
+    return ConfigError(f"Invalid value for {name}: expected {type_name(bare)}, got {quoted(value, name)}")

@@ -77,10 +77,12 @@ class TensorLayer:
 
     def rows(self, slots: Sequence[int]) -> Iterator[bytes]:
         """The bytes of `slots`, in pieces: of the keys in that order, then of the values."""
+        index = torch.tensor(slots, dtype=torch.long, device=self._planes[0].device)
+        blocks, places = index // self._block_size, index % self._block_size
         for plane in self._planes:
             for start in range(0, len(slots), _ROWS_AT_ONCE):
-                index = torch.tensor(slots[start : start + _ROWS_AT_ONCE], dtype=torch.long, device=plane.device)
-                yield _bytes(plane[index // self._block_size, index % self._block_size])
+                piece = slice(start, start + _ROWS_AT_ONCE)
+                yield _bytes(plane[blocks[piece], places[piece]])
 
 
 def layer_of(cache: Any, known: Known) -> TensorLayer | None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from ..conversion import cut
 from ..errors import BadRequest, EngineFailed
+from ..redaction import redact
 from . import kv_layout
 from .definitions import Definition
 from .lmcache_names import load
@@ -128,7 +130,7 @@ def _remote_backend(engine: Any, config_path: str) -> Any:
     try:
         config = load("LMCacheEngineConfig").from_file(config_path)
     except Exception as error:  # YAML, types, the file system: whatever is wrong with the file, it is the caller's.
-        raise BadRequest(str(error), title="Invalid configuration file") from error
+        raise BadRequest(cut(redact(str(error)), 1000), title="Invalid configuration file") from error
     storage = engine.storage_manager
     try:
         remote = load("RemoteBackend")(
@@ -140,11 +142,11 @@ def _remote_backend(engine: Any, config_path: str) -> Any:
         )
         remote.init_connection()
     except Exception as error:  # A connector may refuse its URL with anything.
-        raise EngineFailed(str(error), title="Failed to initialize RemoteBackend") from error
+        raise EngineFailed(cut(redact(str(error)), 1000), title="Failed to initialize RemoteBackend") from error
     connection = remote.connection
     if connection is None or not hasattr(connection, "list"):
         raise EngineFailed(
-            f"{config.remote_url} is not an fs:// URL that can be opened", title="FSConnector not initialized"
+            f"{redact(config.remote_url)} is not an fs:// URL that can be opened", title="FSConnector not initialized"
         )
     return remote
 

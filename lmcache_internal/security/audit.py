@@ -12,10 +12,11 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, TypedDict
 
-from flask import Request, g
+from flask import Request, current_app, g
 
 from .. import log_queue
-from ..redaction import redact
+from ..conversion import cut
+from ..redaction import MASK, redact, redact_start
 from ..serialize import encode_json
 from .caller import Caller
 
@@ -24,6 +25,12 @@ logger.setLevel(logging.INFO)
 logger.addFilter(log_queue.divert)
 
 KEPT = 200
+MAX_TEXT = 2048
+"""Characters that are kept of the path, and of an argument: of its name and value together."""
+MAX_ARGUMENTS = 16
+"""How many arguments are kept, and how many values of a repeated one."""
+MAX_DETAILS = 16_384
+"""Characters of JSON that are kept of what the endpoint noted."""
 _MAX_FILE_BYTES = 10 << 20
 _MAX_FILES = 5
 
@@ -36,7 +43,8 @@ class AuditEntry(TypedDict):
         caller: the token's name, or how the client got here.
         level: what the caller may do.
         address: where the client is.
-        arguments: of the query, secrets masked; a list where one is repeated.
+        path: cut to `MAX_TEXT`, secrets masked, like the arguments.
+        arguments: of the query; a list where one is repeated.
         outcome: refused, done or failed.
         seconds: how long it took.
     """
@@ -98,13 +106,13 @@ class AuditLog:
             "caller": caller.name if caller else "unknown",
             "level": str(caller.level) if caller else "none",
             "address": request.remote_addr,
-            "method": request.method,
-            "path": request.script_root + request.path,
-            "arguments": redact(_arguments(request)),
+            "method": cut(request.method),
+            "path": redact_start(request.script_root + request.path, MAX_TEXT),
+            "arguments": _arguments(request),
             "status": status,
             "outcome": "refused" if status in (401, 403, 429) else "done" if status < 400 else "failed",
             "seconds": round(time.perf_counter() - started, 6),
-            **redact(g.get("audit_details", {})),
+            **_details(),
         }
         self.recent.append(entry)
         line = encode_json(entry).decode()
@@ -120,6 +128,41 @@ class AuditLog:
 
 
 def _arguments(request: Request) -> dict[str, str | list[str]]:
-    # All values of a repeated one: which of them counts is the endpoint's business.
+    """The arguments of the query: those first that the endpoint takes, so that no others hide them."""
+    if not request.query_string:
+        return {}
+    view = current_app.view_functions.get(request.endpoint or "")
+    taken = {argument.name for argument in getattr(view, "arguments", ())}
     given = request.args.to_dict(flat=False)
-    return {name: values if len(values) > 1 else values[0] for name, values in given.items()}
+    kept: dict[str, list[str]] = {}
+    for name in sorted(given, key=lambda name: name not in taken)[:MAX_ARGUMENTS]:
+        # All values of a repeated one: which of them counts is the endpoint's business. Mostly, it is the last.
+        values = [_value(name, value) for value in given[name][-MAX_ARGUMENTS:]]
+        left_out = len(given[name]) - len(values)
+        kept.setdefault(redact_start(name, MAX_TEXT), []).extend(
+            [*([f"… ({left_out} more)"] if left_out else []), *values]
+        )
+    if len(given) > MAX_ARGUMENTS:
+        kept["…"] = [f"{len(given) - MAX_ARGUMENTS} more arguments"]
+    return {name: values if len(values) > 1 else values[0] for name, values in kept.items()}
+
+
+def _value(name: str, value: str) -> str:
+    # A name that is cut might have said that the value is a secret.
+    return MASK if len(name) > MAX_TEXT else redact_start(value, MAX_TEXT - len(name), name)
+
+
+def _details() -> Any:
+    """What the endpoint noted; as text, and cut, where it is long."""
+    noted = g.get("audit_details")
+    if not noted:
+        return {}
+    details = redact(noted)
+    encoded = {name: encode_json(value).decode() for name, value in details.items()}
+    if sum(map(len, encoded.values())) <= MAX_DETAILS:
+        return details
+    room = MAX_DETAILS // len(encoded)
+    return {
+        name: text if len(text) <= room else f"{text[:room]}… ({len(text) - room} more characters)"
+        for name, text in encoded.items()
+    }

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..address import ADDRESS_KEY
+from ..conversion import cut, shown
 from ..errors import Forbidden
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:,@/\s]*))(?::\d*)?")
@@ -34,8 +35,8 @@ def check_host(environ: Mapping[str, Any], allowed: Collection[str], trust_loopb
     if host in ("", "localhost", bound, *(name.lower() for name in allowed)) or _is_own_ip(host, bound):
         return
     raise Forbidden(
-        f"The Host {host!r} is not a name of this server; add it to extra_config.internal_api_server_allowed_hosts "
-        "if it is."
+        f"The Host {shown(host)} is not a name of this server; add it to "
+        "extra_config.internal_api_server_allowed_hosts if it is."
     )
 
 
@@ -53,10 +54,12 @@ def check_origin(environ: Mapping[str, Any]) -> None:
         return  # Not a browser: every one of them sends Origin with a write.
     own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
     if (site is not None and site not in ("same-origin", "none")) or (origin is not None and origin != own):
-        raise Forbidden(f"A page of another site ({origin or site}) may not send {environ['REQUEST_METHOD']} here.")
+        raise Forbidden(
+            f"A page of another site ({cut(str(origin or site))}) may not send {cut(environ['REQUEST_METHOD'])} here."
+        )
     content_type = str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
     if environ.get("CONTENT_LENGTH", "0") not in ("", "0") and content_type in _FORMS:
-        raise Forbidden(f"A browser must send JSON as application/json, not as {content_type or 'nothing'!r}.")
+        raise Forbidden(f"A browser must send JSON as application/json, not as {shown(content_type or 'nothing')}.")
 
 
 def _check_silent_browser(environ: Mapping[str, Any]) -> None:
@@ -66,7 +69,7 @@ def _check_silent_browser(environ: Mapping[str, Any]) -> None:
     if environ["REQUEST_METHOD"] in ("GET", "HEAD") and agent.startswith("Mozilla/"):
         host = host_of(environ)
         if host != "localhost" and not _is_loopback(host):
-            raise Forbidden(f"A browser at {host!r} does not say which site it writes for; use localhost or curl.")
+            raise Forbidden(f"A browser at {shown(host)} does not say which site it writes for; use localhost or curl.")
 
 
 def host_of(environ: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, Request, Response, g, request
 
+from ..conversion import cut
 from ..errors import ApiError, Forbidden, Unauthorized
 from ..settings import Settings
 from .access import is_write, required_access
@@ -93,7 +94,9 @@ class Gate:
         required = required_access(view, method, arguments)
         if visit.caller.level >= required:
             return
-        message = f"{method} {incoming.path} needs the level {required}; {visit.caller.name} has {visit.caller.level}."
+        message = (
+            f"{method} {cut(incoming.path)} needs the level {required}; {visit.caller.name} has {visit.caller.level}."
+        )
         if visit.caller.name == "anonymous":
             raise Unauthorized(f"{message} {self._callers.hint}", headers={"WWW-Authenticate": "Bearer"})
         raise Forbidden(message)

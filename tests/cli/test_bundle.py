@@ -83,7 +83,7 @@ def test_no_planted_secret_is_in_it(start_fleet: StartFleet, tmp_path: Path) -> 
     ("value", "expected"),
     [
         ('password = "hunter2"', 'password = "***"'),
-        ("File 'a.py', line 3\n  token: str = 'x'", "File 'a.py', line 3\n  token: *** = 'x'"),
+        ("File 'a.py', line 3\n  token: str = 'x'", "File 'a.py', line 3\n  token: ***"),
         ({"a": ["api_key=abc; num_tokens=7"]}, {"a": ["api_key=***; num_tokens=7"]}),
         ({"count": 3, "ok": True, "none": None}, {"count": 3, "ok": True, "none": None}),
         ("the sent one stands here", "the *** one stands here"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -31,6 +32,7 @@ BACK_SECONDS = 8.0
 
 PLUGIN = '''
 from collections.abc import Iterator
+from itertools import repeat
 
 from flask import Blueprint, Response
 
@@ -71,6 +73,13 @@ def mib() -> Response:
 def stream() -> Response:
     """Twenty MiB in pieces of 64 KiB."""
     return Response(BODY[:65536] for _ in range(320))
+
+
+@router.get("/endless")
+@operation(doing="send for ever", cheap=True)
+def endless() -> Response:
+    """Pieces of 64 KiB without end."""
+    return Response(repeat(BODY[:65536]))
 
 
 @router.get("/wait")
@@ -220,6 +229,15 @@ def python(source: str, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def printed_by(source: str, *arguments: str, seconds: float = 60) -> Any:
+    """What a process that runs `source` prints, as JSON; it is killed after so many `seconds`."""
+    with python(source, *arguments) as process:
+        try:
+            return json.loads(process.communicate(timeout=seconds)[0])
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,40 +15,8 @@ from hypothesis import strategies as st
 from lmcache_internal import create_app
 from lmcache_internal.engine.kv_layout import Known, layer_of
 from lmcache_internal.engine.lmcache_names import home
-from lmcache_internal.testing.real_engine import make_worker
+from tests.lmcache.kv_engine import Engine, Tensors
 from tests.support import lmcache_release
-
-Tensors = Any  # One tensor, or several of one layer.
-
-
-class Engine:
-    """A real worker whose inference engine is what a test says."""
-
-    def __init__(self) -> None:
-        self.manager = make_worker("layouts")
-        self._client = create_app(self.manager).test_client()
-
-    def holds(self, caches: dict[str, Tensors], block_size: int | None) -> None:
-        told = {} if block_size is None else {"cache_config": {"block_size": block_size}}
-        self.manager._connector.kv_caches = caches
-        self.manager._connector.get_inference_info = lambda: told
-
-    def get(self, path: str, status: int = 200) -> Any:
-        response = self._client.get(f"/cache/kvcache/{path}")
-        assert response.status_code == status, response.text
-        return response.get_json()
-
-    def checksums(self, slots: str, chunk_size: int = 1) -> dict[str, list[str]]:
-        body = self.get(f"check?slot_mapping={slots}&chunk_size={chunk_size}&layerwise=true")
-        found: dict[str, list[str]] = body["chunk_checksums"]
-        return found
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine()
-    yield made
-    made.manager.stop_services()
 
 
 def heads_first(*sizes: int) -> torch.Tensor:
@@ -219,61 +187,6 @@ def test_checksums_are_lmcaches_own_where_it_reads_the_layout_rightly(
     engine.holds(caches, 16)
     body = engine.get(f"check?slot_mapping=[0,19],63,7&chunk_size=8&layerwise={layerwise}")
     assert body["chunk_checksums"] == lmcaches_own(caches, [*range(20), 63, 7], 8, layerwise)
-
-
-class TestHybridModels:
-    def test_a_layer_without_the_slot_is_an_error_and_the_others_are_not(self, engine: Engine) -> None:
-        engine.holds({"short": torch.rand(2, 3, 16, 3, 8), "long": torch.rand(4, 16, 24)}, 16)
-        found = engine.checksums("0,47,48,63", chunk_size=2)
-        assert found["short"] == ["error", "error"]
-        assert all(len(checksum) == 32 for checksum in found["long"])
-        assert "error" not in engine.checksums("0,47")["short"]
-
-    def test_layers_may_have_blocks_of_their_own_size(self, engine: Engine) -> None:
-        caches = {
-            "full": torch.rand(8, 4, 16, 8),
-            "large": torch.rand(4, 4, 32, 8),
-            "split": torch.rand(2, 16, 8, 4, 8),
-        }
-        engine.holds(caches, 16)
-        before = engine.checksums("[0,127]")
-        caches["full"][2, :, 1] = 0
-        caches["large"][1, :, 1] = 0
-        caches["split"][:, 4, 1] = 0
-        after = engine.checksums("[0,127]")
-        for name in caches:
-            assert [slot for slot in range(128) if before[name][slot] != after[name][slot]] == [33], name
-
-    def test_the_states_of_a_mamba_layer_have_no_slots(self, engine: Engine) -> None:
-        states = [torch.rand(5, 3, 64), torch.rand(5, 8, 16, 32)]
-        attention = torch.rand(4, 3, 16, 8)
-        engine.holds({"attention": attention, "mamba": states}, 16)
-        found = engine.checksums("0,1")
-        assert found["mamba"] == ["error", "error"]
-        overall = engine.get("check?slot_mapping=0,1&chunk_size=1")["chunk_checksums"]
-        engine.holds({"attention": attention}, 16)
-        assert (
-            engine.checksums("0,1")["attention"],
-            engine.get("check?slot_mapping=0,1&chunk_size=1")["chunk_checksums"],
-        ) == (
-            found["attention"],
-            overall,
-        )
-
-    def test_info_shows_each_tensor_of_a_layer(self, engine: Engine) -> None:
-        engine.holds({"attention": torch.rand(4, 3, 16, 8), "mamba": [torch.rand(5, 3, 64), torch.rand(5, 8)]}, 16)
-        body = engine.get("info")
-        assert body["num_layers"] == 2
-        assert {name: layer["shape"] for name, layer in body["layers"].items()} == {
-            "attention": [4, 3, 16, 8],
-            "mamba[0]": [5, 3, 64],
-            "mamba[1]": [5, 8],
-        }
-
-    def test_slots_beyond_the_longest_layer_are_a_400(self, engine: Engine) -> None:
-        engine.holds({"short": torch.rand(1, 16, 24), "long": torch.rand(4, 16, 24)}, 16)
-        body = engine.get("check?slot_mapping=64&chunk_size=1", status=400)
-        assert body["message"] == "Slot indices out of bounds: 64. Valid range: 0 to 63"
 
 
 @pytest.mark.parametrize(

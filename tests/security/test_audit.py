@@ -8,13 +8,14 @@ import logging
 import os
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 
 from lmcache_internal import InternalAPIServer, create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.security.audit import KEPT
+from lmcache_internal.security.audit import KEPT, MAX_ARGUMENTS, MAX_DETAILS, MAX_TEXT
 from tests.security.support import app_with, ask, audit_of, bearer, last_audit, serving, token_file
 from tests.support import make_manager, run_script
 
@@ -120,6 +121,74 @@ def test_no_value_of_a_repeated_argument_hides_another(client: FlaskClient) -> N
     # The last one counts; whoever reads the log must not be shown the first alone.
     client.put("/bypass/add?backend_name=Harmless&backend_name=LocalCPUBackend")
     assert last_audit(client)["arguments"] == {"backend_name": ["Harmless", "LocalCPUBackend"]}
+
+
+@pytest.mark.parametrize("letter", ["x", "?", "é"])
+def test_a_long_text_is_cut_and_says_how_much_is_missing(client: FlaskClient, letter: str) -> None:
+    client.put(f"/bypass/add?backend_name={quote(letter * 50_000)}")
+    (kept,) = last_audit(client)["arguments"].values()
+    assert (
+        kept
+        == f"{letter * (MAX_TEXT - len('backend_name'))}… ({50_000 - MAX_TEXT + len('backend_name')} more characters)"
+    )
+    client.put(f"/bypass/add?{quote(letter * 50_000)}=5")
+    assert last_audit(client)["arguments"] == {f"{letter * MAX_TEXT}… ({50_000 - MAX_TEXT} more characters)": "***"}
+    client.delete(f"/backends/{quote(letter * 50_000)}")
+    assert last_audit(client)["path"] == f"/backends/{letter * (MAX_TEXT - 10)}… ({50_010 - MAX_TEXT} more characters)"
+    assert MAX_TEXT == 2048
+
+
+def test_what_just_fits_is_whole(client: FlaskClient) -> None:
+    value = "x" * (MAX_TEXT - len("backend_name"))
+    client.put(f"/bypass/add?backend_name={value}")
+    assert last_audit(client)["arguments"] == {"backend_name": value}
+
+
+SECRET = "S3cret-and-more"
+
+
+@pytest.mark.parametrize(
+    "text", [f"redis://user:{SECRET}@host:6379/0", f"x=1&password={SECRET}", f"--api-key {SECRET}", f"Bearer {SECRET}"]
+)
+def test_half_a_secret_at_the_cut_is_left_out(client: FlaskClient, text: str) -> None:
+    for start in range(MAX_TEXT - len(text) - 2, MAX_TEXT):
+        client.put(f"/bypass/add?x={quote('y' * (start - 2) + ' ' + text + 'z' * 100)}")
+        assert SECRET[:4] not in last_audit(client)["arguments"]["x"]
+
+
+def test_secrets_in_a_path_and_in_the_name_of_an_argument_are_masked(client: FlaskClient, app: InternalApp) -> None:
+    url = quote(f"redis://u:{SECRET}@h", safe="")
+    client.delete(f"/backends/{url}")
+    client.delete(f"/backends/x?{url}=1")
+    client.delete(f"/backends/x?password={SECRET}")
+    assert len(audit_of(app)) == 2  # There is no path with slashes in its variable.
+    assert SECRET not in str(audit_of(app))
+
+
+def test_many_arguments_are_counted_and_hide_none_that_counts(client: FlaskClient) -> None:
+    others = "&".join(f"x{number}=1" for number in range(1000))
+    names = "&".join(f"backend_name={number}" for number in range(1000))
+    client.put(f"/bypass/add?{others}&{names}&backend_name=LocalCPUBackend&{others}")
+    arguments = last_audit(client)["arguments"]
+    assert arguments["backend_name"][0] == "… (985 more)"
+    assert arguments["backend_name"][-1] == "LocalCPUBackend"
+    assert arguments["…"] == "985 more arguments"
+    assert len(arguments) == MAX_ARGUMENTS + 1
+    assert sum(len(values) for values in arguments.values() if isinstance(values, list)) < 100
+
+
+def test_a_long_change_is_cut(client: FlaskClient) -> None:
+    assert client.post("/conf", json={"extra_config": {"x": "y" * 500_000}}).status_code == 200
+    entry = last_audit(client)
+    assert entry["changes"].startswith('{"extra_config":{"old":null,"new":{"x":"yyyy')
+    assert entry["changes"].endswith(" more characters)")
+    assert len(entry["changes"]) < MAX_DETAILS + 100
+
+
+def test_the_method_is_cut() -> None:
+    with app_with(allowed_hosts="engine.example") as guarded:
+        guarded.test_client().open("/conf", method="X" * 5000, headers={"Host": "evil.example"})
+        assert [entry["method"] for entry in audit_of(guarded)] == ["X" * 100 + "…"]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,9 @@ class TestEveryRank:
             assert vllm.ask(index, path) == (200, "ok")
 
     def test_it_knows_its_vllm(self, vllm: Deployment, index: int) -> None:
-        assert vllm.get(index, "/inference_info")["vllm_version"].startswith("0.32.0")
+        version = vllm.get(index, "/inference_info")["vllm_version"]
+        assert version.startswith("0.32.0")
+        assert vllm.get(index, "/inference_version") == {"vllm_version": version}
 
     def test_no_get_request_fails(self, vllm: Deployment, index: int) -> None:
         paths = vllm.get(index, "/openapi.json")["paths"]

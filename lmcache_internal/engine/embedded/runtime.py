@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...conversion import cut
 from ...errors import BadRequest, ConfigError, EngineUnavailable
+from ...redaction import redact
 from ...version import __version__
 from ..runtime import LoadedChunks, Runtime
 from .config import DEFINITIONS, EmbeddedConfig
@@ -59,7 +61,7 @@ class EmbeddedRuntime(Runtime):
             directory = disk_directory(config.local_disk, self._manager.lmcache_engine_metadata)
             source = LocalDiskBackend(str(directory), max_size=float(1 << 20))
         except (ConfigError, OSError) as error:
-            raise BadRequest(str(error), title="Invalid configuration file") from error
+            raise BadRequest(cut(redact(str(error)), 1000), title="Invalid configuration file") from error
         cpu = self._manager.require_engine().storage_manager.storage_backends.get("LocalCPUBackend")
         if not isinstance(cpu, LocalCPUBackend):
             raise EngineUnavailable("There is no LocalCPUBackend to load chunks into.")

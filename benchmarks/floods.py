@@ -1,0 +1,40 @@
+"""How long a request on a new connection waits, while other clients keep the threads of the server busy."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+from benchmarks.load import closed_loop, steady
+from benchmarks.measure import Figure, Measuring, Plan
+from benchmarks.servers import Kind, serving
+
+CLIENTS = 30
+PER_SECOND = 25
+WINDOW = 8
+"""The requests last this many times `Plan.seconds`."""
+HEAD_START_SECONDS = 1
+"""Until the load has begun; its clients are a process of their own, or they would be in the way of who asks."""
+PROBED = {"ours": ("/livez", "/lmc_version"), "lmcache": ("/lmc_version", "/lmc_version")}
+"""LMCache's server has no probe: where ours is asked for one, it is asked for the cheapest that it has."""
+
+
+def measure(kind: Kind, plan: Plan) -> Measuring:
+    """A fresh /livez and a fresh /lmc_version, beside 30 clients that ask for /backends or /metrics again at once."""
+    seconds = WINDOW * plan.seconds
+    processes = multiprocessing.get_context("spawn")
+    with serving(kind) as server:
+        for _ in range(plan.rounds):
+            for flood in ("/backends", "/metrics"):
+                for asked, path in zip(("/livez", "/lmc_version"), PROBED[kind], strict=True):
+                    arguments = (server.address, flood, CLIENTS, seconds + 2 * HEAD_START_SECONDS)
+                    others = processes.Process(target=closed_loop, args=arguments, kwargs={"sleepless": False})
+                    others.start()
+                    time.sleep(HEAD_START_SECONDS)
+                    load = steady(server.address, path, PER_SECOND, seconds, reconnect=True)
+                    others.join()
+                    name = f"a fresh {asked} beside {flood}"
+                    yield [
+                        Figure(f"{name}: p50", load.percentile(50), "ms"),
+                        Figure(f"{name}: p99", load.percentile(99), "ms"),
+                    ]

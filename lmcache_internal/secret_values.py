@@ -1,0 +1,88 @@
+"""Where a value stands that follows a name in a text; in doubt, it goes on to the end of the line."""
+
+from __future__ import annotations
+
+import re
+
+Span = tuple[int, int]
+"""The first position of what is to be masked, and the one after it; equal where nothing is."""
+
+_OPENING = re.compile(r"""[bBrRuUfF]{0,2}(\\{0,8}(?:"{3}|'{3}|["'`]))""")
+_QUOTE_OR_ESCAPED = re.compile(r"""\\.|["'`]""", re.DOTALL)
+_WORD = re.compile(r"""[^\s"'`,;&()\[\]{}<>]*""")
+_PHRASE = re.compile(r"""[^\n"'`,;&()\[\]{}<>]*""")
+_GOES_ON = re.compile(r"""["'`(\[{<]""")
+_GOES_ON_AFTER_QUOTE = re.compile(r"""[\w"'`]""")
+_BRACKET = re.compile(r"[\[\]{}]")
+_SCHEME = re.compile(r"(?i)(?:basic|bearer|digest|negotiate|token)[ \t]+(?=\S)")
+_HEADERS = ("authorization", "cookie", "cookies")
+_NO_SECRETS = frozenset({"", "***", "none", "null", "true", "false"})
+_COUNT = "0123456789.,:-_ \t[]()"
+
+
+def is_count(text: str) -> bool:
+    """Whether it is a number, or several: `512`, `0:512`, `[1, 2]`."""
+    return not text.strip(_COUNT) and any(map(str.isdigit, text))
+
+
+def span_of_value(text: str, start: int, name: str, separator: str) -> Span:
+    """What to mask of the value at `start`; what is not masked up to its end holds no secret.
+
+    Args:
+        text: the whole text.
+        start: where the value begins.
+        name: the name of the secret.
+        separator: what stands between them: after a colon, a value may be several words.
+    """
+    opening = _OPENING.match(text, start)
+    if opening:
+        return _quoted(text, opening)
+    if name.lower().endswith(_HEADERS):
+        scheme = _SCHEME.match(text, start)
+        start = scheme.end() if scheme else start
+        return _unless_harmless(text, start, _end_of_line(text, start))
+    end = _end((_PHRASE if separator == ":" else _WORD).match(text, start))
+    if _GOES_ON.match(text, end):  # `SecretStr('x')`, `b'x'`, `[…]`: nobody can tell where it ends.
+        return start, _end_of_nested(text, end)
+    return _unless_harmless(text, start, end)
+
+
+def _quoted(text: str, opening: re.Match[str]) -> Span:
+    start, quote = opening.end(), opening[1]
+    end = _closing(text, start, quote) if len(quote) == 1 else text.find(quote, start)
+    if end < 0 or _GOES_ON_AFTER_QUOTE.match(text, end + len(quote)):
+        return start, _end_of_line(text, max(start, end))
+    return _unless_harmless(text, start, end)
+
+
+def _closing(text: str, start: int, quote: str) -> int:
+    return next((found.start() for found in _QUOTE_OR_ESCAPED.finditer(text, start) if found[0] == quote), -1)
+
+
+def _unless_harmless(text: str, start: int, end: int) -> Span:
+    value = text[start:end].rstrip()
+    end = start + len(value)
+    return (end, end) if value.lower() in _NO_SECRETS else (start, end)
+
+
+def _end_of_nested(text: str, start: int) -> int:
+    """The end of the line; of a structure that is spread over lines, its own."""
+    end = _end_of_line(text, start)
+    line = text[start:end].rstrip()
+    if not line.endswith(("{", "[")):
+        return end
+    depth = 0
+    for bracket in _BRACKET.finditer(text, start):
+        depth += 1 if bracket[0] in "{[" else -1
+        if depth <= 0:
+            return bracket.end()
+    return len(text)
+
+
+def _end_of_line(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
+
+
+def _end(found: re.Match[str] | None) -> int:
+    return found.end() if found else 0  # It matches anything; mypy cannot know.

@@ -1,0 +1,222 @@
+"""No thread is to be had: a start fails as a whole, and a running server goes on and says what it lacks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.errors import ServerStartError
+from tests.faults.unharmed import assert_serves, open_descriptors, printed_by, serving
+from tests.support import eventually, fetch, free_port, make_manager, run_script, server_values
+
+TOO_MANY = "can't start new thread"
+FRESH_SECONDS = 1.1
+"""What a check found counts for a second."""
+
+
+@contextlib.contextmanager
+def no_thread_from(first: float, last: float = float("inf")) -> Iterator[list[int]]:
+    """Of the threads that are started meanwhile, those from `first` to `last` fail, as where the system has no more."""
+    start, started, lock = threading.Thread.start, [0], threading.Lock()
+
+    def starting(thread: threading.Thread) -> None:
+        with lock:
+            started[0] += 1
+            number = started[0]
+        if first <= number <= last:
+            raise RuntimeError(TOO_MANY)
+        start(thread)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", starting)
+        yield started
+
+
+def made_server(kind: str, directory: Path) -> tuple[Any, InternalAPIServer]:
+    values = server_values("unix" if kind == "unix" else "tcp", directory)
+    if kind == "both listeners":
+        values["extra_config"] = {"internal_api_server_public_port_start": free_port() - 1}
+    manager = make_manager(**values)
+    return manager, InternalAPIServer(manager)
+
+
+def assert_can_be_bound(server: InternalAPIServer) -> None:
+    if server.socket_path:
+        assert not Path(server.socket_path).exists()
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", server.port))
+        probe.listen()
+
+
+def failure_of_start(server: InternalAPIServer) -> str:
+    """What the one clear error says; nothing where it starts."""
+    try:
+        server.start()
+    except ServerStartError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix", "both listeners"])
+@pytest.mark.parametrize("alone", [False, True], ids=["from then on", "one alone"])
+def test_a_start_fails_as_a_whole_whichever_thread_is_missing(tmp_path: Path, kind: str, alone: bool) -> None:
+    manager, server = made_server(kind, tmp_path)
+    with manager:
+        server.start()  # What is made once is made now.
+        assert_serves(server)
+        server.stop()
+        threads, descriptors = threading.active_count(), open_descriptors()
+        for number in count(1):
+            with no_thread_from(number, number if alone else float("inf")) as started:
+                failure = failure_of_start(server)
+            if started[0] < number:
+                assert not failure
+                break
+            assert "thread" in failure, f"without thread {number}"
+            assert eventually(lambda: threading.active_count() <= threads), threading.enumerate()
+            assert eventually(lambda: open_descriptors() <= descriptors), open_descriptors() - descriptors
+            assert_can_be_bound(server)
+        assert number > 1
+        assert_serves(server)
+        server.stop()
+        assert eventually(lambda: (threading.active_count(), open_descriptors()) == (threads, descriptors))
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalAPIServer]:
+    with serving(tmp_path, request.param, run_script_api_enabled=True) as running:
+        assert fetch(running, "/backends")[0] == 200
+        assert fetch(running, "/readyz")[0] == 200
+        yield running
+        assert fetch(running, "/backends")[0] == 200  # Afterwards all is as before.
+        assert run_script(running, b"result = 1") == (200, b"1")
+        assert fetch(running, "/cache/clear", "DELETE")[0] == 200
+
+
+def test_the_probe_and_what_is_cheap_need_no_new_thread(server: InternalAPIServer) -> None:
+    with no_thread_from(1) as wanted:
+        for _ in range(3):
+            for path in ("/livez", "/livez?verbose", "/lmc_version", "/conf", "/metrics", "/threads", "/loglevel"):
+                assert fetch(server, path)[0] == 200, path
+            time.sleep(FRESH_SECONDS)
+        assert fetch(server, "/livez")[0] == 200
+    assert wanted[0] == 0
+
+
+def assert_is_told(status: int, body: bytes) -> None:
+    assert status == 503, body
+    assert set(json.loads(body)) == {"error", "message"}
+    assert "thread" in json.loads(body)["message"]
+
+
+def test_calls_into_the_engine_are_refused_and_keep_nothing(server: InternalAPIServer) -> None:
+    with no_thread_from(1):
+        for _ in range(40):  # More than may be under way at once.
+            assert_is_told(*fetch(server, "/backends"))
+        for _ in range(3):
+            assert_is_told(*fetch(server, "/cache/clear", "DELETE"))  # A change: its turn is given back.
+        for _ in range(10):
+            assert_is_told(*run_script(server, b"result = 1"))
+
+
+def test_the_other_probes_are_answered(server: InternalAPIServer) -> None:
+    time.sleep(FRESH_SECONDS)
+    with no_thread_from(1):
+        for path in ("/readyz", "/healthz", "/readyz/engine"):
+            assert fetch(server, path)[0] in (200, 503), path
+    time.sleep(FRESH_SECONDS)
+    assert fetch(server, "/readyz")[0] == 200
+
+
+def test_no_route_fails(server: InternalAPIServer) -> None:
+    assert server.app is not None
+    rules = [rule for rule in server.app.url_map.iter_rules() if "GET" in (rule.methods or ()) and not rule.arguments]
+    ours = [rule.rule for rule in rules if not rule.endpoint.startswith("faults.")]
+    with no_thread_from(1):
+        found = {rule: fetch(server, rule)[0] for rule in ours}
+    assert len(found) > 20
+    assert not [rule for rule, status in found.items() if status == 500], found
+
+
+def test_requests_wait_for_the_threads_there_are(server: InternalAPIServer) -> None:
+    with ThreadPoolExecutor(40) as clients:
+        list(clients.map(time.sleep, [0.1] * 40))  # The clients' own threads are there.
+        with no_thread_from(1):
+            found = list(clients.map(lambda _: fetch(server, "/loglevel?logger_name=root")[0], range(400)))
+    assert found == [200] * 400
+
+
+def test_it_stops_without_a_new_thread(server: InternalAPIServer) -> None:
+    began = time.monotonic()
+    with no_thread_from(1) as wanted:
+        server.stop()
+    assert wanted[0] == 0
+    assert time.monotonic() - began < 1
+    server.start()
+
+
+BY_THE_SYSTEM = """
+import json, os, resource, threading, time
+from pathlib import Path
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.errors import ServerStartError
+from tests.faults.unharmed import open_descriptors
+from tests.support import fetch, make_manager, server_values
+
+def allow(threads):
+    resource.setrlimit(resource.RLIMIT_NPROC, (threads, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
+
+with make_manager(**server_values("tcp", Path("/tmp"))) as manager:
+    server = InternalAPIServer(manager)
+    server.start()
+    found = {"first": [fetch(server, path)[0] for path in ("/livez", "/backends", "/readyz", "/metrics", "/nowhere")]}
+    server.stop()
+    time.sleep(0.5)
+    os.setuid(54321)  # Root may have as many as it likes.
+    threads, descriptors = threading.active_count(), open_descriptors()
+    found["starts"] = []
+    for more in range(30):
+        allow(threads + more)
+        try:
+            server.start()
+            break
+        except ServerStartError:
+            time.sleep(0.2)
+            left = [threading.active_count() - threads, open_descriptors() - descriptors]
+            found["starts"].append(left)
+    allow(threading.active_count())
+    time.sleep(1.1)
+    found["without"] = [fetch(server, path)[0] for path in ("/livez", "/lmc_version", "/backends", "/metrics")]
+    allow(1000)
+    found["with"] = [fetch(server, path)[0] for path in ("/livez", "/lmc_version", "/backends", "/metrics")]
+    server.stop()
+    time.sleep(0.5)
+    found["left"] = [threading.active_count() - threads, open_descriptors() - descriptors]
+    print(json.dumps(found), flush=True)
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who has no other process")
+def test_the_limit_of_the_system() -> None:
+    found = printed_by(BY_THE_SYSTEM)
+    assert found["first"] == [200, 200, 200, 200, 404]
+    assert len(found["starts"]) >= 1
+    assert found["starts"] == [[0, 0]] * len(found["starts"])
+    assert found["without"] == [200, 200, 503, 200]
+    assert found["with"] == [200] * 4
+    assert found["left"] == [0, 0]

@@ -1,0 +1,42 @@
+"""However long a client's text is, an error that quotes it is short, and so is what the audit log keeps of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal.app import InternalApp
+from lmcache_internal.security.audit import MAX_DETAILS
+from tests.places import places
+from tests.security.support import audit_of
+
+LONG = 10_000
+LIMIT = 4096
+
+
+@pytest.mark.parametrize("letter", ["x", "9", "é", "x,"])
+def test_an_error_quotes_the_start_of_a_long_text(client: FlaskClient, app: InternalApp, letter: str) -> None:
+    statuses, too_long = set(), {}
+    for place in places(app):
+        response = client.open(**place.request(letter * (LONG // len(letter))))
+        statuses.add(response.status_code)
+        # That many keys that are wrong are no long text.
+        if response.status_code >= 400 and len(response.data) > LIMIT and not place.name.endswith(" keys"):
+            too_long[place.name] = len(response.data)
+    assert too_long == {}
+    assert statuses >= {400, 403, 404, 405}
+    assert 500 not in statuses
+    lengths = {entry["path"]: len(json.dumps(entry, ensure_ascii=False)) for entry in audit_of(app)}
+    assert max(lengths.values()) < LIMIT + MAX_DETAILS
+    assert [path for path, length in lengths.items() if length > 2 * LIMIT and path != "/conf"] == []
+
+
+def test_of_many_wrong_keys_a_hundred_are_named(client: FlaskClient) -> None:
+    response = client.post("/conf", json={f"key{number}": 1 for number in range(5000)})
+    assert response.status_code == 400
+    errors = response.get_json()["errors"]
+    assert len(errors) == 101
+    assert errors.pop("…") == "4900 more"
+    assert set(errors.values()) == {"Unknown config"}

@@ -1,0 +1,128 @@
+"""No text of a client or an engine holds the interpreter's lock for longer than its length allows."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from lmcache_internal.cli.fleet import Outcome
+from lmcache_internal.cli.metrics import merged
+from lmcache_internal.cli.samples import Samples
+from lmcache_internal.cli.screen import printable
+from lmcache_internal.cli.scrub import scrub
+from lmcache_internal.cli.targets import Target
+from lmcache_internal.cli.threads import folded
+from lmcache_internal.redaction import redact, redact_start
+from tests.linear import ALPHABETS, is_linear, repeated
+from tests.support import ROOT
+
+_FLAGS = ("MULTILINE", "DOTALL", "IGNORECASE", "ASCII")
+_FROM_THE_START = {"match", "fullmatch"}
+
+
+class Pattern(NamedTuple):
+    """A regular expression, and the methods that it is used with."""
+
+    where: str
+    compiled: re.Pattern[str]
+    methods: set[str]
+
+
+def patterns() -> Iterator[Pattern]:
+    """Every regular expression in the package, wherever it stands in a file."""
+    for file in sorted([*ROOT.glob("lmcache_internal/**/*.py"), *ROOT.glob("blueprints/*.py")]):
+        yield from patterns_of(file)
+
+
+def patterns_of(file: Path) -> Iterator[Pattern]:
+    source = file.read_text()
+    tree = ast.parse(source)
+    names = {id(node.value): ast.unparse(node.targets[0]) for node in ast.walk(tree) if isinstance(node, ast.Assign)}
+    for node in ast.walk(tree):
+        where = f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        assert not (isinstance(node, ast.ImportFrom) and node.module == "re"), f"{where}: write re.compile"
+        if not isinstance(node, ast.Call):
+            continue
+        function = ast.unparse(node.func)
+        if function.startswith("re.") and function != "re.escape":
+            # Of what is put together at runtime, nothing could be said here.
+            assert isinstance(node.args[0], ast.Constant), f"{where}: write the pattern as one literal"
+            value = node.args[0].value
+            literal = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            flags = sum(re.RegexFlag[flag] for flag in _FLAGS if f"re.{flag}" in ast.unparse(node))
+            methods = {function.removeprefix("re.")}
+            if methods == {"compile"}:
+                assert id(node) in names, f"{where}: give it a name"
+                methods = {*re.findall(rf"\b{names[id(node)]}\.(\w+)\(", source)} or {"search"}
+            yield Pattern(where, re.compile(literal, flags), methods)
+        for keyword in node.keywords:
+            if keyword.arg == "pattern" and isinstance(keyword.value, ast.Constant):
+                yield Pattern(where, re.compile(str(keyword.value.value)), {"search"})
+
+
+def hostile(pattern: re.Pattern[str]) -> dict[str, Callable[[int], str]]:
+    """Texts made for this very pattern: of its own words and signs, and of these before a long run."""
+    parts = {*re.findall(r"[A-Za-z]{2,}|\d|[^\w\s]", pattern.pattern)}
+    runs = {f"{part} {run!r}": _before(part, run) for part in parts for run in (part, " ", "a", "1")}
+    return runs | {name: repeated(part) for name, part in ALPHABETS.items()}
+
+
+def _before(part: str, run: str) -> Callable[[int], str]:
+    return lambda length: part + (run * (length // len(run)))[: length - len(part)]
+
+
+@pytest.mark.parametrize("pattern", list(patterns()), ids=lambda pattern: pattern.where)
+def test_every_regular_expression_takes_linear_time(pattern: Pattern) -> None:
+    def apply(text: str) -> None:
+        for method in pattern.methods & _FROM_THE_START:
+            getattr(pattern.compiled, method)(text)
+        if pattern.methods - _FROM_THE_START:
+            for _ in pattern.compiled.finditer(text):
+                pass
+
+    assert next((name for name, make in hostile(pattern.compiled).items() if not is_linear(apply, make)), None) is None
+
+
+def escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _lines(text: str, before: str, after: str = "") -> str:
+    """As many different lines as the text has room for."""
+    return "".join(f"{before}{number}{after}\n" for number in range(len(text) // 8))
+
+
+def _outcome(text: str) -> Outcome:
+    return Outcome(Target("http://localhost"), data=text)
+
+
+FUNCTIONS: dict[str, Callable[[str], Any]] = {
+    "redact": redact,
+    "redact under a name": lambda text: redact({text: text, "a": [text]}),
+    "redact a repr": lambda text: redact(repr({"a": text})),
+    "redact JSON": lambda text: redact(json.dumps({"a": [text]})),
+    "redact bytes": lambda text: redact(text.encode()),
+    "redact a name": lambda text: redact(1, text),
+    "redact after a URL": lambda text: redact(f"http://{text}"),
+    "redact after a secret": lambda text: redact(f"password: {text}"),
+    "redact the start": lambda text: redact_start(text, 2048),
+    "scrub": lambda text: scrub({"a": text}, "secret"),
+    "print": printable,
+    "merge comments": lambda text: merged({Target("http://localhost"): _lines(text, "#")}),
+    "merge metrics": lambda text: merged({Target("http://localhost"): f"# HELP a b\na{{{text}}} 1\n{text}"}),
+    "read metrics": lambda text: Samples(f'a{{b="{escaped(text)}"}} 1\n', 1),
+    "read many metrics": lambda text: Samples(_lines(text, "a", " 1"), 1),
+    "fold profiles": lambda text: folded([_outcome(f"{text.replace(chr(10), ';')} 1\n")]),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_that_meets_such_a_text_takes_linear_time(name: str) -> None:
+    slow = (part for part, text in ALPHABETS.items() if not is_linear(FUNCTIONS[name], repeated(text)))
+    assert next(slow, None) is None
