@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import request
 
-from .bulkheads import Bulkheads, leaving, note_stream
+from .bulkheads import Bulkheads, leaving
 from .failures import register_error_handlers
 from .health import HEALTH_KEY, Health
 from .lanes import app_lanes
@@ -66,13 +66,16 @@ class InternalApp(LeanFlask):
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             return start_response(status, with_safe_headers(headers), *error)
 
-        return leaving(environ, partial(super().wsgi_app, environ, start))
+        if self.bulkheads.in_use:
+            return leaving(environ, partial(super().wsgi_app, environ, start))
+        return super().wsgi_app(environ, start)
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Authorize a request before any code of a plugin runs for it."""
         try:
             self.state.gate.check()
-            self.bulkheads.enter()
+            if self.bulkheads.in_use:
+                self.bulkheads.enter()
         except Exception:  # Whatever refuses it.
             request.url_rule = None  # Nor shall what a blueprint has for after its requests.
             raise
@@ -80,7 +83,9 @@ class InternalApp(LeanFlask):
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Call the view."""
-        return cast("ResponseReturnValue", self.bulkheads.call(super().dispatch_request, self))
+        if self.bulkheads.in_use:
+            return cast("ResponseReturnValue", self.bulkheads.call(super().dispatch_request, self))
+        return super().dispatch_request()
 
     def admits(self, environ: WSGIEnvironment) -> bool:
         """Whether the caller of a request may call its route: the gate's decision, without a record of it."""
@@ -125,7 +130,6 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     register_error_handlers(app)
     gate = Gate(settings)
     gate.guard(app)
-    app.after_request(note_stream)
     app.state.gate = gate
     plugins = mount_plugins(app, [*settings.plugin_dirs, *map(Path, plugin_dirs)])
     app.extensions["lmcache_internal"] = plugins

@@ -35,15 +35,22 @@ class Bulkheads:
 
     Args:
         lane: all of them together.
+
+    Attributes:
+        in_use: whether there are any; most apps have no plugins, and need nothing of this.
     """
 
     def __init__(self, lane: Lane) -> None:
+        self.in_use = False
         self._lane = lane
         self._views: dict[str, Lane] = {}
         self._plain: set[str] = set()
 
     def add(self, app: Flask, blueprint: str) -> None:
         """Bound what the plugin that is registered under the name `blueprint` has brought along."""
+        if not self.in_use:
+            self.in_use = True
+            app.after_request(_note_stream)
         for hooks in (app.url_value_preprocessors, app.before_request_funcs):
             for name, functions in hooks.items():
                 if _belongs(name, blueprint):
@@ -84,7 +91,7 @@ class _Place:
 _NO_PLACE = _Place(lambda: None)
 
 
-def note_stream(response: Response) -> Response:
+def _note_stream(response: Response) -> Response:
     """Keep the place of the current request until its response has been sent, if that is made piece by piece."""
     place = request.environ.get(_PLACE_KEY)
     if place is not None:
