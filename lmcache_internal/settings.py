@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "internal_api_server_"
 _PATH = (str, os.PathLike)
+_DATA = (type(None), str, int, float, bytes, list, tuple, dict, Sequence, Set, Mapping, os.PathLike)
 
 # Whoever may change these owns the server: they are set at start, never over HTTP.
 _GUARDED = frozenset({"run_script_api_enabled", "script_allowed_imports"})
@@ -163,7 +164,7 @@ def _own(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _data(value: Any) -> Any:
     """The value, if a configuration file or a variable can hold it; else None."""
-    return value if isinstance(value, (str, bytes, int, float, Sequence, Set, Mapping, os.PathLike)) else None
+    return value if isinstance(value, _DATA) else None
 
 
 def _attribute(config: Any, name: str, types: tuple[type, ...], expected: str, default: Any) -> Any:
