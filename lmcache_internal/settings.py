@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "internal_api_server_"
 _PATH = (str, os.PathLike)
+_DATA = (type(None), str, int, float, bytes, list, tuple, dict, Sequence, Set, Mapping, os.PathLike)
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
@@ -173,7 +174,7 @@ def _own(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _data(value: Any) -> Any:
     """The value, if a configuration file or a variable can hold it; else None."""
-    return value if isinstance(value, (str, bytes, int, float, Sequence, Set, Mapping, os.PathLike)) else None
+    return value if isinstance(value, _DATA) else None
 
 
 def _attribute(config: Any, name: str, types: tuple[type, ...], expected: str, default: Any) -> Any:
