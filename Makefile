@@ -2,6 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Where `make test-pythons` runs: the oldest and the newest Python that are supported, and the one between them.
+PYTHONS ?= python3.10 python3.11 python3.13
+
 SOAK_SECONDS ?= 180
 
 # FUZZ_SEED=7 runs what was run before; FUZZ_SEED=7/123, as it is printed on a failure, one stream alone.
@@ -28,7 +31,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --quiet --python $(VLLM_BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-programs test-docs soak fuzz-wire test-lmcache test-vllm bench check docs format clean
+.PHONY: help run test test-pythons test-faults test-programs test-docs soak fuzz-wire test-lmcache test-vllm bench check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -38,6 +41,15 @@ run: $(VENV)/.run  ## Serve a scheduler (6999) and a worker (7000) on the embedd
 
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest
+
+test-pythons:  ## Run the tests in development mode on each of PYTHONS that is installed
+	set -e; for python in $(PYTHONS); do \
+	    version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) \
+	        || { echo "== no $$python here"; continue; }; \
+	    echo "== Python $$version"; \
+	    $(MAKE) VENV=.venv-$$version PYTHON=$$python .venv-$$version/.dev; \
+	    .venv-$$version/bin/python -X dev -m pytest -p no:cacheprovider; \
+	done
 
 test-faults: $(VENV)/.dev  ## Run the fault suites: hostile clients, full disks, killed processes
 	$(BIN)/python -m pytest tests/faults

@@ -77,7 +77,8 @@ class InternalApp(LeanFlask):
             if self.bulkheads.in_use:
                 self.bulkheads.enter()
         except Exception:  # Whatever refuses it.
-            request.url_rule = None  # Nor shall what a blueprint has for after its requests.
+            if self.bulkheads.bounds(request.endpoint):
+                request.url_rule = None  # Nor shall what the blueprint of a plugin has for after its requests.
             raise
         return super().preprocess_request()
 

@@ -62,6 +62,10 @@ class Bulkheads:
                 self._views[endpoint] = Lane(LIMITS[own_lane]) if own_lane else Lane(VIEW_PLACES, self._lane)
                 self._plain |= set() if is_operation else {endpoint}
 
+    def bounds(self, endpoint: str | None) -> bool:
+        """Whether a plugin serves `endpoint`."""
+        return endpoint in self._views
+
     def enter(self) -> None:
         """Take a place for the current request, if a plugin serves it; raises `Busy` where there is none (503)."""
         lane = self._views.get(request.endpoint or "")

@@ -39,13 +39,18 @@ def page(root: str, routes: Sequence[Route]) -> str:
     return _templates().get_template(template).render(root=root, routes=routes)
 
 
-@functools.lru_cache(maxsize=len(_OURS) + len(_SWAGGER_UI))
 def asset(name: str) -> tuple[bytes, str] | None:
     """Content and media type of a file that the page needs; None where it needs none of that name."""
     found = swagger_ui()
     if found is not None and name in _SWAGGER_UI:
-        return (found / name).read_bytes(), _SWAGGER_UI[name]
-    return ((_HERE / name).read_bytes(), _OURS[name]) if name in _OURS else None
+        return _content(found / name), _SWAGGER_UI[name]
+    return (_content(_HERE / name), _OURS[name]) if name in _OURS else None
+
+
+@functools.lru_cache(maxsize=len(_OURS) + len(_SWAGGER_UI))
+def _content(path: Path) -> bytes:
+    """A file, read once: many clients that do not read what they asked for share it."""
+    return path.read_bytes()
 
 
 def swagger_ui() -> Path | None:
