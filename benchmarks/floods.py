@@ -14,7 +14,7 @@ PER_SECOND = 25
 WINDOW = 8
 """The requests last this many times `Plan.seconds`."""
 HEAD_START_SECONDS = 1
-"""Until the load has begun; its clients are a process of their own, or they would be in the way of who asks."""
+"""Until the load has begun; its clients are a process of their own, or they would delay the client that is measured."""
 PROBED = {"ours": ("/livez", "/lmc_version"), "lmcache": ("/lmc_version", "/lmc_version")}
 """LMCache's server has no probe: where ours is asked for one, it is asked for the cheapest that it has."""
 

@@ -13,7 +13,7 @@ PER_SECOND = 20
 WINDOW = 2
 """The requests last this many times `Plan.seconds`."""
 HEAD_START_SECONDS = 1
-"""Until the load has begun; its clients are a process of their own, or they would be in the way of who asks."""
+"""Until the load has begun; its clients are a process of their own, or they would delay the client that is measured."""
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:

@@ -91,7 +91,7 @@ def flood(address: Address, path: str, seconds: float) -> int:
 
 @contextlib.contextmanager
 def flooded(address: Address, path: str, seconds: float) -> Iterator[None]:
-    """Pipeline requests from another process, so that it is not in the way of who asks meanwhile.
+    """Pipeline requests from another process, so that it does not delay the client that is measured.
 
     Args:
         address: the server's.

@@ -39,7 +39,7 @@ class RunningScripts:
 
         Args:
             call: its call, not started yet.
-            about: what and whose it is, for those who are refused because of it.
+            about: what it is and who sent it, for the message of requests that are refused because of it.
             limit: how many may run, this one included.
 
         Raises:

@@ -63,7 +63,7 @@ def run_script(
         allowed_imports: modules (with their submodules) that it may import.
         timeout: seconds after which it is stopped.
         limit: how many scripts may run at once in this process, this one included.
-        about: what and whose it is, for those who are refused meanwhile.
+        about: what it is and who sent it, for the message of requests that are refused meanwhile.
 
     Returns:
         The outcome of a script that came to its end.

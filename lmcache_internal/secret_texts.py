@@ -54,7 +54,7 @@ def mask_text(text: str) -> str:
 
 
 def names_a_secret(text: str) -> bool:
-    """Whether the name of a secret stands in front of some value in it."""
+    """Whether the name of a secret precedes some value in it."""
     return any(secrecy_of(found[1]) is Secrecy.SECRET for found in _NAMED.finditer(text))
 
 

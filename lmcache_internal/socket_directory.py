@@ -23,7 +23,7 @@ _SETTING = "internal_api_server_socket_path_prefix"
 def make_trusted(directory: Path) -> None:
     """Make `directory` where it is missing, with mode 0700, and refuse it where another user could tamper with it.
 
-    Each component of the path counts, symbolic links and their targets included: whoever can rename one of them can
+    Each component of the path counts, symbolic links and their targets included: a user who can rename one of them can
     replace the socket. It must belong to root or to the user of this process, and nobody else may write to it, unless
     it has the sticky bit (as /tmp has): there, others can rename only what is theirs.
 

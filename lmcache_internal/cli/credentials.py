@@ -1,4 +1,4 @@
-"""The token that a command sends, and to whom."""
+"""The token that a command sends, and which servers it is sent to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a token stands in a layer's KV cache: which axes are blocks and tokens."""
+"""Where the entries of a token are in a layer's KV cache: which axes are blocks and tokens."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class DropInServer:
     `start` does. So neither raises: the reason is logged once, and nothing is served.
 
     Attributes:
-        original: LMCache's class, which this one stands in for.
+        original: LMCache's class, which this one replaces.
         falls_back: whether `original` is built where this server cannot be.
     """
 
@@ -94,5 +94,5 @@ class RefusingServer(DropInServer):
 
 
 def stand_in(original: type, base: type[DropInServer], **attributes: Any) -> type[DropInServer]:
-    """A subclass of `base` that stands in for `original`, with `attributes` of the class."""
+    """A subclass of `base` that replaces `original`, with `attributes` of the class."""
     return type(original.__name__, (base,), {"original": original, "__module__": base.__module__, **attributes})
