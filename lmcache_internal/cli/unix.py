@@ -39,7 +39,7 @@ class _CheckedBackend(httpcore.SyncBackend):
         stream = super().connect_unix_socket(path, timeout, socket_options)
         try:
             self._check(peer_of(stream.get_extra_info("socket")))
-        except BaseException:
+        except BaseException:  # Whatever is raised, the connection must not stay open.
             stream.close()
             raise
         return stream
