@@ -43,20 +43,22 @@ taken meanwhile stands with each table.
 FALLING_SHORT = """\
 ## Where we fall short of it, and why
 
-- **What a request costs the engine**: the event loop's thread wakes with cold caches, waits for the lock, and has it
-  while it computes. `/lmc_version`, 0.09 ms of CPU at full speed, is then 0.6 ms. A scrape of 370 lines is 0.75 ms of CPU with
-  warm caches; 0.45 ms of it is `registry.collect()` of prometheus_client, which makes the samples anew each time.
+- **What a request costs the engine**: the event loop's thread wakes with cold caches, waits for the lock, and has
+  it while it computes. `/lmc_version`, 0.09 ms of CPU at full speed, is then 0.6 ms. A scrape of 370 lines is 0.75
+  ms of CPU with warm caches; 0.45 ms of it is `registry.collect()` of prometheus_client, which makes the samples
+  anew each time.
 - **Neighbors of many scripts that burn CPU** wait until all of these have had their 5 ms, again and again: a thread
   cannot be held back from outside. So `/run_script` lets two run at once; the setting that allows more is 8 here.
 - **Requests that take a thread, beside clients at full speed**: `/backends` is handed to a worker thread and to one
-  with a timeout, where LMCache's event loop calls the engine itself. Each hand-over waits for the interpreter's lock.
+  with a timeout, where LMCache's event loop calls the engine itself. Each hand-over waits for the interpreter's
+  lock.
 - **A scrape beside a thread that never rests** takes a worker thread, which can be given up when a collector hangs.
   In the event loop it took half the time, and a collector that hangs stopped the server.
-- **New connections**: one with one request is 0.16 ms of the server's CPU, and 0.14 ms would be 2.5x. The kernel and
-  waitress take a quarter of it for accepting, watching and closing; Flask and the request the rest.
-- **Start-up**: beside a loaded engine, imports set off collections of all of the engine's objects, which take most of
-  the time. Pausing the collector of the engine's process would avoid them; in an engine that starts for a minute, nobody
-  notices a few tenths of a second.
+- **New connections**: one with one request is 0.16 ms of the server's CPU, and 0.14 ms would be 2.5x. The kernel
+  and waitress take a quarter of it for accepting, watching and closing; Flask and the request the rest.
+- **Start-up**: beside a loaded engine, imports set off collections of all of the engine's objects, which take most
+  of the time. Pausing the collector of the engine's process would avoid them; in an engine that starts for a
+  minute, nobody notices a few tenths of a second.
 """
 
 
