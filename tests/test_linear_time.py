@@ -19,7 +19,7 @@ from lmcache_internal.cli.scrub import scrub
 from lmcache_internal.cli.targets import Target
 from lmcache_internal.cli.threads import folded
 from lmcache_internal.redaction import redact, redact_start
-from tests.linear import ALPHABETS, is_linear, repeated
+from tests.linear import ALPHABETS, LENGTH, is_linear, repeated
 from tests.support import ROOT
 
 _FLAGS = ("MULTILINE", "DOTALL", "IGNORECASE", "ASCII")
@@ -66,11 +66,10 @@ def patterns_of(file: Path) -> Iterator[Pattern]:
                 yield Pattern(where, re.compile(str(keyword.value.value)), {"search"})
 
 
-def hostile(pattern: re.Pattern[str]) -> dict[str, Callable[[int], str]]:
-    """Texts made for this very pattern: of its own words and signs, and of these before a long run."""
+def made_for(pattern: re.Pattern[str]) -> dict[str, Callable[[int], str]]:
+    """Texts made for this very pattern: each of its own words and signs before a long run."""
     parts = {*re.findall(r"[A-Za-z]{2,}|\d|[^\w\s]", pattern.pattern)}
-    runs = {f"{part} {run!r}": _before(part, run) for part in parts for run in (part, " ", "a", "1")}
-    return runs | {name: repeated(part) for name, part in ALPHABETS.items()}
+    return {f"{part} {run!r}": _before(part, run) for part in parts for run in (part, " ", "a", "1")}
 
 
 def _before(part: str, run: str) -> Callable[[int], str]:
@@ -86,16 +85,13 @@ def test_every_regular_expression_takes_linear_time(pattern: Pattern) -> None:
             for _ in pattern.compiled.finditer(text):
                 pass
 
-    assert next((name for name, make in hostile(pattern.compiled).items() if not is_linear(apply, make)), None) is None
+    texts = {name: (repeated(part), LENGTH) for name, part in ALPHABETS.items()}
+    texts |= {name: (make, LENGTH // 4) for name, make in made_for(pattern.compiled).items()}
+    assert next((name for name, (make, length) in texts.items() if not is_linear(apply, make, length)), None) is None
 
 
 def escaped(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _lines(text: str, before: str, after: str = "") -> str:
-    """As many different lines as the text has room for."""
-    return "".join(f"{before}{number}{after}\n" for number in range(len(text) // 8))
 
 
 def _outcome(text: str) -> Outcome:
@@ -114,10 +110,8 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "redact the start": lambda text: redact_start(text, 2048),
     "scrub": lambda text: scrub({"a": text}, "secret"),
     "print": printable,
-    "merge comments": lambda text: merged({Target("http://localhost"): _lines(text, "#")}),
     "merge metrics": lambda text: merged({Target("http://localhost"): f"# HELP a b\na{{{text}}} 1\n{text}"}),
     "read metrics": lambda text: Samples(f'a{{b="{escaped(text)}"}} 1\n', 1),
-    "read many metrics": lambda text: Samples(_lines(text, "a", " 1"), 1),
     "fold profiles": lambda text: folded([_outcome(f"{text.replace(chr(10), ';')} 1\n")]),
 }
 
@@ -126,3 +120,23 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
 def test_every_function_that_meets_such_a_text_takes_linear_time(name: str) -> None:
     slow = (part for part, text in ALPHABETS.items() if not is_linear(FUNCTIONS[name], repeated(text)))
     assert next(slow, None) is None
+
+
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [
+        (lambda text: merged({Target("http://localhost"): text}), "# {}\n"),
+        (lambda text: merged({Target("http://localhost"): text}), "a_{} 1\n"),
+        (lambda text: Samples(text, 1), "a_{} 1\n"),
+        (lambda text: folded([_outcome(text)]), "a;b{} 1\n"),
+        (redact, "a_{}=1 token_{}=2\n"),
+        (redact, '"token_{}": "'),
+        (redact, "redis://u_{}:p@h "),
+        (lambda text: redact(dict.fromkeys(text.split(), 1)), "{} "),
+        (lambda text: redact(json.dumps(text.split())), "--token_{} "),
+    ],
+)
+def test_many_different_parts_take_linear_time(function: Callable[[str], Any], line: str) -> None:
+    assert is_linear(
+        function, lambda length: "".join(line.format(number, number) for number in range(length // len(line)))
+    )
