@@ -18,7 +18,7 @@ _CONNECTIONS = (
     "tests/faults/test_connections.py::test_a_burst_leaves_no_threads_behind"
 )
 _SECURITY = (
-    "tests/security --ignore=tests/security/test_chromium.py "
+    "tests/security tests/cli/test_token.py --ignore=tests/security/test_chromium.py "
     "--deselect=tests/security/test_secrets.py::test_a_secret_is_in_no_reply_and_no_log_line"
 )
 _LIMITS = (
