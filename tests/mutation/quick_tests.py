@@ -9,8 +9,9 @@ _WIRE = (
     "tests/serving/test_expect.py tests/serving/test_not_http.py"
 )
 _CONNECTIONS = (
-    "tests/test_loop.py tests/test_memory.py tests/test_inline.py tests/serving/test_expect.py "
-    "tests/serving/test_hand_back.py tests/test_deadlines_over_sockets.py tests/serving/test_bodiless.py "
+    "tests/test_loop.py tests/test_memory.py tests/test_pool.py tests/test_inline.py "
+    "tests/serving/test_dropped.py tests/serving/test_limit.py tests/serving/test_hand_back.py "
+    "tests/serving/test_expect.py tests/serving/test_bodiless.py tests/test_deadlines_over_sockets.py "
     "tests/test_server.py tests/faults/test_clock.py "
     "tests/faults/test_connections.py::test_a_half_closed_client_gets_its_answer "
     "tests/faults/test_connections.py::test_a_client_that_never_reads_is_closed "
