@@ -11,6 +11,11 @@ SOAK_SECONDS ?= 180
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?=
 
+# MUTATE=settings mutates the files of that name alone; MUTATE_SEED=7 draws what was drawn before.
+MUTATE_SECONDS ?= 600
+MUTATE_SEED ?=
+MUTATE ?=
+
 # One of benchmarks/questions.py, or several; all where it is empty.
 BENCH ?=
 BENCH_ROUNDS ?= 5
@@ -31,7 +36,8 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --quiet --python $(VLLM_BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-pythons test-faults test-programs test-docs soak fuzz-wire test-lmcache test-vllm bench check docs format clean
+.PHONY: help run test test-pythons test-faults test-programs test-docs soak fuzz-wire mutate test-lmcache test-vllm bench \
+    check docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -68,6 +74,9 @@ soak: $(VENV)/.dev  ## Soak a server in mixed traffic at full speed; its memory 
 
 fuzz-wire: $(VENV)/.dev  ## Send random valid and broken requests to the server and to plain waitress; both must agree
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m tests.fuzz_wire
+
+mutate: $(VENV)/.mutation  ## Break the code in random places; the tests must notice nine of ten
+	MUTATE_SECONDS=$(MUTATE_SECONDS) MUTATE_SEED=$(MUTATE_SEED) MUTATE=$(MUTATE) $(BIN)/python -m tests.mutation
 
 # LMCache and torch warn of themselves: warnings are no errors there.
 test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, on CPU, version by version
@@ -117,6 +126,10 @@ $(VENV)/.run: setup.py pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.mutation: $(VENV)/.dev
+	$(BIN)/pip install --quiet --editable '.[mutation]'
 	touch $@
 
 $(LMCACHE_VENV)/.made: tests/lmcache/requirements.txt

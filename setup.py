@@ -57,6 +57,7 @@ setup(
             "schemathesis>=4",
             "types-PyYAML",
         ],
+        "mutation": ["cosmic-ray>=8.4"],  # It brings a database and an HTTP client, which no other target needs.
     },
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -11,7 +11,7 @@ import pytest
 
 from lmcache_internal import create_app
 from lmcache_internal.errors import ConfigError
-from lmcache_internal.settings import Settings
+from lmcache_internal.settings import Settings, guarded_reason
 from tests.support import make_manager
 
 
@@ -121,3 +121,26 @@ def test_managers_whose_every_attribute_exists_are_served() -> None:
     # Nothing that such an object says of itself switches on what is off, or makes it a runtime.
     answer = client.get("/lmc_version")
     assert (answer.status_code, "has no `runtime`" in answer.text) == (503, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ({"internal_api_server_a": 1, "internal_api_server_b": 2, "x": 9}, None),
+        ({"internal_api_server_a": 1, "internal_api_server_b": 3}, ["b"]),
+        ({"internal_api_server_a": 1}, ["b"]),
+        ({"internal_api_server_a": 1, "internal_api_server_b": 2, "internal_api_server_c": 3}, ["c"]),
+        ({"internal_api_server_c": 3}, ["a", "b", "c"]),
+        (None, ["a", "b"]),
+        ("no mapping", None),
+    ],
+)
+def test_a_refusal_names_the_settings_that_would_change(value: Any, named: list[str] | None) -> None:
+    config = SimpleNamespace(extra_config={"internal_api_server_b": 2, "internal_api_server_a": 1, "x": 0})
+    reason = guarded_reason("extra_config", value, config)
+    if named is None:
+        assert reason is None
+    else:
+        assert reason is not None
+        names = ", ".join(f"internal_api_server_{name}" for name in named)
+        assert reason == f"Config is not mutable at runtime: {names} in extra_config"

@@ -167,6 +167,19 @@ def test_a_write_of_another_site_changes_nothing(wall: InternalAPIServer, header
     assert unchanged(wall)
 
 
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ((f"Origin: {EVIL}",), EVIL),
+        (("Sec-Fetch-Site: cross-site",), "cross-site"),
+        ((f"Origin: {EVIL}", "Sec-Fetch-Site: cross-site"), EVIL),
+    ],
+)
+def test_the_refusal_names_the_site(wall: InternalAPIServer, headers: tuple[str, ...], named: str) -> None:
+    answer = ask(wall, "PUT /freeze/enable", *headers)
+    assert f"A page of another site ({named}) may not send PUT here." in answer.body.decode()
+
+
 @pytest.mark.parametrize("line", ["OPTIONS /conf", "POST /no/such/path", "POST /metrics", "PATCH /conf", "TRACE /conf"])
 def test_whatever_the_path_and_the_method(wall: InternalAPIServer, line: str) -> None:
     answer = ask(wall, line, f"Origin: {EVIL}", "Access-Control-Request-Method: PUT")

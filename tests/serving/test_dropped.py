@@ -1,0 +1,34 @@
+"""What is written to a connection that was dropped is not kept."""
+
+from __future__ import annotations
+
+import queue
+from typing import Any
+
+import pytest
+from waitress.channel import ClientDisconnected
+
+from lmcache_internal import InternalAPIServer, acceptor, connection
+from tests.serving.support import POOL
+from tests.wire import talking
+
+
+def test_a_dropped_connection_takes_nothing_more(tcp: InternalAPIServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes: queue.Queue[str] = queue.Queue()
+
+    class Channel(connection.Channel):
+        def write_soon(self, data: Any) -> int:
+            self.drop()
+            try:
+                super().write_soon(data)
+            except ClientDisconnected:
+                outcomes.put("disconnected")
+                raise
+            outcomes.put("kept")
+            return len(data)
+
+    monkeypatch.setattr(acceptor, "Channel", Channel)
+    monkeypatch.setattr(acceptor.Acceptor, "wake", lambda *_: None)  # The event loop does not close it in between.
+    with talking(tcp) as conversation:
+        conversation.send(POOL)
+        assert outcomes.get(timeout=5) == "disconnected"
