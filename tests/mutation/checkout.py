@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_MAX_SECONDS = 60.0
+_MAX_SECONDS = 180.0
 
 
 class Checkout:

@@ -31,7 +31,7 @@ _CONFIGURATION = (
 )
 _REDACTION = (
     "tests/test_redaction.py tests/test_redaction_kinds.py tests/test_redaction_names.py tests/test_redaction_texts.py "
-    "tests/security/test_audit.py tests/blueprints/test_conf_api.py tests/test_app.py tests/test_bad_input.py"
+    "tests/security/test_audit.py tests/blueprints/test_conf_api.py tests/test_app.py"
 )
 _SETTINGS = (
     "tests/test_settings.py tests/test_address.py tests/security/test_access.py tests/blueprints/test_conf_api.py"

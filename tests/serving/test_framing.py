@@ -112,3 +112,14 @@ def test_a_body_that_is_cut_off_is_not_served(tcp: InternalAPIServer) -> None:
         assert conversation.next().status == 200
         conversation.end()
         assert statuses(conversation.rest()) in ([], [400])
+
+
+def test_a_refusal_says_what_was_wrong(tcp: InternalAPIServer) -> None:
+    for headers, status, said in (
+        ((b"Content-Length: 2000000",), 413, "1048576 bytes"),
+        ((b"Content-Length: 1", b"Transfer-Encoding: chunked"), 400, "Content-Length and Transfer-Encoding contradict"),
+    ):
+        with talking(tcp) as conversation:
+            conversation.send(post(*headers))
+            answer = conversation.next("POST")
+            assert (answer.status, said in answer.body.decode()) == (status, True), answer.body
