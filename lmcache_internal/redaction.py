@@ -91,9 +91,14 @@ def _walk(value: Any, secrecy: Secrecy) -> Any:
 
 
 def _walk_mapping(value: Mapping[Any, Any], secrecy: Secrecy) -> dict[Any, Any]:
-    walked = {_redact_key(key): _walk(item, secrecy_of(str(key), secrecy)) for key, item in value.items()}
-    if "name" in walked and "value" in walked:  # `{"name": "HF_TOKEN", "value": "…"}`, as Kubernetes writes variables.
-        walked["value"] = _walk(value["value"], secrecy_of(str(value["name"]), secrecy))
+    walked = {}
+    for key, item in value.items():
+        shown_key = _redact_key(key)
+        walked[shown_key] = _walk(item, secrecy_of(key if isinstance(key, str) else str(shown_key), secrecy))
+    label = value.get("name")
+    if isinstance(label, str) and "value" in walked:
+        # `{"name": "HF_TOKEN", "value": "…"}`, as Kubernetes writes variables.
+        walked["value"] = _walk(value["value"], secrecy_of(label, secrecy))
     return walked
 
 

@@ -65,9 +65,10 @@ _COUNTING = frozenset(
 # The name speaks of a secret, and the value is none.
 _HARMLESS_ENDINGS = frozenset(
     {
-        *("bucket", "budget", "count", "database", "dir", "enabled", "file", "host", "interval", "len", "length"),
-        *("limit", "method", "mode", "name", "path", "port", "required", "size", "sock", "socket", "timeout", "ttl"),
-        *("type", "version"),
+        *("bucket", "budget", "count", "database", "dir", "enabled", "error", "errors", "exception", "file", "host"),
+        *("interval", "json", "len", "length", "limit", "log", "method", "mode", "name", "path", "port", "py"),
+        *("required", "size", "sock", "socket", "status", "timeout", "toml", "ttl", "type", "version", "warning"),
+        *("yaml", "yml"),
     }
 )
 _WORKING_DIRECTORIES = frozenset({"PWD", "OLDPWD"})

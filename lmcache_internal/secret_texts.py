@@ -16,9 +16,10 @@ from .secret_values import span_of_value
 _NAMED = re.compile(r"""(?<![\w.-])([\w.-]+)\\{0,8}["'`]?\]?[ \t]*(=>|:=|=(?![=>])|:(?![:=]))[ \t]*""")
 # `--api-key x`, `['--api-key', 'x']`
 _OPTION = re.compile(r"""(?<![\w-])--?([A-Za-z][\w-]*)(["'],[ \t]*|[ \t]+)(?=["']?[^\s"'-])""")
-# After a name that counts: `7`, `[1, 2]`, `expected int`, `num_tokens=7`.
+# After a name that counts: `7`, `[1, 2]`; `expected int`, `num_tokens=7`; the code `len(tokens)`, `request.tokens`.
 _COUNT = re.compile(r"""["'(\[{ ]*[-+]?\d+(?:[.,:]\d+)*(?![\w-]|[.:]\w)""")
 _PROSE = re.compile(r"[A-Za-z_]+(?: \w|=\w)")
+_CODE = re.compile(r"[({\[ ]*[A-Za-z_][A-Za-z_.]*(?![\w-])|[({\[ ]+$", re.MULTILINE)
 # `API key: x`
 _SECOND_WORDS = frozenset({"key", "keys", "string"})
 
@@ -65,7 +66,7 @@ def _mask_values(text: str, pattern: re.Pattern[str]) -> str:
     while found:
         name, separator, start = found[1], found[2], found.end()
         secrecy = _secrecy_at(text, found.start(), name)
-        if secrecy is Secrecy.SECRET or (secrecy and not _is_harmless(text, start, separator)):
+        if secrecy is Secrecy.SECRET or (secrecy and not _is_harmless(text, start, name, separator)):
             first, start = span_of_value(text, start, name, separator)
             parts += [text[done:first], MASK if first < start else ""]
             done = start
@@ -80,11 +81,13 @@ def _secrecy_at(text: str, start: int, name: str) -> Secrecy:
     return secrecy_of(name)
 
 
-def _is_harmless(text: str, start: int, separator: str) -> bool:
+def _is_harmless(text: str, start: int, name: str, separator: str) -> bool:
     """Whether what stands there after the name of a count is one, or goes on about it."""
-    if separator not in (":", "=", ":=", "=>"):
-        return True  # `--tokens-only or --verbose`
-    return bool(_COUNT.match(text, start) or (separator == ":" and _PROSE.match(text, start)))
+    if _COUNT.match(text, start) or separator.isspace():  # `--tokens-only or --verbose`
+        return True
+    if "token" not in name.lower():
+        return False
+    return bool((_PROSE.match(text, start) and separator == ":") or _CODE.match(text, start))
 
 
 def _mask_private_keys(text: str) -> str:

@@ -8,8 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
+from flask.testing import FlaskClient
 
 from lmcache_internal.cli.fleet import Outcome
 from lmcache_internal.cli.metrics import merged
@@ -90,10 +92,6 @@ def test_every_regular_expression_takes_linear_time(pattern: Pattern) -> None:
     assert next((name for name, (make, length) in texts.items() if not is_linear(apply, make, length)), None) is None
 
 
-def escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
 def _outcome(text: str) -> Outcome:
     return Outcome(Target("http://localhost"), data=text)
 
@@ -111,7 +109,6 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "scrub": lambda text: scrub({"a": text}, "secret"),
     "print": printable,
     "merge metrics": lambda text: merged({Target("http://localhost"): f"# HELP a b\na{{{text}}} 1\n{text}"}),
-    "read metrics": lambda text: Samples(f'a{{b="{escaped(text)}"}} 1\n', 1),
     "fold profiles": lambda text: folded([_outcome(f"{text.replace(chr(10), ';')} 1\n")]),
 }
 
@@ -140,3 +137,12 @@ def test_many_different_parts_take_linear_time(function: Callable[[str], Any], l
     assert is_linear(
         function, lambda length: "".join(line.format(number, number) for number in range(length // len(line)))
     )
+
+
+@pytest.mark.parametrize("alphabet", ["question marks", "letters", "slashes", "pairs", "mixture"])
+def test_a_stranger_is_refused_and_written_down_in_linear_time(client: FlaskClient, alphabet: str) -> None:
+    def ask(text: str) -> None:
+        response = client.get(f"/conf?x=http://{quote(text, safe='?')}", headers={"Via": "1.1 x"})
+        assert response.status_code == 401
+
+    assert is_linear(ask, repeated(ALPHABETS[alphabet]), LENGTH // 2)

@@ -108,6 +108,22 @@ def test_json_too_deep_to_look_through_gives_nothing_away() -> None:
     assert "hunter2" not in redact("[" * 900 + '{"password": "hunter2"}' + "]" * 900)
 
 
+class Failing:
+    def __str__(self) -> str:
+        raise ValueError("S3cret")
+
+
+def test_an_object_that_cannot_be_written_is_masked() -> None:
+    assert redact({"a": Failing()}) == {"a": MASK}
+
+
+def test_what_leads_back_to_itself_is_masked() -> None:
+    circle: list[Any] = ["S3cret"]
+    circle.append(circle)
+    assert redact({"password": circle}) == MASK
+    assert redact(circle) == MASK
+
+
 SECRET = "S3cret-only-here"
 texts = st.text(max_size=8) | st.sampled_from(["redis://u:p@h", "Bearer abcdefgh", "{", "[1]"])
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
