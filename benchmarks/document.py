@@ -46,7 +46,7 @@ FALLING_SHORT = """\
 - **What a request costs the engine**: the event loop's thread wakes with cold caches, waits for the lock, and has
   it while it computes. `/lmc_version`, 0.09 ms of CPU at full speed, is then 0.6 ms. A scrape of 370 lines is 0.75
   ms of CPU with warm caches; 0.45 ms of it is `registry.collect()` of prometheus_client, which makes the samples
-  anew each time.
+  again each time.
 - **Neighbors of many scripts that burn CPU** wait until all of these have had their 5 ms, again and again: a thread
   cannot be held back from outside. So `/run_script` lets two run at once; the setting that allows more is 8 here.
 - **Requests that take a thread, beside clients at full speed**: `/backends` is handed to a worker thread and to one

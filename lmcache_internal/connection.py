@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import time
 from typing import Any
 
 from .heads import CachingParser
 from .parsing import WireError
+from .peer import peer_of
 from .sending import SendingChannel
 
 HEAD_SECONDS = 10.0
@@ -53,7 +53,7 @@ class Channel(SendingChannel):
     _may_still_send = MAX_IGNORED_BYTES
 
     def __init__(self, server: Any, sock: socket.socket, *rest: Any, is_spare: bool = False, **options: Any) -> None:
-        self.peer_uid = _peer_uid(sock)
+        self.peer_uid = peer_of(sock).uid if sock.family == socket.AF_UNIX else None
         self.is_spare = is_spare
         super().__init__(server, sock, *rest, **options)
 
@@ -226,11 +226,3 @@ class Channel(SendingChannel):
     def _close_if(self, is_over: bool) -> None:
         if is_over or not self.connected:
             self.end()
-
-
-def _peer_uid(connection: socket.socket) -> int | None:
-    """The user id at the other end of a Unix socket, from the kernel; see unix(7), SO_PEERCRED."""
-    if connection.family != socket.AF_UNIX:
-        return None
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return int(uid)

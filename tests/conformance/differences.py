@@ -106,7 +106,7 @@ DIFFERENCES: dict[str, Difference] = {
         "POST /conf of `internal_api_server_*`, `run_script_api_enabled`, `script_allowed_imports`",
         "stored",
         "`Config is not mutable at runtime`",
-        "whoever may write settings must not thereby open the server",
+        "a caller that may write settings must not open the server by it",
     ),
     "scripts": Difference(
         "what a script sees",
@@ -145,7 +145,7 @@ UNCOMPARED: tuple[Difference, ...] = (
         "secrets in GET /env, /conf, /meta, /inference_info",
         "as they are",
         "`***`",
-        "whoever may look must not own the rest",
+        "a caller that may read must not get access to the rest",
     ),
     Difference(
         "GET /metrics",
