@@ -107,10 +107,11 @@ docs: $(VENV)/.dev  ## Print the documents that are made of code
 	$(BIN)/python -m tests.docs.settings > docs/settings.md
 	$(BIN)/python -m benchmarks.document
 
-check: $(VENV)/.dev  ## Check format, lint and types
+check: $(VENV)/.dev  ## Check format, lint, types and the directions of imports
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff format

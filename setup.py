@@ -21,7 +21,9 @@ setup(
     packages=[*find_packages(include=["lmcache_internal", "lmcache_internal.*"]), "lmcache_internal.blueprints"],
     # A top-level package `blueprints` would collide with that of every Flask app that has one.
     package_dir={"lmcache_internal.blueprints": "blueprints"},
-    package_data={"lmcache_internal": ["py.typed", "cli/plugin_template/*.py", "pages/*.html", "pages/*.js"]},
+    package_data={
+        "lmcache_internal": ["py.typed", "cli/plugin_template/*.py", "openapi/pages/*.html", "openapi/pages/*.js"]
+    },
     install_requires=[
         "apispec>=6.6",
         "click>=8.1",
@@ -49,6 +51,7 @@ setup(
             "gunicorn",
             "h11",
             "hypothesis",
+            "import-linter",
             "markdown-it-py",
             "mypy",
             "openapi-spec-validator",

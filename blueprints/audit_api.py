@@ -2,13 +2,13 @@
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, AuditEntry, internal_app, operation
+from lmcache_internal.api import AuditEntry, Role, internal_app, operation
 
 router = Blueprint("audit", __name__)
 
 
 @router.get("/audit")
-@operation(doing="read the audit log", media="pretty", access=Access.ADMIN, cheap=True)
+@operation(doing="read the audit log", media="pretty", access=Role.ADMIN, cheap=True)
 def audit() -> list[AuditEntry]:
     """The last 200 refused or changing requests, the oldest first."""
     return list(internal_app().state.gate.audit.recent)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, NotFound, StorageManager, cut, operation, redact, runtime, storage_manager
+from lmcache_internal.api import NotFound, Role, StorageManager, cut, operation, redact, runtime, storage_manager
 
 router = Blueprint("backends", __name__, url_prefix="/backends")
 
@@ -60,7 +60,7 @@ def list_backends() -> dict[str, str]:
 
 
 @router.delete("/<name>")
-@operation(doing="close backend", access=Access.ADMIN, changes=True, raises=(Unknown,))
+@operation(doing="close backend", access=Role.ADMIN, changes=True, raises=(Unknown,))
 def close(name: str) -> Closed:
     """Close a backend and take it out of the engine."""
     storage = storage_manager(_UNAVAILABLE)
@@ -70,7 +70,7 @@ def close(name: str) -> Closed:
 
 
 @router.post("")
-@operation(doing="create backends", access=Access.ADMIN, changes=True)
+@operation(doing="create backends", access=Role.ADMIN, changes=True)
 def create() -> Created:
     """Create the backends that the configuration asks for and that are absent."""
     storage = storage_manager(_UNAVAILABLE)
@@ -79,7 +79,7 @@ def create() -> Created:
 
 
 @router.post("/<name>/recreate")
-@operation(doing="recreate backend", access=Access.ADMIN, changes=True, raises=(Unknown,))
+@operation(doing="recreate backend", access=Role.ADMIN, changes=True, raises=(Unknown,))
 def recreate(name: str) -> Recreated:
     """Close a backend and create it again by the configuration as it is now."""
     storage = storage_manager(_UNAVAILABLE)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, BadRequest, Meta, StorageManager, operation, storage_manager
+from lmcache_internal.api import BadRequest, Meta, Role, StorageManager, operation, storage_manager
 
 router = Blueprint("bypass", __name__, url_prefix="/bypass")
 
@@ -55,7 +55,7 @@ def list_bypassed() -> Bypassed:
 
 
 @router.put("/add")
-@operation(doing="add bypass backend", access=Access.OPERATOR, changes=True)
+@operation(doing="add bypass backend", access=Role.OPERATOR, changes=True)
 def add(backend_name: Name) -> Added:
     """Bypass a backend."""
     storage = storage_manager(_UNAVAILABLE)
@@ -64,7 +64,7 @@ def add(backend_name: Name) -> Added:
 
 
 @router.put("/remove")
-@operation(doing="remove bypass backend", access=Access.OPERATOR, changes=True)
+@operation(doing="remove bypass backend", access=Role.OPERATOR, changes=True)
 def remove(backend_name: Name) -> Removed:
     """Put a backend back into service."""
     storage = storage_manager(_UNAVAILABLE)

@@ -7,11 +7,11 @@ from typing import Annotated, Literal, TypedDict
 from flask import Blueprint
 
 from lmcache_internal.api import (
-    Access,
     BadRequest,
     FromText,
     JsonBody,
     NotFound,
+    Role,
     backend_names,
     cut,
     operation,
@@ -78,7 +78,7 @@ def _check_locations(locations: Sequence[str], known: Sequence[str] | None) -> N
 
 
 @router.delete("/clear")
-@operation(doing="clear cache", access=Access.OPERATOR, media="pretty", changes=True, raises=(NotFound,))
+@operation(doing="clear cache", access=Role.OPERATOR, media="pretty", changes=True, raises=(NotFound,))
 def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> Cleared:
     """Drop cached chunks of the backends in `locations` (repeatable), of the memory alone by default."""
     found = started_engine()
@@ -88,7 +88,7 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 
 
 @router.post("/store")
-@operation(doing="store cache", access=Access.OPERATOR, media="pretty", changes=True)
+@operation(doing="store cache", access=Role.OPERATOR, media="pretty", changes=True)
 def store(tokens_mock: TokenRange) -> Stored:
     """Store the tokens `start,end` from the first slots of the KV caches."""
     started_engine()
@@ -97,7 +97,7 @@ def store(tokens_mock: TokenRange) -> Stored:
 
 
 @router.post("/retrieve")
-@operation(doing="retrieve cache", access=Access.OPERATOR, media="pretty", changes=True)
+@operation(doing="retrieve cache", access=Role.OPERATOR, media="pretty", changes=True)
 def retrieve(tokens_mock: TokenRange) -> Retrieved:
     """Retrieve the tokens `start,end` into the first slots of the KV caches; whole chunks count."""
     started_engine()

@@ -5,7 +5,7 @@ from typing import Literal, TypedDict, cast
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, BadRequest, EngineUnavailable, StatisticsClient, adapter, config, operation
+from lmcache_internal.api import BadRequest, EngineUnavailable, Role, StatisticsClient, adapter, config, operation
 
 router = Blueprint("chunk_statistics", __name__, url_prefix="/chunk_statistics")
 
@@ -38,7 +38,7 @@ class Statistics(Counts):
 
 
 @router.post("/start")
-@operation(doing="start", access=Access.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
+@operation(doing="start", access=Role.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
 def start() -> StatisticsSwitched:
     """Count from now on."""
     _client().start_statistics()
@@ -46,7 +46,7 @@ def start() -> StatisticsSwitched:
 
 
 @router.post("/stop")
-@operation(doing="stop", access=Access.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
+@operation(doing="stop", access=Role.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
 def stop() -> StatisticsSwitched:
     """Count no more; the counts stay."""
     _client().stop_statistics()
@@ -54,7 +54,7 @@ def stop() -> StatisticsSwitched:
 
 
 @router.post("/reset")
-@operation(doing="reset", access=Access.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
+@operation(doing="reset", access=Role.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
 def reset() -> StatisticsSwitched:
     """Start the counts again at zero."""
     _client().reset_statistics()

@@ -6,7 +6,6 @@ from typing import Annotated, Any, TypedDict
 from flask import Blueprint, Response
 
 from lmcache_internal.api import (
-    Access,
     BadRequest,
     Configuration,
     EngineUnavailable,
@@ -17,6 +16,7 @@ from lmcache_internal.api import (
     NotFound,
     PreconditionFailed,
     PublicRevision,
+    Role,
     adapter,
     config,
     entity_tag,
@@ -83,7 +83,7 @@ def read_config(names: Names | None = None, details: bool = False) -> Annotated[
 @router.post("/conf")
 @operation(
     doing="set the configuration",
-    access=Access.ADMIN,
+    access=Role.ADMIN,
     changes=True,
     raises=(Annotated[BadRequest, Refused], PreconditionFailed),
 )
@@ -115,7 +115,7 @@ def read_history() -> Revisions:
 @router.post("/conf/rollback")
 @operation(
     doing="roll the configuration back",
-    access=Access.ADMIN,
+    access=Role.ADMIN,
     changes=True,
     raises=(Annotated[BadRequest, Refused], NotFound, PreconditionFailed),
 )

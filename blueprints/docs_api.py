@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from flask import Blueprint, Response, request
 
-from lmcache_internal.api import Access, Content, NotFound, Unauthorized, internal_app, operation, routes_of
-from lmcache_internal.openapi import document_of
-from lmcache_internal.pages import POLICY, asset, page, swagger_ui
+from lmcache_internal.api import Content, NotFound, Role, Unauthorized, internal_app, operation, routes_of
+from lmcache_internal.openapi.document import document_of
+from lmcache_internal.openapi.pages import POLICY, asset, page, swagger_ui
 
 router = Blueprint("docs", __name__)
 
@@ -31,7 +31,7 @@ def docs() -> Annotated[Response, Page]:
 
 # Public, since a page cannot send a token for its parts; they are the same for everybody.
 @router.get("/docs/<name>")
-@operation(doing="send a part of the page", access=Access.PUBLIC, cheap=True, raises=(NotFound,))
+@operation(doing="send a part of the page", access=Role.PUBLIC, cheap=True, raises=(NotFound,))
 def part(name: str) -> Annotated[Response, Content("text/css", "text/javascript", "image/png")]:
     """A script, style or image of /docs."""
     found = asset(name)

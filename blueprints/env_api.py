@@ -4,13 +4,13 @@ import os
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, operation, redact
+from lmcache_internal.api import Role, operation, redact
 
 router = Blueprint("env", __name__)
 
 
 @router.get("/env")
-@operation(doing="read the environment", access=Access.ADMIN, media="text-json", cheap=True)
+@operation(doing="read the environment", access=Role.ADMIN, media="text-json", cheap=True)
 def environment() -> dict[str, str]:
     """The environment variables, sorted by name, secrets masked."""
     return {name: redact(value, name) for name, value in sorted(os.environ.items())}

@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, engine, operation, started_engine
+from lmcache_internal.api import Role, engine, operation, started_engine
 
 router = Blueprint("freeze", __name__, url_prefix="/freeze")
 
@@ -18,14 +18,14 @@ class Freeze(TypedDict):
 
 
 @router.put("/enable")
-@operation(doing="enable freeze mode", access=Access.OPERATOR, media="pretty", changes=True)
+@operation(doing="enable freeze mode", access=Role.OPERATOR, media="pretty", changes=True)
 def enable() -> Freeze:
     """Store nothing new from now on."""
     return _set(True, "/freeze/enable API is unavailable")
 
 
 @router.put("/disable")
-@operation(doing="disable freeze mode", access=Access.OPERATOR, media="pretty", changes=True)
+@operation(doing="disable freeze mode", access=Role.OPERATOR, media="pretty", changes=True)
 def disable() -> Freeze:
     """Store again."""
     return _set(False, "/freeze/disable API is unavailable")

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from flask import Blueprint, request
 
-from lmcache_internal.api import LOAD_KEY, Access, EngineUnavailable, NotFound, health, operation, parse_bool
-from lmcache_internal.checks import CHECKS
-from lmcache_internal.health import Report
+from lmcache_internal.api import LOAD_KEY, EngineUnavailable, NotFound, Role, health, operation, parse_bool
+from lmcache_internal.diagnostics.checks import CHECKS
+from lmcache_internal.diagnostics.health import Report
 
 router = Blueprint("health", __name__)
 
@@ -20,7 +20,7 @@ _ALL = tuple(CHECKS)
 @router.get("/livez")
 @operation(
     doing="check the process",
-    access=Access.PUBLIC,
+    access=Role.PUBLIC,
     media="pretty",
     as_text=str,
     cheap=True,
@@ -34,7 +34,7 @@ def livez(verbose: str | None = None) -> Report:
 
 @router.get("/livez/<check>")
 @operation(
-    doing="check the process", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
+    doing="check the process", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
 )
 def livez_check(check: str, verbose: str | None = None) -> Report:
     """One check of /livez."""
@@ -42,7 +42,7 @@ def livez_check(check: str, verbose: str | None = None) -> Report:
 
 
 @router.get("/readyz")
-@operation(doing="check the engine", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
+@operation(doing="check the engine", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
 def readyz(verbose: str | None = None) -> Report:
     """Whether the engine can serve."""
     return _report(_ALL, verbose)
@@ -50,7 +50,7 @@ def readyz(verbose: str | None = None) -> Report:
 
 @router.get("/readyz/<check>")
 @operation(
-    doing="check the engine", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
+    doing="check the engine", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
 )
 def readyz_check(check: str, verbose: str | None = None) -> Report:
     """One check of /readyz."""
@@ -58,7 +58,7 @@ def readyz_check(check: str, verbose: str | None = None) -> Report:
 
 
 @router.get("/healthz")
-@operation(doing="check the health", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
+@operation(doing="check the health", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
 def healthz(verbose: str | None = None) -> Report:
     """Whether all is well; warnings count."""
     return _report(_ALL, verbose, strict=True)
@@ -66,7 +66,7 @@ def healthz(verbose: str | None = None) -> Report:
 
 @router.get("/healthz/<check>")
 @operation(
-    doing="check the health", access=Access.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
+    doing="check the health", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
 )
 def healthz_check(check: str, verbose: str | None = None) -> Report:
     """One check of /healthz; warnings count."""

@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, Conflict, backend_names, engine, operation, started_engine
+from lmcache_internal.api import Conflict, Role, backend_names, engine, operation, started_engine
 
 router = Blueprint("hot_cache", __name__, url_prefix="/hot_cache")
 
@@ -20,14 +20,14 @@ class HotCache(TypedDict):
 
 
 @router.put("/enable")
-@operation(doing="enable hot cache", access=Access.OPERATOR, media="pretty", changes=True)
+@operation(doing="enable hot cache", access=Role.OPERATOR, media="pretty", changes=True)
 def enable() -> HotCache:
     """Keep new chunks in memory."""
     return _set(True)
 
 
 @router.put("/disable")
-@operation(doing="disable hot cache", access=Access.OPERATOR, media="pretty", changes=True)
+@operation(doing="disable hot cache", access=Role.OPERATOR, media="pretty", changes=True)
 def disable() -> HotCache:
     """Drop the chunks in memory and take no more."""
     return _set(False)

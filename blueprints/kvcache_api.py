@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, TypedDict
 from flask import Blueprint
 
 from lmcache_internal.api import (
-    Access,
     BadRequest,
     FromText,
     KVLayer,
     NotFound,
     NotSupported,
+    Role,
     adapter,
     engine,
     operation,
@@ -148,7 +148,7 @@ def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = Fa
 
 
 @router.post("/record_slot")
-@operation(doing="set record slot status", access=Access.OPERATOR, media="pretty", changes=True)
+@operation(doing="set record slot status", access=Role.OPERATOR, media="pretty", changes=True)
 def record_slot(enabled: Switch | None = None) -> Recording:
     """Log the slots of each store and retrieve, or not; without `enabled`, only tell."""
     found = engine()

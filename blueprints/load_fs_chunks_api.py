@@ -5,10 +5,10 @@ from typing import Annotated, Literal, TypedDict
 from flask import Blueprint
 
 from lmcache_internal.api import (
-    Access,
     BadRequest,
     EngineFailed,
     Meta,
+    Role,
     Struct,
     carry_detail,
     operation,
@@ -54,7 +54,7 @@ class Loaded(TypedDict):
 
 @router.post("/cache/load-fs-chunks")
 @operation(
-    doing="load chunks from FSConnector", access=Access.ADMIN, media="pretty", changes=True, lane="long", seconds=3600
+    doing="load chunks from FSConnector", access=Role.ADMIN, media="pretty", changes=True, lane="long", seconds=3600
 )
 def load(request: LoadRequest) -> Loaded:
     """Read the chunk files of the FS connector that `config_path` names into the hot cache."""

@@ -5,8 +5,8 @@ from typing import Annotated, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, BadRequest, FromText, Meta, cut, note, operation
-from lmcache_internal.loglevels import set_level
+from lmcache_internal.api import BadRequest, FromText, Meta, Role, cut, note, operation
+from lmcache_internal.diagnostics.log_levels import set_level
 
 router = Blueprint("loglevel", __name__)
 
@@ -59,7 +59,7 @@ def log_level(logger_name: LoggerName | None = None, level: str | None = None) -
 
 
 @router.put("/loglevel")
-@operation(doing="set the log level", access=Access.OPERATOR, media="pretty", cheap=True, raises=(InvalidLevel,))
+@operation(doing="set the log level", access=Role.OPERATOR, media="pretty", cheap=True, raises=(InvalidLevel,))
 def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> LevelSet:
     """Set a logger's level, or reset it (`NOTSET`); `for=10m` brings the old level back afterwards."""
     before = _set(logger_name, level, for_)

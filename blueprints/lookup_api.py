@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Access, BadRequest, EngineUnavailable, adapter, operation
+from lmcache_internal.api import BadRequest, EngineUnavailable, Role, adapter, operation
 
 router = Blueprint("lookup", __name__, url_prefix="/lookup")
 
@@ -46,14 +46,14 @@ def info() -> LookupInfo:
 
 
 @router.post("/close")
-@operation(doing="close the lookup", access=Access.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible))
+@operation(doing="close the lookup", access=Role.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible))
 def close() -> LookupChanged:
     """Close the client (on a scheduler) or the server (on a worker)."""
     return _answer(_method(f"close_lookup_{_side()}")())
 
 
 @router.post("/create")
-@operation(doing="create the lookup", access=Access.ADMIN, media="pretty", changes=True, raises=(Impossible,))
+@operation(doing="create the lookup", access=Role.ADMIN, media="pretty", changes=True, raises=(Impossible,))
 def create(dryrun: bool = False) -> LookupChanged:
     """Create the client or server; with `dryrun`, only say which it would be."""
     return _answer(_method(f"create_lookup_{_side()}")(dryrun=dryrun))
@@ -61,7 +61,7 @@ def create(dryrun: bool = False) -> LookupChanged:
 
 @router.post("/recreate")
 @operation(
-    doing="recreate the lookup", access=Access.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible)
+    doing="recreate the lookup", access=Role.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible)
 )
 def recreate() -> LookupChanged:
     """Close the client or server and create it anew."""

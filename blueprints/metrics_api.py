@@ -6,10 +6,10 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import ANSWER_BY_KEY, Access, CallTimedOut, Content, OnWire, internal_app, operation, runtime
-from lmcache_internal.exposition import expose, select
-from lmcache_internal.process_metrics import keep_lock
-from lmcache_internal.single_flight import SingleFlight
+from lmcache_internal.api import ANSWER_BY_KEY, CallTimedOut, Content, OnWire, Role, internal_app, operation, runtime
+from lmcache_internal.limits.single_flight import SingleFlight
+from lmcache_internal.metrics.exposition import expose, select
+from lmcache_internal.metrics.process import keep_lock
 
 router = Blueprint("metrics", __name__)
 router.record_once(lambda _app: keep_lock())
@@ -20,7 +20,7 @@ _scrapes = SingleFlight("collect the metrics")
 
 
 @router.get("/metrics")
-@operation(doing="collect the metrics", access=Access.PUBLIC, cheap=True, lane="scrape", raises=(CallTimedOut,))
+@operation(doing="collect the metrics", access=Role.PUBLIC, cheap=True, lane="scrape", raises=(CallTimedOut,))
 def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metrics:
     """The default registry's metrics in the format that the scraper accepts: all, or the samples and families named."""
     accept, encodings = request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", "")
@@ -36,7 +36,7 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
 
 
 @router.post("/metrics/reset")
-@operation(doing="reset the metrics", access=Access.OPERATOR, media="text", changes=True)
+@operation(doing="reset the metrics", access=Role.OPERATOR, media="text", changes=True)
 def reset() -> str:
     """Set the engine's own metrics back to zero."""
     runtime().reset_metrics()

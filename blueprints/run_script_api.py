@@ -6,12 +6,12 @@ from typing import Annotated
 from flask import Blueprint, request
 
 from lmcache_internal.api import (
-    Access,
     BadRequest,
     Busy,
     CallTimedOut,
     EngineUnavailable,
     NotFound,
+    Role,
     Upload,
     caller,
     config,
@@ -21,7 +21,7 @@ from lmcache_internal.api import (
     operation,
     settings,
 )
-from lmcache_internal.scripts import Outcome, ScriptFailed, run_script
+from lmcache_internal.diagnostics.scripts import Outcome, ScriptFailed, run_script
 
 router = Blueprint("run_script", __name__)
 
@@ -34,7 +34,7 @@ _HOW_TO_ENABLE = (
 @router.post("/run_script")
 @operation(
     doing="run the script",
-    access=Access.ADMIN,
+    access=Role.ADMIN,
     as_text=str,
     cheap=True,
     raises=(

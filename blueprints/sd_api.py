@@ -5,7 +5,7 @@ from typing import TypedDict
 from flask import Blueprint, request
 
 from lmcache_internal.address import Address, scraped_at
-from lmcache_internal.api import Access, EngineUnavailable, metadata, operation, redact, settings
+from lmcache_internal.api import EngineUnavailable, Role, metadata, operation, redact, settings
 from lmcache_internal.security.browser import host_of
 
 router = Blueprint("sd", __name__)
@@ -20,7 +20,7 @@ class TargetGroup(TypedDict):
 
 # Public, like what it leads to: it tells no more than a look at the ports and /metrics would.
 @router.get("/sd/prometheus")
-@operation(doing="list the targets", access=Access.PUBLIC, cheap=True, raises=(EngineUnavailable,))
+@operation(doing="list the targets", access=Role.PUBLIC, cheap=True, raises=(EngineUnavailable,))
 def list_targets() -> list[TargetGroup]:
     """Every rank of the deployment that Prometheus can scrape; none where they listen on Unix sockets alone."""
     found = metadata()

@@ -8,8 +8,8 @@ from typing import Annotated
 from flask import Blueprint
 
 from lmcache_internal.api import BadRequest, Busy, Meta, internal_app, operation
-from lmcache_internal.sampling import Profile, profile
-from lmcache_internal.threads import Groups, Threads, find_threads, grouped, states_of
+from lmcache_internal.diagnostics.profiler import Profile, profile
+from lmcache_internal.diagnostics.threads import Groups, Threads, find_threads, grouped, states_of
 
 router = Blueprint("threads", __name__)
 

@@ -8,12 +8,12 @@ from flask import current_app, g
 from msgspec import Meta, Struct
 
 from .address import ADDRESS_KEY
-from .answers import BareError, Content
 from .app import InternalApp
-from .arguments import FromText, JsonBody, Names, OnWire, Upload
-from .configuration import Configuration
+from .configuration.history import History, PublicRevision, history_of, public_changes
+from .configuration.live import Configuration
+from .configuration.snapshot import masked
 from .conversion import cut, parse_bool, shown
-from .detail import carry_detail
+from .diagnostics.health import HEALTH_KEY, Health
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import KVLayer, Runtime
 from .engine.select import runtime_of
@@ -30,18 +30,18 @@ from .errors import (
     NotSupported,
     Unauthorized,
 )
-from .health import HEALTH_KEY, Health
-from .load import ANSWER_BY_KEY, LOAD_KEY
-from .masked import masked
-from .operation import operation
-from .preconditions import PreconditionFailed, entity_tag, require_match, tagged
+from .limits.server_load import ANSWER_BY_KEY, LOAD_KEY
+from .openapi.routes import Route, routes_of
+from .operations.arguments import FromText, JsonBody, Names, OnWire, Upload
+from .operations.error_detail import carry_detail
+from .operations.etags import PreconditionFailed, entity_tag, require_match, tagged
+from .operations.operation import operation
+from .operations.responses import BareError, Content
+from .operations.serialize import respond
 from .redaction import MASK, redact
-from .revisions import History, PublicRevision, history_of, public_changes
-from .routes import Route, routes_of
-from .security.access import Access
+from .roles import Role
 from .security.audit import AuditEntry, note
 from .security.caller import Caller, is_local
-from .serialize import respond
 from .settings import Settings, guarded_reason
 
 __all__ = [
@@ -49,7 +49,6 @@ __all__ = [
     "ANSWER_BY_KEY",
     "LOAD_KEY",
     "MASK",
-    "Access",
     "ApiError",
     "AuditEntry",
     "BadRequest",
@@ -73,6 +72,7 @@ __all__ = [
     "OnWire",
     "PreconditionFailed",
     "PublicRevision",
+    "Role",
     "Route",
     "Runtime",
     "StatisticsClient",

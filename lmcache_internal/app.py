@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import request
 
-from .bulkheads import Bulkheads, leaving
-from .failures import register_error_handlers
-from .health import HEALTH_KEY, Health
-from .lanes import app_lanes
-from .lean import LeanFlask
+from .diagnostics.health import HEALTH_KEY, Health
+from .limits.bulkheads import Bulkheads, leaving
+from .limits.concurrency import app_lanes
+from .operations.error_handlers import register_error_handlers
+from .operations.flask_fastpath import LeanFlask
 from .plugins import mount_plugins
 from .security.caller import DIRECT_KEY
 from .security.gate import Gate, with_safe_headers

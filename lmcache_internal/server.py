@@ -14,11 +14,11 @@ from typing import Any
 from .address import Address, address_of, public_address_of, serves
 from .app import InternalApp, create_app
 from .errors import ServerStartError
-from .listener import identity_of, listen_on, remove_socket_file
-from .log_queue import LogQueue
-from .memory import Memory
+from .serving.listener import identity_of, listen_on, remove_socket_file
+from .serving.memory import Memory
+from .serving.transport import Transport
 from .settings import Settings
-from .transport import Transport
+from .system.log_queue import LogQueue
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from .conversion import cut
 from .errors import ConfigError
-from .security.access import Access
+from .roles import Role
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Settings(Struct, frozen=True):
     socket_path_prefix: str | None = None
     plugin_dirs: tuple[Path, ...] = ()
     token_file: Path | None = None
-    max_access: Access = Access.ADMIN
+    max_access: Role = Role.ADMIN
     allowed_hosts: tuple[str, ...] = ()
     trust_loopback: bool = False
     audit_file: Path | None = None
@@ -234,8 +234,8 @@ def _port(extra: Mapping[str, Any], name: str) -> int | None:
     return value or None
 
 
-def _level(name: str) -> Access:
+def _level(name: str) -> Role:
     try:
-        return Access.named(name)
+        return Role.named(name)
     except ValueError as error:
         raise ConfigError(f"extra_config.{PREFIX}max_access: {error}") from error

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from lmcache_internal.app import InternalApp
-from lmcache_internal.arguments import Argument
-from lmcache_internal.routes import Route, routes_of
+from lmcache_internal.openapi.routes import Route, routes_of
+from lmcache_internal.operations.arguments import Argument
 
 Request = dict[str, Any]
 """What the Flask client's `open` takes."""

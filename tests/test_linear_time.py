@@ -15,9 +15,9 @@ from flask.testing import FlaskClient
 
 from lmcache_internal.cli.fleet import Outcome
 from lmcache_internal.cli.metrics import merged
+from lmcache_internal.cli.output import printable
+from lmcache_internal.cli.redact import scrub
 from lmcache_internal.cli.samples import Samples
-from lmcache_internal.cli.screen import printable
-from lmcache_internal.cli.scrub import scrub
 from lmcache_internal.cli.targets import Target
 from lmcache_internal.cli.threads import folded
 from lmcache_internal.redaction import redact, redact_start

@@ -19,8 +19,8 @@ from .routes import routes
 from .script import script
 from .serve import serve
 from .status import status
-from .switches import freeze, hot_cache
 from .threads import threads
+from .toggles import freeze, hot_cache
 from .token import token
 from .top import top
 

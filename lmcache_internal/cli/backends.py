@@ -9,7 +9,7 @@ from urllib.parse import quote
 import click
 
 from .client import Client
-from .consent import ask, yes_option
+from .confirm import ask, yes_option
 from .fleet import Fleet
 from .groups import DefaultGroup
 from .options import ENGINE_SECONDS, fleet_options

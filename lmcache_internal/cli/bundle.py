@@ -18,7 +18,7 @@ from ..version import __version__
 from .client import Client, Failure
 from .fleet import Fleet, Outcome
 from .options import fleet_options
-from .scrub import scrub
+from .redact import scrub
 from .targets import Target
 
 _FILES = {

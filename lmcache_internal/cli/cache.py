@@ -7,7 +7,7 @@ import re
 import click
 
 from .client import Client
-from .consent import ask, yes_option
+from .confirm import ask, yes_option
 from .fleet import Fleet
 from .options import ENGINE_SECONDS, fleet_options
 from .units import servers

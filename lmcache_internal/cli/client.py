@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..peer import Peer
 from ..security.tokens import TOKEN_VARIABLE
+from ..system.peer_credentials import Peer
 from .credentials import BearerToken
 from .targets import Target
 

@@ -7,8 +7,8 @@ import pwd
 from dataclasses import dataclass
 
 from ..errors import ConfigError
-from ..peer import Peer
 from ..security.tokens import TOKEN_FILE_VARIABLE, TOKEN_VARIABLE
+from ..system.peer_credentials import Peer
 
 
 @dataclass(frozen=True)

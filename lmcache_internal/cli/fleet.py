@@ -14,7 +14,7 @@ import click
 
 from .client import Client, Failure
 from .credentials import BearerToken
-from .screen import Screen
+from .output import Screen
 from .targets import Target, ranks
 from .units import UNKNOWN
 

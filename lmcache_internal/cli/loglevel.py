@@ -9,8 +9,8 @@ import click
 
 from .client import Client
 from .fleet import Fleet, Outcome
+from .group_rows import show_spread
 from .options import fleet_options
-from .spread import show_spread
 from .units import duration
 
 _UNSET = "NOTSET"

@@ -16,7 +16,7 @@ from ..settings import Settings
 from .client import Client
 from .credentials import BearerToken, token_from, uid_of
 from .fleet import Fleet
-from .screen import Screen
+from .output import Screen
 from .targets import Source, Target, parse_indices, targets_of
 
 Command = Callable[..., None]

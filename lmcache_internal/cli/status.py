@@ -9,8 +9,8 @@ import click
 
 from .fleet import Fleet
 from .options import fleet_options
+from .server_stats import cells, look
 from .units import duration
-from .vitals import cells, look
 
 
 @click.command()

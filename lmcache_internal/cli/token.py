@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from ..errors import ConfigError
-from ..security.access import Access
+from ..roles import Role
 from ..security.tokens import editing, new_token, read_token_file, write_token_file
 
-_LEVELS = click.Choice([str(level) for level in Access if level is not Access.PUBLIC], case_sensitive=False)
+_LEVELS = click.Choice([str(level) for level in Role if level is not Role.PUBLIC], case_sensitive=False)
 _FILE = click.option(
     "--file",
     "path",
@@ -39,7 +39,7 @@ def new(name: str, level: str, path: Path) -> None:
         tokens = read_token_file(path)
         if name in (known.name for known in tokens):
             raise ConfigError(f"{path} has a token named {name!r} already; revoke it first or choose another name")
-        text, entry = new_token(name, Access.named(level))
+        text, entry = new_token(name, Role.named(level))
         write_token_file(path, [*tokens, entry])
     click.echo(text)
     click.echo(f"Added {name} ({level}) to {path}. The token is not kept: note it now.", err=True)

@@ -20,11 +20,11 @@ import click
 
 from .fleet import Fleet, Outcome
 from .options import fleet_options
+from .output import Screen
 from .rates import Rates, sparkline
-from .screen import Screen
+from .server_stats import cells, look
 from .targets import Target
 from .units import UNKNOWN
-from .vitals import cells, look
 
 if TYPE_CHECKING:
     from rich.table import Table

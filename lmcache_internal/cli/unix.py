@@ -8,7 +8,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from ..peer import Peer, peer_of
+from ..system.peer_credentials import Peer, peer_of
 
 Check = Callable[[Peer], None]
 """Raises where the peer may be sent nothing."""

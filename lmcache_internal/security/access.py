@@ -1,37 +1,13 @@
-"""Access levels: what a route asks for, and what a caller has."""
+"""The role that a request requires: the one its view declares, or a safe default."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from enum import IntEnum
 from typing import Any
 
+from ..roles import Role
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Access(IntEnum):
-    """Each level may do what the levels below it may.
-
-    Public: what a load balancer or a scraper needs. Viewer: reading. Operator: changes that
-    a restart undoes. Admin: everything; it owns the engine's process.
-    """
-
-    PUBLIC = 0
-    VIEWER = 1
-    OPERATOR = 2
-    ADMIN = 3
-
-    @classmethod
-    def named(cls, name: str) -> Access:
-        """The level of that name, in any case; `ValueError` naming the levels for another."""
-        try:
-            return cls[name.upper()]
-        except KeyError:
-            levels = ", ".join(level.name.lower() for level in cls)
-            raise ValueError(f"expected one of {levels}, got {name!r}") from None
-
-    def __str__(self) -> str:
-        return self.name.lower()
 
 
 Arguments = Mapping[str, Sequence[str]]
@@ -44,11 +20,11 @@ def is_write(view: Callable[..., Any], method: str, arguments: Arguments) -> boo
     return method not in SAFE_METHODS or bool(writing and any(arguments.get(writing, ())))
 
 
-def required_access(view: Callable[..., Any], method: str, arguments: Arguments) -> Access:
+def required_access(view: Callable[..., Any], method: str, arguments: Arguments) -> Role:
     """The level that a request needs: the view's own, or, where it declares none, a safe one."""
-    declared: Access | None = getattr(view, "access", None)
+    declared: Role | None = getattr(view, "access", None)
     if declared is None:
-        declared = Access.VIEWER if method in SAFE_METHODS else Access.ADMIN
+        declared = Role.VIEWER if method in SAFE_METHODS else Role.ADMIN
     if method in SAFE_METHODS and is_write(view, method, arguments):
-        return max(declared, Access.OPERATOR)
+        return max(declared, Role.OPERATOR)
     return declared

@@ -14,10 +14,10 @@ from typing import Any, TypedDict
 
 from flask import Request, current_app, g
 
-from .. import log_queue
 from ..conversion import cut
+from ..operations.serialize import encode_json
 from ..redaction import MASK, redact, redact_start
-from ..serialize import encode_json
+from ..system import log_queue
 from .caller import Caller
 
 logger = logging.getLogger("lmcache_internal.audit")

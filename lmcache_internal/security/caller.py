@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..errors import Unauthorized
-from .access import Access
+from ..roles import Role
 from .limiter import FailureLimiter
 from .tokens import TokenStore
 
@@ -35,7 +35,7 @@ class Caller(Struct, frozen=True):
     """
 
     name: str
-    level: Access
+    level: Role
     address: str
 
 
@@ -52,7 +52,7 @@ class Callers:
         ceiling: the highest level ever granted.
     """
 
-    def __init__(self, tokens: TokenStore, trust_loopback: bool, ceiling: Access) -> None:
+    def __init__(self, tokens: TokenStore, trust_loopback: bool, ceiling: Role) -> None:
         self._tokens = tokens
         self._trust_loopback = trust_loopback
         self._ceiling = ceiling
@@ -66,7 +66,7 @@ class Callers:
         """
         address = str(environ.get("REMOTE_ADDR") or "")
         if environ.get(PUBLIC_KEY):
-            return Caller("anonymous", Access.PUBLIC, address)
+            return Caller("anonymous", Role.PUBLIC, address)
         caller = self._by_token(environ, address) if self._tokens.in_use else self._by_position(environ, address)
         return caller if caller.level <= self._ceiling else Caller(caller.name, self._ceiling, address)
 
@@ -91,19 +91,19 @@ class Callers:
     def _by_token(self, environ: Mapping[str, Any], address: str) -> Caller:
         scheme, _, text = str(environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
         if not text or scheme.lower() != "bearer":
-            return Caller("anonymous", Access.PUBLIC, address)
+            return Caller("anonymous", Role.PUBLIC, address)
         token = self._tokens.find(text.strip())
         if token is None:
             raise InvalidToken("The token is not valid.", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
-        return Caller(token.name, Access.named(token.level), address)
+        return Caller(token.name, Role.named(token.level), address)
 
     def _by_position(self, environ: Mapping[str, Any], address: str) -> Caller:
         if not is_local(environ, self._trust_loopback):
-            return Caller("anonymous", Access.PUBLIC, address)
+            return Caller("anonymous", Role.PUBLIC, address)
         uid = environ.get(PEER_UID_KEY)
         if uid is not None and uid not in (0, os.geteuid()):
-            return Caller(f"uid {uid}", Access.PUBLIC, address)
-        return Caller("local" if uid is None else "unix", Access.ADMIN, address)
+            return Caller(f"uid {uid}", Role.PUBLIC, address)
+        return Caller("local" if uid is None else "unix", Role.ADMIN, address)
 
 
 def is_local(environ: Mapping[str, Any], trust_loopback: bool = False) -> bool:

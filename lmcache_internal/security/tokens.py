@@ -19,7 +19,7 @@ import msgspec
 import yaml
 
 from ..errors import ConfigError
-from .access import Access
+from ..roles import Role
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class TokenFile(msgspec.Struct, forbid_unknown_fields=True):
     tokens: list[Token]
 
 
-def new_token(name: str, level: Access) -> tuple[str, Token]:
+def new_token(name: str, level: Role) -> tuple[str, Token]:
     """Make a token: the text to hand out, and the entry to keep."""
     text, salt = f"lmci_{secrets.token_urlsafe(32)}", secrets.token_hex(16)
     return text, Token(name, str(level), salt, _hash(salt, text))
@@ -77,7 +77,7 @@ def read_token_file(path: Path) -> list[Token]:
     try:
         tokens = msgspec.convert(yaml.safe_load(content) or {"tokens": []}, TokenFile).tokens
         for token in tokens:
-            Access.named(token.level)
+            Role.named(token.level)
     except Exception as error:  # PyYAML raises all sorts, as KeyError for `!!bool x`.
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"The token file {path} is not as expected: {reason}") from error
@@ -182,7 +182,7 @@ def _single_token(environ: Mapping[str, str]) -> Token | None:
     if not text:
         return None
     salt = secrets.token_hex(16)
-    return Token("environment", str(Access.ADMIN), salt, _hash(salt, text))
+    return Token("environment", str(Role.ADMIN), salt, _hash(salt, text))
 
 
 def _hash(salt: str, token: str) -> str:

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import pytest
 
-from ..calls import call_within
 from ..engine.protocols import Manager
+from ..limits.deadlines import call_within
 from .embedded import SHAPE
 
 BUILD_SECONDS = 120.0

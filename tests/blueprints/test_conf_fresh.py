@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcache_internal import EmbeddedManager
-from lmcache_internal.masked import _of_snapshot, masked
+from lmcache_internal.configuration.snapshot import _of_snapshot, masked
+from lmcache_internal.operations.serialize import encode_json
 from lmcache_internal.redaction import redact
-from lmcache_internal.serialize import encode_json
 
 
 def shown(client: FlaskClient, path: str = "/conf?names=extra_config") -> tuple[str, str]:

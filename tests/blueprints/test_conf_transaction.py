@@ -17,9 +17,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, create_app
-from lmcache_internal.configuration import Configuration
+from lmcache_internal.configuration.history import KEPT, history_of
+from lmcache_internal.configuration.live import Configuration
 from lmcache_internal.engine.definitions import Definition
-from lmcache_internal.revisions import KEPT, history_of
 from tests.support import CHUNK, ROOT, SHAPE, in_thread, make_manager
 
 NAMES = "min_retrieve_tokens,pin_timeout_sec,save_decode_cache,extra_config"

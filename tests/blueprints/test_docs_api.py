@@ -18,7 +18,7 @@ from werkzeug.serving import make_server
 
 from lmcache_internal import EmbeddedManager, InternalAPI, create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.pages import POLICY
+from lmcache_internal.openapi.pages import POLICY
 from tests.browser import CHROMEDRIVER, CHROMIUM, Browser, open_browser
 from tests.security.support import app_with, bearer, prefixed, serving, token_file
 from tests.support import eventually, make_manager

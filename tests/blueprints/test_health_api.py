@@ -14,24 +14,18 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal import (
-    EmbeddedConfig,
-    EmbeddedManager,
-    EmbeddedMetadata,
-    InternalAPIServer,
-    bulkheads,
-    create_app,
-    lanes,
-)
+from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, InternalAPIServer, create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.calls import call_within
-from lmcache_internal.checks import CHECKS
+from lmcache_internal.diagnostics.checks import CHECKS
+from lmcache_internal.diagnostics.health import CHECK_SECONDS, FRESH_SECONDS
 from lmcache_internal.engine.embedded.periodic import PeriodicThread
 from lmcache_internal.engine.embedded.runtime import EmbeddedRuntime
 from lmcache_internal.errors import CallTimedOut
-from lmcache_internal.health import CHECK_SECONDS, FRESH_SECONDS
+from lmcache_internal.limits import bulkheads
+from lmcache_internal.limits import concurrency as lanes
+from lmcache_internal.limits.deadlines import call_within
+from lmcache_internal.serving.transport import MAX_THREADS
 from lmcache_internal.settings import MOST_SCRIPTS
-from lmcache_internal.transport import MAX_THREADS
 from tests.support import CHUNK, ROOT, SHAPE, eventually, fetch, in_thread, make_manager, run_script, server_values
 
 NOT_OURS = "the WSGI server is not ours, its queue is not seen"

@@ -158,7 +158,7 @@ def test_one_that_gets_no_thread_gives_its_place_back(scripts: MakeScripts, monk
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
-        patched.setattr("lmcache_internal.calls.Call.start", fail)
+        patched.setattr("lmcache_internal.limits.deadlines.Call.start", fail)
         assert "can't start new thread" in one.ask().get_json()["message"]
     assert one.ask().status_code == 200
 

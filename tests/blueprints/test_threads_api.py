@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal.threads import states_of
+from lmcache_internal.diagnostics.threads import states_of
 from tests.support import eventually
 
 JSON = {"Accept": "application/json"}

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal import InternalAPIServer, sampling
+from lmcache_internal import InternalAPIServer
 from lmcache_internal.app import InternalApp
-from lmcache_internal.lanes import LIMITS
-from lmcache_internal.sampling import profile
+from lmcache_internal.diagnostics import profiler as sampling
+from lmcache_internal.diagnostics.profiler import profile
+from lmcache_internal.limits.concurrency import LIMITS
 from tests.blueprints.test_threads_api import JSON, listed, sleeping
 from tests.support import eventually, fetch, in_thread
 
@@ -103,7 +104,7 @@ def test_the_profiling_thread_is_left_out(client: FlaskClient) -> None:
         text = client.get("/threads?samples=3").text
     assert "Sleeper-7;" in text
     assert threading.current_thread().name not in text
-    assert "sampling.py" not in text
+    assert "profiler.py" not in text
 
 
 def test_without_threads_there_is_nothing_to_fold(client: FlaskClient) -> None:
@@ -134,7 +135,7 @@ def test_one_profile_at_a_time_and_all_else_meanwhile(
     server: InternalAPIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thread, answers = in_thread(lambda: fetch(server, "/threads?samples=600&interval=0.05"))
-    assert eventually(lambda: b"sampling.py" in fetch(server, "/threads")[1])
+    assert eventually(lambda: b"profiler.py" in fetch(server, "/threads")[1])
     status, body = fetch(server, "/threads?samples=2")
     assert status == 503
     assert re.fullmatch(

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY, Gauge
 
-from lmcache_internal.cli.scrub import scrub
-from lmcache_internal.security.access import Access
+from lmcache_internal.cli.redact import scrub
+from lmcache_internal.roles import Role
 from lmcache_internal.security.tokens import new_token, write_token_file
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 
@@ -47,7 +47,7 @@ def test_no_planted_secret_is_in_it(start_fleet: StartFleet, tmp_path: Path) -> 
     def planted(where: str) -> str:
         return f"S3cret{where}"
 
-    token, entry = new_token("operator", Access.ADMIN)
+    token, entry = new_token("operator", Role.ADMIN)
     write_token_file(tmp_path / "tokens.yaml", [entry])
     extra = {
         "internal_api_server_token_file": str(tmp_path / "tokens.yaml"),

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from lmcache_internal.cli import main
 from lmcache_internal.cli.client import Client, Failure
 from lmcache_internal.cli.targets import Target
-from lmcache_internal.security.access import Access
+from lmcache_internal.roles import Role
 from lmcache_internal.security.tokens import new_token, write_token_file
 from tests.cli.conftest import Fleet, StartFleet
 
@@ -28,7 +28,7 @@ class Guarded:
     """A fleet that wants tokens, and the text of two."""
 
     def __init__(self, start: StartFleet, directory: Path) -> None:
-        made = {level: new_token(str(level), level) for level in (Access.VIEWER, Access.ADMIN)}
+        made = {level: new_token(str(level), level) for level in (Role.VIEWER, Role.ADMIN)}
         self.tokens = {level: text for level, (text, _) in made.items()}
         path = directory / "tokens.yaml"
         write_token_file(path, [entry for _, entry in made.values()])
@@ -43,11 +43,11 @@ def guarded(start_fleet: StartFleet, tmp_path: Path) -> Guarded:
 
 def test_the_token_comes_from_a_file_or_the_environment(guarded: Guarded, tmp_path: Path) -> None:
     path = tmp_path / "token"
-    path.write_text(guarded.tokens[Access.VIEWER] + "\n")
+    path.write_text(guarded.tokens[Role.VIEWER] + "\n")
     assert run("get", "/conf", "--url", guarded.url, "--token-file", str(path)).exit_code == 0
     variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN_FILE": str(path)}
     assert run("get", "/conf", "--url", guarded.url, **variables).exit_code == 0
-    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": guarded.tokens[Access.VIEWER]}
+    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": guarded.tokens[Role.VIEWER]}
     assert run("get", "/conf", "--url", guarded.url, **variables).exit_code == 0
 
 
@@ -65,7 +65,7 @@ def test_a_refused_token_is_told_and_not_shown(guarded: Guarded) -> None:
 
 
 def test_a_level_that_does_not_suffice_is_told(guarded: Guarded) -> None:
-    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": guarded.tokens[Access.VIEWER]}
+    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": guarded.tokens[Role.VIEWER]}
     result = run("get", "/env", "--url", guarded.url, **variables)
     assert "GET /env needs the level admin; viewer has viewer." in result.stderr
 

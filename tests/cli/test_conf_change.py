@@ -16,9 +16,10 @@ from weakref import WeakKeyDictionary
 import pytest
 from click.testing import CliRunner, Result
 
-from lmcache_internal import EmbeddedManager, InternalAPIServer, revisions
+from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.cli import main
-from lmcache_internal.security.access import Access
+from lmcache_internal.configuration import history as revisions
+from lmcache_internal.roles import Role
 from lmcache_internal.security.tokens import new_token, write_token_file
 from tests.cli.conftest import Fleet, StartFleet
 from tests.cli.terminal import terminal
@@ -231,7 +232,7 @@ class TestNowhere:
         assert "the values of its keys and no more" in told.stderr
 
     def test_a_viewer_and_a_stranger_may_not(self, start_fleet: StartFleet, tmp_path: Path) -> None:
-        text, entry = new_token("grafana", Access.VIEWER)
+        text, entry = new_token("grafana", Role.VIEWER)
         path = tmp_path / "tokens.yaml"
         write_token_file(path, [entry])
         extra = {"internal_api_server_token_file": str(path)}

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.cli import main
 from lmcache_internal.engine.embedded.storage_manager import EmbeddedStorageManager
-from lmcache_internal.security.access import Access
+from lmcache_internal.roles import Role
 from lmcache_internal.security.tokens import new_token, write_token_file
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 from tests.cli.terminal import terminal
@@ -230,11 +230,11 @@ def test_over_a_unix_socket(tmp_path: Path) -> None:
 
 
 def test_an_operator_may_and_a_viewer_may_not(start_fleet: StartFleet, tmp_path: Path) -> None:
-    made = {level: new_token(str(level), level) for level in (Access.VIEWER, Access.OPERATOR)}
+    made = {level: new_token(str(level), level) for level in (Role.VIEWER, Role.OPERATOR)}
     path = tmp_path / "tokens.yaml"
     write_token_file(path, [entry for _, entry in made.values()])
     fleet = start_fleet(without=(0, 2, 3, 4), extra_config={"internal_api_server_token_file": str(path)})
-    for level, exit_code, message in [(Access.VIEWER, 1, "needs the level operator"), (Access.OPERATOR, 0, "on")]:
+    for level, exit_code, message in [(Role.VIEWER, 1, "needs the level operator"), (Role.OPERATOR, 0, "on")]:
         env = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": made[level][0]}
         result = fleet.run("freeze", "on", "--index", "1", env=env)
         assert result.exit_code == exit_code

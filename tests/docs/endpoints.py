@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from lmcache_internal import create_app
-from lmcache_internal.answers import failure
 from lmcache_internal.errors import ApiError
+from lmcache_internal.operations.responses import failure
 from tests.docs.schema_words import ERRORS, Schema, shape_of, type_of
 from tests.openapi.support import Document, Operation, document_of, operations, resolved
 from tests.support import make_manager

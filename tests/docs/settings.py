@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmcache_internal.docstrings import names_in
 from lmcache_internal.engine.embedded.config import CONFIG_FILE_VARIABLE, DEFINITIONS
+from lmcache_internal.operations.docstrings import names_in
 from lmcache_internal.security.tokens import TOKEN_FILE_VARIABLE, TOKEN_VARIABLE
 from lmcache_internal.settings import PREFIX, Settings
 from lmcache_internal.wsgi import VARIABLE

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lmcache_internal import InternalAPIServer, acceptor
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.serving import acceptor
 from tests.faults.unharmed import serving, unharmed
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from lmcache_internal import InternalAPIServer, connection
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.serving import connection
 from tests.faults.test_connections import answered
 from tests.faults.unharmed import assert_serves, serving, unharmed
 from tests.support import connect, eventually, fetch, in_thread

@@ -29,7 +29,7 @@ import time
 
 from flask import Blueprint, Response
 
-from lmcache_internal.api import Access, operation
+from lmcache_internal.api import Role, operation
 
 router = Blueprint("limits", __name__)
 BODY = b"x" * (12 << 20)
@@ -58,7 +58,7 @@ def sleep(seconds: float) -> str:
 
 
 @router.get("/large")
-@operation(doing="send much", access=Access.PUBLIC, cheap=True)
+@operation(doing="send much", access=Role.PUBLIC, cheap=True)
 def large() -> Response:
     """Twelve MiB at once."""
     return Response(BODY)

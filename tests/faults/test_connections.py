@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lmcache_internal import InternalAPIServer, connection, transport
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.serving import connection, transport
 from tests.faults.unharmed import assert_serves, manager_of, serving, unharmed
 from tests.support import CHUNK, connect, eventually, fetch, in_thread
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.bulkheads import VIEW_PLACES
+from lmcache_internal.limits.bulkheads import VIEW_PLACES
 from tests.faults.unharmed import serving, unharmed
 from tests.support import connect, fetch
 

@@ -26,7 +26,7 @@ from itertools import count
 
 from flask import Blueprint, Response
 
-from lmcache_internal.api import Access, operation
+from lmcache_internal.api import Role, operation
 
 router = Blueprint("large", __name__)
 BODY = b"x" * (12 << 20)
@@ -34,21 +34,21 @@ begun = count()
 
 
 @router.get("/large")
-@operation(doing="send much", access=Access.PUBLIC, cheap=True)
+@operation(doing="send much", access=Role.PUBLIC, cheap=True)
 def large() -> Response:
     """Twelve MiB at once."""
     return Response(BODY)
 
 
 @router.get("/large/pieces")
-@operation(doing="send much in pieces", access=Access.PUBLIC, cheap=True)
+@operation(doing="send much in pieces", access=Role.PUBLIC, cheap=True)
 def pieces() -> Response:
     """Twelve MiB in pieces of 64 KiB."""
     return Response((BODY[:65536] for _ in range(192)), headers={"Content-Length": str(len(BODY))})
 
 
 @router.get("/mib")
-@operation(doing="send some", access=Access.PUBLIC, cheap=True)
+@operation(doing="send some", access=Role.PUBLIC, cheap=True)
 def mib() -> Response:
     """One MiB, counted."""
     next(begun)

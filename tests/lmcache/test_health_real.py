@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
-from lmcache_internal.checks import CHECKS
-from lmcache_internal.health import FRESH_SECONDS
+from lmcache_internal.diagnostics.checks import CHECKS
+from lmcache_internal.diagnostics.health import FRESH_SECONDS
 from lmcache_internal.testing.real_engine import make_scheduler, make_worker
 
 

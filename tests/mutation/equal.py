@@ -7,8 +7,8 @@ _LONGER = "A token of one random byte more is as good."
 
 # File, line before, line after; why they are equal.
 EQUAL: dict[tuple[str, str, str], str] = {
-    ("lmcache_internal/connection.py", "self.last_activity = 0.0", "self.last_activity = 1.0"): _IGNORED,
-    ("lmcache_internal/connection.py", "self.last_activity = 0.0", "self.last_activity = -1.0"): _IGNORED,
+    ("lmcache_internal/serving/connection.py", "self.last_activity = 0.0", "self.last_activity = 1.0"): _IGNORED,
+    ("lmcache_internal/serving/connection.py", "self.last_activity = 0.0", "self.last_activity = -1.0"): _IGNORED,
     (
         "lmcache_internal/security/tokens.py",
         'text, salt = f"lmci_{secrets.token_urlsafe(32)}", secrets.token_hex(16)',

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 _WIRE = (
-    "tests/test_heads.py tests/serving/test_framing.py tests/serving/test_heads.py tests/serving/test_bodiless.py "
+    "tests/serving/test_header_cache.py tests/serving/test_framing.py tests/serving/test_heads.py "
+    "tests/serving/test_bodiless.py "
     "tests/serving/test_expect.py tests/serving/test_not_http.py"
 )
 _CONNECTIONS = (
-    "tests/test_loop.py tests/test_memory.py tests/test_pool.py tests/test_inline.py "
+    "tests/serving/test_event_loop.py tests/serving/test_memory.py "
+    "tests/serving/test_thread_pool.py tests/serving/test_inline.py "
     "tests/serving/test_dropped.py tests/serving/test_limit.py tests/serving/test_hand_back.py "
-    "tests/serving/test_expect.py tests/serving/test_bodiless.py tests/test_deadlines_over_sockets.py "
+    "tests/serving/test_expect.py tests/serving/test_bodiless.py tests/limits/test_deadlines_over_sockets.py "
     "tests/test_server.py tests/faults/test_clock.py "
     "tests/faults/test_connections.py::test_a_half_closed_client_gets_its_answer "
     "tests/faults/test_connections.py::test_a_client_that_never_reads_is_closed "
@@ -23,14 +25,16 @@ _SECURITY = (
     "--deselect=tests/security/test_secrets.py::test_a_secret_is_in_no_reply_and_no_log_line"
 )
 _LIMITS = (
-    "tests/test_calls.py tests/test_lanes.py tests/test_bulkheads.py tests/test_exclusion.py "
-    "tests/test_single_flight.py tests/blueprints/test_run_script_limit.py"
+    "tests/limits/test_deadlines.py tests/limits/test_concurrency.py "
+    "tests/limits/test_bulkheads.py tests/limits/test_change_lock.py "
+    "tests/limits/test_single_flight.py tests/blueprints/test_run_script_limit.py"
 )
 _CONFIGURATION = (
     "tests/blueprints/test_conf_api.py tests/blueprints/test_conf_fresh.py tests/blueprints/test_conf_transaction.py"
 )
 _REDACTION = (
-    "tests/test_redaction.py tests/test_redaction_kinds.py tests/test_redaction_names.py tests/test_redaction_texts.py "
+    "tests/redaction/test_redaction.py tests/redaction/test_kinds.py "
+    "tests/redaction/test_names.py tests/redaction/test_texts.py "
     "tests/security/test_audit.py tests/blueprints/test_conf_api.py tests/test_app.py"
 )
 _SETTINGS = (
@@ -39,11 +43,20 @@ _SETTINGS = (
 
 _TESTS = {
     _SECURITY: ["security/*"],
-    _LIMITS: ["calls", "lanes", "bulkheads", "exclusion", "single_flight", "running_scripts"],
-    _WIRE: ["heads", "parsing", "tasks"],
-    _CONNECTIONS: ["acceptor", "connection", "inline", "log_queue", "loop", "memory", "pool", "sending"],
-    _CONFIGURATION: ["configuration", "preconditions", "revisions"],
-    _REDACTION: ["redaction"],
+    _LIMITS: ["limits/*"],
+    _WIRE: ["serving/header_cache", "serving/request_parser", "serving/tasks"],
+    _CONNECTIONS: [
+        "serving/acceptor",
+        "serving/connection",
+        "serving/event_loop",
+        "serving/inline",
+        "serving/memory",
+        "serving/sending",
+        "serving/thread_pool",
+        "system/log_queue",
+    ],
+    _CONFIGURATION: ["configuration/live", "configuration/history", "operations/etags"],
+    _REDACTION: ["redaction/*"],
     _SETTINGS: ["settings"],
 }
 

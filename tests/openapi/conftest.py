@@ -21,7 +21,7 @@ It is slow.
 from typing import Annotated, Any, TypedDict
 
 from flask import Blueprint, Response
-from lmcache_internal.api import Access, Content, JsonBody, Meta, Names, NotFound, OnWire, Struct, Upload, operation
+from lmcache_internal.api import Role, Content, JsonBody, Meta, Names, NotFound, OnWire, Struct, Upload, operation
 
 router = Blueprint("weigh", __name__, url_prefix="/weigh")
 
@@ -55,7 +55,7 @@ class Broken(TypedDict):
 
 
 @router.get("/<int:number>/<name>")
-@operation(doing="weigh", access=Access.PUBLIC, raises=(NotFound,), cheap=True)
+@operation(doing="weigh", access=Role.PUBLIC, raises=(NotFound,), cheap=True)
 def weigh(number: int, name: Annotated[str, Meta(max_length=3)], unit: str = "g", of: Names | None = None) -> Weight:
     """Weigh one.
 

@@ -13,7 +13,8 @@ from werkzeug.routing import Rule
 from werkzeug.test import Client
 
 from lmcache_internal.app import InternalApp
-from lmcache_internal.security.access import Access, required_access
+from lmcache_internal.roles import Role
+from lmcache_internal.security.access import required_access
 from tests.openapi.support import document_of, operations, resolved
 from tests.security.support import app_with, bearer, token_file
 
@@ -43,8 +44,8 @@ def test_every_route_is_in_the_document_with_its_level(any_app: InternalApp) -> 
             if operation:
                 level = required_access(any_app.view_functions[rule.endpoint], method, {})
                 assert operation["x-access"] == str(level)
-                assert ("security" in operation) == (level > Access.PUBLIC)
-                assert str(level) in operation["description"] or level is Access.PUBLIC
+                assert ("security" in operation) == (level > Role.PUBLIC)
+                assert str(level) in operation["description"] or level is Role.PUBLIC
 
 
 def test_every_operation_of_ours_says_what_it_does_and_answers(client: FlaskClient) -> None:

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import InternalAPIServer, create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.security.access import Access
+from lmcache_internal.roles import Role
 from lmcache_internal.security.tokens import Token, new_token, write_token_file
 from tests.support import connect, make_manager, server_values
 
@@ -78,7 +78,7 @@ def token_file(directory: Path, **levels: str) -> tuple[Path, dict[str, str]]:
     texts: dict[str, str] = {}
     tokens: list[Token] = []
     for name, level in levels.items():
-        texts[name], entry = new_token(name, Access.named(level))
+        texts[name], entry = new_token(name, Role.named(level))
         tokens.append(entry)
     path = directory / "tokens.yaml"
     write_token_file(path, tokens)

@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.security.access import Access, is_write, required_access
+from lmcache_internal.roles import Role
+from lmcache_internal.security.access import is_write, required_access
 from lmcache_internal.settings import guarded_reason
 from tests.security.support import bearer, prefixed, token_file
 from tests.support import make_manager
@@ -156,7 +157,7 @@ def test_the_levels_below_are_refused_and_the_others_are_not(
     shared: Callers, route: tuple[str, str], level: str
 ) -> None:
     method, path = route[0], path_of(route[1])
-    below = [str(access) for access in Access if access < Access.named(level)]
+    below = [str(access) for access in Role if access < Role.named(level)]
     for caller in below:
         assert shared.status(caller, method, path) == (401 if caller == "public" else 403), caller
     for caller in {"public", "viewer", "operator", "admin"} - set(below):
@@ -210,10 +211,10 @@ def test_options_does_nothing_and_grants_no_other_origin_anything(callers: Calle
 
 
 def test_levels_have_names() -> None:
-    assert [str(level) for level in Access] == ["public", "viewer", "operator", "admin"]
-    assert Access.named("Admin") is Access.ADMIN
+    assert [str(level) for level in Role] == ["public", "viewer", "operator", "admin"]
+    assert Role.named("Admin") is Role.ADMIN
     with pytest.raises(ValueError, match="one of public, viewer, operator, admin, got 'root'"):
-        Access.named("root")
+        Role.named("root")
 
 
 def view() -> None:
@@ -224,7 +225,7 @@ def test_an_argument_that_writes_takes_an_operator_whatever_is_declared() -> Non
     view.writes_with = "level"  # type: ignore[attr-defined]  # As @operation does.
     assert not is_write(view, "GET", {"level": [""], "other": ["x"]})
     assert is_write(view, "GET", {"level": ["", "x"]})
-    for declared, required in [(None, Access.OPERATOR), (Access.PUBLIC, Access.OPERATOR), (Access.ADMIN, Access.ADMIN)]:
+    for declared, required in [(None, Role.OPERATOR), (Role.PUBLIC, Role.OPERATOR), (Role.ADMIN, Role.ADMIN)]:
         view.access = declared  # type: ignore[attr-defined]
         assert required_access(view, "GET", {"level": ["x"]}) is required
         assert required_access(view, "HEAD", {"level": ["x"]}) is required

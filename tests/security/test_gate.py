@@ -23,7 +23,7 @@ EXPECTED = {
 
 LATE = '''
 from flask import Blueprint, Response
-from lmcache_internal.api import Access, Upload, operation
+from lmcache_internal.api import Role, Upload, operation
 
 router = Blueprint("late", __name__)
 reached = []
@@ -69,7 +69,7 @@ def late(number: int) -> list[str]:
 
 
 @router.get("/framed")
-@operation(doing="be framed", access=Access.PUBLIC)
+@operation(doing="be framed", access=Role.PUBLIC)
 def framed() -> Response:
     """Has a cache of its own."""
     return Response("x", headers={"Cache-Control": "max-age=5"})

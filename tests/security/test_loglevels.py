@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal.loglevels import set_level
+from lmcache_internal.diagnostics.log_levels import set_level
 from tests.security.support import app_with, bearer, last_audit, token_file
 from tests.support import eventually
 

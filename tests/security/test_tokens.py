@@ -15,7 +15,7 @@ import yaml
 from flask.testing import FlaskClient
 
 from lmcache_internal.errors import ConfigError
-from lmcache_internal.security.access import Access
+from lmcache_internal.roles import Role
 from lmcache_internal.security.limiter import FAILURES
 from lmcache_internal.security.tokens import TokenStore, new_token, read_token_file, write_token_file
 from tests.security.support import app_with, ask, audit_of, bearer, serving, token_file
@@ -349,7 +349,7 @@ def test_each_stored_hash_is_compared_whichever_matches(tmp_path: Path, monkeypa
 
 
 def test_two_tokens_are_never_alike() -> None:
-    assert len({new_token("a", Access.VIEWER)[0] for _ in range(100)}) == 100
+    assert len({new_token("a", Role.VIEWER)[0] for _ in range(100)}) == 100
 
 
 def test_a_path_that_is_none_is_one_clear_error() -> None:

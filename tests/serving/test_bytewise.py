@@ -9,7 +9,7 @@ import pytest
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser
 
-from lmcache_internal.connection import Channel
+from lmcache_internal.serving.connection import Channel
 
 HEAD_BYTES = 20_000
 MOST_TIMES = 5

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from waitress.channel import ClientDisconnected
 
-from lmcache_internal import InternalAPIServer, acceptor, connection
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.serving import acceptor, connection
 from tests.serving.support import POOL
 from tests.wire import talking
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lmcache_internal import InternalAPIServer, connection
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.serving import connection
 from tests.serving.support import LAST, POOL
 from tests.wire import statuses, talking
 
@@ -33,7 +34,7 @@ class Channel(connection.Channel):
 def test_the_next_request_is_served_once(
     tcp: InternalAPIServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("lmcache_internal.acceptor.Channel", Channel)
+    monkeypatch.setattr("lmcache_internal.serving.acceptor.Channel", Channel)
     with talking(tcp) as conversation, caplog.at_level(logging.WARNING):
         for request in (POOL, POOL, POOL, LAST):
             conversation.send(request)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lmcache_internal import InternalAPIServer, acceptor
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.serving import acceptor
 from tests.serving.support import INLINE, POOL, get, serving
 from tests.wire import Conversation, talking
 

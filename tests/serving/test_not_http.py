@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lmcache_internal import InternalAPIServer, acceptor, connection
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.serving import acceptor, connection
 from tests.serving.support import INLINE, LAST, POOL, serving
 from tests.serving.tables import PROTOCOLS
 from tests.wire import Answer, Conversation, statuses, talking

@@ -10,10 +10,10 @@ from functools import partial
 
 import click
 
-from ..consent import ask, require_consent, yes_option
+from ..confirm import ask, require_consent, yes_option
 from ..fleet import Fleet, Job, Outcome
+from ..group_rows import show_rows
 from ..options import fleet_options
-from ..spread import show_rows
 from ..targets import Target, ranks
 from ..units import servers
 from .transaction import Request, Trial, apply, attempt

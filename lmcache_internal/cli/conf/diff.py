@@ -12,8 +12,8 @@ from ...errors import ConfigError
 from ...redaction import redact
 from ...settings import read_config_file
 from ..fleet import Fleet
+from ..group_rows import show_spread
 from ..options import fleet_options
-from ..spread import show_spread
 from ..units import UNKNOWN
 from .read import fetch_details
 from .values import means, shown

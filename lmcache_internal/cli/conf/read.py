@@ -10,8 +10,8 @@ import click
 
 from ..client import Client, Failure
 from ..fleet import Fleet
+from ..group_rows import show_spread
 from ..options import fleet_options
-from ..spread import show_spread
 from ..units import UNKNOWN
 from .values import shown
 

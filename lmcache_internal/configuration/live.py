@@ -1,0 +1,115 @@
+"""An engine's live configuration, seen through its definitions: what may be set, and what each key is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..conversion import cut, type_name, without_none
+from ..engine.definitions import Definition
+from ..errors import ConfigError
+from ..redaction import MASK, redact
+from ..settings import guarded_reason
+from .history import History
+
+_MOST_ERRORS = 100
+
+
+class Configuration:
+    """A config object and the definitions of its keys.
+
+    Args:
+        config: the engine's own, live.
+        definitions: the keys that the engine knows.
+    """
+
+    def __init__(self, config: Any, definitions: Mapping[str, Definition]) -> None:
+        self.config = config
+        self._definitions = definitions
+
+    def values(self) -> dict[str, Any]:
+        """Every key with its value as it is now, unmasked; those that the engine does not know come last."""
+        names = [*self._definitions, *getattr(self.config, "unknown", ())]
+        config, missing = self.config, object()
+        return {name: value for name in names if (value := getattr(config, name, missing)) is not missing}
+
+    def check(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Split `values` into those that may be set, converted, and the reasons why the others may not."""
+        accepted: dict[str, Any] = {}
+        errors: dict[str, str] = {}
+        for name, value in values.items():
+            try:
+                accepted[name] = self._checked(name, value)
+            except ConfigError as error:
+                if len(errors) < _MOST_ERRORS:
+                    errors[cut(name)] = str(error)
+        wrong = len(values) - len(accepted)
+        return accepted, errors | ({"…": f"{wrong - len(errors)} more"} if wrong > _MOST_ERRORS else {})
+
+    def differing(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of `values` that the config does not have now."""
+        return {name: value for name, value in values.items() if getattr(self.config, name, None) != value}
+
+    def guarded(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """The keys that may not be set to these values over HTTP, with the reason."""
+        reasons = {name: guarded_reason(name, value, self.config) for name, value in values.items()}
+        return {name: reason for name, reason in reasons.items() if reason}
+
+    def details(self, name: str, value: Any, history: History) -> dict[str, object]:
+        """What there is to know of a key, secrets masked.
+
+        Args:
+            name: the key.
+            value: its value, as `values` gives it.
+            history: of the engine's changes, for the source.
+
+        Returns:
+            value, default, source, type, mutable, minimum (where there is one), description, takes_effect.
+        """
+        definition = self._definitions.get(name) or _unknown(value)
+        mutable = definition.mutable and not self.guarded({name: value})
+        effect = definition.takes_effect
+        return {
+            "value": redact(value, name),
+            "default": redact(definition.default, name),
+            "source": self._source(name, value, definition, history),
+            "type": _type_of(definition),
+            "mutable": mutable,
+            **({} if definition.minimum is None else {"minimum": definition.minimum}),
+            "description": definition.description,
+            "takes_effect": "at restart" if effect == "unknown" and not mutable else effect,
+        }
+
+    def _checked(self, name: str, value: Any) -> Any:
+        definition = self._definitions.get(name)
+        if definition is None:
+            raise ConfigError("Unknown config")
+        if not definition.mutable:
+            raise ConfigError("Config is not mutable at runtime")
+        if MASK in str(value) and MASK in str(redact(getattr(self.config, name, None), name)):
+            raise ConfigError(f"Invalid value for {name}: {MASK} is the mask of a secret, not its value")
+        converted = definition.convert(name, value)
+        refusal = guarded_reason(name, converted, self.config)
+        if refusal:
+            raise ConfigError(refusal)
+        return converted
+
+    def _source(self, name: str, value: Any, definition: Definition, history: History) -> str:
+        if hasattr(self.config, "source_of"):
+            return str(self.config.source_of(name))
+        if history.is_changed(name, value):
+            return "runtime"
+        # LMCache's config knows which keys somebody set at its start, but not where.
+        if name in getattr(self.config, "_user_set_keys", ()):
+            return "configured"
+        return "default" if value == definition.default else "runtime"
+
+
+def _unknown(value: Any) -> Definition:
+    description = "No key of this engine: it is kept, and unused."
+    return Definition(type(value), mutable=False, description=description, takes_effect="never")
+
+
+def _type_of(definition: Definition) -> str:
+    bare, optional = without_none(definition.type)
+    return type_name(bare) + (" | None" if optional else "")

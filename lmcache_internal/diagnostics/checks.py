@@ -1,0 +1,143 @@
+"""What can ail an engine's process. A check returns what it found, or raises; it changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from ..engine.select import runtime_of
+from ..limits.deadlines import stuck_calls
+from ..limits.server_load import Load
+from ..plugins import Plugins
+
+_MOST_NAMED = 10
+
+
+class Unhealthy(Exception):
+    """The check fails; the message says why."""
+
+
+class Degraded(Exception):
+    """It works, but not as it should: `/healthz` fails, the others only warn."""
+
+
+class Subject(Struct, frozen=True):
+    """What is checked.
+
+    Attributes:
+        manager: the engine's manager, or None.
+        plugins: what became of the endpoint files.
+        load: tells how busy the server is; None where it is not ours.
+        patience: seconds that a call or a script may take at most.
+    """
+
+    manager: Any
+    plugins: Plugins
+    load: Callable[[], Load] | None
+    patience: float
+
+
+def check_engine(subject: Subject) -> str:
+    """There is a healthy engine, or none is needed."""
+    manager = _manager(subject)
+    if not manager.is_healthy():
+        raise Unhealthy("the engine says that it is not healthy")
+    return "" if _storage_manager(manager) is not None else "it needs no storage here"
+
+
+def check_backends(subject: Subject) -> str:
+    """A worker has a storage backend, and each has its connection."""
+    manager = _manager(subject)
+    storage = _storage_manager(manager)
+    if storage is None:
+        return "none are needed here"
+    names = storage.get_all_backend_names()
+    if not names:
+        raise Unhealthy("there is no storage backend; POST /backends makes those of the config")
+    unreachable = runtime_of(manager).unreachable_backends()
+    if unreachable:
+        reasons = _listed([f"{name}: {reason}" for name, reason in unreachable.items()])
+        raise (Degraded if set(names) - unreachable.keys() else Unhealthy)(reasons)
+    return _listed(names)
+
+
+def check_periodic_threads(subject: Subject) -> str:
+    """No critical thread runs late."""
+    threads = runtime_of(_manager(subject)).periodic_threads()
+    late = [
+        f"{thread['name']} (every {thread['interval']:g} s, {_last_run(thread['last_run_ago'])})"
+        for thread in threads
+        if thread["level"] == "critical" and thread["is_running"] and not thread["is_active"]
+    ]
+    if late:
+        raise Unhealthy(f"late: {_listed(late)}")
+    return ""
+
+
+def check_plugins(subject: Subject) -> str:
+    """All endpoint files are served."""
+    failed = subject.plugins.failed
+    if failed:
+        # The name is enough: whoever may fix the file knows where it lies, and everybody may ask here.
+        reasons = _listed([f"{Path(source).name}: {reason}" for source, reason in failed.items()])
+        raise Degraded(f"not served: {reasons}")
+    return ""
+
+
+def check_server(subject: Subject) -> str:
+    """The queue of requests moves, and calls into the engine return."""
+    stuck = sum(sample.value for metric in stuck_calls.collect() for sample in metric.samples)
+    found = "the WSGI server is not ours, its queue is not seen"
+    if subject.load is not None:
+        load = subject.load()
+        found = str(load)
+        # A thread that keeps its deadline would have come back by now: only a restart frees these.
+        if load.longest_wait > subject.patience:
+            raise Unhealthy(f"{found}, the first for {load.longest_wait:.3g} s; calls may take {subject.patience:g} s")
+    if stuck:
+        raise Degraded(f"{found}; {stuck:g} calls into the engine do not return, see GET /threads?name=stuck")
+    return found
+
+
+CHECKS: dict[str, Callable[[Subject], str]] = {
+    "engine": check_engine,
+    "backends": check_backends,
+    "periodic_threads": check_periodic_threads,
+    "plugins": check_plugins,
+    "server": check_server,
+}
+
+IN_MEMORY = frozenset({"plugins", "server"})
+"""The checks that call nothing of the engine: they run in the thread of the request, and need no other."""
+
+
+def _manager(subject: Subject) -> Any:
+    if subject.manager is None:
+        raise Unhealthy("there is no LMCache manager")
+    return subject.manager
+
+
+def _storage_manager(manager: Any) -> Any:
+    """The storage manager; None where the role needs none, `Unhealthy` where it is still to come."""
+    engine = manager.lmcache_engine
+    role = getattr(manager.lmcache_engine_metadata, "role", None)
+    if role == "scheduler" or (engine is None and role != "worker"):
+        return None
+    if engine is None:
+        raise Unhealthy("this worker has no engine: it still starts, or it could not be made")
+    # With multi-head latent attention, LMCache gives a storage manager to the first rank alone.
+    if engine.storage_manager is None and not getattr(engine, "post_inited", False):
+        raise Unhealthy("the engine is still starting: it has no storage manager yet")
+    return engine.storage_manager
+
+
+def _last_run(seconds: float | None) -> str:
+    return "never ran" if seconds is None else f"last ran {seconds:.3g} s ago"
+
+
+def _listed(items: list[str]) -> str:
+    more = f" and {len(items) - _MOST_NAMED} more" if len(items) > _MOST_NAMED else ""
+    return ", ".join(items[:_MOST_NAMED]) + more

@@ -1,0 +1,188 @@
+"""The answers of the checks: shared by all who ask, kept for a second, waited for two at most."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from types import SimpleNamespace
+from typing import Literal
+
+from msgspec import Struct
+
+from ..errors import ApiError
+from ..limits.deadlines import Call, stuck_calls
+from ..limits.server_load import Load
+from ..plugins import Plugins
+from ..redaction import redact
+from .checks import CHECKS, IN_MEMORY, Degraded, Subject, Unhealthy
+
+CHECK_SECONDS = 2.0
+"""How long a check may take."""
+FRESH_SECONDS = 1.0
+"""How long its answer counts."""
+_LONGEST_MESSAGE = 1000
+
+HEALTH_KEY = "lmcache_internal.diagnostics.health"
+"""Where the app's `Health` stands in `app.extensions`."""
+
+
+class Outcome(Struct, frozen=True):
+    """What a check came to.
+
+    Attributes:
+        level: `warning` fails `/healthz` alone.
+        message: why, or what was found; one line without secrets.
+    """
+
+    level: Literal["ok", "warning", "failed"]
+    message: str
+
+
+class _Evaluation(Call):
+    """One run of one check, for all requests that come while it runs and soon after."""
+
+    def __init__(self, check: str, function: Callable[[], str]) -> None:
+        super().__init__(f"check {check}", functools.partial(_outcome_of, function))
+        self._began = time.monotonic()
+
+    def counts(self) -> bool:
+        """Whether no other is needed: it still runs, or is fresh."""
+        return self.is_alive() or time.monotonic() - self._began < FRESH_SECONDS
+
+    def outcome(self) -> Outcome:
+        """Wait for it, until `CHECK_SECONDS` after its start."""
+        if self.ident is None and self.error is not None:
+            return _failed(self.error)  # It could not be started.
+        self.join(max(0.0, self._began + CHECK_SECONDS - time.monotonic()))
+        if self.is_alive():
+            return Outcome("failed", f"did not answer within {CHECK_SECONDS:g} s")
+        return self.result if self.error is None else _failed(self.error)
+
+
+class Health:
+    """The checks of one app.
+
+    Args:
+        state: the app's `state`; its `lmcache_adapter` is looked up for each evaluation.
+        plugins: what became of the endpoint files.
+        patience: seconds that a call or a script may take at most.
+    """
+
+    def __init__(self, state: SimpleNamespace, plugins: Plugins, patience: float) -> None:
+        self._state = state
+        self._plugins = plugins
+        self._patience = patience
+        self._evaluations: dict[str, _Evaluation] = {}
+        self._lock = threading.Lock()
+
+    def outcomes(self, checks: Collection[str], load: Callable[[], Load] | None) -> dict[str, Outcome]:
+        """Run `checks` at the same time, where they have no fresh answer.
+
+        Args:
+            checks: names out of `CHECKS`.
+            load: tells how busy the server is that took the request; None where it is not ours.
+        """
+        manager = getattr(self._state, "lmcache_adapter", None)
+        subject = Subject(manager, self._plugins, load, self._patience)
+        started = {check: self._evaluation(check, subject) for check in checks if check not in IN_MEMORY}
+        return {
+            check: self._outcome(started[check])
+            if check in started
+            else _outcome_of(functools.partial(CHECKS[check], subject))
+            for check in checks
+        }
+
+    def _evaluation(self, check: str, subject: Subject) -> _Evaluation:
+        with self._lock:
+            found = self._evaluations.get(check)
+            if found is None or not found.counts():
+                found = _Evaluation(check, functools.partial(CHECKS[check], subject))
+                try:
+                    found.start()
+                except RuntimeError as error:  # The system gives no more threads.
+                    found.error = error
+                current = {other: old for other, old in self._evaluations.items() if old.counts()}
+                self._evaluations = current | {check: found}
+        return found
+
+    def _outcome(self, evaluation: _Evaluation) -> Outcome:
+        outcome = evaluation.outcome()
+        if evaluation.is_alive():
+            with self._lock:
+                if evaluation not in stuck_calls.named(evaluation.called):
+                    evaluation.name += " (stuck)"
+                    stuck_calls.add(evaluation)
+        return outcome
+
+
+class Verdict(Struct):
+    """What is told of one check.
+
+    Attributes:
+        ok: whether it does not fail.
+        message: why it fails, or what was found; one line without secrets.
+    """
+
+    ok: bool
+    message: str
+
+
+class Report(Struct, dict=True):
+    """What one request is told: as JSON, and as the text that curl and kubelet show.
+
+    Attributes:
+        status: `failed` where one of the checks fails.
+        checks: by name.
+    """
+
+    status: Literal["ok", "failed"]
+    checks: dict[str, Verdict]
+
+    @classmethod
+    def of(cls, outcomes: Mapping[str, Outcome], strict: bool, verbose: bool) -> Report:
+        """Report on `outcomes`, by check.
+
+        Args:
+            outcomes: check to outcome.
+            strict: whether warnings fail.
+            verbose: whether the text lists what does not fail.
+        """
+        bad = ("failed", "warning") if strict else ("failed",)
+        failing = [check for check, outcome in outcomes.items() if outcome.level in bad]
+        checks = {check: Verdict(check not in failing, outcome.message) for check, outcome in outcomes.items()}
+        report = cls("failed" if failing else "ok", checks)
+        shown = outcomes if verbose else failing
+        lines = [_line(check, outcomes[check], check in failing) for check in shown]
+        report.__dict__["text"] = "\n".join(lines) or "ok"  # Not a field: no part of the JSON.
+        return report
+
+    def __str__(self) -> str:
+        return str(self.__dict__["text"])
+
+
+def _line(check: str, outcome: Outcome, fails: bool) -> str:
+    if fails:
+        return f"[-]{check} failed: {outcome.message}"
+    if outcome.level == "warning":
+        return f"[!]{check} warning: {outcome.message}"
+    return f"[+]{check} ok: {outcome.message}".removesuffix(": ")
+
+
+def _outcome_of(check: Callable[[], str]) -> Outcome:
+    try:
+        return Outcome("ok", _presentable(check()))
+    except BaseException as error:  # An engine may raise anything; whatever it is, it is the answer.
+        return _failed(error)
+
+
+def _failed(error: BaseException) -> Outcome:
+    expected = isinstance(error, (ApiError, Degraded, Unhealthy))
+    reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    return Outcome("warning" if isinstance(error, Degraded) else "failed", _presentable(reason))
+
+
+def _presentable(message: str) -> str:
+    line = " ".join(str(redact(message)).split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"

@@ -1,0 +1,66 @@
+"""Set the level of a logger, for good or for a while."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from ..errors import Forbidden
+from ..security import audit
+
+logger = logging.getLogger(__name__)
+
+Levels = list[tuple["logging.Logger | logging.Handler", int]]
+
+_pending: dict[str, tuple[threading.Timer, Levels]] = {}
+_lock = threading.Lock()
+
+
+def set_level(name: str, level: int, seconds: float | None = None) -> int:
+    """Set a logger and all its handlers to `level`.
+
+    Args:
+        name: the logger's name.
+        level: one of logging's levels.
+        seconds: after so long, the old levels come back, unless somebody sets others before;
+            None for good.
+
+    Returns:
+        The level that the logger had.
+
+    Raises:
+        Forbidden: it is the audit log's (403).
+    """
+    if name == audit.logger.name:
+        raise Forbidden(f"The level of {name} does not change over HTTP: nobody silences the audit log there.")
+    target = logging.getLogger(name)
+    with _lock:
+        before: Levels = [(target, target.level), *((handler, handler.level) for handler in target.handlers)]
+        lasting = before
+        if name in _pending:
+            # What was set for a while is not what comes back after the next while.
+            timer, lasting = _pending.pop(name)
+            timer.cancel()
+        for found, _ in before:
+            found.setLevel(level)
+        if seconds is not None:
+            _pending[name] = _restore_later(name, lasting, seconds), lasting
+    return before[0][1]
+
+
+def _restore_later(name: str, levels: Levels, seconds: float) -> threading.Timer:
+    timer = threading.Timer(seconds, _restore, (name, levels))
+    timer.name = f"restore-loglevel:{name}"
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _restore(name: str, levels: Levels) -> None:
+    with _lock:
+        if name not in _pending or _pending[name][0] is not threading.current_thread():
+            return
+        del _pending[name]
+        for found, level in levels:
+            found.setLevel(level)
+    logger.info("The level of logger %s is %s again", name, logging.getLevelName(levels[0][1]))

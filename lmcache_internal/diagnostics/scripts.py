@@ -1,0 +1,170 @@
+"""Run a script against the live engine, in a thread of its own, for a bounded time.
+
+This is no sandbox: a script can do to the engine whatever Python can. Only its imports are
+gated, so that a slip of the pen does not pull half the world into the engine's process.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import linecache
+import time
+import traceback
+from collections.abc import Collection
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from ..errors import ApiError, BadRequest, CallTimedOut
+from ..limits.deadlines import Call, stuck_calls
+from ..limits.script_limit import RunningScripts
+
+DONE = "Script executed successfully"
+_MAX_STDOUT = 1 << 20
+_numbers = count(1)
+_running = RunningScripts()  # Of the process, not of an app: there is one interpreter to share.
+
+
+class Outcome(msgspec.Struct, dict=True):
+    """How a script ended; as text, it is `str(result)`.
+
+    Attributes:
+        result: its variable `result` (as JSON can hold it), or `DONE`.
+        stdout: what it printed, the first MiB.
+        error: the exception it ended with, or None.
+        traceback: where it raised or was stopped, as far as the script's own code goes.
+        seconds: how long it took.
+    """
+
+    result: Any = DONE
+    stdout: str = ""
+    error: str | None = None
+    traceback: str | None = None
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return str(self.__dict__.get("text", DONE))
+
+
+class ScriptFailed(ApiError):
+    """The script raised (500)."""
+
+
+def run_script(
+    source: bytes, app: Any, allowed_imports: Collection[str], timeout: float, limit: int, about: str
+) -> Outcome:
+    """Execute `source` with `app` in sight.
+
+    Args:
+        source: Python source in UTF-8.
+        app: the variable `app` of the script.
+        allowed_imports: modules (with their submodules) that it may import.
+        timeout: seconds after which it is stopped.
+        limit: how many scripts may run at once in this process, this one included.
+        about: what it is and who sent it, for the message of requests that are refused meanwhile.
+
+    Returns:
+        The outcome of a script that came to its end.
+
+    Raises:
+        BadRequest: the source is not UTF-8 text (400).
+        Busy: too many scripts run already (503).
+        ScriptFailed: the script raised, or does not compile (500).
+        CallTimedOut: it was still running after `timeout` (504).
+    """
+    try:
+        text = source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The script is not UTF-8 text: {error}", title="Invalid script") from None
+    if "\0" in text:
+        raise BadRequest("The script holds NUL characters; is it a binary file?", title="Invalid script")
+    script = _Script(text, app, allowed_imports)
+    call = Call(script.filename, script.run)
+    _running.admit(call, about, limit)
+    try:
+        started = time.monotonic()
+        finished = call.finish(timeout)
+        outcome = script.outcome
+        outcome.seconds = time.monotonic() - started
+        outcome.stdout = script.stdout.getvalue()
+        return _judge(call, script, finished, timeout)
+    finally:
+        if not call.is_alive():
+            _running.discard(call)
+        linecache.cache.pop(script.filename, None)
+        call.error = None  # Its traceback leads back to the call: only the garbage collector would free them.
+
+
+def _judge(call: Call, script: _Script, finished: bool, timeout: float) -> Outcome:
+    outcome = script.outcome
+    if not finished:
+        raise _stopped(call, script, timeout)
+    if call.error is not None:
+        message = str(call.error) or type(call.error).__name__
+        outcome.result, outcome.error = None, f"{type(call.error).__name__}: {call.error}"
+        outcome.traceback = script.own_part("".join(traceback.format_exception(call.error)))
+        raise ScriptFailed(message, text=f"Error executing script: {message}", payload=outcome)
+    return outcome
+
+
+class _Script:
+    def __init__(self, source: str, app: Any, allowed_imports: Collection[str]) -> None:
+        self.outcome = Outcome()
+        self.stdout = _Capture()
+        self.filename = f"<script {next(_numbers)}>"
+        self._source = source
+        self._app = app
+        self._allowed = allowed_imports
+
+    def run(self) -> None:
+        # So that tracebacks can quote the script's lines.
+        linecache.cache[self.filename] = (len(self._source), None, self._source.splitlines(True), self.filename)
+        code = compile(self._source, self.filename, "exec")
+        own = vars(builtins) | {"__import__": self._import, "print": self._print}
+        namespace = {"__name__": "__main__", "__builtins__": own, "app": self._app}
+        exec(code, namespace)
+        result = namespace.get("result", DONE)
+        self.outcome.__dict__["text"] = str(result)  # Not a field: no part of the JSON.
+        try:
+            self.outcome.result = msgspec.to_builtins(result, enc_hook=str, str_keys=True)
+        except (TypeError, ValueError, RecursionError):
+            self.outcome.result = str(self.outcome)
+
+    def own_part(self, stack: str) -> str:
+        """`stack` without the frames of the server around the script."""
+        own = stack.find(f'  File "{self.filename}"')
+        return stack[own:] if own >= 0 else stack.splitlines()[-1]
+
+    def _import(self, name: str, *arguments: Any, **keywords: Any) -> Any:
+        if any(name == allowed or name.startswith(f"{allowed}.") for allowed in self._allowed):
+            return builtins.__import__(name, *arguments, **keywords)
+        raise ImportError(f"Import of '{name}' is not allowed")
+
+    def _print(self, *values: Any, file: Any = None, **options: Any) -> None:
+        print(*values, file=file, **options)
+        if file is None:
+            print(*values, file=self.stdout, **options)
+
+
+class _Capture(io.StringIO):
+    """Keeps what fits, so that a script that prints for ever does not fill the memory."""
+
+    def write(self, text: str) -> int:
+        super().write(text[: max(0, _MAX_STDOUT - self.tell())])
+        return len(text)
+
+
+def _stopped(call: Call, script: _Script, timeout: float) -> CallTimedOut:
+    stack = script.own_part(call.stack() or "it ended just now\n")
+    if call.stop():
+        fate = "was stopped"
+    else:
+        fate = "does not react to being stopped; its thread is left behind"
+        call.name = f"{call.name} (stuck)"
+        stuck_calls.add(call)
+    message = f"The script was still running after {timeout:g} s and {fate}"
+    outcome = script.outcome
+    outcome.result, outcome.error, outcome.traceback = None, message, stack
+    return CallTimedOut(message, text=f"{message}. It was here:\n{stack}", payload=outcome)

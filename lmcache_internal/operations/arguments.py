@@ -1,0 +1,173 @@
+"""A view's signature as the schema of its arguments, and the request read by it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from flask import Request
+from werkzeug.datastructures import FileStorage
+
+from ..conversion import parse_bool, type_name, without_none
+from ..errors import BadRequest
+from ..redaction import quoted
+
+
+class FromText:
+    """How to read an argument from its query parameter, as in `Annotated[range, FromText(parse)]`.
+
+    Args:
+        parse: makes the value of the text, or raises `BadRequest` (400).
+        missing: the `error` of the answer where the parameter is required and absent.
+        schema: what the text looks like, as JSON schema, for the API document.
+    """
+
+    def __init__(
+        self,
+        parse: Callable[[str], Any],
+        missing: str = "Missing parameter",
+        schema: Mapping[str, Any] = MappingProxyType({"type": "string"}),
+    ) -> None:
+        self.parse = parse
+        self.missing = missing
+        self.schema = schema
+
+
+class OnWire(str):
+    """The parameter's name on the wire where Python cannot have it, as in `Annotated[list[str], OnWire("name[]")]`."""
+
+
+def _split(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+Names = Annotated[list[str], FromText(_split, schema={"type": "array", "items": {"type": "string"}})]
+"""A comma-separated list of names; empty ones do not count."""
+
+
+class JsonBody(dict[str, Any]):
+    """The request's JSON object as it is; a `msgspec.Struct` instead names and checks its fields."""
+
+
+class Upload(bytes):
+    """The content of the multipart file part that bears the parameter's name."""
+
+
+class Argument:
+    """One parameter of a view.
+
+    Attributes:
+        parameter: the parameter's name in Python.
+        name: its name on the wire.
+        type: its type with `Annotated` constraints, without `None`.
+        bare: its type without constraints.
+        text: how it is read from its query parameter, where that is declared.
+        takes_json: whether it is the request's JSON body.
+        default: its default, or `inspect.Parameter.empty` where it is required.
+    """
+
+    def __init__(self, name: str, annotation: Any, default: Any) -> None:
+        self.parameter = name
+        self.default = default
+        self.type, _ = without_none(annotation)
+        self.bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
+        markers = get_args(self.type)[1:] if get_origin(self.type) is Annotated else ()
+        # `for_` is `for` on the wire.
+        self.name = next((marker for marker in markers if isinstance(marker, OnWire)), name.rstrip("_"))
+        self.text = next((marker for marker in markers if isinstance(marker, FromText)), None)
+        self.takes_json = isinstance(self.bare, type) and issubclass(self.bare, (JsonBody, msgspec.Struct))
+
+    @property
+    def required(self) -> bool:
+        """Whether a request without it is a 400."""
+        return self.default is inspect.Parameter.empty
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an empty text in the query counts as none, where none is needed."""
+        return not self.required and self.bare not in (int, float, bool)
+
+    def read(self, request: Request, path_values: Mapping[str, Any]) -> Any:
+        """Take the argument from the request; raises `BadRequest` (400) naming it."""
+        if self.takes_json:
+            return self._json(request)
+        if self.bare is Upload:
+            return self._upload(request)
+        if self.name in path_values:
+            return self._convert(path_values[self.name])
+        # The last one counts, as with LMCache's server; Flask alone would take the first.
+        given = request.args.getlist(self.name) if request.query_string else ()
+        if get_origin(self.bare) is list and given and self.text is None:
+            return self._convert(given)
+        if given and (given[-1] or (self.bare is str and self.text is None and not self.required)):
+            return self._convert(given[-1])
+        if given and self.required:
+            return self._missing()
+        if given and not self.may_be_empty:
+            raise self._invalid(given[-1])
+        return self._missing()
+
+    def _missing(self) -> Any:
+        if not self.required:
+            return self.default
+        if self.bare is Upload:
+            message = f"No {self.name} file provided"
+            raise BadRequest(message, title="Missing parameter", text=message)
+        raise BadRequest(f"{self.name} is required", title=self.text.missing if self.text else "Missing parameter")
+
+    def _convert(self, raw: Any) -> Any:
+        if self.text is not None:
+            return self.text.parse(raw)
+        if self.bare is bool and isinstance(raw, str):
+            truth = parse_bool(raw)
+            raw = raw if truth is None else truth
+        elif self.bare is int and isinstance(raw, str) and not raw.lstrip("-").isdigit():
+            raise self._invalid(raw)
+        try:
+            return msgspec.convert(raw, self.type, strict=False)
+        except msgspec.ValidationError as error:
+            raise self._invalid(raw, str(error)) from None
+
+    def _invalid(self, raw: Any, reason: str = "") -> BadRequest:
+        # msgspec speaks of limits ("Expected `str` of length <= 256"); of types we speak ourselves.
+        expected = reason if reason and "got" not in reason else f"expected {type_name(self.bare)}"
+        return BadRequest(
+            f"Invalid value for {self.name}: {expected}, got {quoted(raw, self.name)}", title="Invalid parameter"
+        )
+
+    def _json(self, request: Request) -> Any:
+        body = request.get_data(cache=False)
+        if not body and not self.required:
+            return self.default
+        decoded = _json_object(body)
+        if self.bare is JsonBody:
+            return decoded
+        try:
+            return msgspec.convert(decoded, self.bare, strict=False)
+        except msgspec.ValidationError as error:
+            raise BadRequest(str(error), title="Invalid parameter") from None
+
+    def _upload(self, request: Request) -> Any:
+        parts: list[FileStorage] = request.files.getlist(self.name)
+        return Upload(parts[-1].read()) if parts else self._missing()
+
+
+def signature_of(view: Callable[..., Any]) -> tuple[list[Argument], Any]:
+    """The arguments that `view`'s signature declares, in its order, and what it says to return."""
+    hints = get_type_hints(view, include_extras=True)
+    parameters = inspect.signature(view).parameters.values()
+    return [Argument(p.name, hints.get(p.name, str), p.default) for p in parameters], hints.get("return", Any)
+
+
+def _json_object(encoded: bytes) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(encoded)
+    except (ValueError, RecursionError) as error:
+        # Also NaN, Infinity, 1e400 and lone surrogates: they would poison what stores them.
+        raise BadRequest(str(error), title="Invalid JSON body") from None
+    if not isinstance(body, dict):
+        raise BadRequest("Request body must be a JSON object", payload={"error": "Request body must be a JSON object"})
+    return body

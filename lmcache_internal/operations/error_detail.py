@@ -1,0 +1,27 @@
+"""LMCache's `detail` in errors, beside `error` and `message`: what its own clients read."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from ..errors import ApiError
+from .error_handlers import api_error
+
+
+def carry_detail(router: Blueprint, *kinds: type[ApiError], with_title: bool = False) -> None:
+    """Have the errors of a blueprint's routes carry a `detail`.
+
+    Args:
+        router: the blueprint.
+        kinds: which errors.
+        with_title: whether the `detail` begins with the error's title; else it is the message alone.
+    """
+
+    def answer(error: ApiError) -> Response:
+        title, message = error.payload["error"], error.payload.get("message")
+        detail = f"{title}: {message}" if with_title and message else message or title
+        error.payload = {**error.payload, "detail": detail}
+        return api_error(error)
+
+    for kind in kinds:
+        router.register_error_handler(kind, answer)

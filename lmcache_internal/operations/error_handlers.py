@@ -1,0 +1,71 @@
+"""Every failure of a request, made into the one error shape."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from ..conversion import cut
+from ..errors import ApiError
+from ..redaction import redact_trace
+from ..system.log_queue import divert
+from .serialize import respond, wants_json
+
+logger = logging.getLogger(__name__)
+logger.addFilter(redact_trace)  # What an engine raises may quote a URL with its password.
+logger.addFilter(divert)
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Make `app` answer every failure as `{"error", "message"}` (or the contract's plain text)."""
+    app.register_error_handler(ApiError, api_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def body_too_large(limit: int | None) -> str:
+    """What a client is told whose request body exceeds `limit` bytes."""
+    return f"The request body is larger than the limit of {limit} bytes."
+
+
+def api_error(error: ApiError) -> Response:
+    """Answer an `ApiError` with its body and status; where it has a cause, log it."""
+    if error.__cause__ is not None:
+        logger.error("%s %s: %s", request.method, request.path, error, exc_info=error.__cause__)
+    if error.text is not None and not wants_json(request):
+        response = respond(error.text, "text", error.status)
+    else:
+        response = respond(error.payload, "pretty", error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    if error.response is not None:
+        return error.response  # type: ignore[return-value]  # A plugin's own abort(response).
+    status = error.code or 500
+    response = respond({"error": error.name, "message": _explain(error)}, "pretty", status)
+    for name, value in error.get_headers():
+        if name.lower() != "content-type":
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    body = {"error": "Internal server error", "message": "The server met an unexpected error; its log has the details."}
+    return respond(body, "pretty", 500)
+
+
+def _explain(error: HTTPException) -> str:
+    if isinstance(error, NotFound):
+        root = request.script_root  # Where the app is mounted, if it is not alone.
+        return f"There is no endpoint at {root}{cut(request.path)}; GET {root}/ lists them all."
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return f"{cut(request.method)} is not allowed on {cut(request.path)}; allowed: {allowed}."
+    if isinstance(error, RequestEntityTooLarge):
+        return body_too_large(request.max_content_length)
+    return error.description or error.name

@@ -1,0 +1,133 @@
+"""@operation: what an endpoint declares about itself, and the gate that acts on it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Request, Response, current_app, request
+from werkzeug.exceptions import HTTPException
+
+from ..engine.protocols import is_seam_name
+from ..errors import ApiError, EngineFailed, NotSupported
+from ..limits.change_lock import turnstile_of
+from ..limits.concurrency import LaneName
+from ..limits.deadlines import call_within
+from ..redaction import redact
+from ..roles import Role
+from .arguments import signature_of
+from .responses import failures, success
+from .serialize import Media, respond, wants_json
+
+if TYPE_CHECKING:
+    from ..app import InternalApp
+
+View = Callable[..., Response]
+
+
+def operation(
+    *,
+    doing: str,
+    media: Media = "json",
+    as_text: Callable[[Any], str] | None = None,
+    access: Role | None = None,
+    writes_with: str | None = None,
+    cheap: bool = False,
+    inline: bool = False,
+    changes: bool = False,
+    lane: LaneName | None = None,
+    seconds: float | None = None,
+    raises: Iterable[Any] = (),
+) -> Callable[[Callable[..., Any]], View]:
+    """Turn a function that returns data or raises into a Flask view.
+
+    The function's signature is the schema of its arguments: a parameter is a query (or path)
+    parameter of that name and type, a `JsonBody` the JSON body, an `Upload` a multipart file.
+
+    Args:
+        doing: what the endpoint does, as it completes "Failed to …" (HTTP 500).
+        media: the form of the answer, see `serialize.Media`.
+        as_text: makes plain text of the data, for clients that did not ask for JSON by name.
+        access: who may call it; undeclared, a GET is for viewers, all else for admins.
+        writes_with: the argument that turns a GET into a write, which takes an operator.
+        cheap: it calls nothing that could block, or bounds that by itself: it runs without a deadline.
+        inline: it only reads memory, in less than 2 ms, and waits for no lock of the engine. The server's event loop
+            calls it itself, without deadline or lane, and all other clients wait meanwhile; see `serving/inline.py`.
+        changes: it changes the engine: such operations run one at a time per engine, and one
+            that waits too long for another is a 409.
+        lane: how many of its kind may run at once, see `lanes.LIMITS` (503); "engine" unless it is cheap.
+        seconds: its deadline (504), where `internal_api_server_call_timeout` is too short.
+        raises: failures that do not follow from the rest, for the API document: `(NotFound,)`;
+            `Annotated[NotFound, Shape]` where the body is a `Shape`, with `str` for plain text.
+
+    Returns:
+        A decorator. The view it makes answers 400 for arguments that do not fit, the status
+        of any `ApiError` that the function raises, 501 where the engine lacks what is called,
+        and 500 for any other exception.
+    """
+
+    def decorate(function: Callable[..., Any]) -> View:
+        arguments, returns = signature_of(function)
+        failing = failures(arguments, cheap=cheap, changes=changes, lane=lane, raises=raises)
+        answers = [success(returns, media, as_text is not None, failing), *failing]
+        own_lane: LaneName | None = lane or (None if cheap else "engine")
+
+        @functools.wraps(function)
+        def view(**path_values: Any) -> Response:
+            incoming = cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # werkzeug's proxy.
+            values = {argument.parameter: argument.read(incoming, path_values) for argument in arguments}
+            call = functools.partial(function, **values)
+            if not cheap:
+                call = functools.partial(_guarded, doing, call, changes, seconds)
+            with _passing(doing, own_lane):
+                data = _attempt(doing, call)
+            if isinstance(data, Response):
+                return data
+            if as_text is not None and not wants_json(incoming):
+                return respond(as_text(data), "text")
+            return respond(data, media)
+
+        # For the gate, and for the documents made of it.
+        vars(view).update(arguments=arguments, access=access, writes_with=writes_with, answers=answers, inline=inline)
+        vars(view).update(lane=own_lane)  # For the bulkheads of plugins.
+        return view
+
+    return decorate
+
+
+def _passing(doing: str, lane: LaneName | None) -> AbstractContextManager[None]:
+    return contextlib.nullcontext() if lane is None else cast("InternalApp", current_app).lanes[lane].passing(doing)
+
+
+def _guarded(doing: str, call: Callable[[], Any], changes: bool, seconds: float | None) -> Any:
+    app = cast("InternalApp", current_app)
+    adapter = getattr(app.state, "lmcache_adapter", None)
+    if seconds is None:
+        seconds = app.call_timeout
+    with turnstile_of(adapter).passing(doing) if changes and adapter is not None else contextlib.nullcontext():
+        return call_within(doing, call, seconds)
+
+
+def _attempt(doing: str, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except (ApiError, HTTPException):
+        raise
+    except AttributeError as error:
+        if error.obj is not None and is_seam_name(error.name):
+            raise NotSupported(
+                f"{type(error.obj).__name__} has no {error.name} in this version of the engine; LMCache 0.5.6 has it",
+            ) from error
+        raise _failed(doing, error) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # An engine may raise anything; here, and only here, it gets its status.
+        # Even SystemExit and asyncio's CancelledError: waitress would leave the client without an answer.
+        raise _failed(doing, error) from error
+
+
+def _failed(doing: str, error: BaseException) -> EngineFailed:
+    return EngineFailed(redact(str(error)) or f"Exception type: {type(error).__name__}", title=f"Failed to {doing}")

@@ -1,0 +1,165 @@
+"""The one place that masks secrets: by the name a value stands under, by its form, and by its place in a text."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterable, Mapping, Set
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from ..conversion import shown
+from .names import Secrecy, secrecy_of
+from .texts import mask_text, names_a_secret
+from .urls import MASK as MASK
+from .values import is_count
+
+_BYTES = (bytes, bytearray, memoryview)
+_LONGEST_TOKEN = 64
+
+
+def redact(value: Any, name: str = "") -> Any:
+    """Return `value` with every secret in it replaced by `***`.
+
+    Args:
+        value: any object. What JSON does not know is taken as it would be encoded: by its fields, or as text.
+        name: the name under which the value stands (`hf_token`, `REDIS_PASSWORD`).
+
+    Returns:
+        A masked copy, or `value` itself where it is plain data and nothing had to be masked.
+    """
+    try:
+        return _walk(value, secrecy_of(name))
+    except RecursionError:
+        return MASK  # Too deep to look through.
+
+
+def redact_start(text: str, limit: int, name: str = "") -> str:
+    """The first `limit` characters of `text`, redacted, and how many more there are.
+
+    The cost depends on the limit, not on the text. What stands at the cut may be the first half of a secret, which no
+    rule knows any more: it is left out.
+    """
+    if len(text) <= limit:
+        return str(redact(text, name))
+    kept = text[:limit]
+    url = kept.rfind("://") + 3
+    if url > 2 and not any(map(str.isspace, kept[url:])):
+        kept = kept[:url]
+    last = kept.split()[-1] if kept.strip() else ""
+    if len(last) <= _LONGEST_TOKEN and kept.endswith(last):
+        kept = kept[: len(kept) - len(last)]
+    return f"{redact(kept, name)}… ({len(text) - len(kept)} more characters)"
+
+
+def quoted(value: Any, name: str) -> str:
+    """A value that does not fit, as an error quotes it: cut, and masked where `name` stands for a secret."""
+    # `max_tokens: 'abc'` is no count, and no secret either.
+    return shown(MASK if secrecy_of(name) is Secrecy.SECRET else redact(value))
+
+
+def redact_trace(record: logging.LogRecord) -> bool:
+    """Mask the secrets in a record's traceback; a filter for loggers."""
+    if record.exc_info:
+        # Handlers take it as it stands.
+        record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+    return True
+
+
+def _walk(value: Any, secrecy: Secrecy) -> Any:
+    if isinstance(value, str):
+        if secrecy is Secrecy.OPEN:
+            return _redact_text(value)
+        return value if value == "" or (secrecy is Secrecy.COUNTED and is_count(value)) else MASK
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return MASK if secrecy is Secrecy.SECRET else value
+    if isinstance(value, Mapping):
+        return _walk_mapping(value, secrecy)
+    if isinstance(value, (list, tuple, Set)):
+        names = getattr(value, "_fields", None)  # Of a named tuple, which is a list in JSON.
+        return (
+            list(map(_walk, value, [secrecy_of(name, secrecy) for name in names]))
+            if names
+            else _walk_items(value, secrecy)
+        )
+    return MASK if secrecy else _walk_object(value)
+
+
+def _walk_mapping(value: Mapping[Any, Any], secrecy: Secrecy) -> dict[Any, Any]:
+    walked = {}
+    for key, item in value.items():
+        shown_key = _redact_key(key)
+        walked[shown_key] = _walk(item, secrecy_of(key if isinstance(key, str) else str(shown_key), secrecy))
+    label = value.get("name")
+    if isinstance(label, str) and "value" in walked:
+        # `{"name": "HF_TOKEN", "value": "…"}`, as Kubernetes writes variables.
+        walked["value"] = _walk(value["value"], secrecy_of(label, secrecy))
+    return walked
+
+
+def _redact_key(key: Any) -> Any:
+    if key is None or isinstance(key, (int, float)):
+        return key
+    return _redact_text(key) if isinstance(key, str) else _walk_object(key)
+
+
+def _walk_items(items: Iterable[Any], secrecy: Secrecy) -> list[Any]:
+    walked = []
+    option = Secrecy.OPEN
+    for item in items:
+        is_option = isinstance(item, str) and item.startswith("-")
+        walked.append(_walk(item, secrecy if is_option else max(secrecy, option)))
+        # `["--api-key", "…"]`
+        option = secrecy_of(item) if is_option and item.lstrip("-").replace("-", "_").isidentifier() else Secrecy.OPEN
+    return walked
+
+
+def _walk_object(value: Any) -> Any:
+    """What JSON makes of the object, redacted."""
+    if isinstance(value, _BYTES):
+        text = bytes(value).decode("utf-8", "backslashreplace")
+        masked = _redact_text(text)
+        return value if masked == text else masked
+    if isinstance(value, Enum):
+        return _walk(value.value, Secrecy.OPEN)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _walk_mapping(
+            {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, Secrecy.OPEN
+        )
+    if isinstance(value, msgspec.Struct):
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        return _walk_mapping({name: getattr(value, field) for name, field in names}, Secrecy.OPEN)
+    try:
+        plain = msgspec.to_builtins(value, enc_hook=str)
+    except Exception:  # Its own code makes the text, and may raise anything: nobody can look through it.
+        return MASK
+    return _walk(plain, Secrecy.OPEN)
+
+
+def _redact_text(text: str) -> str:
+    start = text.lstrip()[:1]
+    if not (start and start in '{["'):
+        return mask_text(text)
+    try:
+        loaded = json.loads(text, object_pairs_hook=_merged)
+        masked = _walk(loaded, Secrecy.OPEN)
+        return json.dumps(masked) if masked != loaded else text
+    except RecursionError:
+        return MASK  # Too deep to look through.
+    except ValueError:
+        # Broken JSON, or Python's way to write it: nobody can tell what belongs to the name.
+        is_mapping = text.lstrip(" \t\r\n[").startswith("{")
+        return MASK if is_mapping and names_a_secret(text) else mask_text(text)
+
+
+def _merged(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which a repeated key hides nothing: its values become a list."""
+    merged: dict[str, list[Any]] = {}
+    for key, value in pairs:
+        merged.setdefault(key, []).append(value)
+    return {key: values if len(values) > 1 else values[0] for key, values in merged.items()}

@@ -1,0 +1,172 @@
+"""waitress' parser of requests, strict where RFC 9112 asks for it: what can be read in two ways is refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.rfc7230 import HEADER_FIELD_RE
+
+from ..settings import MAX_BODY_BYTES
+
+_REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^\x00-\x20\x7f]+ HTTP/1\.[01]")
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TARGET = re.compile(rb"[^\x00-\x20\x7f]*")
+_BARE_CR_OR_LF = re.compile(rb"\r[^\n]|(?<!\r)\n")
+_MAX_LINE_START = 256
+_MAX_CHUNK_LINE_BYTES = 4096
+_MAX_TRAILER_BYTES = 8192
+
+
+class WireError:
+    """Why a request is refused before the app sees it; it has the attributes of waitress' own errors.
+
+    Args:
+        code: HTTP status.
+        reason: its reason phrase.
+        body: what was wrong.
+        retry_after: seconds after which the client may try again, or None.
+    """
+
+    def __init__(self, code: int, reason: str, body: str, retry_after: int | None = None) -> None:
+        self.code = code
+        self.reason = reason
+        self.body = body
+        self.retry_after = retry_after
+
+
+class Parser(HTTPRequestParser):
+    """One request.
+
+    Attributes:
+        admitted: its caller may call the route, and its body is read.
+        body_withheld: its caller may not; the body is not read.
+    """
+
+    body_rcv: Any
+    path = ""  # waitress leaves these unset where the head cannot be parsed.
+    command = ""
+    version = "1.1"
+    _has_begun = False
+    _has_line = False
+    admitted = False
+    body_withheld = False
+
+    def received(self, data: bytes) -> int:
+        """Take in `data`; return how many of its bytes belong to this request."""
+        in_head = self.body_rcv is None
+        if in_head and self._begins_wrong(data):
+            return self._refuse_as_bad("The request does not begin with a method", data)
+        ended_with_cr = self.header_plus.endswith(b"\r")
+        try:
+            taken = int(super().received(data))
+        except ValueError as error:  # Such as a Content-Length of 5,000 digits, or `http://[` as a URI.
+            return self._refuse_as_bad(str(error)[:200], data)
+        if self.error:
+            return taken
+        if in_head and not self.headers_finished and not self.completed:
+            reason = self._fault_of_head(b"\r" + data if ended_with_cr else data)
+        else:
+            reason = self._fault_of_chunks()
+        return self._refuse_as_bad(reason, data) if reason else taken
+
+    def refuse(self, error: WireError) -> None:
+        """Complete the request with `error`."""
+        self.error = error
+        self.completed = True
+
+    def withhold_body(self) -> None:
+        """Complete the request without its body."""
+        self.body_rcv = None
+        self.body_withheld = self.completed = True
+
+    @property
+    def announced_bytes(self) -> int:
+        """The size of the body: as announced, or the largest that a chunked one may have."""
+        return MAX_BODY_BYTES if self.chunked else int(self.content_length)
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Parse the head of a request.
+
+        Raises:
+            ParsingError: it is malformed, or leaves open where the request ends (400).
+        """
+        line, *headers = header_plus.split(b"\r\n")
+        if not _REQUEST_LINE.fullmatch(line):
+            raise ParsingError("The first line must be METHOD TARGET HTTP/1.1")
+        fields = _framing_fields(headers)
+        super().parse_header(header_plus)
+        _check_framing(fields, self.version)
+
+    def _refuse_as_bad(self, reason: str, data: bytes) -> int:
+        self.refuse(WireError(400, "Bad Request", f"The request cannot be parsed: {reason}"))
+        return len(data)
+
+    def _begins_wrong(self, data: bytes) -> bool:
+        if self._has_begun:
+            return False
+        begins = data.lstrip(b"\r\n")[:1]
+        self._has_begun = bool(begins)
+        return self._has_begun and not _METHOD.match(begins)
+
+    def _fault_of_head(self, data: bytes) -> str:
+        """Why the incomplete head can never become one, now that `data` has come; empty where it can."""
+        if _BARE_CR_OR_LF.search(data):
+            return "a line does not end with CR LF"
+        if self._has_line or (len(self.header_plus) > _MAX_LINE_START and b"\n" not in data):
+            return ""  # It was checked. Checking it with each packet would take quadratic time.
+        line, ended, _ = self.header_plus.lstrip(b"\r\n").partition(b"\r\n")
+        self._has_line = bool(ended)
+        is_possible = _REQUEST_LINE.fullmatch(line) if ended else _may_become_request_line(line.removesuffix(b"\r"))
+        return "" if is_possible else "the first line must be METHOD TARGET HTTP/1.1"
+
+    def _fault_of_chunks(self) -> str:
+        if not self.chunked:
+            return ""
+        chunks: Any = self.body_rcv
+        if len(chunks) + chunks.chunk_remainder > MAX_BODY_BYTES:
+            self.refuse(WireError(413, "Content Too Large", ""))
+            return ""
+        if len(chunks.control_line) > _MAX_CHUNK_LINE_BYTES or len(chunks.trailer) > _MAX_TRAILER_BYTES:
+            return "a line between the chunks is too long"
+        trailer = chunks.trailer.split(b"\r\n") if chunks.completed else []
+        is_valid = all(HEADER_FIELD_RE.match(line) for line in trailer if line.strip())
+        return "" if is_valid else "the trailer is no header"
+
+
+def _framing_fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
+    """The values of the headers that say where a request ends, and which host it is for."""
+    found: dict[bytes, list[bytes]] = {b"host": [], b"content-length": [], b"transfer-encoding": []}
+    for line in lines:
+        if line[:1] in (b" ", b"\t"):
+            raise ParsingError("A header line begins with white space")
+        name, _, value = line.partition(b":")
+        values = found.get(name.lower())
+        if values is not None:
+            values.append(value.strip(b" \t"))
+    return found
+
+
+def _check_framing(fields: dict[bytes, list[bytes]], version: str) -> None:
+    # RFC 9112, sections 3.2 (Host), 6.1 (Transfer-Encoding) and 6.3 (both of them, repeated Content-Length).
+    if len(fields[b"host"]) > 1 or (version == "1.1" and not fields[b"host"]):
+        raise ParsingError("HTTP/1.1 requires exactly one Host header")
+    if len(fields[b"content-length"]) > 1:
+        raise ParsingError("Content-Length is repeated")
+    codings = fields[b"transfer-encoding"]
+    if not codings:
+        return
+    if version != "1.1":
+        raise ParsingError(f"HTTP/{version} has no Transfer-Encoding")
+    if fields[b"content-length"]:
+        raise ParsingError("Content-Length and Transfer-Encoding contradict each other")
+    if b",".join(codings).lower() != b"chunked":
+        raise ParsingError("Transfer-Encoding must be chunked, once")
+
+
+def _may_become_request_line(line: bytes) -> bool:
+    method, _, rest = line.partition(b" ")
+    target, _, version = rest.partition(b" ")
+    is_possible = b"HTTP/1.0".startswith(version) or b"HTTP/1.1".startswith(version)
+    return is_possible and bool(not line or _METHOD.fullmatch(method)) and bool(_TARGET.fullmatch(target))

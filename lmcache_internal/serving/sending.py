@@ -1,0 +1,162 @@
+"""How a connection sends its responses: what the client does not read at once waits, within bounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from waitress.channel import ClientDisconnected, HTTPChannel
+
+from .header_cache import CachingParser
+from .memory import ResponseBuffer
+from .request_parser import WireError
+from .tasks import AppTask, RefusalTask
+
+
+class SendingChannel(HTTPChannel):
+    """A connection, as far as it sends.
+
+    Attributes:
+        taken_bytes: what its client has taken of the parts of its response that waited for it.
+    """
+
+    parser_class = CachingParser
+    task_class = AppTask
+    error_task_class = RefusalTask
+    connected: bool
+    taken_bytes = 0
+    _has_begun = False
+    _is_given_up = False
+    _deadline: tuple[float, Callable[[], str]] | None = None
+    _last_activity = 0.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.outbufs = [ResponseBuffer()]
+
+    @property
+    def last_activity(self) -> float:
+        """When something was last received, sent or served, by the monotonic clock.
+
+        waitress sets it to the wall clock's time; a jump of that by an hour would look like an hour of silence.
+        """
+        return self._last_activity
+
+    @last_activity.setter
+    def last_activity(self, _: float) -> None:
+        self._last_activity = time.monotonic()
+
+    @property
+    def held_bytes(self) -> int:
+        """What its responses count in the server's memory."""
+        return sum(buffer.held_bytes for buffer in self.outbufs if isinstance(buffer, ResponseBuffer))
+
+    def write_soon(self, data: Any) -> int:
+        """Send what can be sent at once, and keep the rest."""
+        self._begin_response()
+        if data and not isinstance(data, bytes):
+            return int(super().write_soon(data))  # A file: waitress reads it piece by piece.
+        sent = 0
+        if data and not self.total_outbufs_len:
+            self.last_activity = 0.0  # From now on, the server waits for the client.
+            with self.outbuf_lock:
+                sent = self._send_now(data)
+        if data and sent < len(data):
+            self._flush_outbufs_below_high_watermark()
+            self.server.memory.keep(self, memoryview(data)[sent:])
+            self.server.wake(self)
+        return len(data or b"")
+
+    def keep(self, data: memoryview) -> None:
+        """Add `data` to what waits for the client."""
+        with self.outbuf_lock:
+            if not self.connected:
+                raise ClientDisconnected
+            self.outbufs[-1].append(data)
+            self.total_outbufs_len += len(data)
+            self._flush_exception(self._flush_some, do_close=False)
+
+    def _begin_response(self) -> None:
+        if not self._has_begun:
+            with self.outbuf_lock:
+                self._has_begun = True
+        if not self.connected or (self._is_given_up and not self.server.is_in_loop()):
+            raise ClientDisconnected
+
+    def _send_now(self, data: bytes) -> int:
+        if not (data and self.connected):
+            return 0
+        sent, _ = self._flush_exception(partial(self.send, data), do_close=False)
+        return int(sent)
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        with self.outbuf_lock:  # Another thread may drop the connection.
+            before = self.total_outbufs_len
+            sent = bool(super()._flush_some(do_close))
+            self.taken_bytes += before - self.total_outbufs_len
+        return sent
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
+            return
+        if not self.server.waiting_for_readers.acquire(blocking=False):
+            self.drop()
+            return
+        try:
+            with self.outbuf_lock:
+                while self.connected and self.total_outbufs_len > self.adj.outbuf_high_watermark:
+                    self.server.wake(self)
+                    self.outbuf_lock.wait()
+        finally:
+            self.server.waiting_for_readers.release()
+
+    def drop(self) -> None:
+        """Give the connection up, from any thread: what was not read is freed at once, and the loop closes it."""
+        with self.outbuf_lock:
+            self.outbufs[:] = [ResponseBuffer()]
+            self.total_outbufs_len = 0
+            self.connected = False
+            self.will_close = True
+            self.outbuf_lock.notify_all()
+        self.server.wake(self)
+
+    def answer_by(self, seconds: float, explain: Callable[[], str]) -> None:
+        """Let the event loop answer (504) if the response has not begun after `seconds`; called by the worker thread.
+
+        Args:
+            seconds: from now on.
+            explain: says what happened; the event loop calls it.
+        """
+        self._deadline = (time.monotonic() + seconds, explain)
+
+    def expect_response(self) -> None:
+        """A request of the connection begins to be served."""
+        self._has_begun = False
+        self._deadline = None
+        self.taken_bytes = 0
+
+    def give_up_if_late(self, now: float) -> None:
+        """Answer a request whose worker thread is stuck; what the thread writes later is dropped."""
+        if self._deadline is None or now < self._deadline[0]:
+            return
+        with self.outbuf_lock:
+            if self._has_begun:
+                return
+            self._is_given_up = True
+        late = self.parser_class(self.adj)
+        late.refuse(WireError(504, "Gateway Timeout", self._deadline[1]()))
+        self.error_task_class(self, late).service()
+        self.close_when_flushed = True
+        self.server.resume(self)
+
+    def add_channel(self, map: Any = None) -> None:
+        """Count the connection."""
+        super().add_channel(map)
+        self.server.memory.add(self)
+
+    def del_channel(self, map: Any = None) -> None:
+        """Count it no longer."""
+        super().del_channel(map)
+        self.server.memory.remove(self)

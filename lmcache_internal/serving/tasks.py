@@ -1,0 +1,135 @@
+"""How one request is answered: by the WSGI app, or by an error where the request never reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from waitress.buffers import ReadOnlyFileBasedBuffer
+from waitress.channel import ClientDisconnected
+from waitress.task import ErrorTask
+
+from ..address import ADDRESS_KEY
+from ..limits.server_load import ANSWER_BY_KEY, LOAD_KEY
+from ..operations.error_handlers import body_too_large
+from ..operations.serialize import encode_json
+from ..security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
+from ..security.gate import BODY_WITHHELD_KEY, HEADERS
+from ..settings import MAX_BODY_BYTES
+from .header_cache import CachingTask
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_MAX_JOINED_BYTES = 64 << 10
+
+
+def until_disconnected(app: WSGIApplication) -> WSGIApplication:
+    """`app` with responses that end when their client has gone, even those that yield nothing to send."""
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        response = app(environ, start_response)
+        return response if isinstance(response, ReadOnlyFileBasedBuffer) else _Response(response, environ)
+
+    return call
+
+
+class _Response:
+    def __init__(self, response: Iterable[bytes], environ: WSGIEnvironment) -> None:
+        self._response = response
+        self._is_disconnected = environ["waitress.client_disconnected"]
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._response:
+            if self._is_disconnected():
+                raise ClientDisconnected
+            yield chunk
+
+    def close(self) -> None:
+        close = getattr(self._response, "close", None)
+        if close is not None:
+            close()
+
+
+class RefusalTask(ErrorTask):
+    """Refuses a request that the app never sees, in the app's error shape, and closes the connection."""
+
+    def execute(self) -> None:
+        """Write the response."""
+        error = self.request.error
+        message = body_too_large(MAX_BODY_BYTES) if error.code == 413 else error.body
+        body = encode_json({"error": error.reason, "message": message}, indent=2)
+        self.status = f"{error.code} {error.reason}"
+        self.content_length = len(body)
+        self.response_headers.extend([("Content-Type", "application/json"), *HEADERS.items()])
+        if retry_after := getattr(error, "retry_after", None):
+            self.response_headers.append(("Retry-After", str(retry_after)))
+        self.set_close_on_finish()
+        self.channel.refused = error.code != 408  # A client that was too slow is sending nothing.
+        self.write(b"" if self.request.command == "HEAD" else body)
+
+
+class AppTask(CachingTask):
+    """Answers a request by the app."""
+
+    wrote_header: bool
+    content_bytes_written: int
+    _builds_head = False
+
+    def execute(self) -> None:
+        """Call the app and write its response."""
+        if self.request.body_withheld:
+            self.set_close_on_finish()
+        try:
+            super().execute()
+        except BaseException as error:  # SystemExit, CancelledError: waitress would neither answer nor close.
+            if isinstance(error, Exception):
+                raise
+            raise RuntimeError(f"{type(error).__name__} ended the request") from error
+
+    def build_response_header(self) -> bytes:
+        """The head of the response."""
+        self._builds_head = True
+        head = super().build_response_header()
+        self._builds_head = False
+        return head
+
+    def set_close_on_finish(self) -> None:
+        """Close the connection after the response.
+
+        waitress would do so wherever there is no Content-Length. In HTTP/1.1, chunks say where a response ends, and
+        one to HEAD, or with a status like 304, has no body.
+        """
+        asks_to_close = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if not self._builds_head or self.version != "1.1" or asks_to_close:
+            super().set_close_on_finish()
+
+    def write(self, data: bytes) -> None:
+        """Send `data`; with the first bytes, the head: each send lets other threads of the engine run."""
+        if self.request.command == "HEAD":
+            super().write(b"")
+            self.chunked_response = False  # There is no last chunk where there is no body.
+            self.content_bytes_written += len(data)
+        elif not self.wrote_header and self._fits_head(data):
+            self.channel.write_soon(self.build_response_header() + data)
+            self.wrote_header = True
+            self.content_bytes_written = len(data)
+        else:
+            super().write(data)
+
+    def _fits_head(self, data: bytes) -> bool:
+        is_whole = self.complete and self.has_body and self.content_length == len(data)
+        return is_whole and 0 < len(data) <= _MAX_JOINED_BYTES
+
+    def get_environment(self) -> dict[str, Any]:
+        """The WSGI environ, with what the server knows of the connection."""
+        environ: dict[str, Any] = super().get_environment()
+        server = self.channel.server
+        environ[ADDRESS_KEY] = server.address
+        environ[LOAD_KEY] = server.task_dispatcher.load
+        environ[ANSWER_BY_KEY] = self.channel.answer_by
+        environ[DIRECT_KEY] = True
+        environ[PUBLIC_KEY] = server.public
+        environ[PEER_UID_KEY] = self.channel.peer_uid
+        environ[BODY_WITHHELD_KEY] = self.request.body_withheld
+        return environ

@@ -1,0 +1,96 @@
+"""What all connections may hold in memory; tests/faults meets it over sockets, with far larger loads."""
+
+from __future__ import annotations
+
+import pytest
+
+from lmcache_internal.serving.memory import MAX_BODIES_BYTES, MAX_UNREAD_BYTES, Memory, ResponseBuffer
+
+
+class Connection:
+    """A connection, as far as its memory counts."""
+
+    def __init__(self, unread: int = 0, body: int = 0, taken: int = 0, last_activity: float = 0.0) -> None:
+        self.body_bytes = body
+        self.held_bytes = self.total_outbufs_len = unread
+        self.taken_bytes = taken
+        self.last_activity = last_activity
+        self.kept = b""
+        self.is_dropped = False
+
+    def keep(self, data: memoryview) -> None:
+        self.kept += bytes(data)
+
+    def drop(self) -> None:
+        self.is_dropped = True
+
+
+def memory_of(*connections: Connection) -> Memory:
+    memory = Memory()
+    for connection in connections:
+        memory.add(connection)
+    return memory
+
+
+def test_bodies_share_one_budget() -> None:
+    other = Connection(body=MAX_BODIES_BYTES - 10)
+    memory = memory_of(other, Connection(body=4))
+    assert memory.has_room_for_body(6)
+    assert not memory.has_room_for_body(7)
+    memory.remove(other)
+    assert memory.has_room_for_body(MAX_BODIES_BYTES - 4)
+
+
+@pytest.mark.parametrize(("size", "dropped"), [(10, []), (11, [0]), (MAX_UNREAD_BYTES // 2 + 11, [0, 1])])
+def test_who_reads_least_makes_room_and_no_more_than_must(size: int, dropped: list[int]) -> None:
+    half = MAX_UNREAD_BYTES // 2
+    waiting = [
+        Connection(unread=half - 10, taken=5, last_activity=1.0),
+        Connection(unread=half, taken=5, last_activity=2.0),
+        Connection(unread=0, taken=0),
+    ]
+    writer = Connection(taken=0)
+    memory = memory_of(*reversed(waiting), writer)
+    memory.keep(writer, memoryview(bytes(size)))
+    assert [place for place, connection in enumerate(waiting) if connection.is_dropped] == dropped
+    assert not writer.is_dropped
+    assert len(writer.kept) == size
+
+
+def test_what_its_client_has_not_read_counts_for_the_writer_too() -> None:
+    writer, other = Connection(unread=MAX_UNREAD_BYTES - 1), Connection(unread=1)
+    memory = memory_of(writer, other)
+    memory.keep(writer, memoryview(b"x"))
+    assert other.is_dropped
+    assert not writer.is_dropped
+
+
+def test_a_slice_counts_as_all_that_it_keeps_in_memory() -> None:
+    writer, other = Connection(), Connection(unread=1)
+    memory = memory_of(writer, other)
+    memory.keep(writer, memoryview(bytes(MAX_UNREAD_BYTES))[-1:])
+    assert other.is_dropped
+
+
+def test_a_response_is_sent_piece_by_piece_and_freed() -> None:
+    buffer = ResponseBuffer()
+    assert bytes(buffer.get(5)) == b""
+    buffer.append(memoryview(b"0123456789"))
+    buffer.append(memoryview(b"abc"))
+    assert (len(buffer), buffer.held_bytes) == (13, 13)
+    assert bytes(buffer.get(4)) == b"0123"
+    buffer.skip(4)
+    assert (len(buffer), buffer.held_bytes) == (9, 13)
+    assert bytes(buffer.get(100)) == b"456789"
+    buffer.skip(6)
+    assert (len(buffer), buffer.held_bytes) == (3, 3)
+    assert bytes(buffer.get(100)) == b"abc"
+    buffer.close()
+    assert (len(buffer), buffer.held_bytes) == (0, 0)
+    assert bytes(buffer.get(1)) == b""
+
+
+def test_no_more_than_64_kib_is_copied_at_once() -> None:
+    buffer = ResponseBuffer()
+    buffer.append(memoryview(bytes(200_000)))
+    assert len(buffer.get(200_000)) == 64 << 10

@@ -1,0 +1,107 @@
+"""The worker threads: a few, more under load, and few again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lmcache_internal.limits.server_load import Load
+from lmcache_internal.serving.thread_pool import Pool
+
+LEAST, LIMIT = 2, 4
+
+
+class Task:
+    """A request that is served until it is released."""
+
+    def __init__(self, release: threading.Event) -> None:
+        self.queued_at = 0.0
+        self.is_done = False
+        self._release = release
+
+    def service(self) -> None:
+        self._release.wait(10)
+        self.is_done = True
+
+    def cancel(self) -> None:
+        pass
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    made = Pool(LEAST, LIMIT)
+    made.start()
+    try:
+        assert eventually(lambda: made.active_count == 0)
+        yield made
+    finally:
+        made.shutdown(timeout=5)
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 5
+    while not (held := condition()) and time.monotonic() < until:
+        time.sleep(0.005)
+    return held
+
+
+def occupy(pool: Pool, count: int, release: threading.Event) -> list[Task]:
+    tasks = [Task(release) for _ in range(count)]
+    for place, task in enumerate(tasks, start=1):
+        pool.add_task(task)
+        assert eventually(lambda place=place: pool.active_count == min(place, LIMIT))  # type: ignore[misc]
+    return tasks
+
+
+def served_at_once(pool: Pool, count: int) -> None:
+    release = threading.Event()
+    occupy(pool, count, release)
+    release.set()
+    assert eventually(lambda: not pool.is_busy)
+
+
+def test_at_rest_it_has_the_least_threads(pool: Pool) -> None:
+    assert len(pool.threads) == LEAST
+    assert pool.is_small
+    assert not pool.is_busy
+    assert pool.load() == Load(busy=0, limit=LIMIT, waiting=0, longest_wait=0.0)
+    pool.shrink()
+    pool.shrink()
+    assert (pool.is_small, len(pool.threads)) == (True, LEAST)
+
+
+@pytest.mark.parametrize(("requests", "threads", "waiting"), [(1, 2, 0), (2, 2, 0), (3, 3, 0), (4, 4, 0), (6, 4, 2)])
+def test_it_adds_a_thread_where_a_request_would_wait(pool: Pool, requests: int, threads: int, waiting: int) -> None:
+    release = threading.Event()
+    tasks = occupy(pool, requests, release)
+    time.sleep(0.01)
+    load = pool.load()
+    assert (len(pool.threads), load.busy, load.limit, load.waiting) == (threads, min(requests, LIMIT), LIMIT, waiting)
+    assert (0.01 <= load.longest_wait < 5) if waiting else load.longest_wait == 0
+    assert pool.is_busy
+    assert pool.is_small == (threads == LEAST)
+    release.set()
+    assert eventually(lambda: all(task.is_done for task in tasks) and not pool.is_busy)
+
+
+def test_it_ends_the_threads_that_nothing_has_needed_since_it_was_last_asked(pool: Pool) -> None:
+    served_at_once(pool, 4)
+    pool.shrink()
+    assert len(pool.threads) == 4  # They were needed a moment ago.
+    served_at_once(pool, 1)
+    pool.shrink()
+    assert eventually(lambda: len(pool.threads) == LEAST)
+    assert pool.is_small
+
+
+def test_what_was_needed_meanwhile_is_kept(pool: Pool) -> None:
+    served_at_once(pool, 4)
+    pool.shrink()
+    served_at_once(pool, 3)
+    pool.shrink()
+    assert eventually(lambda: len(pool.threads) == 3)
+    time.sleep(0.02)
+    assert len(pool.threads) == 3

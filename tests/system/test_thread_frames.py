@@ -1,0 +1,36 @@
+"""Looking at the stacks of all threads must not freeze the process."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from types import FrameType
+
+import pytest
+
+from lmcache_internal.system.thread_frames import current_frames
+
+
+def test_no_collection_runs_while_frames_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The freeze itself is a race of microseconds; what makes it impossible can be seen.
+    seen: list[bool] = []
+
+    def watching() -> dict[int, FrameType]:
+        seen.append(gc.isenabled())
+        return {}
+
+    monkeypatch.setattr(sys, "_current_frames", watching)
+    with current_frames():
+        assert gc.isenabled()
+    assert seen == [False]
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with current_frames() as frames:
+            assert threading.get_ident() in frames
+            assert not gc.isenabled()
+    finally:
+        gc.enable()
