@@ -19,7 +19,7 @@ from ..address import Address
 from .connection import Channel
 from .gil_sockets import accept
 from .inline import is_inline
-from .memory import Memory
+from .memory import Memory, WaitingWriters
 from .request_parser import WireError
 from .thread_pool import Pool
 
@@ -71,7 +71,7 @@ class Acceptor(BaseWSGIServer):
     ) -> None:
         self.address = address
         self.public = public
-        self.waiting_for_readers = threading.Semaphore(MAX_WAITING_FOR_READERS)
+        self.waiting_for_readers = WaitingWriters(MAX_WAITING_FOR_READERS)
         self.memory = memory
         self.admits = admits
         self.limit = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)

@@ -3,7 +3,8 @@
 A thread that gives the lock away for a system call gets it back after `sys.getswitchinterval()`, 5 ms,
 where another thread of the engine runs Python without a pause; the call itself takes some microseconds.
 `python -m benchmarks spinning_engine` measures what it is worth, and `extra_config:
-internal_api_server_keep_gil: false` switches it off. To remove it, delete this file and its uses in `acceptor.py`.
+internal_api_server_keep_gil: false` switches it off. To remove it, delete this file and its uses in `acceptor.py`
+and `sending.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import select
 import socket
 import struct
 import sys
+import termios
 from typing import Any
 
 _CALL = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
@@ -61,6 +63,14 @@ def is_readable(descriptor: int) -> bool:
     return bool(_libc.poll(_ONE_POLL.pack(descriptor, select.POLLIN, 0), 1, 0) > 0)
 
 
+def unacknowledged_bytes(descriptor: int) -> int:
+    """How many sent bytes the client's system has not acknowledged (SIOCOUTQ, tcp(7)); 0 where that is unknown."""
+    if not is_available():
+        return 0
+    queued = ctypes.c_int()
+    return queued.value if _libc.ioctl(descriptor, termios.TIOCOUTQ, ctypes.byref(queued)) == 0 else 0
+
+
 def is_available() -> bool:
     """Whether this system has what it takes."""
     return sys.platform == "linux"
@@ -88,4 +98,5 @@ if is_available():
         _function.restype = ctypes.c_ssize_t
     _libc.accept4.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_int)
     _libc.close.argtypes = (ctypes.c_int,)
+    _libc.ioctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.POINTER(ctypes.c_int))
     _libc.poll.argtypes = (ctypes.c_char_p, ctypes.c_ulong, ctypes.c_int)

@@ -87,11 +87,45 @@ class Memory:
         # A response that is larger than the budget may wait alone: the app holds it in memory anyway.
         waiting = [channel for channel in self._channels.copy() if channel.total_outbufs_len and channel is not writer]
         excess = sum(channel.held_bytes for channel in (*waiting, writer)) + size - MAX_UNREAD_BYTES
-        for channel in sorted(waiting, key=lambda channel: (channel.taken_bytes, channel.last_activity)):
+        if excess <= 0:
+            return
+        for channel in sorted(waiting, key=_progress):
             if excess <= 0:
                 return
             excess -= channel.held_bytes
             channel.drop()
+
+
+class WaitingWriters:
+    """The connections whose worker threads wait until their clients read.
+
+    Args:
+        limit: how many may wait.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._waiting: set[Any] = set()
+
+    def add(self, channel: Any) -> None:
+        """Count a connection; of more than `limit`, the client that has read least of its response is disconnected."""
+        with self._lock:
+            self._waiting.add(channel)
+            connected = [waiting for waiting in self._waiting if waiting.connected]
+            slowest = min(connected, key=_progress) if len(connected) > self._limit else None
+        if slowest is not None:
+            slowest.drop()
+
+    def remove(self, channel: Any) -> None:
+        """Count a connection no longer."""
+        with self._lock:
+            self._waiting.discard(channel)
+
+
+def _progress(channel: Any) -> tuple[int, float]:
+    """Lowest for the connection whose client has read least, and of several for the one that has stalled longest."""
+    return channel.read_bytes, channel.last_activity
 
 
 def _whole(piece: memoryview) -> bytes:

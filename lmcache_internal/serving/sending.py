@@ -9,6 +9,7 @@ from typing import Any
 
 from waitress.channel import ClientDisconnected, HTTPChannel
 
+from .gil_sockets import unacknowledged_bytes
 from .header_cache import CachingParser
 from .memory import ResponseBuffer
 from .request_parser import WireError
@@ -16,17 +17,13 @@ from .tasks import AppTask, RefusalTask
 
 
 class SendingChannel(HTTPChannel):
-    """A connection, as far as it sends.
-
-    Attributes:
-        taken_bytes: what its client has taken of the parts of its response that waited for it.
-    """
+    """A connection, as far as it sends."""
 
     parser_class = CachingParser
     task_class = AppTask
     error_task_class = RefusalTask
     connected: bool
-    taken_bytes = 0
+    _sent_bytes = 0
     _has_begun = False
     _is_given_up = False
     _deadline: tuple[float, Callable[[], str]] | None = None
@@ -52,6 +49,14 @@ class SendingChannel(HTTPChannel):
     def held_bytes(self) -> int:
         """What its responses count in the server's memory."""
         return sum(buffer.held_bytes for buffer in self.outbufs if isinstance(buffer, ResponseBuffer))
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of the current response the client's system has acknowledged.
+
+        What was sent alone says little: the kernel takes megabytes for a client that reads nothing.
+        """
+        return self._sent_bytes - unacknowledged_bytes(-1 if self.socket is None else self.socket.fileno())
 
     def write_soon(self, data: Any) -> int:
         """Send what can be sent at once, and keep the rest."""
@@ -89,28 +94,27 @@ class SendingChannel(HTTPChannel):
         if not (data and self.connected):
             return 0
         sent, _ = self._flush_exception(partial(self.send, data), do_close=False)
+        self._sent_bytes += sent
         return int(sent)
 
     def _flush_some(self, do_close: bool = True) -> bool:
         with self.outbuf_lock:  # Another thread may drop the connection.
             before = self.total_outbufs_len
             sent = bool(super()._flush_some(do_close))
-            self.taken_bytes += before - self.total_outbufs_len
+            self._sent_bytes += before - self.total_outbufs_len
         return sent
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
             return
-        if not self.server.waiting_for_readers.acquire(blocking=False):
-            self.drop()
-            return
+        self.server.waiting_for_readers.add(self)
         try:
             with self.outbuf_lock:
                 while self.connected and self.total_outbufs_len > self.adj.outbuf_high_watermark:
                     self.server.wake(self)
                     self.outbuf_lock.wait()
         finally:
-            self.server.waiting_for_readers.release()
+            self.server.waiting_for_readers.remove(self)
 
     def drop(self) -> None:
         """Give the connection up, from any thread: what was not read is freed at once, and the loop closes it."""
@@ -135,7 +139,7 @@ class SendingChannel(HTTPChannel):
         """A request of the connection begins to be served."""
         self._has_begun = False
         self._deadline = None
-        self.taken_bytes = 0
+        self._sent_bytes = 0
 
     def give_up_if_late(self, now: float) -> None:
         """Answer a request whose worker thread is stuck; what the thread writes later is dropped."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.serving.gil_sockets import UnyieldingSocket, accept
-from tests.support import fetch, make_manager, nobody_is_made_to_wait, server_values
+from lmcache_internal.serving.gil_sockets import UnyieldingSocket, accept, unacknowledged_bytes
+from tests.support import eventually, fetch, make_manager, nobody_is_made_to_wait, server_values
 
 FAMILIES = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6, "unix": socket.AF_UNIX}
 WHERE = {"IPv4": ("127.0.0.1", 0), "IPv6": ("::1", 0)}
@@ -135,3 +135,21 @@ def test_the_setting_switches_it(tmp_path: Path, setting: bool, kind: type) -> N
         assert fetch(server, "/lmc_version")[0] == 200
         channels = server._serving[0]._transport._channels()
         assert [type(found.socket) for found in channels if found.addr == idle.getsockname()] == [kind]
+
+
+def test_what_the_client_does_not_read_is_known(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+    client, ours = pair
+    assert unacknowledged_bytes(ours.fileno()) == 0
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sent += ours.send(bytes(65536))
+    unread = unacknowledged_bytes(ours.fileno())
+    assert unread > 0
+    read = 0
+    while read < sent:
+        read += len(client.recv(1 << 20))
+    assert eventually(lambda: unacknowledged_bytes(ours.fileno()) == 0)
+    descriptor = ours.fileno()
+    ours.close()
+    assert unacknowledged_bytes(descriptor) == unacknowledged_bytes(-1) == 0

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import pytest
 
-from lmcache_internal.serving.memory import MAX_BODIES_BYTES, MAX_UNREAD_BYTES, Memory, ResponseBuffer
+from lmcache_internal.serving.memory import (
+    MAX_BODIES_BYTES,
+    MAX_UNREAD_BYTES,
+    Memory,
+    ResponseBuffer,
+    WaitingWriters,
+)
 
 
 class Connection:
     """A connection, as far as its memory counts."""
 
-    def __init__(self, unread: int = 0, body: int = 0, taken: int = 0, last_activity: float = 0.0) -> None:
+    def __init__(self, unread: int = 0, body: int = 0, read: int = 0, last_activity: float = 0.0) -> None:
         self.body_bytes = body
         self.held_bytes = self.total_outbufs_len = unread
-        self.taken_bytes = taken
+        self.read_bytes = read
         self.last_activity = last_activity
         self.kept = b""
         self.is_dropped = False
+        self.connected = True
 
     def keep(self, data: memoryview) -> None:
         self.kept += bytes(data)
 
     def drop(self) -> None:
         self.is_dropped = True
+        self.connected = False
 
 
 def memory_of(*connections: Connection) -> Memory:
@@ -45,11 +53,11 @@ def test_bodies_share_one_budget() -> None:
 def test_who_reads_least_makes_room_and_no_more_than_must(size: int, dropped: list[int]) -> None:
     half = MAX_UNREAD_BYTES // 2
     waiting = [
-        Connection(unread=half - 10, taken=5, last_activity=1.0),
-        Connection(unread=half, taken=5, last_activity=2.0),
-        Connection(unread=0, taken=0),
+        Connection(unread=half - 10, read=5, last_activity=1.0),
+        Connection(unread=half, read=5, last_activity=2.0),
+        Connection(unread=0, read=0),
     ]
-    writer = Connection(taken=0)
+    writer = Connection(read=0)
     memory = memory_of(*reversed(waiting), writer)
     memory.keep(writer, memoryview(bytes(size)))
     assert [place for place, connection in enumerate(waiting) if connection.is_dropped] == dropped
@@ -94,3 +102,19 @@ def test_no_more_than_64_kib_is_copied_at_once() -> None:
     buffer = ResponseBuffer()
     buffer.append(memoryview(bytes(200_000)))
     assert len(buffer.get(200_000)) == 64 << 10
+
+
+def test_of_too_many_that_wait_for_readers_the_client_that_has_read_least_is_disconnected() -> None:
+    writers = WaitingWriters(2)
+    reader, stalled, newcomer = Connection(read=9), Connection(read=1), Connection(read=5)
+    for connection in (reader, stalled, newcomer):
+        writers.add(connection)
+    assert [connection.is_dropped for connection in (reader, stalled, newcomer)] == [False, True, False]
+    writers.remove(stalled)
+    writers.remove(reader)
+    last = Connection()
+    writers.add(last)
+    assert not last.is_dropped
+    slowest = Connection()
+    writers.add(slowest)  # It has read as little as the one before, and stalled as long.
+    assert last.is_dropped != slowest.is_dropped
