@@ -35,7 +35,9 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with hosting(tmp_path_factory.mktemp("bodies"), constants={"connection.BODY_SECONDS": BODY_SECONDS}) as running:
+    with hosting(
+        tmp_path_factory.mktemp("bodies"), constants={"serving.connection.BODY_SECONDS": BODY_SECONDS}
+    ) as running:
         yield running
 
 

@@ -154,7 +154,7 @@ def test_where_all_are_busy_others_are_told_and_probes_are_let_in(tmp_path: Path
 
 @pytest.mark.parametrize("drips", [False, True], ids=["silent", "dripping"])
 def test_a_head_must_be_complete_in_time(tmp_path: Path, drips: bool) -> None:
-    with hosting(tmp_path, constants={"connection.HEAD_SECONDS": 1.0}) as host, host.connect() as client:
+    with hosting(tmp_path, constants={"serving.connection.HEAD_SECONDS": 1.0}) as host, host.connect() as client:
         began = time.monotonic()
         client.sendall(HALF_HEAD)
         client.settimeout(0.2)

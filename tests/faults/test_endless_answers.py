@@ -76,7 +76,7 @@ def count() -> int:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    with hosting(tmp_path, PLUGIN, {"connection.STALLED_SECONDS": STALLED_SECONDS}) as running:
+    with hosting(tmp_path, PLUGIN, {"serving.connection.STALLED_SECONDS": STALLED_SECONDS}) as running:
         running.ask("/open")
         running.ask("/livez")
         yield running
