@@ -1,4 +1,7 @@
-"""The command `lmcache-internal`: one file a command, listed here."""
+"""The command `lmcache-internal`: one file a command, listed here.
+
+It may import every package but `integrations` and `testing`; the app and the server only where a command needs them.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ MAX_CONNECTIONS = 1000
 SPARE_CONNECTIONS = 32
 """What comes beyond the limit, to be told so, and for probes."""
 MAX_WAITING_FOR_READERS = 8
-"""So many threads may wait for clients that do not read; a client that would block another one is disconnected."""
+"""So many threads may wait for their clients to read; beyond it, the client that has read least is disconnected."""
 _ACCEPTS_A_ROUND = 16
 _CLOSED_AT_ONCE = 8
 

@@ -1,7 +1,7 @@
 """A pytest plugin: engines, apps, clients and servers for the tests of endpoints.
 
 It is imported at each start of pytest where the package is installed. So what is heavy is
-imported by the fixture that needs it.
+imported by the fixture that needs it. It may import every package but `cli` and `integrations`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,3 +24,11 @@ def harmed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalA
     """A running server; when the test is over, all must be as it was before."""
     with serving(tmp_path, request.param) as server, unharmed(server):
         yield server
+
+
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """Logging is off: pytest keeps each record, and with it the exception and its frames."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -16,6 +15,8 @@ from tests.fuzz_wire import comparison, shrinking
 from tests.fuzz_wire.comparison import Servers
 from tests.fuzz_wire.fuzzing import Fuzzer, series
 from tests.fuzz_wire.servers import both
+
+pytestmark = pytest.mark.usefixtures("unlogged")
 
 SEED = "1"
 STREAMS = 1000
@@ -31,14 +32,6 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
     with both(request.param) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def unlogged() -> Iterator[None]:
-    """Each refusal would be logged, and pytest keeps all records."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 class Faulty:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import logging
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -18,6 +17,8 @@ from lmcache_internal import InternalAPIServer
 from tests.faults.unharmed import serving
 from tests.support import fetch, run_script
 
+pytestmark = pytest.mark.usefixtures("unlogged")
+
 Ask = Callable[[InternalAPIServer], tuple[int, bytes]]
 
 
@@ -25,14 +26,6 @@ Ask = Callable[[InternalAPIServer], tuple[int, bytes]]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InternalAPIServer]:
     with serving(tmp_path_factory.mktemp("garbage")) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def unlogged() -> Iterator[None]:
-    """Logging is off: pytest keeps each record, and with it the exception and its frames."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @contextlib.contextmanager
