@@ -8,7 +8,7 @@ router = Blueprint("audit", __name__)
 
 
 @router.get("/audit")
-@operation(doing="read the audit log", media="pretty", access=Role.ADMIN, cheap=True)
+@operation(action="read the audit log", media="pretty", access=Role.ADMIN, cheap=True)
 def audit() -> list[AuditEntry]:
     """The last 200 refused or changing requests, the oldest first."""
     return list(internal_app().state.gate.audit.recent)

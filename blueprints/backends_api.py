@@ -53,14 +53,14 @@ Unknown = Annotated[NotFound, UnknownBackend]
 
 
 @router.get("")
-@operation(doing="list backends")
+@operation(action="list backends")
 def list_backends() -> dict[str, str]:
     """Name and class of each backend."""
     return storage_manager(_UNAVAILABLE).list_backends()
 
 
 @router.delete("/<name>")
-@operation(doing="close backend", access=Role.ADMIN, changes=True, raises=(Unknown,))
+@operation(action="close backend", access=Role.ADMIN, exclusive=True, errors=(Unknown,))
 def close(name: str) -> Closed:
     """Close a backend and take it out of the engine."""
     storage = storage_manager(_UNAVAILABLE)
@@ -70,7 +70,7 @@ def close(name: str) -> Closed:
 
 
 @router.post("")
-@operation(doing="create backends", access=Role.ADMIN, changes=True)
+@operation(action="create backends", access=Role.ADMIN, exclusive=True)
 def create() -> Created:
     """Create the backends that the configuration asks for and that are absent."""
     storage = storage_manager(_UNAVAILABLE)
@@ -79,7 +79,7 @@ def create() -> Created:
 
 
 @router.post("/<name>/recreate")
-@operation(doing="recreate backend", access=Role.ADMIN, changes=True, raises=(Unknown,))
+@operation(action="recreate backend", access=Role.ADMIN, exclusive=True, errors=(Unknown,))
 def recreate(name: str) -> Recreated:
     """Close a backend and create it again by the configuration as it is now."""
     storage = storage_manager(_UNAVAILABLE)

@@ -43,7 +43,7 @@ class Removed(Switched):
 
 
 @router.get("/list")
-@operation(doing="list bypassed backends")
+@operation(action="list bypassed backends")
 def list_bypassed() -> Bypassed:
     """The bypassed backends beside all of them."""
     storage = storage_manager(_UNAVAILABLE)
@@ -55,7 +55,7 @@ def list_bypassed() -> Bypassed:
 
 
 @router.put("/add")
-@operation(doing="add bypass backend", access=Role.OPERATOR, changes=True)
+@operation(action="add bypass backend", access=Role.OPERATOR, exclusive=True)
 def add(backend_name: Name) -> Added:
     """Bypass a backend."""
     storage = storage_manager(_UNAVAILABLE)
@@ -64,7 +64,7 @@ def add(backend_name: Name) -> Added:
 
 
 @router.put("/remove")
-@operation(doing="remove bypass backend", access=Role.OPERATOR, changes=True)
+@operation(action="remove bypass backend", access=Role.OPERATOR, exclusive=True)
 def remove(backend_name: Name) -> Removed:
     """Put a backend back into service."""
     storage = storage_manager(_UNAVAILABLE)

@@ -78,7 +78,7 @@ def _check_locations(locations: Sequence[str], known: Sequence[str] | None) -> N
 
 
 @router.delete("/clear")
-@operation(doing="clear cache", access=Role.OPERATOR, media="pretty", changes=True, raises=(NotFound,))
+@operation(action="clear cache", access=Role.OPERATOR, media="pretty", exclusive=True, errors=(NotFound,))
 def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> Cleared:
     """Drop cached chunks of the backends in `locations` (repeatable), of the memory alone by default."""
     found = started_engine()
@@ -88,7 +88,7 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 
 
 @router.post("/store")
-@operation(doing="store cache", access=Role.OPERATOR, media="pretty", changes=True)
+@operation(action="store cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def store(tokens_mock: TokenRange) -> Stored:
     """Store the tokens `start,end` from the first slots of the KV caches."""
     started_engine()
@@ -97,7 +97,7 @@ def store(tokens_mock: TokenRange) -> Stored:
 
 
 @router.post("/retrieve")
-@operation(doing="retrieve cache", access=Role.OPERATOR, media="pretty", changes=True)
+@operation(action="retrieve cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def retrieve(tokens_mock: TokenRange) -> Retrieved:
     """Retrieve the tokens `start,end` into the first slots of the KV caches; whole chunks count."""
     started_engine()

@@ -38,7 +38,7 @@ class Statistics(Counts):
 
 
 @router.post("/start")
-@operation(doing="start", access=Role.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
+@operation(action="start", access=Role.OPERATOR, media="pretty", exclusive=True, errors=(BadRequest,))
 def start() -> StatisticsSwitched:
     """Count from now on."""
     _client().start_statistics()
@@ -46,7 +46,7 @@ def start() -> StatisticsSwitched:
 
 
 @router.post("/stop")
-@operation(doing="stop", access=Role.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
+@operation(action="stop", access=Role.OPERATOR, media="pretty", exclusive=True, errors=(BadRequest,))
 def stop() -> StatisticsSwitched:
     """Count no more; the counts stay."""
     _client().stop_statistics()
@@ -54,7 +54,7 @@ def stop() -> StatisticsSwitched:
 
 
 @router.post("/reset")
-@operation(doing="reset", access=Role.OPERATOR, media="pretty", changes=True, raises=(BadRequest,))
+@operation(action="reset", access=Role.OPERATOR, media="pretty", exclusive=True, errors=(BadRequest,))
 def reset() -> StatisticsSwitched:
     """Start the counts again at zero."""
     _client().reset_statistics()
@@ -62,7 +62,7 @@ def reset() -> StatisticsSwitched:
 
 
 @router.get("/status")
-@operation(doing="get status", media="pretty", raises=(BadRequest,))
+@operation(action="get status", media="pretty", errors=(BadRequest,))
 def status() -> Statistics:
     """The counts so far, and when counting ends by itself."""
     counts = cast(Counts, _client().get_statistics())

@@ -60,11 +60,11 @@ class Revisions(TypedDict):
 
 @router.get("/conf")
 @operation(
-    doing="read the configuration",
+    action="read the configuration",
     media="text-json",
     cheap=True,
     inline=True,
-    raises=(EngineUnavailable, PreconditionFailed),
+    errors=(EngineUnavailable, PreconditionFailed),
 )
 def read_config(names: Names | None = None, details: bool = False) -> Annotated[Response, dict[str, Any]]:
     """The configuration, secrets masked, or the keys in `names`; `details=true` says what each of them is."""
@@ -82,10 +82,10 @@ def read_config(names: Names | None = None, details: bool = False) -> Annotated[
 
 @router.post("/conf")
 @operation(
-    doing="set the configuration",
+    action="set the configuration",
     access=Role.ADMIN,
-    changes=True,
-    raises=(Annotated[BadRequest, Refused], PreconditionFailed),
+    exclusive=True,
+    errors=(Annotated[BadRequest, Refused], PreconditionFailed),
 )
 def set_config(values: JsonBody, atomic: bool = False, dry_run: bool = False) -> Annotated[Response, PartlyUpdated]:
     """Set configuration values; all are checked first, then the good ones applied together.
@@ -106,7 +106,7 @@ def set_config(values: JsonBody, atomic: bool = False, dry_run: bool = False) ->
 
 
 @router.get("/conf/history")
-@operation(doing="read the configuration's history", media="pretty", cheap=True, raises=(EngineUnavailable,))
+@operation(action="read the configuration's history", media="pretty", cheap=True, errors=(EngineUnavailable,))
 def read_history() -> Revisions:
     """The last 100 changes of the configuration since the start, secrets masked."""
     return {"revisions": [revision.public() for revision in history_of(adapter()).revisions()]}
@@ -114,10 +114,10 @@ def read_history() -> Revisions:
 
 @router.post("/conf/rollback")
 @operation(
-    doing="roll the configuration back",
+    action="roll the configuration back",
     access=Role.ADMIN,
-    changes=True,
-    raises=(Annotated[BadRequest, Refused], NotFound, PreconditionFailed),
+    exclusive=True,
+    errors=(Annotated[BadRequest, Refused], NotFound, PreconditionFailed),
 )
 def roll_back(to: Annotated[int, Meta(ge=0)], dry_run: bool = False) -> Annotated[Response, Updated]:
     """Bring back the values after revision `to`, all or none; 0 is the start.

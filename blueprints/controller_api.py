@@ -48,7 +48,7 @@ class Workers(TypedDict):
 
 
 @router.get("/key-stats")
-@operation(doing="get the key statistics")
+@operation(action="get the key statistics")
 def key_stats() -> KeyStats:
     """How many keys each instance holds."""
     registry = _registry()
@@ -69,7 +69,7 @@ def key_stats() -> KeyStats:
 
 
 @router.get("/workers")
-@operation(doing="list the workers", raises=(NotFound,))
+@operation(action="list the workers", errors=(NotFound,))
 def workers(instance_id: str | None = None, worker_id: int | None = None) -> Workers | Worker:
     """All registered workers, those of an instance, or one."""
     registry = _registry()

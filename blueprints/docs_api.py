@@ -14,7 +14,7 @@ Page = Content("text/html")
 
 
 @router.get("/openapi.json")
-@operation(doing="describe the endpoints", cheap=True)
+@operation(action="describe the endpoints", cheap=True)
 def openapi() -> dict[str, Any]:
     """The OpenAPI document of this very app, plugins and all."""
     app = internal_app()
@@ -23,7 +23,7 @@ def openapi() -> dict[str, Any]:
 
 
 @router.get("/docs")
-@operation(doing="show the endpoints", cheap=True, raises=(Annotated[Unauthorized, Page],))
+@operation(action="show the endpoints", cheap=True, errors=(Annotated[Unauthorized, Page],))
 def docs() -> Annotated[Response, Page]:
     """The endpoints on a page, to read and, with the extra `docs`, to try."""
     return _page()
@@ -31,7 +31,7 @@ def docs() -> Annotated[Response, Page]:
 
 # Public, since a page cannot send a token for its parts; they are the same for everybody.
 @router.get("/docs/<name>")
-@operation(doing="send a part of the page", access=Role.PUBLIC, cheap=True, raises=(NotFound,))
+@operation(action="send a part of the page", access=Role.PUBLIC, cheap=True, errors=(NotFound,))
 def part(name: str) -> Annotated[Response, Content("text/css", "text/javascript", "image/png")]:
     """A script, style or image of /docs."""
     found = asset(name)

@@ -10,7 +10,7 @@ router = Blueprint("env", __name__)
 
 
 @router.get("/env")
-@operation(doing="read the environment", access=Role.ADMIN, media="text-json", cheap=True)
+@operation(action="read the environment", access=Role.ADMIN, media="text-json", cheap=True)
 def environment() -> dict[str, str]:
     """The environment variables, sorted by name, secrets masked."""
     return {name: redact(value, name) for name, value in sorted(os.environ.items())}

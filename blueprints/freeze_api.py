@@ -18,21 +18,21 @@ class Freeze(TypedDict):
 
 
 @router.put("/enable")
-@operation(doing="enable freeze mode", access=Role.OPERATOR, media="pretty", changes=True)
+@operation(action="enable freeze mode", access=Role.OPERATOR, media="pretty", exclusive=True)
 def enable() -> Freeze:
     """Store nothing new from now on."""
     return _set(True, "/freeze/enable API is unavailable")
 
 
 @router.put("/disable")
-@operation(doing="disable freeze mode", access=Role.OPERATOR, media="pretty", changes=True)
+@operation(action="disable freeze mode", access=Role.OPERATOR, media="pretty", exclusive=True)
 def disable() -> Freeze:
     """Store again."""
     return _set(False, "/freeze/disable API is unavailable")
 
 
 @router.get("/status")
-@operation(doing="get freeze mode status", media="pretty")
+@operation(action="get freeze mode status", media="pretty")
 def status() -> Freeze:
     """Whether the engine is frozen."""
     frozen = engine("/freeze/status API is unavailable").is_frozen()

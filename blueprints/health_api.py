@@ -19,13 +19,13 @@ _ALL = tuple(CHECKS)
 
 @router.get("/livez")
 @operation(
-    doing="check the process",
+    action="check the process",
     access=Role.PUBLIC,
     media="pretty",
     as_text=str,
     cheap=True,
     inline=True,
-    raises=(Failing,),
+    errors=(Failing,),
 )
 def livez(verbose: str | None = None) -> Report:
     """Whether the process lives; what fails here, only a restart mends."""
@@ -34,7 +34,7 @@ def livez(verbose: str | None = None) -> Report:
 
 @router.get("/livez/<check>")
 @operation(
-    doing="check the process", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
+    action="check the process", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing, NotFound)
 )
 def livez_check(check: str, verbose: str | None = None) -> Report:
     """One check of /livez."""
@@ -42,7 +42,7 @@ def livez_check(check: str, verbose: str | None = None) -> Report:
 
 
 @router.get("/readyz")
-@operation(doing="check the engine", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
+@operation(action="check the engine", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing,))
 def readyz(verbose: str | None = None) -> Report:
     """Whether the engine can serve."""
     return _report(_ALL, verbose)
@@ -50,7 +50,7 @@ def readyz(verbose: str | None = None) -> Report:
 
 @router.get("/readyz/<check>")
 @operation(
-    doing="check the engine", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
+    action="check the engine", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing, NotFound)
 )
 def readyz_check(check: str, verbose: str | None = None) -> Report:
     """One check of /readyz."""
@@ -58,7 +58,7 @@ def readyz_check(check: str, verbose: str | None = None) -> Report:
 
 
 @router.get("/healthz")
-@operation(doing="check the health", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing,))
+@operation(action="check the health", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing,))
 def healthz(verbose: str | None = None) -> Report:
     """Whether all is well; warnings count."""
     return _report(_ALL, verbose, strict=True)
@@ -66,7 +66,7 @@ def healthz(verbose: str | None = None) -> Report:
 
 @router.get("/healthz/<check>")
 @operation(
-    doing="check the health", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, raises=(Failing, NotFound)
+    action="check the health", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing, NotFound)
 )
 def healthz_check(check: str, verbose: str | None = None) -> Report:
     """One check of /healthz; warnings count."""

@@ -20,21 +20,21 @@ class HotCache(TypedDict):
 
 
 @router.put("/enable")
-@operation(doing="enable hot cache", access=Role.OPERATOR, media="pretty", changes=True)
+@operation(action="enable hot cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def enable() -> HotCache:
     """Keep new chunks in memory."""
     return _set(True)
 
 
 @router.put("/disable")
-@operation(doing="disable hot cache", access=Role.OPERATOR, media="pretty", changes=True)
+@operation(action="disable hot cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def disable() -> HotCache:
     """Drop the chunks in memory and take no more."""
     return _set(False)
 
 
 @router.get("/status")
-@operation(doing="get hot cache status", media="pretty")
+@operation(action="get hot cache status", media="pretty")
 def status() -> HotCache:
     """Whether memory takes new chunks."""
     enabled = engine(_UNAVAILABLE).is_hot_cache_enabled()

@@ -36,7 +36,7 @@ def _as_text(routes: list[Endpoint]) -> str:
 
 
 @router.get("/")
-@operation(doing="list the endpoints", as_text=_as_text, cheap=True)
+@operation(action="list the endpoints", as_text=_as_text, cheap=True)
 def list_endpoints() -> list[Endpoint]:
     """Every endpoint with its method, what it does, and a curl line."""
     return [

@@ -16,7 +16,7 @@ class InferenceVersion(TypedDict):
 
 
 @router.get("/inference_info")
-@operation(doing="get inference info", media="pretty")
+@operation(action="get inference info", media="pretty")
 def inference_info(format: str | None = None) -> dict[str, Any]:  # noqa: ARG001  # Old clients send it.
     """What the adapter knows of the inference engine, secrets masked."""
     info: dict[str, Any] = redact(adapter().get_inference_info())
@@ -24,7 +24,7 @@ def inference_info(format: str | None = None) -> dict[str, Any]:  # noqa: ARG001
 
 
 @router.get("/inference_version")
-@operation(doing="get inference version", media="pretty")
+@operation(action="get inference version", media="pretty")
 def inference_version() -> InferenceVersion:
     """The inference engine's version, where the adapter knows it."""
     found = adapter()

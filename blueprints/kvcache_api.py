@@ -115,7 +115,7 @@ class Layers(TypedDict):
 
 
 @router.get("/check")
-@operation(doing="compute checksums", media="pretty", raises=(NotFound,))
+@operation(action="compute checksums", media="pretty", errors=(NotFound,))
 def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = False) -> Checksums:
     """MD5 of the KV tensors at these slots, per chunk of them, over all layers or per layer.
 
@@ -148,7 +148,7 @@ def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = Fa
 
 
 @router.post("/record_slot")
-@operation(doing="set record slot status", access=Role.OPERATOR, media="pretty", changes=True)
+@operation(action="set record slot status", access=Role.OPERATOR, media="pretty", exclusive=True)
 def record_slot(enabled: Switch | None = None) -> Recording:
     """Log the slots of each store and retrieve, or not; without `enabled`, only tell."""
     found = engine()
@@ -158,7 +158,7 @@ def record_slot(enabled: Switch | None = None) -> Recording:
 
 
 @router.get("/info")
-@operation(doing="get kvcache info", media="pretty", raises=(NotFound,))
+@operation(action="get kvcache info", media="pretty", errors=(NotFound,))
 def info() -> Layers:
     """Shape, element type and device of each layer's KV cache; of several tensors of one layer, as `name[0]`."""
     caches = _kv_caches()

@@ -54,7 +54,7 @@ class Loaded(TypedDict):
 
 @router.post("/cache/load-fs-chunks")
 @operation(
-    doing="load chunks from FSConnector", access=Role.ADMIN, media="pretty", changes=True, lane="long", seconds=3600
+    action="load chunks from FSConnector", access=Role.ADMIN, media="pretty", exclusive=True, limit="long", timeout=3600
 )
 def load(request: LoadRequest) -> Loaded:
     """Read the chunk files of the FS connector that `config_path` names into the hot cache."""

@@ -45,7 +45,7 @@ class LevelSet(TypedDict):
 
 
 @router.get("/loglevel")
-@operation(doing="get or set the log level", media="text", writes_with="level", cheap=True, raises=(InvalidLevel,))
+@operation(action="get or set the log level", media="text", write_parameter="level", cheap=True, errors=(InvalidLevel,))
 def log_level(logger_name: LoggerName | None = None, level: str | None = None) -> str:
     """The level of each logger, or of `logger_name`; with `level`, sets it on the logger and its handlers."""
     if not logger_name:
@@ -59,7 +59,7 @@ def log_level(logger_name: LoggerName | None = None, level: str | None = None) -
 
 
 @router.put("/loglevel")
-@operation(doing="set the log level", access=Role.OPERATOR, media="pretty", cheap=True, raises=(InvalidLevel,))
+@operation(action="set the log level", access=Role.OPERATOR, media="pretty", cheap=True, errors=(InvalidLevel,))
 def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> LevelSet:
     """Set a logger's level, or reset it (`NOTSET`); `for=10m` brings the old level back afterwards."""
     before = _set(logger_name, level, for_)

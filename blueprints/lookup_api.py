@@ -38,7 +38,7 @@ Impossible = Annotated[BadRequest, LookupChanged]
 
 
 @router.get("/info")
-@operation(doing="get the lookup info", media="pretty")
+@operation(action="get the lookup info", media="pretty")
 def info() -> LookupInfo:
     """Which lookup client and server there are."""
     answer: LookupInfo = _method("get_lookup_info")()
@@ -46,14 +46,16 @@ def info() -> LookupInfo:
 
 
 @router.post("/close")
-@operation(doing="close the lookup", access=Role.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible))
+@operation(
+    action="close the lookup", access=Role.ADMIN, media="pretty", exclusive=True, errors=(BadRequest, Impossible)
+)
 def close() -> LookupChanged:
     """Close the client (on a scheduler) or the server (on a worker)."""
     return _answer(_method(f"close_lookup_{_side()}")())
 
 
 @router.post("/create")
-@operation(doing="create the lookup", access=Role.ADMIN, media="pretty", changes=True, raises=(Impossible,))
+@operation(action="create the lookup", access=Role.ADMIN, media="pretty", exclusive=True, errors=(Impossible,))
 def create(dryrun: bool = False) -> LookupChanged:
     """Create the client or server; with `dryrun`, only say which it would be."""
     return _answer(_method(f"create_lookup_{_side()}")(dryrun=dryrun))
@@ -61,7 +63,7 @@ def create(dryrun: bool = False) -> LookupChanged:
 
 @router.post("/recreate")
 @operation(
-    doing="recreate the lookup", access=Role.ADMIN, media="pretty", changes=True, raises=(BadRequest, Impossible)
+    action="recreate the lookup", access=Role.ADMIN, media="pretty", exclusive=True, errors=(BadRequest, Impossible)
 )
 def recreate() -> LookupChanged:
     """Close the client or server and create it anew."""

@@ -12,7 +12,7 @@ _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
 @router.get("/meta")
-@operation(doing="read the metadata", media="text-json", cheap=True, inline=True, raises=(EngineUnavailable,))
+@operation(action="read the metadata", media="text-json", cheap=True, inline=True, errors=(EngineUnavailable,))
 def read_metadata(names: Names | None = None) -> Annotated[Response, dict[str, Any]]:
     """The metadata's public fields, or those that `names` lists."""
     found = metadata()

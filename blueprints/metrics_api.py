@@ -20,7 +20,7 @@ _scrapes = SingleFlight("collect the metrics")
 
 
 @router.get("/metrics")
-@operation(doing="collect the metrics", access=Role.PUBLIC, cheap=True, lane="scrape", raises=(CallTimedOut,))
+@operation(action="collect the metrics", access=Role.PUBLIC, cheap=True, limit="scrape", errors=(CallTimedOut,))
 def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metrics:
     """The default registry's metrics in the format that the scraper accepts: all, or the samples and families named."""
     accept, encodings = request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", "")
@@ -36,7 +36,7 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
 
 
 @router.post("/metrics/reset")
-@operation(doing="reset the metrics", access=Role.OPERATOR, media="text", changes=True)
+@operation(action="reset the metrics", access=Role.OPERATOR, media="text", exclusive=True)
 def reset() -> str:
     """Set the engine's own metrics back to zero."""
     runtime().reset_metrics()

@@ -90,7 +90,7 @@ Level = Annotated[str, FromText(_parse_level, schema={"type": "string", "enum": 
 
 
 @router.get("/periodic-threads")
-@operation(doing="list the periodic threads", raises=(Annotated[BadRequest, BareError],))
+@operation(action="list the periodic threads", errors=(Annotated[BadRequest, BareError],))
 def list_threads(level: Level | None = None, running_only: bool = False, active_only: bool = False) -> PeriodicThreads:
     """The status of all periodic threads, or of those of a level, and their numbers."""
     threads = _threads()
@@ -113,7 +113,7 @@ def list_threads(level: Level | None = None, running_only: bool = False, active_
 
 
 @router.get("/periodic-threads/<name>")
-@operation(doing="get the periodic thread", raises=(Annotated[NotFound, BareError],))
+@operation(action="get the periodic thread", errors=(Annotated[NotFound, BareError],))
 def one_thread(name: str) -> ThreadStatus:
     """The status of one periodic thread."""
     for thread in _threads():
@@ -124,7 +124,7 @@ def one_thread(name: str) -> ThreadStatus:
 
 
 @router.get("/periodic-threads-health")
-@operation(doing="check the periodic threads")
+@operation(action="check the periodic threads")
 def health() -> Punctuality:
     """The critical and high threads that run but are late."""
     unhealthy: list[LateThread] = [

@@ -33,11 +33,11 @@ _HOW_TO_ENABLE = (
 
 @router.post("/run_script")
 @operation(
-    doing="run the script",
+    action="run the script",
     access=Role.ADMIN,
     as_text=str,
     cheap=True,
-    raises=(
+    errors=(
         BadRequest,
         Busy,
         EngineUnavailable,

@@ -20,7 +20,7 @@ class TargetGroup(TypedDict):
 
 # Public, like what it leads to: it tells no more than a look at the ports and /metrics would.
 @router.get("/sd/prometheus")
-@operation(doing="list the targets", access=Role.PUBLIC, cheap=True, raises=(EngineUnavailable,))
+@operation(action="list the targets", access=Role.PUBLIC, cheap=True, errors=(EngineUnavailable,))
 def list_targets() -> list[TargetGroup]:
     """Every rank of the deployment that Prometheus can scrape; none where they listen on Unix sockets alone."""
     found = metadata()

@@ -21,7 +21,7 @@ Interval = Annotated[float, Meta(ge=0.001, le=1)]
 
 
 @router.get("/threads")
-@operation(doing="list the threads", as_text=str, cheap=True, raises=(Busy,))
+@operation(action="list the threads", as_text=str, cheap=True, errors=(Busy,))
 def list_threads(
     name: Annotated[str, Meta(max_length=256)] | None = None,
     thread_id: int | None = None,
@@ -50,7 +50,7 @@ def _profile(find: Callable[[], list[Thread]], samples: int, interval: float, gr
         raise _contradiction(
             f"{samples} samples, {interval:g} s apart, take {seconds:g} s; the limit is {_LONGEST_SECONDS} s"
         )
-    with internal_app().lanes["long"].passing("profile the threads"):
+    with internal_app().limits["long"].hold("profile the threads"):
         return profile(find, samples, interval)
 
 

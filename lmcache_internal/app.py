@@ -12,7 +12,7 @@ from flask import request
 
 from .diagnostics.health import HEALTH_KEY, Health
 from .limits.bulkheads import Bulkheads, leaving
-from .limits.concurrency import app_lanes
+from .limits.concurrency import app_limits
 from .operations.error_handlers import register_error_handlers
 from .operations.flask_fastpath import LeanFlask
 from .plugins import mount_plugins
@@ -33,7 +33,7 @@ class InternalApp(LeanFlask):
     Attributes:
         state: `state.lmcache_adapter` is the engine's manager, read at each request; it may be
             replaced or removed at any time. `state.gate` guards the routes.
-        lanes: bound how many requests of a kind are under way.
+        limits: bound how many requests of a kind run at once.
         bulkheads: bound what the views of plugins may take.
     """
 
@@ -41,8 +41,8 @@ class InternalApp(LeanFlask):
         super().__init__(import_name)
         self._settings = LiveSettings(settings)
         self.state = SimpleNamespace(lmcache_adapter=adapter)
-        self.lanes = app_lanes()
-        self.bulkheads = Bulkheads(self.lanes["plugin"])
+        self.limits = app_limits()
+        self.bulkheads = Bulkheads(self.limits["plugin"])
 
     @property
     def settings(self) -> Settings:

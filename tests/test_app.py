@@ -76,7 +76,7 @@ from lmcache_internal.api import operation
 router = Blueprint("faulty", __name__)
 
 @router.get("/faulty")
-@operation(doing="try it")
+@operation(action="try it")
 def faulty():
     """Fail."""
     raise RuntimeError("redis://user:s3cret@host is gone")

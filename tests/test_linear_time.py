@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from lmcache_internal.cli.fleet import Outcome
 from lmcache_internal.cli.metrics import merged
 from lmcache_internal.cli.output import printable
-from lmcache_internal.cli.redact import scrub
+from lmcache_internal.cli.redact import redacted
 from lmcache_internal.cli.samples import Samples
 from lmcache_internal.cli.targets import Target
 from lmcache_internal.cli.threads import folded
@@ -106,7 +106,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "redact after a URL": lambda text: redact(f"http://{text}"),
     "redact after a secret": lambda text: redact(f"password: {text}"),
     "redact the start": lambda text: redact_start(text, 2048),
-    "scrub": lambda text: scrub({"a": text}, "secret"),
+    "redacted": lambda text: redacted({"a": text}, "secret"),
     "print": printable,
     "merge metrics": lambda text: merged({Target("http://localhost"): f"# HELP a b\na{{{text}}} 1\n{text}"}),
     "fold profiles": lambda text: folded([_outcome(f"{text.replace(chr(10), ';')} 1\n")]),

@@ -29,7 +29,7 @@ from lmcache_internal.api import engine, metadata, operation
 router = Blueprint("greeting", __name__)
 
 @router.get("/greeting")
-@operation(doing="greet")
+@operation(action="greet")
 def greeting(name: str) -> dict[str, object]:
     """Greet somebody."""
     return {"greeting": f"Hello, {name}!", "model": metadata().model_name, "frozen": engine().is_frozen()}

@@ -18,7 +18,7 @@ from ..version import __version__
 from .client import Client, Failure
 from .fleet import Fleet, Outcome
 from .options import fleet_options
-from .redact import scrub
+from .redact import redacted
 from .targets import Target
 
 _FILES = {
@@ -104,7 +104,7 @@ def _contents(outcomes: Sequence[Outcome], token: str | None) -> dict[str, str]:
 
 
 def _encoded(content: Any, token: str | None) -> str:
-    clean = scrub(content, token)
+    clean = redacted(content, token)
     return clean if isinstance(clean, str) else json.dumps(clean, indent=2)
 
 

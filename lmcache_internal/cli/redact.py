@@ -7,7 +7,7 @@ from typing import Any
 from ..redaction import MASK, redact
 
 
-def scrub(value: Any, secret: str | None) -> Any:
+def redacted(value: Any, secret: str | None) -> Any:
     """Return `value` without secrets.
 
     Args:

@@ -11,7 +11,7 @@ from types import FrameType
 
 from msgspec import Struct
 
-from ..limits.concurrency import Lane
+from ..limits.concurrency import ConcurrencyLimit
 from ..system.thread_frames import current_frames
 from .stacks import Frame, Place, frame_at, places_of
 
@@ -21,7 +21,7 @@ _DEEPEST = 500
 _REST = 9
 """So many times as long as a sample has taken, nothing is done: the engine has at least nine tenths of the time."""
 
-_turn = Lane(1)  # Of the process, not of an app: there is one engine to slow down.
+_turn = ConcurrencyLimit(1)  # Of the process, not of an app: there is one engine to slow down.
 
 
 class SampledStack(Struct, frozen=True):
@@ -69,7 +69,7 @@ def profile(find: Callable[[], list[threading.Thread]], samples: int, interval: 
     Raises:
         Busy: another profile of this process is under way (503).
     """
-    with _turn.passing(f"take {samples} samples of the threads' stacks, {interval:g} s apart"):
+    with _turn.hold(f"take {samples} samples of the threads' stacks, {interval:g} s apart"):
         sampler = _Sampler(find)
         began = time.monotonic()
         pause = sampler.take()

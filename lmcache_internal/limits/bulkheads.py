@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, Response, current_app, request
 from werkzeug.wsgi import get_input_stream
 
-from .concurrency import LIMITS, Lane, LaneName
+from .concurrency import LIMITS, ConcurrencyLimit, LimitName
 from .deadlines import call_within
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..app import InternalApp
 
 VIEW_PLACES = 16
-"""How many requests of one plugin view may be under way, unless it has a lane of its own."""
+"""How many requests of one plugin view may be under way, unless it has a limit of its own."""
 
 _PLACE_KEY = "lmcache_internal.place"
 
@@ -34,16 +34,16 @@ class Bulkheads:
     """The bounds of all plugin views of an app.
 
     Args:
-        lane: all of them together.
+        limit: the limit of all of them together.
 
     Attributes:
         in_use: whether there are any; most apps have no plugins, and need nothing of this.
     """
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, limit: ConcurrencyLimit) -> None:
         self.in_use = False
-        self._lane = lane
-        self._views: dict[str, Lane] = {}
+        self._limit = limit
+        self._views: dict[str, ConcurrencyLimit] = {}
         self._plain: set[str] = set()
 
     def add(self, app: Flask, blueprint: str) -> None:
@@ -58,8 +58,10 @@ class Bulkheads:
         for endpoint, view in app.view_functions.items():
             if _belongs(endpoint, blueprint):
                 is_operation = hasattr(view, "answers")
-                own_lane: LaneName | None = getattr(view, "lane", None) if is_operation else None
-                self._views[endpoint] = Lane(LIMITS[own_lane]) if own_lane else Lane(VIEW_PLACES, self._lane)
+                own_limit: LimitName | None = getattr(view, "limit", None) if is_operation else None
+                self._views[endpoint] = (
+                    ConcurrencyLimit(LIMITS[own_limit]) if own_limit else ConcurrencyLimit(VIEW_PLACES, self._limit)
+                )
                 self._plain |= set() if is_operation else {endpoint}
 
     def bounds(self, endpoint: str | None) -> bool:
@@ -68,10 +70,10 @@ class Bulkheads:
 
     def enter(self) -> None:
         """Take a place for the current request, if a plugin serves it; raises `Busy` where there is none (503)."""
-        lane = self._views.get(request.endpoint or "")
-        if lane is not None:
+        limit = self._views.get(request.endpoint or "")
+        if limit is not None:
             environ = request.environ
-            environ[_PLACE_KEY] = _Place(lane.take(f"answer {_name()}"))
+            environ[_PLACE_KEY] = _Place(limit.take(f"answer {_name()}"))
             # Another thread may still read the body when this one has given up waiting for it.
             body = get_input_stream(environ, max_content_length=request.max_content_length).read()
             environ["wsgi.input"] = BytesIO(body)

@@ -1,4 +1,4 @@
-"""Lanes: how many requests of a kind may be under way, so that the others always find a thread."""
+"""Concurrency limits: how many requests of a kind may run at once, so that the others always find a thread."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Literal
 
 from ..errors import Busy
 
-LaneName = Literal["engine", "long", "scrape", "plugin"]
+LimitName = Literal["engine", "long", "scrape", "plugin"]
 
-LIMITS: dict[LaneName, int] = {
+LIMITS: dict[LimitName, int] = {
     # Calls into the engine.
     "engine": 32,
     # What may take minutes: profiles, loading chunk files. Scripts have their own limit (`script_limit.py`).
@@ -23,60 +23,60 @@ LIMITS: dict[LaneName, int] = {
     "plugin": 64,
 }
 MAX_PLACES = 112
-"""All lanes together. The other threads, of `transport.MAX_THREADS`, are for requests that need no lane."""
+"""All limits together. The other threads, of `transport.MAX_THREADS`, are for requests without a limit."""
 
 _NAMED = 5
 
 
-class Lane:
+class ConcurrencyLimit:
     """Lets a number of requests through at once, and turns the next away instead of letting it wait.
 
     Args:
         limit: how many.
-        within: a wider lane, in which each of them takes a place as well.
+        within: a wider limit, in which each of them takes a place as well.
     """
 
-    def __init__(self, limit: int, within: Lane | None = None) -> None:
+    def __init__(self, limit: int, within: ConcurrencyLimit | None = None) -> None:
         self._limit = limit
         self._within = within
         self._running: dict[object, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
-    def take(self, doing: str) -> Callable[[], object]:
-        """Take a place to do what `doing` names; return what gives it back, once or more often.
+    def take(self, action: str) -> Callable[[], object]:
+        """Take a place to do what `action` names; return what gives it back, once or more often.
 
         Raises:
             Busy: all places are taken (503, with Retry-After and what takes them).
         """
         with contextlib.ExitStack() as places:
             if self._within is not None:
-                places.callback(self._within.take(doing))
+                places.callback(self._within.take(action))
             ticket = object()
             with self._lock:
                 if len(self._running) >= self._limit:
-                    raise Busy(self._explain(doing), headers={"Retry-After": "1"})
-                self._running[ticket] = (doing, time.monotonic())
+                    raise Busy(self._explain(action), headers={"Retry-After": "1"})
+                self._running[ticket] = (action, time.monotonic())
             places.callback(self._running.pop, ticket, None)
             return places.pop_all().close
 
     @contextlib.contextmanager
-    def passing(self, doing: str) -> Iterator[None]:
-        """Hold a place while `doing` it; raises `Busy` likewise."""
-        release = self.take(doing)
+    def hold(self, action: str) -> Iterator[None]:
+        """Hold a place while the action runs; raises `Busy` likewise."""
+        release = self.take(action)
         try:
             yield
         finally:
             release()
 
-    def _explain(self, doing: str) -> str:
+    def _explain(self, action: str) -> str:
         now = time.monotonic()
         oldest = sorted(self._running.values(), key=lambda running: running[1])[:_NAMED]
         named = ", ".join(f"{what} (for {now - since:.0f} s)" for what, since in oldest)
         many = "such request is under way" if self._limit == 1 else "such requests are under way, the oldest"
-        return f"Cannot {doing} now: {self._limit} {many}: {named}. Try again."
+        return f"Cannot {action} now: {self._limit} {many}: {named}. Try again."
 
 
-def app_lanes() -> dict[LaneName, Lane]:
-    """The lanes of one app."""
-    everything = Lane(MAX_PLACES)
-    return {name: Lane(limit, everything) for name, limit in LIMITS.items()}
+def app_limits() -> dict[LimitName, ConcurrencyLimit]:
+    """The limits of one app."""
+    everything = ConcurrencyLimit(MAX_PLACES)
+    return {name: ConcurrencyLimit(limit, everything) for name, limit in LIMITS.items()}

@@ -126,7 +126,7 @@ def _description(route: Route) -> str:
     """The docstring's text after its first line, and who may call it."""
     rest = text_of(route.view.__doc__).removeprefix(route.summary).strip()
     needed = "Everybody may call it." if route.access is Role.PUBLIC else f"Needs the level {route.access}."
-    writing = getattr(route.view, "writes_with", None)
+    writing = getattr(route.view, "write_parameter", None)
     if writing and route.method == "GET":
         needed += f" With `{writing}`, it changes something and needs the level {max(route.access, Role.OPERATOR)}."
     return f"{rest}\n\n{needed}" if rest else needed

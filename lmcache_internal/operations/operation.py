@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException
 
 from ..engine.protocols import is_seam_name
 from ..errors import ApiError, EngineFailed, NotSupported
-from ..limits.change_lock import turnstile_of
-from ..limits.concurrency import LaneName
+from ..limits.change_lock import change_lock_of
+from ..limits.concurrency import LimitName
 from ..limits.deadlines import call_within
 from ..redaction import redact
 from ..roles import Role
@@ -30,17 +30,17 @@ View = Callable[..., Response]
 
 def operation(
     *,
-    doing: str,
+    action: str,
     media: Media = "json",
     as_text: Callable[[Any], str] | None = None,
     access: Role | None = None,
-    writes_with: str | None = None,
+    write_parameter: str | None = None,
     cheap: bool = False,
     inline: bool = False,
-    changes: bool = False,
-    lane: LaneName | None = None,
-    seconds: float | None = None,
-    raises: Iterable[Any] = (),
+    exclusive: bool = False,
+    limit: LimitName | None = None,
+    timeout: float | None = None,
+    errors: Iterable[Any] = (),
 ) -> Callable[[Callable[..., Any]], View]:
     """Turn a function that returns data or raises into a Flask view.
 
@@ -48,19 +48,19 @@ def operation(
     parameter of that name and type, a `JsonBody` the JSON body, an `Upload` a multipart file.
 
     Args:
-        doing: what the endpoint does, as it completes "Failed to …" (HTTP 500).
+        action: what the endpoint does, as it completes "Failed to …" (HTTP 500).
         media: the form of the answer, see `serialize.Media`.
         as_text: makes plain text of the data, for clients that did not ask for JSON by name.
         access: who may call it; undeclared, a GET is for viewers, all else for admins.
-        writes_with: the argument that turns a GET into a write, which takes an operator.
-        cheap: it calls nothing that could block, or bounds that by itself: it runs without a deadline.
+        write_parameter: the argument that turns a GET into a write, which takes an operator.
+        cheap: it calls nothing that could block, or bounds that by itself: it runs without a timeout.
         inline: it only reads memory, in less than 2 ms, and waits for no lock of the engine. The server's event loop
-            calls it itself, without deadline or lane, and all other clients wait meanwhile; see `serving/inline.py`.
-        changes: it changes the engine: such operations run one at a time per engine, and one
+            calls it itself, without timeout or limit, and all other clients wait meanwhile; see `serving/inline.py`.
+        exclusive: it changes the engine: such operations run one at a time per engine, and one
             that waits too long for another is a 409.
-        lane: how many of its kind may run at once, see `lanes.LIMITS` (503); "engine" unless it is cheap.
-        seconds: its deadline (504), where `internal_api_server_call_timeout` is too short.
-        raises: failures that do not follow from the rest, for the API document: `(NotFound,)`;
+        limit: the concurrency limit it shares, see `concurrency.LIMITS` (503); "engine" unless it is cheap.
+        timeout: in seconds (504), where `internal_api_server_call_timeout` is too short.
+        errors: failures that do not follow from the rest, for the API document: `(NotFound,)`;
             `Annotated[NotFound, Shape]` where the body is a `Shape`, with `str` for plain text.
 
     Returns:
@@ -71,9 +71,9 @@ def operation(
 
     def decorate(function: Callable[..., Any]) -> View:
         arguments, returns = signature_of(function)
-        failing = failures(arguments, cheap=cheap, changes=changes, lane=lane, raises=raises)
+        failing = failures(arguments, cheap=cheap, exclusive=exclusive, limit=limit, errors=errors)
         answers = [success(returns, media, as_text is not None, failing), *failing]
-        own_lane: LaneName | None = lane or (None if cheap else "engine")
+        own_limit: LimitName | None = limit or (None if cheap else "engine")
 
         @functools.wraps(function)
         def view(**path_values: Any) -> Response:
@@ -81,9 +81,9 @@ def operation(
             values = {argument.parameter: argument.read(incoming, path_values) for argument in arguments}
             call = functools.partial(function, **values)
             if not cheap:
-                call = functools.partial(_guarded, doing, call, changes, seconds)
-            with _passing(doing, own_lane):
-                data = _attempt(doing, call)
+                call = functools.partial(_guarded, action, call, exclusive, timeout)
+            with _limited(action, own_limit):
+                data = _attempt(action, call)
             if isinstance(data, Response):
                 return data
             if as_text is not None and not wants_json(incoming):
@@ -91,27 +91,29 @@ def operation(
             return respond(data, media)
 
         # For the gate, and for the documents made of it.
-        vars(view).update(arguments=arguments, access=access, writes_with=writes_with, answers=answers, inline=inline)
-        vars(view).update(lane=own_lane)  # For the bulkheads of plugins.
+        vars(view).update(
+            arguments=arguments, access=access, write_parameter=write_parameter, answers=answers, inline=inline
+        )
+        vars(view).update(limit=own_limit)  # For the bulkheads of plugins.
         return view
 
     return decorate
 
 
-def _passing(doing: str, lane: LaneName | None) -> AbstractContextManager[None]:
-    return contextlib.nullcontext() if lane is None else cast("InternalApp", current_app).lanes[lane].passing(doing)
+def _limited(action: str, limit: LimitName | None) -> AbstractContextManager[None]:
+    return contextlib.nullcontext() if limit is None else cast("InternalApp", current_app).limits[limit].hold(action)
 
 
-def _guarded(doing: str, call: Callable[[], Any], changes: bool, seconds: float | None) -> Any:
+def _guarded(action: str, call: Callable[[], Any], exclusive: bool, timeout: float | None) -> Any:
     app = cast("InternalApp", current_app)
     adapter = getattr(app.state, "lmcache_adapter", None)
-    if seconds is None:
-        seconds = app.call_timeout
-    with turnstile_of(adapter).passing(doing) if changes and adapter is not None else contextlib.nullcontext():
-        return call_within(doing, call, seconds)
+    if timeout is None:
+        timeout = app.call_timeout
+    with change_lock_of(adapter).hold(action) if exclusive and adapter is not None else contextlib.nullcontext():
+        return call_within(action, call, timeout)
 
 
-def _attempt(doing: str, call: Callable[[], Any]) -> Any:
+def _attempt(action: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except (ApiError, HTTPException):
@@ -121,13 +123,13 @@ def _attempt(doing: str, call: Callable[[], Any]) -> Any:
             raise NotSupported(
                 f"{type(error.obj).__name__} has no {error.name} in this version of the engine; LMCache 0.5.6 has it",
             ) from error
-        raise _failed(doing, error) from error
+        raise _failed(action, error) from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # An engine may raise anything; here, and only here, it gets its status.
         # Even SystemExit and asyncio's CancelledError: waitress would leave the client without an answer.
-        raise _failed(doing, error) from error
+        raise _failed(action, error) from error
 
 
-def _failed(doing: str, error: BaseException) -> EngineFailed:
-    return EngineFailed(redact(str(error)) or f"Exception type: {type(error).__name__}", title=f"Failed to {doing}")
+def _failed(action: str, error: BaseException) -> EngineFailed:
+    return EngineFailed(redact(str(error)) or f"Exception type: {type(error).__name__}", title=f"Failed to {action}")

@@ -22,7 +22,7 @@ from ..errors import (
     TooManyRequests,
     Unauthorized,
 )
-from ..limits.concurrency import LaneName
+from ..limits.concurrency import LimitName
 from ..roles import Role
 from .arguments import Argument, Upload
 from .docstrings import text_of
@@ -99,21 +99,21 @@ def success(returns: Any, media: Media, has_text: bool, failures: Iterable[Answe
 
 
 def failures(
-    arguments: Sequence[Argument], *, cheap: bool, changes: bool, lane: LaneName | None, raises: Iterable[Any]
+    arguments: Sequence[Argument], *, cheap: bool, exclusive: bool, limit: LimitName | None, errors: Iterable[Any]
 ) -> list[Answer]:
     """How an operation may fail; the parameters are those of `operation`."""
-    kinds: list[Any] = [*raises, EngineFailed]
+    kinds: list[Any] = [*errors, EngineFailed]
     if arguments:
         kinds.append(BadRequest)
     if any(argument.takes_json for argument in arguments):
         kinds.append(Annotated[BadRequest, BareError])
     if any(argument.bare is Upload for argument in arguments):
         kinds.append(Annotated[BadRequest, str])
-    if changes:
+    if exclusive:
         kinds.append(Conflict)
     if not cheap:
         kinds += [EngineUnavailable, NotSupported, CallTimedOut]
-    if lane or not cheap:
+    if limit or not cheap:
         kinds.append(Busy)
     takes_body = any(argument.takes_json or argument.bare is Upload for argument in arguments)
     return [failure(kind) for kind in kinds] + ([_TOO_LARGE] if takes_body else [])

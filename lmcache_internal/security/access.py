@@ -16,7 +16,7 @@ Arguments = Mapping[str, Sequence[str]]
 
 def is_write(view: Callable[..., Any], method: str, arguments: Arguments) -> bool:
     """Whether a request changes something: by its method, or by an argument declared to do so."""
-    writing: str | None = getattr(view, "writes_with", None)
+    writing: str | None = getattr(view, "write_parameter", None)
     return method not in SAFE_METHODS or bool(writing and any(arguments.get(writing, ())))
 
 

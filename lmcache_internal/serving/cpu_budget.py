@@ -25,7 +25,7 @@ TURN_SECONDS = 0.0005
 """So long the loop may go on while the pool has something to do."""
 
 
-class Share:
+class CpuBudget:
     """A token bucket of CPU time: what passes fills it, what the thread that asks uses empties it."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ _ONE_POLL = struct.Struct("ihh")  # struct pollfd, see poll(2).
 _ADDRESS_BYTES = 128  # sizeof(struct sockaddr_storage), see socket(7).
 
 
-class UnyieldingSocket(socket.socket):
+class GilSocket(socket.socket):
     """A connected socket that does not block."""
 
     def setblocking(self, flag: bool) -> None:
@@ -50,11 +50,11 @@ class UnyieldingSocket(socket.socket):
         return _checked(_libc.send(self.fileno(), data, len(data), flags | _SEND))
 
 
-def accept(listening: socket.socket, family: socket.AddressFamily) -> tuple[UnyieldingSocket, Any]:
+def accept(listening: socket.socket, family: socket.AddressFamily) -> tuple[GilSocket, Any]:
     """A connection to `listening`, of `family`, and its address; `BlockingIOError` where there is none."""
     address, size = ctypes.create_string_buffer(_ADDRESS_BYTES), ctypes.c_uint(_ADDRESS_BYTES)
     descriptor = _checked(_libc.accept4(listening.fileno(), address, ctypes.byref(size), _ACCEPT))
-    made = UnyieldingSocket(family, socket.SOCK_STREAM, fileno=descriptor)
+    made = GilSocket(family, socket.SOCK_STREAM, fileno=descriptor)
     return made, _ip_and_port(family, address.raw)
 
 

@@ -18,7 +18,7 @@ from ..settings import MAX_BODY_BYTES
 from ..system.log_queue import LogQueue
 from .acceptor import SWEEP_SECONDS, Acceptor
 from .connection import Channel
-from .cpu_budget import Share
+from .cpu_budget import CpuBudget
 from .event_loop import Loop
 from .gil_sockets import is_available
 from .inline import inline_paths
@@ -114,16 +114,16 @@ class Transport:
     def _run(self) -> None:
         self._server.run_in_this_thread()
         self._log_queue.take_over()
-        share = Share()
+        budget = CpuBudget()
         while self._loop:
             try:
                 self._loop.wait(self._server.sweeps_in)
                 self._server.prepare_round()
                 self._server.sweep()
                 if self._dispatcher.is_busy or self._probes.is_busy:
-                    share.let_in()
+                    budget.let_in()
                 else:
-                    share.pause()  # It would take our own threads for a busy engine.
+                    budget.pause()  # It would take our own threads for a busy engine.
             except Exception:  # Handlers catch their own; a loop that ended for the rest would serve nobody.
                 logger.exception("The server's event loop failed; it goes on")
                 time.sleep(SWEEP_SECONDS)

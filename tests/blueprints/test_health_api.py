@@ -21,8 +21,7 @@ from lmcache_internal.diagnostics.health import CHECK_SECONDS, FRESH_SECONDS
 from lmcache_internal.engine.embedded.periodic import PeriodicThread
 from lmcache_internal.engine.embedded.runtime import EmbeddedRuntime
 from lmcache_internal.errors import CallTimedOut
-from lmcache_internal.limits import bulkheads
-from lmcache_internal.limits import concurrency as lanes
+from lmcache_internal.limits import bulkheads, concurrency
 from lmcache_internal.limits.deadlines import call_within
 from lmcache_internal.serving.transport import MAX_THREADS
 from lmcache_internal.settings import MOST_SCRIPTS
@@ -329,7 +328,7 @@ from lmcache_internal.api import operation
 router = Blueprint("keeping", __name__)
 
 @router.get("/keep")
-@operation(doing="keep the thread", media="text", cheap=True)
+@operation(action="keep the thread", media="text", cheap=True)
 def keep() -> str:
     """Keep the thread, without a timeout."""
     current_app.state.kept.release()
@@ -351,8 +350,8 @@ def saturated(
         patched = stack.enter_context(pytest.MonkeyPatch.context())
         manager = stack.enter_context(make_manager(**values, extra_config=extra))
         patched.setattr(bulkheads, "VIEW_PLACES", MAX_THREADS)
-        patched.setattr(lanes, "MAX_PLACES", MAX_THREADS)
-        patched.setitem(lanes.LIMITS, "plugin", MAX_THREADS)
+        patched.setattr(concurrency, "MAX_PLACES", MAX_THREADS)
+        patched.setitem(concurrency.LIMITS, "plugin", MAX_THREADS)
         server = stack.enter_context(InternalAPIServer(manager))
         assert server.app is not None
         wake = server.app.state.wake = threading.Event()

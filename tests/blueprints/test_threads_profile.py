@@ -158,7 +158,7 @@ def test_it_takes_a_place_of_what_may_take_long(app: InternalApp) -> None:
     client = app.test_client()
     with ExitStack() as places:
         for _ in range(LIMITS["long"]):
-            places.enter_context(app.lanes["long"].passing("load chunks"))
+            places.enter_context(app.limits["long"].hold("load chunks"))
         response = client.get("/threads?samples=2")
         assert response.status_code == 503
         assert "the oldest: load chunks (for 0 s)" in response.get_json()["message"]

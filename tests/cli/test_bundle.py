@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY, Gauge
 
-from lmcache_internal.cli.redact import scrub
+from lmcache_internal.cli.redact import redacted
 from lmcache_internal.roles import Role
 from lmcache_internal.security.tokens import new_token, write_token_file
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
@@ -90,7 +90,7 @@ def test_no_planted_secret_is_in_it(start_fleet: StartFleet, tmp_path: Path) -> 
     ],
 )
 def test_scrub(value: Any, expected: Any) -> None:
-    assert scrub(value, "sent") == expected
+    assert redacted(value, "sent") == expected
 
 
 def test_a_file_is_replaced_only_by_force(fleet: Fleet, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ BODY = b"x" * (12 << 20)
 
 
 @router.get("/open")
-@operation(doing="open files")
+@operation(action="open files")
 def open_files(count: int) -> int:
     """Have so many files open at once, as an engine may."""
     opened = []
@@ -50,7 +50,7 @@ def open_files(count: int) -> int:
 
 
 @router.get("/sleep")
-@operation(doing="sleep")
+@operation(action="sleep")
 def sleep(seconds: float) -> str:
     """Answer after so many seconds."""
     time.sleep(seconds)
@@ -58,7 +58,7 @@ def sleep(seconds: float) -> str:
 
 
 @router.get("/large")
-@operation(doing="send much", access=Role.PUBLIC, cheap=True)
+@operation(action="send much", access=Role.PUBLIC, cheap=True)
 def large() -> Response:
     """Twelve MiB at once."""
     return Response(BODY)

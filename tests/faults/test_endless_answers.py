@@ -53,21 +53,21 @@ def plain(kind: str) -> Response:
 
 
 @router.get("/operation/<kind>")
-@operation(doing="stream")
+@operation(action="stream")
 def called(kind: str) -> Response:
     """With a deadline."""
     return Response(pieces(*KINDS[kind]))
 
 
 @router.get("/cheap/<kind>")
-@operation(doing="stream", cheap=True)
+@operation(action="stream", cheap=True)
 def cheap(kind: str) -> Response:
     """In the request's thread."""
     return Response(pieces(*KINDS[kind]))
 
 
 @router.get("/open")
-@operation(doing="count", cheap=True)
+@operation(action="count", cheap=True)
 def count() -> int:
     """How many answers are being made."""
     return len(open_answers)

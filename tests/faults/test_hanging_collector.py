@@ -51,7 +51,7 @@ REGISTRY.register(Hanging())
 
 
 @router.get("/hang")
-@operation(doing="let the collector hang", cheap=True)
+@operation(action="let the collector hang", cheap=True)
 def hang() -> str:
     """From now on."""
     free.clear()
@@ -59,7 +59,7 @@ def hang() -> str:
 
 
 @router.get("/stuck")
-@operation(doing="count what is stuck", cheap=True)
+@operation(action="count what is stuck", cheap=True)
 def stuck() -> int:
     """What the collector of stuck calls says by itself."""
     (family,) = REGISTRY.restricted_registry(["lmcache_internal:stuck_calls"]).collect()
@@ -67,7 +67,7 @@ def stuck() -> int:
 
 
 @router.get("/release")
-@operation(doing="let the collector return", cheap=True)
+@operation(action="let the collector return", cheap=True)
 def release() -> str:
     """And never hang again."""
     free.set()

@@ -39,7 +39,7 @@ class Dispatched(View):
 
 router.add_url_rule("/hang/plain", "plain", hang)
 router.add_url_rule("/hang/class", view_func=Dispatched.as_view("class"))
-router.get("/hang/cheap", endpoint="cheap")(operation(doing="hang", cheap=True)(hang))
+router.get("/hang/cheap", endpoint="cheap")(operation(action="hang", cheap=True)(hang))
 
 
 @router.get("/hang/stream")

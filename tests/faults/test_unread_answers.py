@@ -34,21 +34,21 @@ begun = count()
 
 
 @router.get("/large")
-@operation(doing="send much", access=Role.PUBLIC, cheap=True)
+@operation(action="send much", access=Role.PUBLIC, cheap=True)
 def large() -> Response:
     """Twelve MiB at once."""
     return Response(BODY)
 
 
 @router.get("/large/pieces")
-@operation(doing="send much in pieces", access=Role.PUBLIC, cheap=True)
+@operation(action="send much in pieces", access=Role.PUBLIC, cheap=True)
 def pieces() -> Response:
     """Twelve MiB in pieces of 64 KiB."""
     return Response((BODY[:65536] for _ in range(192)), headers={"Content-Length": str(len(BODY))})
 
 
 @router.get("/mib")
-@operation(doing="send some", access=Role.PUBLIC, cheap=True)
+@operation(action="send some", access=Role.PUBLIC, cheap=True)
 def mib() -> Response:
     """One MiB, counted."""
     next(begun)
@@ -56,7 +56,7 @@ def mib() -> Response:
 
 
 @router.get("/begun")
-@operation(doing="count", cheap=True)
+@operation(action="count", cheap=True)
 def how_many() -> int:
     """How often /mib was asked for."""
     return int(repr(begun)[6:-1])

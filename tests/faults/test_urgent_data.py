@@ -30,7 +30,7 @@ router = Blueprint("slow", __name__)
 
 
 @router.get("/slow")
-@operation(doing="be slow")
+@operation(action="be slow")
 def slow() -> str:
     """Answer in two seconds."""
     time.sleep(2)

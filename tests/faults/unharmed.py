@@ -55,49 +55,49 @@ def fail(how: str) -> None:
 
 
 @router.get("/big")
-@operation(doing="send much", cheap=True)
+@operation(action="send much", cheap=True)
 def big() -> Response:
     """Twenty MiB at once."""
     return Response(BODY)
 
 
 @router.get("/mib")
-@operation(doing="send some", cheap=True)
+@operation(action="send some", cheap=True)
 def mib() -> Response:
     """One MiB at once."""
     return Response(BODY[: 1 << 20])
 
 
 @router.get("/stream")
-@operation(doing="send piece by piece", cheap=True)
+@operation(action="send piece by piece", cheap=True)
 def stream() -> Response:
     """Twenty MiB in pieces of 64 KiB."""
     return Response(BODY[:65536] for _ in range(320))
 
 
 @router.get("/endless")
-@operation(doing="send for ever", cheap=True)
+@operation(action="send for ever", cheap=True)
 def endless() -> Response:
     """Pieces of 64 KiB without end."""
     return Response(repeat(BODY[:65536]))
 
 
 @router.get("/wait")
-@operation(doing="wait")
+@operation(action="wait")
 def wait() -> dict[str, bool]:
     """Wait for the test."""
     return {"released": internal_app().state.release.wait(20)}
 
 
 @router.get("/fail/operation/<how>")
-@operation(doing="fail")
+@operation(action="fail")
 def fail_in_operation(how: str) -> None:
     """Fail in a call into the engine."""
     fail(how)
 
 
 @router.get("/fail/cheap/<how>")
-@operation(doing="fail", cheap=True)
+@operation(action="fail", cheap=True)
 def fail_in_thread(how: str) -> None:
     """Fail in the request's thread."""
     fail(how)

@@ -21,7 +21,7 @@ router = Blueprint("where", __name__)
 
 
 @router.get("/where")
-@operation(doing="say where it is")
+@operation(action="say where it is")
 def where():
     """What the plugin sees around it."""
     return {

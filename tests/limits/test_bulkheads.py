@@ -76,7 +76,7 @@ router.add_url_rule("/plain/object", "object", Callable())
 router.add_url_rule("/plain/view", view_func=Dispatched.as_view("view"))
 router.add_url_rule("/plain/methods", view_func=Methods.as_view("methods"))
 router.add_url_rule("/plain/decorated", "decorated", decorated(hang))
-router.add_url_rule("/plain/careless", "careless", careless(operation(doing="hang", cheap=True)(hang)))
+router.add_url_rule("/plain/careless", "careless", careless(operation(action="hang", cheap=True)(hang)))
 
 nested = Blueprint("nested", __name__, url_prefix="/nested")
 nested.add_url_rule("/function", "function", hang)
@@ -128,14 +128,14 @@ def plain():
 
 
 @router.get("/hooked/operation")
-@operation(doing="call the engine")
+@operation(action="call the engine")
 def called(hang: str = "") -> str:
-    """Has a lane and a timeout of its own."""
+    """Has a limit and a timeout of its own."""
     return "operation"
 
 
 @router.get("/hooked/cheap")
-@operation(doing="look", cheap=True)
+@operation(action="look", cheap=True)
 def cheap(hang: str = "") -> str:
     """Has neither."""
     return "cheap"
@@ -156,12 +156,12 @@ def hang() -> str:
 
 
 for name in "abcdefg":
-    router.get(f"/cheap/{name}", endpoint=name)(operation(doing="hang cheaply", cheap=True)(hang))
-router.get("/called", endpoint="called")(operation(doing="call the engine")(hang))
+    router.get(f"/cheap/{name}", endpoint=name)(operation(action="hang cheaply", cheap=True)(hang))
+router.get("/called", endpoint="called")(operation(action="call the engine")(hang))
 
 
 @router.get("/cheap/stream")
-@operation(doing="send piece by piece", cheap=True)
+@operation(action="send piece by piece", cheap=True)
 def stream() -> Response:
     """Hang after the first piece."""
     state = internal_app().state

@@ -16,8 +16,8 @@ from werkzeug.test import TestResponse
 
 from lmcache_internal import EmbeddedManager, create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.limits import change_lock as exclusion
-from lmcache_internal.limits.change_lock import turnstile_of
+from lmcache_internal.limits import change_lock
+from lmcache_internal.limits.change_lock import change_lock_of
 from tests.support import eventually, in_thread, make_manager
 
 PLUGIN = '''
@@ -27,19 +27,19 @@ from lmcache_internal.api import internal_app, operation
 router = Blueprint("work", __name__)
 
 @router.post("/change")
-@operation(doing="change it", changes=True)
+@operation(action="change it", exclusive=True)
 def change() -> object:
     """Do what the test wants done."""
     return internal_app().state.work()
 
 @router.post("/alter")
-@operation(doing="alter it", changes=True)
+@operation(action="alter it", exclusive=True)
 def alter() -> object:
     """Another change."""
     return internal_app().state.work()
 
 @router.get("/read")
-@operation(doing="read it")
+@operation(action="read it")
 def read() -> object:
     """No change."""
     return internal_app().state.work()
@@ -157,7 +157,7 @@ def test_readers_answer_while_a_change_runs(manager: EmbeddedManager, make_app: 
 def test_a_change_that_waits_too_long_is_told_for_what(
     manager: EmbeddedManager, make_app: MakeApp, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exclusion, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(change_lock, "PATIENCE_SECONDS", 0.05)
     app = make_app(manager, gate.work)
     before = datetime.now(timezone.utc).replace(microsecond=0)
     thread, results = in_thread(posting(app))
@@ -208,7 +208,7 @@ def test_bad_arguments_do_not_wait_for_the_turn(manager: EmbeddedManager, make_a
 def test_a_change_that_fails_gives_its_turn_back(
     manager: EmbeddedManager, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exclusion, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(change_lock, "PATIENCE_SECONDS", 0.05)
     client = make_app(manager, lambda: 1 // 0).test_client()
     assert [client.post("/change").status_code for _ in range(2)] == [500, 500]
 
@@ -216,7 +216,7 @@ def test_a_change_that_fails_gives_its_turn_back(
 def test_a_stuck_change_is_a_504_and_gives_its_turn_back(
     make_app: MakeApp, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exclusion, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(change_lock, "PATIENCE_SECONDS", 0.05)
     with make_manager(extra_config={"internal_api_server_call_timeout": 0.2}) as manager:
         client = make_app(manager, gate.work).test_client()
         started = time.monotonic()
@@ -243,8 +243,8 @@ class Engine:
 
 def test_an_engine_has_one_turnstile_which_does_not_keep_it_alive() -> None:
     one, other = Engine(), Engine()
-    assert turnstile_of(one) is turnstile_of(one)
-    assert turnstile_of(one) is not turnstile_of(other)
+    assert change_lock_of(one) is change_lock_of(one)
+    assert change_lock_of(one) is not change_lock_of(other)
     gone = weakref.ref(one)
     del one
     gc.collect()

@@ -1,4 +1,4 @@
-"""Slow requests take their own lane: cheap ones and reads always find a thread."""
+"""Slow requests have a limit of their own: cheap ones and reads always find a thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lmcache_internal.api import internal_app, operation
 router = Blueprint("slow", __name__)
 
 @router.get("/slow")
-@operation(doing="wait")
+@operation(action="wait")
 def slow() -> dict[str, bool]:
     """Wait for the test."""
     return {"released": internal_app().state.release.wait(20)}

@@ -88,19 +88,19 @@ from lmcache_internal.api import operation
 router = Blueprint("leaving", __name__)
 
 @router.get("/exit")
-@operation(doing="leave")
+@operation(action="leave")
 def leave() -> None:
     """Raise what ends a process."""
     sys.exit("good bye")
 
 @router.get("/exit-cheaply")
-@operation(doing="leave", cheap=True)
+@operation(action="leave", cheap=True)
 def leave_cheaply() -> None:
     """Raise it in the request's own thread."""
     sys.exit("good bye")
 
 @router.get("/cancel")
-@operation(doing="leave")
+@operation(action="leave")
 def cancel() -> None:
     """Raise what is no Exception either."""
     raise asyncio.CancelledError("good bye")

@@ -55,7 +55,7 @@ class Broken(TypedDict):
 
 
 @router.get("/<int:number>/<name>")
-@operation(doing="weigh", access=Role.PUBLIC, raises=(NotFound,), cheap=True)
+@operation(action="weigh", access=Role.PUBLIC, errors=(NotFound,), cheap=True)
 def weigh(number: int, name: Annotated[str, Meta(max_length=3)], unit: str = "g", of: Names | None = None) -> Weight:
     """Weigh one.
 
@@ -69,44 +69,44 @@ def weigh(number: int, name: Annotated[str, Meta(max_length=3)], unit: str = "g"
 
 
 @router.put("/by")
-@operation(doing="choose a scale", changes=True)
+@operation(action="choose a scale", exclusive=True)
 def choose(scale: Scale, tags: Annotated[list[str], OnWire("tag[]")], for_: int | None = None) -> None:
     """Choose a scale."""
 
 
 @router.post("/file")
-@operation(doing="weigh a file", raises=(Annotated[NotFound, Weight, str],))
+@operation(action="weigh a file", errors=(Annotated[NotFound, Weight, str],))
 def weigh_file(file: Upload, sheet: Upload | None = None) -> Annotated[Response, Weight]:
     """Weigh a file."""
     return Response("{}")
 
 
 @router.get("/page")
-@operation(doing="show")
+@operation(action="show")
 def page() -> Annotated[Response, Content("text/html", "text/css")]:
     return Response("")
 
 
 @router.get("/odd")
-@operation(doing="be odd")
+@operation(action="be odd")
 def odd() -> dict[str, Odd]:
     return {}
 
 
 @router.get("/broken")
-@operation(doing="be broken")
+@operation(action="be broken")
 def broken() -> Broken:
     return {}
 
 
 @router.get("/silent")
-@operation(doing="say nothing of itself")
+@operation(action="say nothing of itself")
 def silent():
     return {}
 
 
 @router.get("/response")
-@operation(doing="answer by itself")
+@operation(action="answer by itself")
 def response() -> Response:
     return Response("")
 '''

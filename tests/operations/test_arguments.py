@@ -25,7 +25,7 @@ router = Blueprint("echo", __name__, url_prefix="/echo")
 
 
 def echo(path: str, method: str = "GET"):
-    return lambda view: router.route(path, methods=[method])(operation(doing="echo")(view))
+    return lambda view: router.route(path, methods=[method])(operation(action="echo")(view))
 
 
 @echo("/bool")

@@ -61,7 +61,7 @@ router.add_url_rule("/looks/moved", "moved", named, redirect_to="/looks")
 
 
 @router.get("/looks/hooks")
-@operation(doing="look", cheap=True)
+@operation(action="look", cheap=True)
 def hooks() -> dict[str, int]:
     @after_this_request
     def mark(response):

@@ -27,14 +27,14 @@ def work() -> object:
     return internal_app().state.work()
 
 for media in ("json", "pretty", "text", "text-json"):
-    router.get(f"/{media}", endpoint=media)(operation(doing="do it", media=media)(work))
-router.get("/spoken", endpoint="spoken")(operation(doing="do it", as_text="I say {}".format)(work))
-router.get("/cheap", endpoint="cheap")(operation(doing="do it", cheap=True)(work))
-router.get("/hasty", endpoint="hasty")(operation(doing="do it", seconds=0.05)(work))
-router.get("/teapot", endpoint="teapot")(operation(doing="do it")(lambda: abort(418)))
+    router.get(f"/{media}", endpoint=media)(operation(action="do it", media=media)(work))
+router.get("/spoken", endpoint="spoken")(operation(action="do it", as_text="I say {}".format)(work))
+router.get("/cheap", endpoint="cheap")(operation(action="do it", cheap=True)(work))
+router.get("/hasty", endpoint="hasty")(operation(action="do it", timeout=0.05)(work))
+router.get("/teapot", endpoint="teapot")(operation(action="do it")(lambda: abort(418)))
 
 @router.get("/counted")
-@operation(doing="count", cheap=True)
+@operation(action="count", cheap=True)
 def counted(number: int) -> int:
     """Needs an argument, then an engine."""
     adapter()

@@ -222,7 +222,7 @@ def view() -> None:
 
 
 def test_an_argument_that_writes_takes_an_operator_whatever_is_declared() -> None:
-    view.writes_with = "level"  # type: ignore[attr-defined]  # As @operation does.
+    view.write_parameter = "level"  # type: ignore[attr-defined]  # As @operation does.
     assert not is_write(view, "GET", {"level": [""], "other": ["x"]})
     assert is_write(view, "GET", {"level": ["", "x"]})
     for declared, required in [(None, Role.OPERATOR), (Role.PUBLIC, Role.OPERATOR), (Role.ADMIN, Role.ADMIN)]:

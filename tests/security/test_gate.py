@@ -62,14 +62,14 @@ def handle(error):
 
 
 @router.get("/late")
-@operation(doing="be late")
+@operation(action="be late")
 def late(number: int) -> list[str]:
     """Needs a number."""
     return reached
 
 
 @router.get("/framed")
-@operation(doing="be framed", access=Role.PUBLIC)
+@operation(action="be framed", access=Role.PUBLIC)
 def framed() -> Response:
     """Has a cache of its own."""
     return Response("x", headers={"Cache-Control": "max-age=5"})

@@ -31,7 +31,7 @@ router = Blueprint("engine", __name__)
 
 
 @router.get("/raises")
-@operation(doing="reach the remote")
+@operation(action="reach the remote")
 def raises() -> str:
     """Quotes what it could not reach, as connectors do."""
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.serving.cpu_budget import BURST_SECONDS, LOOK_SECONDS, PART, Share
+from lmcache_internal.serving.cpu_budget import BURST_SECONDS, LOOK_SECONDS, PART, CpuBudget
 from tests.support import ROOT, nobody_is_made_to_wait
 
 
@@ -34,12 +34,12 @@ def busy() -> Iterator[None]:
 
 def taken(seconds: float, rested: float) -> float:
     """The part of `seconds` that a thread uses which asks for all of it, after it has `rested`."""
-    share = Share()
+    budget = CpuBudget()
     time.sleep(rested)
     used, until = time.thread_time(), time.monotonic() + seconds
     while time.monotonic() < until:
         sum(range(1000))
-        share.pause()
+        budget.pause()
     return (time.thread_time() - used) / seconds
 
 
@@ -50,16 +50,16 @@ def test_a_busy_thread_keeps_most_of_the_time(rested: float) -> None:
 
 
 def test_what_was_used_while_nobody_wanted_it_is_not_owed_for_long() -> None:
-    share = Share()
+    budget = CpuBudget()
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
-        share.pause()
+        budget.pause()
     stopping: list[bool] = []
     thread = threading.Thread(target=lambda: [None for _ in iter(lambda: bool(stopping), True)])
     thread.start()
     longest, until = 0.0, time.monotonic() + 0.5
     while (begun := time.monotonic()) < until:
-        share.pause()
+        budget.pause()
         longest = max(longest, time.monotonic() - begun)
     stopping.append(True)
     thread.join()
@@ -70,11 +70,11 @@ def test_an_idle_process_is_not_held_back() -> None:
     idle = threading.Event()
     thread = threading.Thread(target=idle.wait)
     thread.start()
-    share, paused, end = Share(), 0.0, time.monotonic() + 1.0
+    budget, paused, end = CpuBudget(), 0.0, time.monotonic() + 1.0
     while time.monotonic() < end:
         sum(range(1000))
         begun = time.monotonic()
-        share.pause()
+        budget.pause()
         paused += time.monotonic() - begun
     idle.set()
     thread.join()
@@ -82,20 +82,20 @@ def test_an_idle_process_is_not_held_back() -> None:
 
 
 def test_who_asks_for_little_does_not_pause_after_he_has_let_others_in() -> None:
-    share = Share()
+    budget = CpuBudget()
     for _ in range(25):
         until = time.thread_time() + BURST_SECONDS / 5
         while time.thread_time() < until:
             pass
-        share.let_in()
+        budget.let_in()
         time.sleep(BURST_SECONDS / PART)
     begun = time.monotonic()
-    share.pause()
+    budget.pause()
     assert time.monotonic() - begun < LOOK_SECONDS
 
 
 def test_who_is_let_in_need_not_wait_until_the_interpreter_is_taken_away() -> None:
-    share = Share()
+    budget = CpuBudget()
     with nobody_is_made_to_wait() as counted:
         time.sleep(0.01)
         before, end = counted[0], time.monotonic() + 0.05
@@ -105,13 +105,13 @@ def test_who_is_let_in_need_not_wait_until_the_interpreter_is_taken_away() -> No
         end = time.monotonic() + 10
         while counted[0] < before + 20 and time.monotonic() < end:
             sum(range(1000))
-            share.let_in()
+            budget.let_in()
         assert counted[0] >= before + 20
 
 
 @pytest.mark.usefixtures("busy")
 def test_who_asks_for_little_never_pauses() -> None:
-    share = Share()
+    budget = CpuBudget()
     longest = 0.0
     for _ in range(20):
         time.sleep(0.03)
@@ -119,7 +119,7 @@ def test_who_asks_for_little_never_pauses() -> None:
         while time.thread_time() < until:
             pass
         used = time.monotonic()
-        share.pause()
+        budget.pause()
         longest = max(longest, time.monotonic() - used)
     assert longest < 0.02  # A turn of the other thread's, and no pause.
 

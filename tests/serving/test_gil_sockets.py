@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.serving.gil_sockets import UnyieldingSocket, accept, unacknowledged_bytes
+from lmcache_internal.serving.gil_sockets import GilSocket, accept, unacknowledged_bytes
 from tests.support import eventually, fetch, make_manager, nobody_is_made_to_wait, server_values
 
 FAMILIES = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6, "unix": socket.AF_UNIX}
@@ -30,7 +30,7 @@ def listening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[socket
 
 
 @pytest.fixture
-def pair(listening: socket.socket) -> Iterator[tuple[socket.socket, UnyieldingSocket]]:
+def pair(listening: socket.socket) -> Iterator[tuple[socket.socket, GilSocket]]:
     with socket.socket(listening.family) as client:
         client.connect(listening.getsockname())
         ours, _ = accept(listening, listening.family)
@@ -51,7 +51,7 @@ def test_who_comes_in_is_known_by_his_address(listening: socket.socket) -> None:
             assert not ours.get_inheritable()
 
 
-def test_closing_frees_the_descriptor_and_hangs_up(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+def test_closing_frees_the_descriptor_and_hangs_up(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     descriptor = ours.fileno()
     ours.close()
@@ -61,7 +61,7 @@ def test_closing_frees_the_descriptor_and_hangs_up(pair: tuple[socket.socket, Un
         os.fstat(descriptor)
 
 
-def test_bytes_come_and_go_and_end(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+def test_bytes_come_and_go_and_end(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     with pytest.raises(BlockingIOError):
         ours.recv(10)
@@ -75,7 +75,7 @@ def test_bytes_come_and_go_and_end(pair: tuple[socket.socket, UnyieldingSocket])
     assert ours.recv(10) == b""
 
 
-def test_what_does_not_fit_is_left(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+def test_what_does_not_fit_is_left(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     data = b"x" * (64 << 20)
     sent = ours.send(data)
@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_left(pair: tuple[socket.socket, UnyieldingSocket])
     assert received == sent
 
 
-def test_a_client_that_has_gone_is_an_error_and_no_signal(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+def test_a_client_that_has_gone_is_an_error_and_no_signal(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     client.close()
     time.sleep(0.01)
@@ -100,7 +100,7 @@ def test_a_client_that_has_gone_is_an_error_and_no_signal(pair: tuple[socket.soc
         ours.send(b"x")
 
 
-def test_a_closed_socket_is_an_error(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+def test_a_closed_socket_is_an_error(pair: tuple[socket.socket, GilSocket]) -> None:
     _, ours = pair
     ours.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -108,7 +108,7 @@ def test_a_closed_socket_is_an_error(pair: tuple[socket.socket, UnyieldingSocket
 
 
 def test_no_other_thread_gets_its_turn_meanwhile(
-    listening: socket.socket, pair: tuple[socket.socket, UnyieldingSocket]
+    listening: socket.socket, pair: tuple[socket.socket, GilSocket]
 ) -> None:
     _, ours = pair
     with nobody_is_made_to_wait() as counted:
@@ -124,7 +124,7 @@ def test_no_other_thread_gets_its_turn_meanwhile(
         assert counted[0] == before > 0
 
 
-@pytest.mark.parametrize(("setting", "kind"), [(True, UnyieldingSocket), (False, socket.socket)])
+@pytest.mark.parametrize(("setting", "kind"), [(True, GilSocket), (False, socket.socket)])
 def test_the_setting_switches_it(tmp_path: Path, setting: bool, kind: type) -> None:
     values = server_values("tcp", tmp_path) | {"extra_config": {"internal_api_server_keep_gil": setting}}
     with (
@@ -137,7 +137,7 @@ def test_the_setting_switches_it(tmp_path: Path, setting: bool, kind: type) -> N
         assert [type(found.socket) for found in channels if found.addr == idle.getsockname()] == [kind]
 
 
-def test_what_the_client_does_not_read_is_known(pair: tuple[socket.socket, UnyieldingSocket]) -> None:
+def test_what_the_client_does_not_read_is_known(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     assert unacknowledged_bytes(ours.fileno()) == 0
     sent = 0

@@ -17,7 +17,7 @@ import pytest
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.configuration.history import history_of
 from lmcache_internal.limits.bulkheads import VIEW_PLACES
-from lmcache_internal.limits.change_lock import turnstile_of
+from lmcache_internal.limits.change_lock import change_lock_of
 from lmcache_internal.roles import Role
 from lmcache_internal.security.limiter import FAILURES
 from lmcache_internal.security.tokens import new_token, write_token_file
@@ -36,38 +36,38 @@ router = Blueprint("who", __name__)
 
 
 @router.get("/who/inline")
-@operation(doing="answer", cheap=True, inline=True)
+@operation(action="answer", cheap=True, inline=True)
 def inline() -> str:
     return threading.current_thread().name
 
 
 @router.get("/who/pool")
-@operation(doing="answer", cheap=True)
+@operation(action="answer", cheap=True)
 def pool() -> str:
     return threading.current_thread().name
 
 
 @router.post("/who/inline")
-@operation(doing="answer", cheap=True)
+@operation(action="answer", cheap=True)
 def post() -> str:
     return threading.current_thread().name
 
 
 @router.get("/who/sleeps")
-@operation(doing="sleep", cheap=True)
+@operation(action="sleep", cheap=True)
 def sleeps() -> str:
     time.sleep(0.7)
     return "slept"
 
 
 @router.get("/who/raises")
-@operation(doing="raise", cheap=True, inline=True)
+@operation(action="raise", cheap=True, inline=True)
 def raises() -> str:
     raise RuntimeError(threading.current_thread().name)
 
 
 @router.get("/who/much")
-@operation(doing="send much", cheap=True, inline=True)
+@operation(action="send much", cheap=True, inline=True)
 def much() -> Response:
     return Response(b"x" * (1 << 20))
 '''
@@ -239,9 +239,9 @@ def test_inline_views_take_no_lock_of_the_engine(served: InternalAPIServer) -> N
     history = history_of(manager)
     paths = sorted(path for path in inline_paths(served.app) if not path.startswith("/who"))
     assert paths == INLINE
-    with history._lock, turnstile_of(manager).passing("test"), contextlib.ExitStack() as stack:
-        for lane in served.app.lanes.values():
-            stack.enter_context(lane._lock)
+    with history._lock, change_lock_of(manager).hold("test"), contextlib.ExitStack() as stack:
+        for limit in served.app.limits.values():
+            stack.enter_context(limit._lock)
         for path in paths:
             began = time.monotonic()
             assert fetch(served, path)[0] == 200

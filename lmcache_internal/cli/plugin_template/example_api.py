@@ -7,7 +7,7 @@ router = Blueprint("example", __name__)
 
 
 @router.get("/example")
-@operation(doing="show example")
+@operation(action="show example")
 def show(times: int = 1) -> dict[str, object]:
     """What it tells; this line stands in the list of endpoints, GET /."""
     return {
