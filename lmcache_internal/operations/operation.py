@@ -6,7 +6,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flask import Request, Response, current_app, request
 from werkzeug.exceptions import HTTPException
@@ -29,8 +29,8 @@ View = Callable[..., Response]
 
 
 def operation(
-    *,
-    action: str,
+    *called_without_parentheses: NoReturn,
+    action: str = "",
     media: Media = "json",
     as_text: Callable[[Any], str] | None = None,
     access: Role | None = None,
@@ -48,6 +48,7 @@ def operation(
     parameter of that name and type, a `JsonBody` the JSON body, an `Upload` a multipart file.
 
     Args:
+        called_without_parentheses: never given; `@operation` alone is refused.
         action: what the endpoint does, as it completes "Failed to …" (HTTP 500).
         media: the form of the answer, see `serialize.Media`.
         as_text: makes plain text of the data, for clients that did not ask for JSON by name.
@@ -67,7 +68,12 @@ def operation(
         A decorator. The view it makes answers 400 for arguments that do not fit, the status
         of any `ApiError` that the function raises, 501 where the engine lacks what is called,
         and 500 for any other exception.
+
+    Raises:
+        TypeError: there is no action, or no request could ever fit the function's signature.
     """
+    if called_without_parentheses or not action:
+        raise TypeError('write @operation(action="…"), with parentheses and with what completes "Failed to …"')
 
     def decorate(function: Callable[..., Any]) -> View:
         arguments, returns = signature_of(function)
