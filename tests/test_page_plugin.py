@@ -32,7 +32,10 @@ def test_the_page_and_its_parts_are_public_and_its_data_are_not(board: Path) -> 
     with make_manager(extra_config={"internal_api_server_token_file": str(path)}) as manager:
         client = create_app(manager, [board]).test_client()
         client.environ_base["REMOTE_ADDR"] = "192.0.2.1"
-        shown = {path: client.get(f"/board{path}", buffered=True) for path in ("", "/parts/board.js", "/parts/board.css", "/state")}
+        shown = {
+            path: client.get(f"/board{path}", buffered=True)
+            for path in ("", "/parts/board.js", "/parts/board.css", "/state")
+        }
         assert [answer.status_code for answer in shown.values()] == [200, 200, 200, 401]
         assert "script-src 'self'" in shown[""].headers["Content-Security-Policy"]
         assert shown["/parts/board.js"].headers["Content-Security-Policy"] == SAFE
