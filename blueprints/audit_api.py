@@ -5,6 +5,7 @@ from flask import Blueprint
 from lmcache_internal.api import AuditEntry, Role, internal_app, operation
 
 router = Blueprint("audit", __name__)
+engines = ("in-process", "mp")
 
 
 @router.get("/audit")

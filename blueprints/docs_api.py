@@ -9,6 +9,7 @@ from lmcache_internal.openapi.document import document_of
 from lmcache_internal.openapi.pages import POLICY, asset, page, swagger_ui
 
 router = Blueprint("docs", __name__)
+engines = ("in-process", "mp")
 
 Page = Content("text/html")
 

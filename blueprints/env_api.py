@@ -7,6 +7,7 @@ from flask import Blueprint
 from lmcache_internal.api import Role, operation, redact
 
 router = Blueprint("env", __name__)
+engines = ("in-process", "mp")
 
 
 @router.get("/env")

@@ -9,6 +9,7 @@ from lmcache_internal.api import BadRequest, FromText, Meta, Role, cut, note, op
 from lmcache_internal.diagnostics.log_levels import set_level
 
 router = Blueprint("loglevel", __name__)
+engines = ("in-process", "mp")
 
 LoggerName = Annotated[str, Meta(max_length=256)]
 

@@ -12,6 +12,7 @@ from lmcache_internal.metrics.exposition import expose, select
 from lmcache_internal.metrics.process import keep_lock
 
 router = Blueprint("metrics", __name__)
+engines = ("in-process", "mp")
 router.record_once(lambda _app: keep_lock())
 
 Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]

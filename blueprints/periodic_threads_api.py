@@ -7,6 +7,7 @@ from flask import Blueprint
 from lmcache_internal.api import BadRequest, BareError, FromText, NotFound, operation, redact, runtime
 
 router = Blueprint("periodic_threads", __name__)
+engines = ("in-process", "mp")
 
 LEVELS = ("critical", "high", "medium", "low")
 

@@ -24,6 +24,7 @@ from lmcache_internal.api import (
 from lmcache_internal.diagnostics.scripts import Outcome, ScriptFailed, run_script
 
 router = Blueprint("run_script", __name__)
+engines = ("in-process", "mp")
 
 _HOW_TO_ENABLE = (
     "The /run_script API is disabled: it executes the caller's code inside the engine's process. To enable it, set "

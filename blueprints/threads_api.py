@@ -12,6 +12,7 @@ from lmcache_internal.diagnostics.profiler import Profile, profile
 from lmcache_internal.diagnostics.threads import Groups, Threads, find_threads, grouped, states_of
 
 router = Blueprint("threads", __name__)
+engines = ("in-process", "mp")
 
 _INTERVAL = 0.01
 _LONGEST_SECONDS = 30

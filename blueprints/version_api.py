@@ -5,6 +5,7 @@ from flask import Blueprint
 from lmcache_internal.api import EngineUnavailable, operation, runtime
 
 router = Blueprint("version", __name__)
+engines = ("in-process", "mp")
 
 
 @router.get("/lmc_version")

@@ -14,6 +14,8 @@ from .configuration.live import Configuration
 from .configuration.snapshot import masked
 from .conversion import cut, parse_bool, shown
 from .diagnostics.health import HEALTH_KEY, Health
+from .engine.mp.protocols import MPEngine, MPStorageManager
+from .engine.mp.runtime import MPRuntime, ObjectName, Prefetch
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import KVLayer, Runtime
 from .engine.select import runtime_of
@@ -65,12 +67,17 @@ __all__ = [
     "History",
     "JsonBody",
     "KVLayer",
+    "MPEngine",
+    "MPRuntime",
+    "MPStorageManager",
     "Meta",
     "Names",
     "NotFound",
     "NotSupported",
+    "ObjectName",
     "OnWire",
     "PreconditionFailed",
+    "Prefetch",
     "PublicRevision",
     "Role",
     "Route",
@@ -95,6 +102,9 @@ __all__ = [
     "is_local",
     "masked",
     "metadata",
+    "mp_engine",
+    "mp_runtime",
+    "mp_storage",
     "note",
     "operation",
     "parse_bool",
@@ -173,6 +183,25 @@ def metadata() -> Metadata:
     if found is None:
         raise EngineUnavailable("LMCache metadata not available.")
     return cast(Metadata, found)
+
+
+def mp_engine() -> MPEngine:
+    """Return the engine of an MP server; 503 while it starts, or where it could not be made."""
+    found = getattr(adapter(), "engine", None)
+    if found is None:
+        raise EngineUnavailable("The MP engine is still starting, or could not be made.")
+    return cast(MPEngine, found)
+
+
+def mp_storage() -> MPStorageManager:
+    """Return the storage manager of an MP server; 503 without an engine."""
+    return cast(MPStorageManager, mp_engine().storage_manager)
+
+
+def mp_runtime() -> MPRuntime:
+    """Return what belongs to the engine of an MP server: configuration, keys, prefetches; 503 without an engine."""
+    mp_engine()
+    return cast(MPRuntime, runtime())
 
 
 def health() -> Health:

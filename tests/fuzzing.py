@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias, cast
 
@@ -28,6 +28,8 @@ DEPENDING = {
     "/conf": "the keys must be ones that the engine has",
     "/loglevel": "the level must be one that logging has, and needs a logger",
     "/lookup/recreate": "there must be one, and it may have been closed",
+    "/cache/checksums": "there are only so many blocks",
+    "/reconfigure/dax/l1/add": "0b is no size",
     "/threads": "samples cannot be asked for together with all else",
 }
 
@@ -55,13 +57,28 @@ class Fuzzed:
         make: makes an engine.
         examples: how many random requests per operation.
         thorough: whether to try each limit of each schema besides.
+        lacking: paths of what the engine does not support (501).
     """
 
-    def __init__(self, make: Callable[[], AbstractContextManager[Any]], examples: int, thorough: bool = False) -> None:
+    def __init__(
+        self,
+        make: Callable[[], AbstractContextManager[Any]],
+        examples: int,
+        thorough: bool = False,
+        lacking: Sequence[str] = (),
+    ) -> None:
         self._make = make
         phases = {"coverage": {"enabled": thorough}}
         generation = {"deterministic": True, "max-examples": examples}
-        config = {"seed": 1, "generation": generation, "phases": phases, "checks": CHECKS, "operations": OPERATIONS}
+        checks = {**NO_DATA_CHECKS, "not_a_server_error": {"expected-statuses": ["501"]}}
+        unsupported = [{"include-path": path, "checks": checks} for path in lacking]
+        config = {
+            "seed": 1,
+            "generation": generation,
+            "phases": phases,
+            "checks": CHECKS,
+            "operations": [*OPERATIONS, *unsupported],
+        }
         with make() as manager:
             self.app = create_app(manager)
             self.schema = openapi.from_wsgi("/openapi.json", self._serve, config=Config.from_dict(config))

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
 from lmcache_internal.plugins import Plugins
+from tests.mp_support import mp_manager
 from tests.support import ROOT, make_manager
 
 
@@ -48,6 +49,11 @@ def mount(*directories: Path) -> tuple[FlaskClient, Plugins]:
     return app.test_client(), report
 
 
+def in_process(directory: Path) -> list[str]:
+    """The built-in endpoint files for in-process engines."""
+    return [str(file) for file in sorted(directory.glob("*_api.py")) if not file.name.startswith("mp_")]
+
+
 def added(report: Plugins) -> list[str]:
     """Sources of the plugins that are not built in."""
     return [loaded for loaded in report.loaded if not loaded.startswith(str(ROOT))]
@@ -55,8 +61,33 @@ def added(report: Plugins) -> list[str]:
 
 def test_built_in_endpoints_are_all_loaded() -> None:
     _, report = mount()
-    assert report.loaded == [str(file) for file in sorted((ROOT / "blueprints").glob("*_api.py"))]
+    assert report.loaded == in_process(ROOT / "blueprints")
+    assert report.other == [str(file) for file in sorted((ROOT / "blueprints").glob("mp_*_api.py"))]
     assert report.failed == {}
+
+
+def test_a_plugin_is_mounted_for_the_kinds_of_engines_that_it_declares(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        none_api=source("/none", "none"),
+        mp_api=source("/mp", "mp") + '\nengines = ("mp",)\n',
+        both_api=source("/both", "both") + '\nengines = ("mp", "in-process")\n',
+    )
+    in_process_client, report = mount(tmp_path)
+    assert [in_process_client.get(path).status_code for path in ("/none", "/mp", "/both")] == [200, 404, 200]
+    assert report.other[-1] == str(tmp_path / "mp_api.py")
+    with mp_manager(None) as manager:
+        app = create_app(manager, [tmp_path])
+        mp_client = app.test_client()
+        assert [mp_client.get(path).status_code for path in ("/none", "/mp", "/both")] == [404, 200, 200]
+        assert app.extensions["lmcache_internal"].failed == {}
+
+
+@pytest.mark.parametrize("declared", ['"mp"', "()", '("gpu",)', '["mp"]'])
+def test_an_unknown_kind_of_engine_is_refused(tmp_path: Path, declared: str) -> None:
+    write(tmp_path, one_api=source() + f"\nengines = {declared}\n")
+    _, report = mount(tmp_path)
+    assert "its `engines` must be a tuple of" in report.failed[str(tmp_path / "one_api.py")]
 
 
 def test_only_files_named_for_it_are_loaded(tmp_path: Path) -> None:
@@ -414,14 +445,14 @@ def test_works_as_an_installed_tree(tmp_path: Path) -> None:
     write(package.parent / "blueprints", users_api="raise RuntimeError('not ours')", __init__="")
     result = python(SERVE + IMPORT_ONE, package.parent, cwd=tmp_path)
     assert result.stderr == ""
-    assert result.stdout.splitlines() == [str(file) for file in sorted((package / "blueprints").glob("*_api.py"))]
+    assert result.stdout.splitlines() == in_process(package / "blueprints")
 
 
 def test_works_from_a_plain_checkout(tmp_path: Path) -> None:
     copy_tree(tmp_path / "lmcache_internal", tmp_path / "blueprints")
     result = python(SERVE, tmp_path, cwd=tmp_path.parent)
     assert result.stderr == ""
-    assert result.stdout.splitlines() == [str(file) for file in sorted((tmp_path / "blueprints").glob("*_api.py"))]
+    assert result.stdout.splitlines() == in_process(tmp_path / "blueprints")
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,9 @@ def check_backends(subject: Subject) -> str:
         raise Unhealthy("there is no storage backend; POST /backends makes those of the config")
     unreachable = runtime_of(manager).unreachable_backends()
     if unreachable:
-        reasons = _listed([f"{name}: {reason}" for name, reason in unreachable.items()])
+        reasons = listed([f"{name}: {reason}" for name, reason in unreachable.items()])
         raise (Degraded if set(names) - unreachable.keys() else Unhealthy)(reasons)
-    return _listed(names)
+    return listed(names)
 
 
 def check_periodic_threads(subject: Subject) -> str:
@@ -73,7 +73,7 @@ def check_periodic_threads(subject: Subject) -> str:
         if thread["level"] == "critical" and thread["is_running"] and not thread["is_active"]
     ]
     if late:
-        raise Unhealthy(f"late: {_listed(late)}")
+        raise Unhealthy(f"late: {listed(late)}")
     return ""
 
 
@@ -82,7 +82,7 @@ def check_plugins(subject: Subject) -> str:
     failed = subject.plugins.failed
     if failed:
         # The name is enough: whoever may fix the file knows where it lies, and everybody may ask here.
-        reasons = _listed([f"{Path(source).name}: {reason}" for source, reason in failed.items()])
+        reasons = listed([f"{Path(source).name}: {reason}" for source, reason in failed.items()])
         raise Degraded(f"not served: {reasons}")
     return ""
 
@@ -138,6 +138,7 @@ def _last_run(seconds: float | None) -> str:
     return "never ran" if seconds is None else f"last ran {seconds:.3g} s ago"
 
 
-def _listed(items: list[str]) -> str:
+def listed(items: list[str]) -> str:
+    """Return the items separated by commas; of more than ten, the first ten and how many more there are."""
     more = f" and {len(items) - _MOST_NAMED} more" if len(items) > _MOST_NAMED else ""
     return ", ".join(items[:_MOST_NAMED]) + more

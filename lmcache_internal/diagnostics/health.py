@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -16,7 +16,8 @@ from ..limits.deadlines import Call, stuck_calls
 from ..limits.server_load import Load
 from ..plugins import Plugins
 from ..redaction import redact
-from .checks import CHECKS, IN_MEMORY, Degraded, Subject, Unhealthy
+from .checks import IN_MEMORY, Degraded, Subject, Unhealthy
+from .checks_by_kind import checks_of
 
 CHECK_SECONDS = 2.0
 """How long a check may take."""
@@ -77,28 +78,37 @@ class Health:
         self._evaluations: dict[str, _Evaluation] = {}
         self._lock = threading.Lock()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The checks of an engine of this kind."""
+        return tuple(checks_of(self._manager))
+
+    @property
+    def _manager(self) -> Any:
+        return getattr(self._state, "lmcache_adapter", None)
+
     def outcomes(self, checks: Collection[str], load: Callable[[], Load] | None) -> dict[str, Outcome]:
         """Run `checks` at the same time, where they have no fresh answer.
 
         Args:
-            checks: names out of `CHECKS`.
+            checks: names out of `names`.
             load: tells how busy the server is that took the request; None where it is not ours.
         """
-        manager = getattr(self._state, "lmcache_adapter", None)
+        manager, known = self._manager, checks_of(self._manager)
         subject = Subject(manager, self._plugins, load, self._patience)
-        started = {check: self._evaluation(check, subject) for check in checks if check not in IN_MEMORY}
+        started = {check: self._evaluation(check, known[check], subject) for check in checks if check not in IN_MEMORY}
         return {
             check: self._outcome(started[check])
             if check in started
-            else _outcome_of(functools.partial(CHECKS[check], subject))
+            else _outcome_of(functools.partial(known[check], subject))
             for check in checks
         }
 
-    def _evaluation(self, check: str, subject: Subject) -> _Evaluation:
+    def _evaluation(self, check: str, function: Callable[[Subject], str], subject: Subject) -> _Evaluation:
         with self._lock:
             found = self._evaluations.get(check)
             if found is None or not found.counts():
-                found = _Evaluation(check, functools.partial(CHECKS[check], subject))
+                found = _Evaluation(check, functools.partial(function, subject))
                 try:
                     found.start()
                 except RuntimeError as error:  # The system gives no more threads.

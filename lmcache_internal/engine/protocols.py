@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from .mp import protocols as mp
+
 
 class Config(Protocol):
     """LMCache's `LMCacheEngineConfig`: one attribute per key of its definitions."""
@@ -105,7 +107,9 @@ def seam_names(protocol: type) -> set[str]:
     return {name for name in members | set(vars(protocol).get("__annotations__", ())) if not name.startswith("_")}
 
 
-_SEAM = frozenset().union(*map(seam_names, (Config, Metadata, StorageManager, Engine, StatisticsClient, Manager)))
+_IN_PROCESS = (Config, Metadata, StorageManager, Engine, StatisticsClient, Manager)
+_MP = (mp.L2Adapter, mp.MPEngine, mp.MPStorageManager, mp.QuotaManager, mp.Reconfigurable)
+_SEAM = frozenset().union(*map(seam_names, (*_IN_PROCESS, *_MP)))
 
 
 def is_seam_name(name: str | None) -> bool:

@@ -35,12 +35,8 @@ class KVLayer(Protocol):
         """The bytes of `slots` in any number of pieces: of the keys in that order, then of the values."""
 
 
-class Runtime(Protocol):
-    """The surroundings of one engine: the embedded one's, or the installed LMCache's."""
-
-    @property
-    def definitions(self) -> Mapping[str, Definition]:
-        """The config keys that the engine knows."""
+class BaseRuntime(Protocol):
+    """What each kind of engine has around it."""
 
     @property
     def lmc_version(self) -> str:
@@ -58,7 +54,15 @@ class Runtime(Protocol):
         """The status of each periodic thread, with the fields of the HTTP contract."""
 
     def reset_metrics(self) -> None:
-        """Start the engine's counts again at zero."""
+        """Start the engine's counts again at zero; raises `NotSupported` (501) where they cannot be reset."""
+
+
+class Runtime(BaseRuntime, Protocol):
+    """The surroundings of one in-process engine: the embedded one's, or the installed LMCache's."""
+
+    @property
+    def definitions(self) -> Mapping[str, Definition]:
+        """The config keys that the engine knows."""
 
     def store(self, tokens: Sequence[int]) -> None:
         """Store tokens; token i stands in slot i of the KV caches."""

@@ -32,6 +32,7 @@ def operation(
     *called_without_parentheses: NoReturn,
     action: str = "",
     media: Media = "json",
+    status: int = 200,
     as_text: Callable[[Any], str] | None = None,
     access: Role | None = None,
     write_parameter: str | None = None,
@@ -51,6 +52,7 @@ def operation(
         called_without_parentheses: never given; `@operation` alone is refused.
         action: what the endpoint does, as it completes "Failed to …" (HTTP 500).
         media: the form of the answer, see `serialize.Media`.
+        status: the HTTP status of a success.
         as_text: makes plain text of the data, for clients that did not ask for JSON by name.
         access: who may call it; undeclared, a GET is for viewers, all else for admins.
         write_parameter: the argument that turns a GET into a write, which takes an operator.
@@ -78,7 +80,7 @@ def operation(
     def decorate(function: Callable[..., Any]) -> View:
         arguments, returns = signature_of(function)
         failing = failures(arguments, cheap=cheap, exclusive=exclusive, limit=limit, errors=errors)
-        answers = [success(returns, media, as_text is not None, failing), *failing]
+        answers = [success(returns, media, as_text is not None, failing, status), *failing]
         own_limit: LimitName | None = limit or (None if cheap else "engine")
 
         @functools.wraps(function)
@@ -94,7 +96,7 @@ def operation(
                 return data
             if as_text is not None and not wants_json(incoming):
                 return respond(as_text(data), "text")
-            return respond(data, media)
+            return respond(data, media, status)
 
         # For the gate, and for the documents made of it.
         vars(view).update(

@@ -81,7 +81,7 @@ _HEADERS: dict[type[ApiError], Sequence[str]] = {
 _TOO_LARGE = Answer(413, "The request's body is too large.", "TooLarge", {_JSON: Error})
 
 
-def success(returns: Any, media: Media, has_text: bool, failures: Iterable[Answer]) -> Answer:
+def success(returns: Any, media: Media, has_text: bool, failures: Iterable[Answer], status: int = 200) -> Answer:
     """How an operation ends that fails in none of the ways.
 
     Args:
@@ -89,13 +89,14 @@ def success(returns: Any, media: Media, has_text: bool, failures: Iterable[Answe
         media: how it is sent.
         has_text: whether clients get plain text that did not ask for JSON.
         failures: what happens else: what holds the request against an entity tag sends one.
+        status: its HTTP status.
     """
     base, *about = get_args(returns) if get_origin(returns) is Annotated else (returns,)
     headers = ["ETag"] if any(answer.status == PreconditionFailed.status for answer in failures) else []
     content: Mapping[str, Any] = {MEDIA_TYPES[media].partition(";")[0]: returns} | ({_TEXT: str} if has_text else {})
     if isinstance(base, type) and issubclass(base, Response):
         content = _content(about[0] if about else Content(), content)
-    return Answer(200, "It is done.", "", content, headers)
+    return Answer(status, "It is done.", "", content, headers)
 
 
 def failures(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from ..engine.kinds import EngineKind, kind_of
 from ..redaction import redact, redact_trace
 from .checks import Route, free_name, refuse_clashes, refuse_misuse, routes_of, rules_of
 from .report import PluginError, Plugins
-from .sources import find, router_of
+from .sources import Source, find, kinds_of, router_of
 
 if TYPE_CHECKING:
     from ..app import InternalApp
@@ -24,7 +25,8 @@ logger.addFilter(redact_trace)
 def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
     """Register the built-in endpoints, those of `directories` and those of installed packages.
 
-    A file is loaded once per process, and its blueprint is registered in each app.
+    A file is loaded once per process, and its blueprint is registered in each app that serves an engine of a kind
+    that the file declares (`engines`, beside its `router`).
 
     Args:
         app: where to register; routes that it has already are never replaced.
@@ -37,7 +39,7 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
     Raises:
         PluginError: a built-in endpoint file is broken; a user's only lands in the report.
     """
-    plugins = Plugins()
+    plugins, kind = Plugins(), kind_of(app.state.lmcache_adapter)
     taken: dict[Route, str] = {}
     scratch = Flask("scratch", static_folder=None)
     scratch.url_rule_class = app.url_rule_class
@@ -48,6 +50,9 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
         try:
             loaded = source.load()
             router = router_of(loaded)
+            if kind not in kinds_of(loaded):
+                _skip(source, plugins, kind)
+                continue
             rules = rules_of(router, target)
             routes = routes_of(rules)
             refuse_clashes(routes, taken)
@@ -66,3 +71,14 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
         taken.update(dict.fromkeys(routes, source.name))
         plugins.loaded.append(source.name)
     return plugins
+
+
+def _skip(source: Source, plugins: Plugins, kind: EngineKind) -> None:
+    plugins.other.append(source.name)
+    if not source.builtin:
+        logger.info(
+            "Endpoint plugin %s is not served: it is for another kind of engine. Declare engines = (%r,) beside its "
+            "router to serve it here",
+            source.name,
+            kind,
+        )

@@ -14,8 +14,10 @@ class Plugins(Struct):
 
     Attributes:
         loaded: file path or entry point of each mounted plugin, in mounting order.
+        other: file path or entry point of each plugin that is for another kind of engine.
         failed: file path or entry point of each broken plugin, with the reason.
     """
 
     loaded: list[str] = []
+    other: list[str] = []
     failed: dict[str, str] = {}

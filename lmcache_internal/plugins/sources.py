@@ -14,6 +14,7 @@ from types import ModuleType
 from flask import Blueprint
 from msgspec import Struct
 
+from ..engine.kinds import DEFAULT_KINDS, KINDS, EngineKind
 from .report import PluginError
 
 ENTRY_POINT_GROUP = "lmcache_internal.blueprints"
@@ -55,6 +56,15 @@ def router_of(loaded: object) -> Blueprint:
     if not isinstance(router, Blueprint):
         raise PluginError(f"its `router` is a {type(router).__name__}, not a flask.Blueprint")
     return router
+
+
+def kinds_of(loaded: object) -> tuple[EngineKind, ...]:
+    """The kinds of engines that a source declares its endpoints for; raises `PluginError` for an unknown kind."""
+    declared = getattr(loaded, "engines", DEFAULT_KINDS) if isinstance(loaded, ModuleType) else DEFAULT_KINDS
+    if not isinstance(declared, tuple) or not declared or any(kind not in KINDS for kind in declared):
+        expected = " or ".join(map(repr, KINDS))
+        raise PluginError(f"its `engines` must be a tuple of {expected}, such as engines = ('mp',); got {declared!r}")
+    return declared
 
 
 def _entry_points() -> Iterable[EntryPoint]:

@@ -1,0 +1,90 @@
+"""Whether an MP server is there, and the state of its parts."""
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from flask import Blueprint, Response, request
+
+from lmcache_internal.api import (
+    Content,
+    EngineUnavailable,
+    Role,
+    caller,
+    carry_detail,
+    internal_app,
+    mp_engine,
+    operation,
+    redact,
+    respond,
+    routes_of,
+)
+
+router = Blueprint("mp_info", __name__)
+engines = ("mp",)
+carry_detail(router, EngineUnavailable)
+
+
+class Service(TypedDict):
+    """That the server is there."""
+
+    status: Literal["ok"]
+    service: str
+
+
+class Healthy(TypedDict):
+    """That the server has its engine."""
+
+    status: Literal["healthy"]
+
+
+class Unhealthy(TypedDict):
+    """Why the server is not ready."""
+
+    status: Literal["unhealthy"]
+    reason: str
+    error: str
+    message: str
+
+
+@router.get("/")
+@operation(action="report that the server is there", access=Role.PUBLIC, cheap=True)
+def root() -> Annotated[Response, Service, Content("text/plain")]:
+    """That the server is there; for viewers that ask for text or HTML, the list of the endpoints."""
+    # LMCache's clients and probes ask for `*/*`; browsers and people name a text format.
+    asks_for_text = request.accept_mimetypes.best in ("text/plain", "text/html")
+    if asks_for_text and caller().level >= Role.VIEWER:
+        return respond(_listing(), "text")
+    return respond(Service(status="ok", service="LMCache HTTP API"), "json")
+
+
+@router.get("/healthcheck")
+@operation(
+    action="check the server",
+    access=Role.PUBLIC,
+    cheap=True,
+    inline=True,
+    errors=(Annotated[EngineUnavailable, Unhealthy],),
+)
+def healthcheck() -> Healthy:
+    """Whether the server has its engine; GET /readyz asks the engine how it is."""
+    try:
+        mp_engine()
+    except EngineUnavailable as error:
+        error.payload = {"status": "unhealthy", "reason": str(error), **error.payload}
+        raise
+    return {"status": "healthy"}
+
+
+@router.get("/status")
+@operation(action="get the status")
+def status() -> dict[str, Any]:
+    """The state of L1, L2, the controllers, the workers and the sessions."""
+    found: dict[str, Any] = redact(mp_engine().report_status())
+    return found
+
+
+def _listing() -> str:
+    lines = [
+        f"{route.method:<6} {route.path}  ({route.access})\n       {route.summary}\n"
+        for route in routes_of(internal_app())
+    ]
+    return "The HTTP API of this LMCache MP server\n\n" + "\n".join(lines)

@@ -1,0 +1,88 @@
+"""The health checks of an MP server. A check returns what it found, or raises; it changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .checks import Degraded, Subject, Unhealthy, check_periodic_threads, check_plugins, check_server, listed
+
+PING_SECONDS = 1.0
+"""How long the server's own message queue may take to respond to a PING."""
+
+
+def check_mp_engine(subject: Subject) -> str:
+    """The engine reports that it is healthy."""
+    status = _engine(subject).report_status()
+    if not status["is_healthy"]:
+        unhealthy = listed(list(_unhealthy_parts(status)))
+        raise Unhealthy(f"the engine reports that it is not healthy: {unhealthy or 'it names no part'}")
+    return ""
+
+
+def check_adapters(subject: Subject) -> str:
+    """Each L2 adapter reports that it is healthy."""
+    adapters = _engine(subject).storage_manager.l2_adapters()
+    if not adapters:
+        return "there is no L2 adapter"
+    names = [f"{number}: {descriptor.type_name}" for number, (descriptor, _) in enumerate(adapters)]
+    bad = [name for name, (_, each) in zip(names, adapters, strict=True) if not each.report_status()["is_healthy"]]
+    if bad:
+        # L1 still serves without them.
+        raise Degraded(f"unhealthy L2 adapters: {listed(bad)}")
+    return listed(names)
+
+
+def check_workers(subject: Subject) -> str:
+    """Report the workers that have registered; a server without any is healthy, because it starts before them."""
+    status = _engine(subject).report_status()
+    registered = status.get("registered_gpu_ids", [])
+    tracked = status.get("worker_liveness", {}).get("tracked_instances", len(registered))
+    return f"{len(registered)} registered, {tracked} tracked{_reaped(subject)}"
+
+
+def check_transport(subject: Subject) -> str:
+    """The message queue that the workers use responds to a PING within a second."""
+    _engine(subject)
+    try:
+        return str(subject.manager.runtime.ping(PING_SECONDS))
+    except TimeoutError:
+        raise Unhealthy(f"no response to a PING within {PING_SECONDS:g} s: workers cannot reach the cache") from None
+
+
+MP_CHECKS: dict[str, Callable[[Subject], str]] = {
+    "engine": check_mp_engine,
+    "adapters": check_adapters,
+    "workers": check_workers,
+    "transport": check_transport,
+    "periodic_threads": check_periodic_threads,
+    "plugins": check_plugins,
+    "server": check_server,
+}
+
+
+def _engine(subject: Subject) -> Any:
+    engine = getattr(subject.manager, "engine", None)
+    if engine is None:
+        raise Unhealthy("the engine is still starting, or could not be made")
+    return engine
+
+
+def _unhealthy_parts(status: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of each innermost part that reports `is_healthy: false`."""
+    if isinstance(status, list):
+        status = {str(number): part for number, part in enumerate(status)}
+    if not isinstance(status, dict):
+        return
+    inner = [name for key, part in status.items() for name in _unhealthy_parts(part, f"{path}.{key}".lstrip("."))]
+    yield from inner
+    if not inner and path and status.get("is_healthy") is False:
+        yield path
+
+
+def _reaped(subject: Subject) -> str:
+    """The last count of the thread that removes silent workers, where it runs."""
+    for thread in subject.manager.runtime.periodic_threads():
+        if "reaper" in thread["name"] and thread["last_summary"]:
+            return f", last scan: {thread['last_summary']['message']}"
+    return ""

@@ -1,0 +1,109 @@
+"""The surroundings of the embedded MP engine."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...errors import BadRequest, Conflict, EngineUnavailable, NotFound, NotSupported
+from ...version import __version__
+from ..mp.runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
+from .objects import ObjectKey
+from .server import EmbeddedMPServer
+
+
+class EmbeddedMPRuntime(MPRuntime):
+    """The `MPRuntime` of one embedded MP engine.
+
+    Args:
+        server: the engine.
+        configs: its configuration as plain data, by section.
+    """
+
+    lmc_version = f"{__version__}+embedded"
+    commit_id = "embedded"
+    version = f"{lmc_version}-{commit_id}"
+
+    def __init__(self, server: EmbeddedMPServer, configs: Mapping[str, Any]) -> None:
+        self._server = server
+        self._configs = dict(configs)
+        self._prefetches: dict[str, Prefetch] = {}
+        self._lock = threading.Lock()
+
+    def periodic_threads(self) -> list[dict[str, Any]]:
+        """The status of the thread that evicts."""
+        return [self._server.eviction.get_status()]
+
+    def reset_metrics(self) -> None:
+        """Raise `NotSupported` (501): this engine has no metrics."""
+        raise NotSupported("The embedded MP engine has no metrics that could be reset.")
+
+    def configs(self) -> dict[str, Any]:
+        """The configuration."""
+        return self._configs
+
+    def object_key(self, name: ObjectName) -> ObjectKey:
+        """The key of an object."""
+        return ObjectKey.of(name)
+
+    def submit_prefetch(self, model_name: str, world_size: int, token_ids: list[int], cache_salt: str) -> Prefetch:
+        """Load the chunks of `token_ids` from L2 into L1; it has ended when this returns."""
+        registered = {(worker.model_name, worker.world_size) for worker in self._server.workers.values()}
+        if (model_name, world_size) not in registered:
+            raise EngineUnavailable(
+                f"No worker has registered model_name={model_name!r} with world_size={world_size} yet."
+            )
+        try:
+            keys = self._server.keys_of(model_name, world_size, token_ids, cache_salt)
+        except (ValueError, OverflowError) as error:
+            raise BadRequest(str(error)) from None
+        if not keys:
+            return Prefetch("")
+        loaded = sum(map(self._server.storage_manager.load, keys))
+        found = Prefetch(uuid.uuid4().hex, len(keys) // world_size, True, loaded, len(keys))
+        with self._lock:
+            self._prefetches[found.request_id] = found
+        return found
+
+    def prefetch(self, request_id: str) -> Prefetch:
+        """The state of a prefetch, once."""
+        with self._lock:
+            found = self._prefetches.pop(request_id, None)
+        if found is None:
+            raise NotFound(
+                f"Unknown prefetch request_id={request_id[:100]!r}: it has ended and was reported, or never was"
+            )
+        return found
+
+    def block_layers(self, instance_id: int) -> Sequence[BlockLayer]:
+        """The KV cache of a worker."""
+        worker = self._server.workers.get(instance_id)
+        if worker is None:
+            raise NotFound(f"No worker has registered with instance_id {instance_id}")
+        return worker.layers
+
+    def l1_arenas(self) -> list[dict[str, Any]]:
+        """Raise `Conflict` (409): L1 is memory."""
+        raise Conflict("L1 is memory, not a Device-DAX device", title="L1 is not Device-DAX backed")
+
+    def add_l1_device(self, device_path: str, size: int) -> dict[str, Any]:  # noqa: ARG002  # The protocol's.
+        """Raise `Conflict` (409): L1 is memory."""
+        raise Conflict(f"{device_path} cannot be added: L1 is memory", title="L1 is not Device-DAX backed")
+
+    def remove_l1_device(self, device_path: str) -> dict[str, Any]:
+        """Raise `Conflict` (409): L1 is memory."""
+        raise Conflict(f"{device_path} cannot be removed: L1 is memory", title="L1 is not Device-DAX backed")
+
+    def l2_reconfigurations(self) -> list[dict[str, Any]]:
+        """None: a directory cannot be reconfigured."""
+        return []
+
+    def reconfigure_l2(self, adapter_index: int, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Raise `NotFound` (404): a directory cannot be reconfigured."""
+        raise NotFound(f"L2 adapter {adapter_index} cannot be reconfigured", title="Adapter not found")
+
+    def ping(self, seconds: float) -> str:  # noqa: ARG002  # The protocol's.
+        """The embedded engine is called directly."""
+        return "it has no message queue"
