@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lmcache_internal import create_app
@@ -10,6 +11,7 @@ from lmcache_internal.errors import ApiError
 from lmcache_internal.operations.responses import failure
 from tests.docs.schema_words import ERRORS, Schema, shape_of, type_of
 from tests.openapi.support import Document, Operation, document_of, operations, resolved
+from tests.mp_support import mp_manager
 from tests.support import make_manager
 
 HEAD = """# Endpoints
@@ -27,6 +29,13 @@ nothing else is said (a few of LMCache's own are `{error}`).
 | status | when |
 | --- | --- |
 """
+MP_HEAD = """
+# Endpoints of an MP server
+
+In [MP mode](mp.md), the routes above that read or change an in-process engine do not exist, and the following do. The
+routes of audit, docs, env, health, loglevel, metrics, periodic_threads, run_script, threads and version exist in both
+modes.
+"""
 GATE = ("401", "403", "429")
 STATUSES = {413: "The request's body is too large."}
 
@@ -38,10 +47,22 @@ def as_markdown() -> str:
         document = document_of(client)
         listed = client.get("/", base_url="http://localhost:7000", headers={"Accept": "application/json"}).json or []
     curls = {(entry["method"], entry["path"]): entry["curl"] for entry in listed}
-    parts = {tag["name"]: [f"## {tag['name']}\n\n{tag['description']}\n"] for tag in document["tags"]}
+    shared = {tag["name"] for tag in document["tags"]}
+    with mp_manager(None) as mp:
+        mp_document = document_of(create_app(mp).test_client())
+    only_mp = [tag["name"] for tag in mp_document["tags"] if tag["name"] not in shared]
+    return HEAD + _statuses() + _parts(document, shared, curls) + MP_HEAD + _parts(mp_document, only_mp, {})
+
+
+def _parts(document: Document, names: Collection[str], curls: Mapping[tuple[str, str], str]) -> str:
+    """The operations of the blueprints of those names."""
+    tags = [tag for tag in document["tags"] if tag["name"] in names]
+    parts = {tag["name"]: [f"## {tag['name']}\n\n{tag['description']}\n"] for tag in tags}
     for method, path, operation in operations(document):
-        parts[operation["tags"][0]].append(_operation(document, method, path, operation, curls[method, path]))
-    return HEAD + _statuses() + "".join(f"\n{part}" for tag in parts.values() for part in tag)
+        if operation["tags"][0] in parts:
+            curl = curls.get((method, path), "")
+            parts[operation["tags"][0]].append(_operation(document, method, path, operation, curl))
+    return "".join(f"\n{part}" for tag in parts.values() for part in tag)
 
 
 def _statuses() -> str:
@@ -58,7 +79,7 @@ def _operation(document: Document, method: str, path: str, operation: Operation,
         " ".join(part for part in (operation["summary"], *text) if part),
         _arguments(document, operation),
         f"Answers {', '.join(_answers(document, operation))}.",
-        f"`{curl}`",
+        f"`{curl}`" if curl else "",
     ]
     return "\n\n".join(part for part in paragraphs if part) + "\n"
 

@@ -16,6 +16,8 @@ def type_of(schema: Schema) -> str:
     """What may be sent: `integer, 1 to 9`."""
     if "anyOf" in schema:
         return " or ".join(type_of(arm) for arm in schema["anyOf"] if arm.get("type") != "null")
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rpartition('/')[2]}`"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "items" in schema:
@@ -40,6 +42,8 @@ def shape_of(document: Document, schema: Schema) -> str:
     if "anyOf" in schema:
         shapes = dict.fromkeys(shape_of(document, arm) for arm in schema["anyOf"])
         return " or ".join(shape for shape in shapes if shape not in ERRORS)
+    if "type" not in schema:
+        return "…"
     if schema["type"] == "array":
         return f"[{shape_of(document, schema['items'])}]"
     if schema["type"] == "object":
