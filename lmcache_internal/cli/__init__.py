@@ -17,6 +17,7 @@ from .conf import conf
 from .get import get
 from .loglevel import loglevel
 from .metrics import metrics
+from .mp_server import mp_server
 from .new_plugin import new_plugin
 from .routes import routes
 from .script import script
@@ -30,7 +31,7 @@ from .top import top
 _SECTIONS = {
     "Look": (status, top, get, metrics, threads, routes, bundle),
     "Change": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, script),
-    "Set up": (serve, token, new_plugin, completion),
+    "Set up": (serve, mp_server, token, new_plugin, completion),
 }
 
 

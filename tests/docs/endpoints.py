@@ -10,8 +10,8 @@ from lmcache_internal import create_app
 from lmcache_internal.errors import ApiError
 from lmcache_internal.operations.responses import failure
 from tests.docs.schema_words import ERRORS, Schema, shape_of, type_of
-from tests.openapi.support import Document, Operation, document_of, operations, resolved
 from tests.mp_support import mp_manager
+from tests.openapi.support import Document, Operation, document_of, operations, resolved
 from tests.support import make_manager
 
 HEAD = """# Endpoints

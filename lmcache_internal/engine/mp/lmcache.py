@@ -1,0 +1,195 @@
+"""The surroundings of LMCache's MP server: all that the MP adapter imports of LMCache."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ...errors import ApiError, BadRequest, Conflict, EngineFailed, EngineUnavailable, NotFound, NotSupported
+from ...redaction import redact
+from ..lmcache_names import load
+from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
+from .tensors import layers_of
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: BadRequest,
+    404: NotFound,
+    409: Conflict,
+    501: NotSupported,
+    503: EngineUnavailable,
+}
+_BY_NAME: dict[str, type[ApiError]] = {
+    "InvalidRequest": BadRequest,
+    "NotFound": NotFound,
+    "Unavailable": EngineUnavailable,
+}
+
+
+class LMCacheMPRuntime(MPRuntime):
+    """The `MPRuntime` of one `MPCacheServer`.
+
+    Args:
+        engine: the server's engine.
+        configs: its configuration by section, as LMCache keeps it: dataclasses.
+    """
+
+    def __init__(self, engine: Any, configs: Mapping[str, Any]) -> None:
+        self._engine = engine
+        self._configs = configs
+        self._prefetches: Any = None
+
+    @property
+    def lmc_version(self) -> str:
+        """LMCache's version."""
+        return str(load("VERSION"))
+
+    @property
+    def commit_id(self) -> str:
+        """The commit that LMCache was built from."""
+        return str(load("COMMIT_ID"))
+
+    @property
+    def version(self) -> str:
+        """Version and commit in one."""
+        return str(load("get_version")())
+
+    def periodic_threads(self) -> list[dict[str, Any]]:
+        """The status of each thread in LMCache's registry."""
+        return [thread.get_status() for thread in load("PeriodicThreadRegistry").get_instance().get_all()]
+
+    def reset_metrics(self) -> None:
+        """Raise `NotSupported` (501): the metrics of an MP server are OpenTelemetry's, which has no reset."""
+        raise NotSupported(
+            "The metrics of LMCache's MP server are OpenTelemetry counters, which cannot be reset. "
+            "Compare two scrapes instead, as Prometheus' rate() does."
+        )
+
+    def configs(self) -> dict[str, Any]:
+        """The configuration of the server."""
+        return {name: _plain(section) for name, section in self._configs.items()}
+
+    def object_key(self, name: ObjectName) -> Any:
+        """LMCache's `ObjectKey`."""
+        return load("ObjectKey")(
+            chunk_hash=bytes.fromhex(name.chunk_hash_hex),
+            model_name=name.model_name,
+            kv_rank=name.kv_rank,
+            object_group_id=name.object_group_id,
+            cache_salt=name.cache_salt,
+        )
+
+    def submit_prefetch(self, model_name: str, world_size: int, token_ids: list[int], cache_salt: str) -> Prefetch:
+        """Begin to load the chunks of `token_ids`."""
+        with _translated():
+            found = self._service().submit(
+                model_name=model_name,
+                world_size=world_size,
+                token_ids=token_ids,
+                cache_salt=cache_salt,
+                source_tier=load("Tier")("l2"),
+                target_tier=load("Tier")("l1"),
+            )
+        return Prefetch(found.get("request_id", ""), found["chunks"])
+
+    def prefetch(self, request_id: str) -> Prefetch:
+        """The state of a prefetch, once where it has ended."""
+        with _translated():
+            found = self._service().status(request_id)
+        counts = (found.get("found_keys", 0), found.get("total_keys", 0))
+        return Prefetch(request_id, 0, found["status"] == "completed", *counts)
+
+    def block_layers(self, instance_id: int) -> Sequence[BlockLayer]:
+        """The KV cache of a worker; 501 where the workers keep theirs to themselves."""
+        contexts = getattr(self._engine, "cache_contexts", None)
+        if contexts is None:
+            raise NotSupported("This engine has no KV caches of workers: it was started with engine-driven transfer.")
+        if instance_id not in contexts:
+            known = ", ".join(map(str, list(contexts)[:10])) or "none"
+            raise NotFound(f"No worker has registered with instance_id {instance_id}; there are: {known}")
+        return layers_of(contexts[instance_id])
+
+    def l1_arenas(self) -> list[dict[str, Any]]:
+        """The Device-DAX devices of L1."""
+        with _translated():
+            return [_arena(each) for each in self._storage.get_l1_devdax_arena_statuses()]
+
+    def add_l1_device(self, device_path: str, size: int) -> dict[str, Any]:
+        """Add a device to L1."""
+        with _translated():
+            return _arena(self._storage.add_l1_devdax_device(device_path, size))
+
+    def remove_l1_device(self, device_path: str) -> dict[str, Any]:
+        """Drain and remove a device of L1."""
+        with _translated():
+            return _arena(self._storage.remove_l1_devdax_device(device_path, load("DevDaxRemoveMode")("drain")))
+
+    def l2_reconfigurations(self) -> list[dict[str, Any]]:
+        """The status of each L2 adapter that can be reconfigured."""
+        return list(self._storage.get_l2_adapter_reconfigure_status()["adapters"])
+
+    def reconfigure_l2(self, adapter_index: int, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Apply an operation to an adapter."""
+        with _translated():
+            return dict(self._storage.reconfigure_l2_adapter(adapter_index, operation, dict(payload)))
+
+    def ping(self, seconds: float) -> str:
+        """Send a PING as a worker does; `TimeoutError` without a response."""
+        config = self._configs["mp"]
+        client = load("RequestClientFactory").create(_transport_url(config))
+        try:
+            client.ping(None).result(timeout=seconds)
+        finally:
+            client.close()
+        return f"PING over {getattr(config, 'transport', 'zmq')}"
+
+    @property
+    def _storage(self) -> Any:
+        return self._engine.storage_manager
+
+    def _service(self) -> Any:
+        if self._prefetches is None:
+            try:
+                self._prefetches = load("PrefetchService")(self._engine)
+            except ImportError as error:
+                raise NotSupported(f"Prefetches need LMCache 0.5.6: {error}") from None
+        return self._prefetches
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Raise LMCache's errors of a request as ours: those that have a status, and those of its cache control."""
+    try:
+        yield
+    except ApiError:
+        raise
+    except Exception as error:
+        status = getattr(error, "status_code", None)
+        kind = _BY_STATUS.get(status, EngineFailed) if status else _BY_NAME.get(type(error).__name__)
+        if kind is None:
+            raise
+        raise kind(redact(str(error))) from None
+
+
+def _plain(value: Any) -> Any:
+    """The value as plain data; objects that are no dataclasses by their attributes, others as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return str(value)
+
+
+def _arena(status: Any) -> dict[str, Any]:
+    return {**dataclasses.asdict(status), "state": status.state.value}
+
+
+def _transport_url(config: Any) -> str:
+    host = "127.0.0.1" if config.host in ("0.0.0.0", "*", "") else config.host  # noqa: S104  # Compared, not bound.
+    scheme = "grpc" if getattr(config, "transport", "zmq") == "grpc" else "tcp"
+    return f"{scheme}://{host.removeprefix('tcp://')}:{config.port}"

@@ -1,0 +1,114 @@
+"""What stands in for `uvicorn.Server` in LMCache's MP server: the engine's life, and this HTTP server beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import Any
+
+from ..engine.mp.config import MPConfig
+from ..engine.mp.lmcache import LMCacheMPRuntime
+from ..engine.mp.manager import MPManager
+from .lmcache_logging import log_as_lmcache_does
+from .mp_fallback import FallbackServer
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class MPServer:
+    """Runs an MP server as `uvicorn.Server` would.
+
+    The cache of the node comes first: whatever is wrong with the HTTP server, the engine runs.
+
+    Args:
+        config: uvicorn's; `app` is LMCache's FastAPI app, whose lifespan starts and stops the engine.
+        config_file: the settings of this server, or None for the defaults.
+    """
+
+    def __init__(self, config: Any, config_file: str | None = None) -> None:
+        self.config = config
+        self._config_file = config_file
+        self._received: int | None = None
+
+    def run(self, sockets: Any = None) -> None:  # noqa: ARG002  # uvicorn's signature.
+        """Serve until SIGTERM or SIGINT."""
+        asyncio.run(self._serve())
+        if self._received is not None:
+            # uvicorn passes the signal on when all is closed, so that the process ends by it.
+            signal.raise_signal(self._received)
+
+    async def _serve(self) -> None:
+        app, stopping, loop = self.config.app, asyncio.Event(), asyncio.get_running_loop()
+
+        def stop(number: int) -> None:
+            self._received = number
+            stopping.set()
+
+        async with app.router.lifespan_context(app):
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, stop, number)
+            server = await asyncio.to_thread(self._start)
+            await stopping.wait()
+            # Before the engine: requests in flight still find it.
+            await asyncio.to_thread(server.stop)
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _start(self) -> Any:
+        """The HTTP server, serving: this one, or where it cannot be built, one that only says that the engine runs."""
+        try:
+            server = _built(self.config, self._config_file)
+            server.start()
+        except Exception as error:  # Any mistake in it must not cost the node its cache.
+            logger.error(
+                "The HTTP API of this server cannot be served, and the cache runs without it: only / and /healthcheck "
+                "answer. Correct what the message names and restart: %s",
+                error,
+                exc_info=not isinstance(error, (ValueError, ImportError)),
+            )
+            server = FallbackServer(self.config.host, self.config.port)
+            server.start()
+        return server
+
+
+def server_class(config_file: str | None) -> type[MPServer]:
+    """Return a class that takes the arguments of `uvicorn.Server`.
+
+    Args:
+        config_file: the settings of this server, or None for the defaults.
+    """
+
+    class Server(MPServer):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config, config_file)
+
+    return Server
+
+
+def _built(config: Any, config_file: str | None) -> Any:
+    from ..server import InternalAPIServer  # Its failure to import must not stop the engine either.
+
+    log_as_lmcache_does()
+    state = config.app.state
+    manager = MPManager(
+        MPConfig.read(config.host, config.port, config_file),
+        state.engine,
+        LMCacheMPRuntime(state.engine, state.configs),
+    )
+    server = InternalAPIServer(manager)
+    if server.app is None:
+        raise ValueError("internal_api_server_include_index_list leaves nothing to serve")
+    # LMCache's scripts for /run_script find the same names here.
+    for name in ("engine", "configs", "context"):
+        setattr(server.app.state, name, getattr(state, name, None))
+    _honor_keys(server.app, getattr(state, "http_authentication", None))
+    return server
+
+
+def _honor_keys(app: Any, authentication: Any) -> None:
+    """Admit the API keys of LMCache (0.5.7), so that what was locked stays locked and its clients keep working."""
+    if authentication is not None and authentication.enabled:
+        app.state.gate.tokens.accept(authentication.verify_token, "lmcache-api-key")
