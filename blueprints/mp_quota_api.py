@@ -5,11 +5,11 @@ from typing import Annotated, Literal, TypedDict
 from flask import Blueprint
 from msgspec import Struct
 
-from lmcache_internal.api import ApiError, Meta, Role, carry_detail, mp_storage, note, operation
+from lmcache_internal.api import Meta, Role, carry_sentence, mp_storage, note, operation
 
 router = Blueprint("mp_quota", __name__, url_prefix="/quota")
 engines = ("mp",)
-carry_detail(router, ApiError)
+carry_sentence(router)
 
 GIB = 1 << 30
 NO_SALT = "_default"

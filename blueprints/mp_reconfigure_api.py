@@ -6,14 +6,13 @@ from flask import Blueprint
 from msgspec import Struct
 
 from lmcache_internal.api import (
-    ApiError,
     BadRequest,
     Conflict,
     JsonBody,
     Meta,
     NotFound,
     Role,
-    carry_detail,
+    carry_sentence,
     mp_runtime,
     operation,
     redact,
@@ -22,7 +21,7 @@ from lmcache_internal.engine.mp.reconfigure import Device, Size, adapters_of, re
 
 router = Blueprint("mp_reconfigure", __name__, url_prefix="/reconfigure")
 engines = ("mp",)
-carry_detail(router, ApiError)
+carry_sentence(router)
 
 Name = Annotated[str, Meta(max_length=256)]
 

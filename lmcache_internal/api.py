@@ -35,7 +35,7 @@ from .errors import (
 from .limits.server_load import ANSWER_BY_KEY, LOAD_KEY
 from .openapi.routes import Route, routes_of
 from .operations.arguments import FromText, JsonBody, Names, OnWire, Upload
-from .operations.error_detail import carry_detail
+from .operations.error_detail import carry_detail, carry_sentence
 from .operations.etags import PreconditionFailed, entity_tag, require_match, tagged
 from .operations.operation import operation
 from .operations.responses import BareError, Content
@@ -91,6 +91,7 @@ __all__ = [
     "backend_names",
     "caller",
     "carry_detail",
+    "carry_sentence",
     "config",
     "cut",
     "engine",

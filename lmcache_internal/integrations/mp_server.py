@@ -7,10 +7,6 @@ import logging
 import signal
 from typing import Any
 
-from ..engine.mp.config import MPConfig
-from ..engine.mp.lmcache import LMCacheMPRuntime
-from ..engine.mp.manager import MPManager
-from .lmcache_logging import log_as_lmcache_does
 from .mp_fallback import FallbackServer
 
 logger = logging.getLogger(__name__)
@@ -89,9 +85,15 @@ def server_class(config_file: str | None) -> type[MPServer]:
 
 
 def _built(config: Any, config_file: str | None) -> Any:
-    from ..server import InternalAPIServer  # Its failure to import must not stop the engine either.
+    # All that is not in Python itself is imported here: its failure must not stop the engine either.
+    from .lmcache_logging import log_as_lmcache_does
 
     log_as_lmcache_does()
+    from ..engine.mp.config import MPConfig
+    from ..engine.mp.lmcache import LMCacheMPRuntime
+    from ..engine.mp.manager import MPManager
+    from ..server import InternalAPIServer
+
     state = config.app.state
     manager = MPManager(
         MPConfig.read(config.host, config.port, config_file),

@@ -25,3 +25,18 @@ def carry_detail(router: Blueprint, *kinds: type[ApiError], with_title: bool = F
 
     for kind in kinds:
         router.register_error_handler(kind, answer)
+
+
+def carry_sentence(router: Blueprint) -> None:
+    """Have the errors of a blueprint's routes say all in `error`, and a `detail`: LMCache's clients show `error` alone.
+
+    Args:
+        router: the blueprint.
+    """
+
+    def answer(error: ApiError) -> Response:
+        sentence = error.payload.get("message") or error.payload["error"]
+        error.payload = {**error.payload, "error": sentence, "message": sentence, "detail": sentence}
+        return api_error(error)
+
+    router.register_error_handler(ApiError, answer)

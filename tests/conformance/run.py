@@ -48,7 +48,7 @@ def ask_all(kind: str, facts: list[Fact], directory: Path) -> list[Answer]:
     (directory / "broken.yaml").write_text("a: [1\n")
     (directory / "nothing.yaml").write_text("chunk_size: 256\n")
     with serving(kind, directory) as ports:
-        return [_ask(ports[fact.target], fact, directory) for fact in facts]
+        return [ask(ports[fact.target], fact, directory) for fact in facts]
 
 
 @contextlib.contextmanager
@@ -97,7 +97,8 @@ def _ports(output: Any, log: Path) -> dict[str, int]:
     raise AssertionError(f"the server did not start:\n{log.read_text()[-3000:]}")
 
 
-def _ask(port: int, fact: Fact, directory: Path) -> Answer:
+def ask(port: int, fact: Fact, directory: Path) -> Answer:
+    """The answer of the server on that port of loopback."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     body = fact.body.replace(b"{directory}", str(directory).encode()) if fact.body else fact.body
     try:

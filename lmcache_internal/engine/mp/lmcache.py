@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import ApiError, BadRequest, Conflict, EngineFailed, EngineUnavailable, NotFound, NotSupported
 from ...redaction import redact
 from ..lmcache_names import load
+from .plain import plain
 from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
 from .tensors import layers_of
 
@@ -68,7 +69,7 @@ class LMCacheMPRuntime(MPRuntime):
 
     def configs(self) -> dict[str, Any]:
         """The configuration of the server."""
-        return {name: _plain(section) for name, section in self._configs.items()}
+        return {name: plain(section) for name, section in self._configs.items()}
 
     def object_key(self, name: ObjectName) -> Any:
         """LMCache's `ObjectKey`."""
@@ -169,20 +170,7 @@ def _translated() -> Iterator[None]:
         kind = _BY_STATUS.get(status, EngineFailed) if status else _BY_NAME.get(type(error).__name__)
         if kind is None:
             raise
-        raise kind(redact(str(error))) from None
-
-
-def _plain(value: Any) -> Any:
-    """The value as plain data; objects that are no dataclasses by their attributes, others as text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if value is None or type(value) in (str, int, float, bool):
-        return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return str(value)
+        raise kind(redact(str(error)), title=redact(str(error))) from None
 
 
 def _arena(status: Any) -> dict[str, Any]:

@@ -72,8 +72,12 @@ def size_of(size: int | str) -> int:
 
 
 def adapters_of(runtime: MPRuntime, backend: str) -> list[dict[str, Any]]:
-    """Return the status of each adapter of a backend that can be reconfigured, numbered from 0."""
-    found = _entries(runtime, backend)
+    """Return the status of each adapter of a backend that can be reconfigured, numbered from 0.
+
+    Raises:
+        BadRequest: the name is blank (400).
+    """
+    found = _entries(runtime, _named("backend", backend))
     return [{**status, "adapter_index": number} for number, status in enumerate(found)]
 
 
@@ -85,7 +89,7 @@ def reconfigure(runtime: MPRuntime, backend: str, operation: str, body: dict[str
         NotFound: the backend has no such adapter that can be reconfigured (404).
         ApiError: with the status that the backend gives.
     """
-    backend, operation = backend.strip().lower(), operation.strip().lower()
+    backend, operation = _named("backend", backend), _named("operation", operation)
     index, payload = _dax_payload(operation, body) if backend == "dax" else _payload(body)
     found = _entries(runtime, backend)
     if not 0 <= index < len(found):
@@ -97,8 +101,15 @@ def reconfigure(runtime: MPRuntime, backend: str, operation: str, body: dict[str
 
 
 def _entries(runtime: MPRuntime, backend: str) -> list[dict[str, Any]]:
-    name = backend.strip().lower()
-    return [status for status in runtime.l2_reconfigurations() if status.get("backend", status.get("type")) == name]
+    found = runtime.l2_reconfigurations()
+    return [status for status in found if status.get("backend", status.get("type")) == backend]
+
+
+def _named(what: str, name: str) -> str:
+    found = name.strip().lower()
+    if not found:
+        raise BadRequest(f"{what}: expected a name, got {cut(name)!r}", title="Missing parameter")
+    return found
 
 
 def _payload(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:

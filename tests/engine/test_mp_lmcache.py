@@ -1,0 +1,128 @@
+"""The adapter for LMCache's MP server, as far as it needs no LMCache."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lmcache_internal import create_app
+from lmcache_internal.engine.mp.config import MPConfig
+from lmcache_internal.engine.mp.lmcache import LMCacheMPRuntime
+from lmcache_internal.engine.mp.manager import MPManager
+from lmcache_internal.errors import ApiError, BadRequest, Conflict, EngineFailed, NotFound, NotSupported
+
+
+@dataclasses.dataclass
+class Auth:
+    user: str
+    password: str
+
+
+@dataclasses.dataclass
+class AdapterList:
+    adapters: list[Any]
+
+
+@dataclasses.dataclass
+class Storage:
+    l2_adapter_config: AdapterList
+    ratio: float = 0.5
+    sizes: tuple[int, ...] = (1, 2)
+
+
+@dataclasses.dataclass
+class MP:
+    host: str = "localhost"
+    port: int = 5555
+
+
+class Adapter:
+    """As LMCache's adapter configurations, it is no dataclass."""
+
+    affinity_tag = "_default"
+
+    def __init__(self) -> None:
+        self.host = "redis"
+        self.username = "u"
+        self.password = "hunter2"
+        self.auth = Auth("u", "hunter2")
+
+
+def manager(engine: Any = None) -> MPManager:
+    configs = {"mp": MP(), "storage_manager": Storage(AdapterList([Adapter(), Auth("v", "hunter2")]))}
+    return MPManager(MPConfig(), engine or SimpleNamespace(), LMCacheMPRuntime(engine, configs))
+
+
+def test_config_shows_dataclasses_and_adapters_without_their_secrets() -> None:
+    response = create_app(manager()).test_client().get("/config")
+    assert response.json is not None
+    assert response.json["mp"] == {"host": "localhost", "port": 5555}
+    storage = response.json["storage_manager"]
+    assert (storage["ratio"], storage["sizes"]) == (0.5, [1, 2])
+    first, second = storage["l2_adapter_config"]["adapters"]
+    assert (first["username"], first["password"], first["affinity_tag"]) == ("u", "***", "_default")
+    assert second == {"user": "v", "password": "***", "affinity_tag": None}
+    assert "hunter2" not in response.text
+
+
+class InvalidRequest(Exception):
+    """Has the name of LMCache's."""
+
+
+class L1ReconfigureError(RuntimeError):
+    def __init__(self, status_code: int) -> None:
+        super().__init__("redis://u:hunter2@host is in use")
+        self.status_code = status_code
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (L1ReconfigureError(404), NotFound),
+        (L1ReconfigureError(409), Conflict),
+        (L1ReconfigureError(501), NotSupported),
+        (L1ReconfigureError(500), EngineFailed),
+        (InvalidRequest("too many"), BadRequest),
+    ],
+)
+def test_errors_of_lmcache_keep_their_status(error: Exception, kind: type[ApiError]) -> None:
+    def failing() -> None:
+        raise error
+
+    engine = SimpleNamespace(storage_manager=SimpleNamespace(get_l1_devdax_arena_statuses=failing))
+    response = create_app(manager(engine)).test_client().get("/reconfigure/dax/l1/status")
+    assert response.status_code == kind.status
+    assert "hunter2" not in response.text
+
+
+def test_a_message_queue_on_all_addresses_is_reached_over_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    class Client:
+        def ping(self, instance: None) -> Any:
+            return SimpleNamespace(result=lambda timeout: asked.append((instance, timeout)))
+
+        def close(self) -> None:
+            asked.append("closed")
+
+    def create(url: str) -> Client:
+        asked.append(url)
+        return Client()
+
+    monkeypatch.setattr("lmcache_internal.engine.mp.lmcache.load", lambda _name: SimpleNamespace(create=create))
+    runtime = LMCacheMPRuntime(None, {"mp": SimpleNamespace(host="0.0.0.0", port=7, transport="grpc")})
+    assert runtime.ping(0.5) == "PING over grpc"
+    assert asked == ["grpc://127.0.0.1:7", (None, 0.5), "closed"]
+
+
+def test_prefetches_of_an_older_lmcache_are_501(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(f"no {name}")
+
+    monkeypatch.setattr("lmcache_internal.engine.mp.lmcache.load", missing)
+    body = {"model_name": "m", "world_size": 1, "token_ids": [1]}
+    response = create_app(manager()).test_client().post("/cache/prefetches", json=body)
+    assert response.status_code == 501

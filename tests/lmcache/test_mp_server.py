@@ -1,0 +1,156 @@
+"""`lmcache-internal mp-server` with the real LMCache: its life, its clients, and the cases where ours cannot serve."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.support import lmcache_release
+
+if lmcache_release() < (0, 5, 6):
+    pytest.skip("the routes are those of LMCache 0.5.6 and later", allow_module_level=True)
+pytest.importorskip("opentelemetry.exporter.prometheus", reason="LMCache's MP server needs it")
+
+from lmcache_internal.engine.lmcache_names import load
+from lmcache_internal.engine.mp import protocols
+from lmcache_internal.engine.protocols import seam_names
+from tests.lmcache.mp_engine import Served, serving, store, worker
+
+OURS = "lmcache_internal.integrations.lmcache_mp"
+BURN = b"import time\nuntil = time.monotonic() + 2\nwhile time.monotonic() < until: pass\nresult = 'done'\n"
+
+
+def fetch(served: Served, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, str]:
+    request = Request(f"http://127.0.0.1:{served.http}{path}", body, headers, method=method)
+    try:
+        with urlopen(request, timeout=60) as response:
+            return response.status, response.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    directory = tmp_path_factory.mktemp("mp")
+    config = directory / "internal.yaml"
+    config.write_text("run_script_api_enabled: true\nscript_allowed_imports: [time]\n")
+    with serving(directory, OURS, "--internal-config", str(config)) as process:
+        yield process
+
+
+@pytest.mark.parametrize("protocol", [protocols.MPStorageManager, protocols.Reconfigurable])
+def test_the_storage_manager_has_the_shape_of_the_seam(protocol: type) -> None:
+    assert seam_names(protocol) - set(dir(load("StorageManager"))) == set()
+
+
+@pytest.mark.parametrize("name", ["MPCacheServer", "QuotaManager"])
+def test_the_others_have_the_shape_of_the_seam(name: str) -> None:
+    protocol = {"MPCacheServer": protocols.MPEngine, "QuotaManager": protocols.QuotaManager}[name]
+    assert seam_names(protocol) - set(dir(load(name))) == set()
+
+
+def test_readyz_checks_the_engine_its_workers_and_its_message_queue(served: Served) -> None:
+    with worker(served):
+        status, text = fetch(served, "/readyz?verbose")
+    assert status == 200, text
+    assert "[+]engine ok" in text
+    assert "[+]adapters ok: 0: fs" in text
+    assert "[+]workers ok: 1 registered, 1 tracked" in text
+    assert "[+]transport ok: PING over zmq" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ping", "kvcache", "--url", "{url}"],
+        ["describe", "kvcache", "--url", "{url}"],
+        ["kvcache", "clear", "--url", "{url}"],
+        ["quota", "set", "alice", "--limit-gb", "0.5", "--url", "{url}"],
+        ["quota", "list", "--url", "{url}"],
+        ["quota", "get", "alice", "--url", "{url}"],
+        ["quota", "delete", "alice", "--url", "{url}"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_lmcaches_own_command_works(served: Served, arguments: list[str]) -> None:
+    filled = [each.format(url=f"http://127.0.0.1:{served.http}") for each in arguments]
+    result = subprocess.run(
+        [sys.executable, "-m", "lmcache.cli.main", *filled], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_script_finds_lmcaches_names_and_delays_no_probe(served: Served) -> None:
+    boundary = b'--b\r\nContent-Disposition: form-data; name="script"; filename="s.py"\r\n\r\n'
+
+    def run(source: bytes) -> tuple[int, str]:
+        body = boundary + source + b"\r\n--b--\r\n"
+        return fetch(served, "/run_script", "POST", body, **{"Content-Type": "multipart/form-data; boundary=b"})
+
+    assert run(b"result = type(app.state.engine).__name__, sorted(app.state.configs)[0]") == (
+        200,
+        "('MPCacheServer', 'coordinator')",
+    )
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        burning = pool.submit(run, BURN)
+        time.sleep(0.3)
+        waits = []
+        while not burning.done():
+            began = time.monotonic()
+            assert fetch(served, "/healthcheck")[0] == 200
+            waits.append(time.monotonic() - began)
+    assert burning.result() == (200, "done")
+    assert len(waits) > 5
+    assert max(waits) < 0.5, waits
+
+
+def test_sigterm_ends_the_process_as_lmcaches_does_and_l2_is_found_again(tmp_path: Path) -> None:
+    with serving(tmp_path, OURS) as first, worker(first) as client:
+        tokens = store(client)
+        time.sleep(1)
+        assert fetch(first, "/status")[0] == 200
+    assert first.process.returncode == -15
+    assert "MPCacheServer closed" in first.text()
+    assert "Traceback" not in first.text()
+    with serving(tmp_path, OURS) as second, worker(second):
+        body = json.dumps({"model_name": "test-model", "world_size": 1, "token_ids": tokens}).encode()
+        status, text = fetch(second, "/cache/prefetches", "POST", body)
+        assert status == 202, text
+        path = f"/cache/prefetches/{json.loads(text)['request_id']}"
+        until = time.monotonic() + 10
+        while (state := json.loads(fetch(second, path)[1]))["status"] == "pending" and time.monotonic() < until:
+            time.sleep(0.05)
+        assert state["found_keys"] == state["total_keys"] > 0
+
+
+@pytest.mark.parametrize("broken", ["settings", "import"])
+def test_the_cache_runs_where_ours_cannot_serve(tmp_path: Path, broken: str) -> None:
+    config = tmp_path / "internal.yaml"
+    config.write_text("extra_config: {internal_api_server_max_access: emperor}\n" if broken == "settings" else "")
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    if broken == "import":
+        (modules / "waitress.py").write_text("raise RuntimeError('broken')\n")
+    with contextlib.ExitStack() as stack:
+        options = ["--internal-config", str(config)]
+        served = stack.enter_context(serving(tmp_path, OURS, *options, search_first=str(modules)))
+        assert fetch(served, "/healthcheck") == (200, '{"status": "healthy"}')
+        assert json.loads(fetch(served, "/")[1]) == {"status": "ok", "service": "LMCache HTTP API"}
+        status, text = fetch(served, "/status")
+        assert (status, json.loads(text)["error"]) == (503, "LMCache API is unavailable")
+        client = stack.enter_context(worker(served))
+        assert store(client)
+    errors = [line for line in served.text().splitlines() if "ERROR" in line and "HTTP API" in line]
+    assert len(errors) == 1
+    assert ("emperor" if broken == "settings" else "broken") in errors[0]
