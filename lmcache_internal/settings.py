@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Settings(Struct, frozen=True):
         plugin_dirs: further directories of `*_api.py` files.
         token_file: the tokens that callers must bring, made by `lmcache-internal token new`.
         max_access: the highest level ever granted; `viewer` makes the server read-only.
-        allowed_hosts: further host names that requests may be addressed to.
+        allowed_hosts: further host names that requests may be addressed to; `.example.com` is that name and all below.
         trust_loopback: behind another WSGI server, trust that REMOTE_ADDR is the client's.
         audit_file: where to write the audit log, besides the logger.
         public_host: the address of the public listener.
@@ -160,16 +160,27 @@ def guarded_reason(name: str, value: Any, config: Any) -> str | None:
     """Why setting `name` to `value` over HTTP is refused; None where it may be."""
     if name.startswith(PREFIX) or name in _GUARDED:
         return "Config is not mutable at runtime"
-    if name == "extra_config" and (value is None or isinstance(value, Mapping)):
-        before, after = (_own(settings) for settings in (extra_config(config), value or {}))
+    if name == "extra_config":
+        before, after = (dict(_guarded_in(settings)) for settings in (extra_config(config), value))
         if before != after:
             changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
             return f"Config is not mutable at runtime: {', '.join(map(cut, changed[:10]))} in extra_config"
     return None
 
 
-def _own(extra: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in extra.items() if key.startswith(PREFIX)}
+def _guarded_in(extra: Any) -> Iterator[tuple[str, Any]]:
+    """What guards the server in `extra`, at any depth: its path, and what is set."""
+    found, seen = [("", extra)], set()  # No recursion: a client decides how deep it is.
+    while found:
+        path, value = found.pop()
+        if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
+            if str(key).startswith(PREFIX) or key in _GUARDED:
+                yield f"{path}{key}", inner
+            else:
+                found.append((f"{path}{key}.", inner))
 
 
 def _data(value: Any) -> Any:

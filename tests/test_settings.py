@@ -132,7 +132,7 @@ def test_managers_whose_every_attribute_exists_are_served() -> None:
         ({"internal_api_server_a": 1, "internal_api_server_b": 2, "internal_api_server_c": 3}, ["c"]),
         ({"internal_api_server_c": 3}, ["a", "b", "c"]),
         (None, ["a", "b"]),
-        ("no mapping", None),
+        ("no mapping", ["a", "b"]),
     ],
 )
 def test_a_refusal_names_the_settings_that_would_change(value: Any, named: list[str] | None) -> None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from ..errors import Unauthorized
 from ..roles import Role
 from .limiter import FailureLimiter
+from .proxies import came_through_proxy
 from .tokens import TokenStore
 
 DIRECT_KEY = "lmcache_internal.direct"
@@ -22,14 +23,12 @@ PEER_UID_KEY = "lmcache_internal.peer_uid"
 PUBLIC_KEY = "lmcache_internal.public"
 """WSGI environ key: set where the public listener took the request."""
 
-_FORWARDING = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED")
-
 
 class Caller(Struct, frozen=True):
     """A client.
 
     Attributes:
-        name: the token's, or how the client got here: "local", "unix", "anonymous".
+        name: the token's, "local" over loopback, "uid 1000" over a Unix socket, or "anonymous".
         level: what it may do.
         address: where it comes from.
     """
@@ -101,23 +100,18 @@ class Callers:
         if not is_local(environ, self._trust_loopback):
             return Caller("anonymous", Role.PUBLIC, address)
         uid = environ.get(PEER_UID_KEY)
-        if uid is not None and uid not in (0, os.geteuid()):
-            return Caller(f"uid {uid}", Role.PUBLIC, address)
-        return Caller("local" if uid is None else "unix", Role.ADMIN, address)
+        if uid is None:
+            return Caller("local", Role.ADMIN, address)
+        return Caller(f"uid {uid}", Role.ADMIN if uid in (0, os.geteuid()) else Role.PUBLIC, address)
 
 
 def is_local(environ: Mapping[str, Any], trust_loopback: bool = False) -> bool:
     """Whether the client is on this machine: a Unix socket or loopback, and no proxy in between."""
     if not (trust_loopback or environ.get(DIRECT_KEY)) or environ.get(PUBLIC_KEY):
         return False
-    if _tell_of_a_proxy(tuple(environ)):
+    if came_through_proxy(tuple(environ)):
         return False
     return environ.get(PEER_UID_KEY) is not None or _is_loopback(environ.get("REMOTE_ADDR") or "")
-
-
-@lru_cache(maxsize=256)
-def _tell_of_a_proxy(names: tuple[str, ...]) -> bool:
-    return any(name.startswith(_FORWARDING) for name in names)
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from ..settings import Settings
 from .access import is_write, required_access
 from .audit import AuditLog
 from .browser import check_host, check_origin
-from .caller import Caller, Callers, InvalidToken
+from .caller import PUBLIC_KEY, Caller, Callers, InvalidToken
 from .tokens import TokenStore
+
+logger = logging.getLogger(__name__)
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -46,6 +49,11 @@ class Gate:
         self.audit = AuditLog(settings.audit_file)
         self._callers = Callers(self.tokens, settings.trust_loopback, settings.max_access)
         self._hosts = settings.allowed_hosts
+        if any("*" in name for name in self._hosts):
+            logger.warning(
+                "extra_config.internal_api_server_allowed_hosts: `*` matches no name, as pages of any site could reach "
+                "the server then; list the names, or write .example.com for all names below example.com"
+            )
         self._trust_loopback = settings.trust_loopback
         self._views: dict[str, Callable[..., Any]] = {}
 
@@ -81,7 +89,8 @@ class Gate:
 
     def _authorize(self, incoming: Request, visit: Visit) -> None:
         environ, method = incoming.environ, incoming.method
-        check_host(environ, self._hosts, self._trust_loopback)
+        if not environ.get(PUBLIC_KEY):  # All that is served there may be read by anybody.
+            check_host(environ, self._hosts, self._trust_loopback)
         view = self._views[incoming.endpoint] if incoming.endpoint else None
         arguments = incoming.args.to_dict(flat=False) if incoming.query_string else {}
         if view is not None:

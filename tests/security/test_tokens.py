@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import logging
 import os
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ import pytest
 import yaml
 from flask.testing import FlaskClient
 
-from lmcache_internal.errors import ConfigError
+from lmcache_internal.errors import ConfigError, TooManyRequests
 from lmcache_internal.roles import Role
-from lmcache_internal.security.limiter import FAILURES
+from lmcache_internal.security.limiter import FAILURES, FailureLimiter
 from lmcache_internal.security.tokens import TokenStore, new_token, read_token_file, write_token_file
 from tests.security.support import app_with, ask, audit_of, bearer, serving, token_file
 
@@ -282,6 +283,25 @@ def test_ten_failures_a_minute_then_429_but_never_for_a_valid_token(tmp_path: Pa
         assert [entry["status"] for entry in entries] == [401] * FAILURES + [429, 429, 429, 401, 429]
         assert {entry["outcome"] for entry in entries} == {"refused"}
         assert "guess" not in str(entries)
+
+
+NETWORKS = [
+    (["2001:db8:1:2::1", "2001:db8:1:2:ffff::2", "2001:0db8:0001:0002:0:0:0:3"], "2001:db8:1:3::1"),
+    (["127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "::ffff:127.0.0.1"], "10.0.0.1"),
+    (["192.0.2.1", "::ffff:192.0.2.1"], "192.0.2.2"),
+    (["localhost"], "127.0.0.1"),
+]
+
+
+@pytest.mark.parametrize(("addresses", "other"), NETWORKS)
+def test_what_one_client_has_is_counted_together(addresses: list[str], other: str) -> None:
+    limiter = FailureLimiter()
+    for _, address in zip(range(FAILURES), itertools.cycle(addresses), strict=False):
+        limiter.count(address)
+    for address in addresses:
+        with pytest.raises(TooManyRequests):
+            limiter.count(address)
+    limiter.count(other)
 
 
 def test_an_invalid_token_is_refused_at_public_routes_too(client: FlaskClient) -> None:
