@@ -81,7 +81,7 @@ class InternalAPIServer:
             if not (self.address.is_private or self.app.state.gate.tokens.in_use):
                 logger.warning(
                     "%s can be reached from other machines, and there are no tokens: they are served public routes "
-                    "only. Set extra_config.internal_api_server_token_file to let them in.",
+                    "only. Set extra_config.internal_api_server_tokens_file to let them in.",
                     self.address,
                 )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..security.tokens import TOKEN_VARIABLE
 from ..system.peer_credentials import Peer
-from .credentials import BearerToken
+from .credentials import CLIENT_VARIABLE, BearerToken
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -126,6 +125,6 @@ def _refused(response: httpx.Response) -> Failure:
         told = response.text.strip()[:500] or response.reason_phrase
     if status == 401:
         sent = "Authorization" in response.request.headers
-        told = f"the token is refused: {told}" if sent else f"{told} Give --token-file or set {TOKEN_VARIABLE}."
+        told = f"the token is refused: {told}" if sent else f"{told} Give --bearer-token-file or set {CLIENT_VARIABLE}."
     # A server that gives up waiting for the engine does not know what the engine still does.
     return Failure(f"HTTP {status}: {told}", status, body, unsure=status in (502, 504))

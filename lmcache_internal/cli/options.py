@@ -14,7 +14,7 @@ import click
 from ..errors import ConfigError
 from ..settings import Settings
 from .client import Client
-from .credentials import BearerToken, token_from, uid_of
+from .credentials import BearerToken, token_file_named, token_from, uid_of
 from .fleet import Fleet
 from .output import Screen
 from .targets import Source, Target, parse_indices, targets_of
@@ -31,7 +31,10 @@ _OPTIONS = [
         "--index", "indices", default="", help="Which ranks: 0 is the scheduler, 1 + n worker n; as in 0,2-4."
     ),
     click.option("--all", "everyone", is_flag=True, help="All ranks; the default where nothing is changed."),
-    click.option("--token-file", type=click.Path(dir_okay=False), help="A file that holds the token to send."),
+    click.option(
+        "--bearer-token-file", type=click.Path(dir_okay=False), help="A file that holds the token to send, alone."
+    ),
+    click.option("--token-file", "old_token_file", type=click.Path(dir_okay=False), hidden=True),
     click.option(
         "--peer-user",
         "peer_users",
@@ -76,7 +79,8 @@ def fleet_options(
             everyone, screen = given.pop("everyone"), Screen(given.pop("as_json"), given.pop("color"))
             if everyone and source.indices:
                 raise click.UsageError("--all and --index contradict each other.")
-            token = _token(given.pop("token_file"), given.pop("peer_users"))
+            token_file = token_file_named(given.pop("bearer_token_file"), given.pop("old_token_file"))
+            token = _token(token_file, given.pop("peer_users"))
             targets = _resolve(source, token, timeout, screen)
             if engines and not source.indices:
                 targets = _workers(targets)

@@ -77,15 +77,25 @@ class Callers:
         """
         self._limiter.count(str(environ.get("REMOTE_ADDR") or ""))
 
-    @property
-    def hint(self) -> str:
-        """What somebody who was turned away may do about it."""
+    def hint(self, environ: Mapping[str, Any]) -> str:
+        """What the sender of a refused request may do about it."""
         if self._tokens.in_use:
-            return "Send a token: curl -H 'Authorization: Bearer …'."
+            return f"Send a token: curl -H 'Authorization: Bearer …'.{self.problem}"
+        if environ.get(DIRECT_KEY) or self._trust_loopback:
+            return (
+                "Without tokens, only direct connections over loopback or the Unix socket are let in; "
+                "set extra_config.internal_api_server_tokens_file to give others access."
+            )
         return (
-            "Without tokens, only direct connections over loopback or the Unix socket are let in; "
-            "set extra_config.internal_api_server_token_file to give others access."
+            "Behind another WSGI server there are two ways in: a token (extra_config.internal_api_server_tokens_file), "
+            "or loopback, where no proxy forwards requests (extra_config.internal_api_server_trust_loopback: true)."
         )
+
+    @property
+    def problem(self) -> str:
+        """A sentence on the tokens file, after a blank, where it cannot be used."""
+        problem = self._tokens.problem
+        return f" The server cannot use its tokens file: {problem}." if problem else ""
 
     def _by_token(self, environ: Mapping[str, Any], address: str) -> Caller:
         scheme, _, text = str(environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
@@ -93,7 +103,9 @@ class Callers:
             return Caller("anonymous", Role.PUBLIC, address)
         token = self._tokens.find(text.strip())
         if token is None:
-            raise InvalidToken("The token is not valid.", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+            raise InvalidToken(
+                f"The token is not valid.{self.problem}", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            )
         return Caller(token.name, Role.named(token.level), address)
 
     def _by_position(self, environ: Mapping[str, Any], address: str) -> Caller:

@@ -45,7 +45,7 @@ class Gate:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.tokens = TokenStore(settings.token_file, os.environ)
+        self.tokens = TokenStore(settings.tokens_file, os.environ, settings.tokens_file_strict)
         self.audit = AuditLog(settings.audit_file)
         self._callers = Callers(self.tokens, settings.trust_loopback, settings.max_access)
         self._hosts = settings.allowed_hosts
@@ -107,7 +107,7 @@ class Gate:
             f"{method} {cut(incoming.path)} needs the level {required}; {visit.caller.name} has {visit.caller.level}."
         )
         if visit.caller.name == "anonymous":
-            raise Unauthorized(f"{message} {self._callers.hint}", headers={"WWW-Authenticate": "Bearer"})
+            raise Unauthorized(f"{message} {self._callers.hint(environ)}", headers={"WWW-Authenticate": "Bearer"})
         raise Forbidden(message)
 
     def finish(self, response: Response) -> Response:

@@ -93,6 +93,7 @@ def test_verbose_lists_all_checks(client: FlaskClient, query: str) -> None:
         "[+]periodic_threads ok",
         "[+]plugins ok",
         f"[+]server ok: {NOT_OURS}",
+        "[+]tokens ok: none are configured",
     ]
     assert ask(client, f"/readyz?{query}") == ask(client, f"/healthz?{query}") == (200, "\n".join(lines))
     assert ask(client, f"/healthz/engine?{query}") == (200, "[+]engine ok")

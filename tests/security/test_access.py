@@ -122,7 +122,7 @@ class Callers:
     def __init__(self, directory: Path, **values: Any) -> None:
         names = {level: level for level in ("viewer", "operator", "admin")}
         path, self.tokens = token_file(directory, **names)
-        self.manager = make_manager(extra_config=prefixed({"token_file": str(path)}), **values)
+        self.manager = make_manager(extra_config=prefixed({"tokens_file": str(path)}), **values)
         (directory / "plain_api.py").write_text(PLAIN)
         self.app = create_app(self.manager, [directory])
         self.client = self.app.test_client()
@@ -236,7 +236,7 @@ def test_an_argument_that_writes_takes_an_operator_whatever_is_declared() -> Non
 
 def test_the_ceiling_caps_every_token(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
-    extra = prefixed({"token_file": str(path), "max_access": "viewer"})
+    extra = prefixed({"tokens_file": str(path), "max_access": "viewer"})
     with make_manager(extra_config=extra) as manager:
         client = create_app(manager).test_client()
         assert client.get("/conf", headers=bearer(tokens["boss"])).status_code == 200
@@ -262,7 +262,7 @@ def test_the_ceiling_caps_local_callers_too() -> None:
         {"internal_api_server_host": "0.0.0.0"},
         {"internal_api_server_enabled": False},
         {"extra_config": {"internal_api_server_max_access": "admin"}},
-        {"extra_config": {"internal_api_server_token_file": "/tmp/mine.yaml"}},
+        {"extra_config": {"internal_api_server_tokens_file": "/tmp/mine.yaml"}},
         {"extra_config": {"internal_api_server_trust_loopback": True}},
         {"extra_config": {"internal_api_server_allowed_hosts": ["evil.example"]}},
         {"extra_config": '{"internal_api_server_allowed_hosts": "evil.example"}'},

@@ -74,7 +74,7 @@ def test_the_outcome_is_that_of_the_answer(
 
 def test_each_kind_of_refusal_leaves_a_line(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, reader="viewer")
-    with app_with(token_file=str(path), allowed_hosts="engine.example") as app:
+    with app_with(tokens_file=str(path), allowed_hosts="engine.example") as app:
         client = app.test_client()
         client.get("/env")
         client.get("/env", headers=bearer("wrong"))
@@ -206,7 +206,7 @@ def test_nobody_writes_a_line_of_his_own(client: FlaskClient, caplog: pytest.Log
 
 def test_the_last_200_are_at_get_audit_for_admins(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin", op="operator")
-    with app_with(token_file=str(path)) as app:
+    with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
         for number in range(KEPT + 5):
             client.get(f"/env?n={number}")

@@ -163,7 +163,7 @@ def test_from_elsewhere_only_public_routes_are_served(client: FlaskClient) -> No
     assert client.get("/metrics", environ_base=elsewhere).status_code == 200
     refused = client.get("/conf", environ_base=elsewhere)
     assert refused.status_code == 401
-    assert "internal_api_server_token_file" in refused.get_json()["message"]
+    assert "internal_api_server_tokens_file" in refused.get_json()["message"]
 
 
 def test_behind_another_wsgi_server_loopback_proves_nothing(client: FlaskClient) -> None:
@@ -272,7 +272,7 @@ def test_a_bind_that_others_reach_starts_and_says_how_to_open_it(
         (message,) = [record.getMessage() for record in caplog.records if record.name == "lmcache_internal.server"]
         assert f"http://0.0.0.0:{server.port} can be reached from other machines" in message
         assert "public routes only" in message
-        assert "extra_config.internal_api_server_token_file" in message
+        assert "extra_config.internal_api_server_tokens_file" in message
         assert fetch(server, "/env")[0] == 200
         address = own_address()
         if address is None:

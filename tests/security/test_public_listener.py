@@ -62,7 +62,7 @@ def test_public_routes_are_served_there_under_any_name(public: Public) -> None:
 def test_no_token_raises_anybody_there(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     port = free_port()
-    with serving(tmp_path, extra={"public_port_start": port - 1, "token_file": str(path)}) as server:
+    with serving(tmp_path, extra={"public_port_start": port - 1, "tokens_file": str(path)}) as server:
         public = Public(server, port)
         header = f"Authorization: Bearer {tokens['boss']}"
         assert public.ask("GET /conf", header).status == 401
