@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
@@ -13,9 +12,10 @@ from msgspec import Struct
 
 from .conversion import cut
 from .errors import ConfigError
+from .log_lines import get_logger
 from .roles import Role
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 PREFIX = "internal_api_server_"
 _PATH = (str, os.PathLike)

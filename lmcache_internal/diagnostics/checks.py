@@ -82,9 +82,9 @@ def check_periodic_threads(subject: Subject) -> str:
 
 def check_plugins(subject: Subject) -> str:
     """All endpoint files are served."""
-    failed = subject.plugins.failed
+    failed = subject.plugins.public
     if failed:
-        # The name is enough: whoever may fix the file knows where it lies, and everybody may ask here.
+        # Everybody may ask here: the log has the path of the file, and the text of the exception.
         reasons = _listed([f"{Path(source).name}: {reason}" for source, reason in failed.items()])
         raise Degraded(f"not served: {reasons}")
     return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from flask import Flask, Request, Response, g, request
 
 from ..conversion import cut
 from ..errors import ApiError, Forbidden, Unauthorized
+from ..log_lines import get_logger
 from ..settings import Settings
 from .access import is_write, required_access
 from .audit import AuditLog
@@ -19,7 +19,7 @@ from .browser import check_host, check_origin
 from .caller import PUBLIC_KEY, Caller, Callers, InvalidToken
 from .tokens import TokenStore
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -15,12 +14,13 @@ import msgspec
 import yaml
 
 from ..errors import ConfigError
+from ..log_lines import get_logger
 from ..roles import Role
 from ..system.file_trust import tampering_risk
 from .bearer import holds_a_token
 from .token import Token
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class TokensFileError(ConfigError):

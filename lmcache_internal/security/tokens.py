@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..log_lines import get_logger
 from ..roles import Role
 from ..system.file_trust import tampering_risk
 from .bearer import checked_token, token_in
 from .token import Token
 from .token_file import TokensFileError, read_tokens_file
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 TOKEN_VARIABLE = "LMCACHE_INTERNAL_API_SERVER_TOKEN"  # noqa: S105  # The name of a variable.
 TOKEN_FILE_VARIABLE = "LMCACHE_INTERNAL_API_SERVER_TOKEN_FILE"  # noqa: S105

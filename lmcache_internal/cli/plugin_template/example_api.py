@@ -1,13 +1,13 @@
 """What the endpoints of this file are about."""
 
 from flask import Blueprint
-from lmcache_internal.api import engine, metadata, operation
+from lmcache_internal.api import Role, engine, metadata, operation
 
 router = Blueprint("example", __name__)
 
 
 @router.get("/example")
-@operation(action="show example")
+@operation(action="show example", access=Role.VIEWER)
 def show(times: int = 1) -> dict[str, object]:
     """What it tells; this line stands in the list of endpoints, GET /."""
     return {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ...log_lines import get_logger
 from .chunks import ChunkKey, chunk_keys
 from .config import EmbeddedConfig
 from .kv_buffers import KVBuffer, read_slots, write_slots
@@ -16,7 +16,7 @@ from .metadata import EmbeddedMetadata
 from .metrics import EngineMetrics
 from .storage_manager import EmbeddedStorageManager
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class EmbeddedEngine:

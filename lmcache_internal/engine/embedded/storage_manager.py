@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from ...log_lines import get_logger
 from .chunks import ChunkKey
 from .config import EmbeddedConfig
 from .local_cpu import LocalCPUBackend
 from .local_disk import LocalDiskBackend
 from .metadata import EmbeddedMetadata
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Backend = LocalCPUBackend | LocalDiskBackend
 
