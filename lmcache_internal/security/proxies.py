@@ -5,39 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 # A header belongs to a family by one of its words: `CF-Connecting-IP` by CF, `X-Original-Forwarded-For` by FORWARDED.
-_FAMILIES = frozenset(
-    [
-        "FORWARDED",
-        "VIA",
-        "PROXY",
-        "ORIGINAL",
-        "REAL",
-        "CDN",
-        "CF",
-        "FASTLY",
-        "AKAMAI",
-        "ENVOY",
-        "AMZN",
-        "AMZ",
-        "AZURE",
-        "ARR",
-        "APPENGINE",
-        "CLOUD",
-        "VERCEL",
-        "FLY",
-        "CLOUDFRONT",
-        "INCAP",
-        "SUCURI",
-        "HAPROXY",
-        "NGINX",
-        "VARNISH",
-        "TRAEFIK",
-        "ISTIO",
-        "SURROGATE",
-        "FORWARDS",
-        "ORIGINATING",
-    ]
-)
+_FAMILIES = frozenset({
+    "FORWARDED", "VIA", "PROXY", "ORIGINAL", "REAL", "CDN", "CF", "FASTLY", "AKAMAI", "ENVOY", "AMZN",
+    "AMZ", "AZURE", "ARR", "APPENGINE", "CLOUD", "VERCEL", "FLY", "CLOUDFRONT", "INCAP", "SUCURI",
+    "HAPROXY", "NGINX", "VARNISH", "TRAEFIK", "ISTIO", "SURROGATE", "FORWARDS", "ORIGINATING",
+})  # fmt: skip
 # Or by its last word: `True-Client-IP`, `X-Client-IP`, `X-Remote-Addr`, `X-ClientIP`.
 _CLIENTS = ("IP", "IPV4", "IPV6", "ADDR", "ADDRESS", "CLIENTIP", "REALIP", "REMOTEIP", "CLIENTADDR", "REMOTEADDR")
 
