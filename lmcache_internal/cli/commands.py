@@ -6,6 +6,7 @@ They decide what click leaves open: where the options that choose servers are ac
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,8 +29,8 @@ class Command(click.Command):
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the description; the example stays on one line, however long."""
-        whole = self.help or ""
-        self.help, found, example = whole.partition(_EXAMPLE)
+        whole = self.help
+        self.help, found, example = inspect.cleandoc(whole or "").partition(_EXAMPLE)
         try:
             super().format_help_text(ctx, formatter)
         finally:

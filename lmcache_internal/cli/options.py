@@ -84,8 +84,7 @@ def fleet_options(
 
             def search() -> Found:
                 found = find(source, token, timeout)
-                workers_only = engines and not source.indices
-                return replace(found, targets=_workers(found.targets)) if workers_only else found
+                return replace(found, targets=_workers(found)) if engines and not source.indices else found
 
             found = search()
             if changes(given) if callable(changes) else changes:
@@ -138,11 +137,11 @@ def _uncounted(found: Found) -> str:
     return f"{reason}\nThe number of ranks is unknown. Choose the ranks, as in --index 0-4."
 
 
-def _workers(targets: Sequence[Target]) -> list[Target]:
-    found = [target for target in targets if target.index != 0]
-    if not found:
+def _workers(found: Found) -> Sequence[Target]:
+    workers = [target for target in found.targets if target.index != 0]
+    if not workers and found.counted:
         raise click.UsageError("There is no worker among the servers. To ask the scheduler, add --scheduler.")
-    return found
+    return workers or found.targets
 
 
 def _require_extra() -> None:

@@ -47,8 +47,8 @@ def json_text(data: Any, indent: int | None = 2) -> str:
 
 
 def failure_document(message: str) -> str:
-    """Return the JSON document of a command that failed before it reached any server."""
-    return json_text([{"index": None, "role": None, "address": None, "ok": False, "error": message}])
+    """Return the JSON document, on one line, of a command that failed before it asked any server."""
+    return json_text([{"index": None, "role": None, "address": None, "ok": False, "error": message}], indent=None)
 
 
 class Screen:

@@ -6,7 +6,7 @@ Without any option, the defaults of the engine apply: the file that `LMCACHE_CON
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from typing import Any
 import click
 import yaml
 
-from ..engine.embedded.config import CONFIG_FILE_VARIABLE, DEFINITIONS
+from ..engine.embedded.config import CONFIG_FILE_VARIABLE, DEFINITIONS, ENV_PREFIX
 from ..errors import ConfigError
 from ..settings import PREFIX, Settings, read_config_file
 from .targets import Target, format_numbers, target_at, targets_of
@@ -76,7 +76,7 @@ class Source:
 
     def _of_config(self, path: Path | None) -> list[Target] | Settings:
         try:
-            settings = Settings.of(SimpleNamespace(**_read(path))) if path else Settings()
+            settings = _settings(read_config_file(path), str(path)) if path else default_settings()
             indices = self.indices or settings.include_indices
             return targets_of(settings, indices) if indices else settings
         except ConfigError as error:
@@ -89,14 +89,23 @@ class Source:
         return [target for target in targets if not self.indices or target.index in self.indices]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return the keys that say where the servers are, as the engine converts them; raises `ConfigError`."""
-    values = read_config_file(path)
+def default_settings() -> Settings:
+    """Return the settings of an engine without a configuration file: from its environment variables, or the defaults.
+
+    Raises:
+        ConfigError: a variable cannot be used.
+    """
+    variables = {name: os.environ.get(f"{ENV_PREFIX}{name.upper()}") for name in DEFINITIONS}
+    return _settings({name: value for name, value in variables.items() if value}, "from the environment")
+
+
+def _settings(values: Mapping[str, Any], source: str) -> Settings:
+    """Return the settings of the server among configuration values, as the engine converts them."""
     names = [name for name in values if name in DEFINITIONS and name.startswith((PREFIX, "extra_config"))]
     try:
-        return {name: DEFINITIONS[name].convert(name, values[name]) for name in names}
+        return Settings.of(SimpleNamespace(**{name: DEFINITIONS[name].convert(name, values[name]) for name in names}))
     except ConfigError as error:
-        raise ConfigError(f"{error} ({path})") from error
+        raise ConfigError(f"{error} ({source})") from error
 
 
 def read_targets(path: Path) -> list[Target]:
