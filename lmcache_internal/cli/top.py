@@ -60,7 +60,7 @@ def top(fleet: Fleet, interval: float, count: int | None) -> None:
 
 
 class _Query:
-    """Asks all servers in a thread of its own, so that keys are handled meanwhile."""
+    """Asks all servers in a separate thread, so that keys are handled at the same time."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.outcomes: list[Outcome] = []

@@ -127,7 +127,7 @@ def test_the_current_hit_rate_is_beside_the_total_and_usage_beside_its_limit(fle
     with terminal(fleet, "top", "--interval", "0.3") as top:
         top.wait_for_match(r"worker 0 .*0\.0 % ")
         engine.retrieve(list(range(64)))
-        top.wait_for_match(r"worker 0 .* 25\.0 %  100\.0 %  4\.0 KiB of 5\.0 GiB")
+        top.wait_for_match(r"worker 0 .* 25\.0 % +100\.0 % +4\.0 KiB of 5\.0 GiB")
         top.wait_for_match(r"worker 0 .* 25\.0 % +- +4\.0 KiB")
         top.press(b"q")
         assert top.process.wait(5) == 0
