@@ -60,7 +60,7 @@ test-pythons:  ## Run the tests in development mode on each of PYTHONS that is i
 test-faults: $(VENV)/.dev  ## Run the fault suites: hostile clients, full disks, killed processes
 	$(BIN)/python -m pytest tests/faults
 
-PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py \
+PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
     tests/security/test_chromium.py tests/blueprints/test_docs_api.py
 
 test-programs: $(VENV)/.dev  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers

@@ -16,7 +16,7 @@ from tests.support import make_manager
 # LMCache is installed.
 collect_ignore = ["faults", "docs/test_documents.py"]
 # What starts other programs: vLLM, fleets of the command line, WSGI servers, pytest, Prometheus, browsers.
-collect_ignore += ["vllm", "cli", "wsgi", "test_testing.py", "test_prometheus.py"]
+collect_ignore += ["vllm", "cli", "wsgi", "test_testing.py", "test_prometheus.py", "test_page_plugin.py"]
 collect_ignore += ["security/test_chromium.py", "blueprints/test_docs_api.py"]
 if not find_spec("lmcache"):
     collect_ignore += ["lmcache", "conformance/test_conformance.py"]
