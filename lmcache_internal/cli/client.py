@@ -21,6 +21,8 @@ from .text import one_line
 if TYPE_CHECKING:
     import httpx
 
+_REASONS = ("message", "error", "detail")
+"""The fields of an error body that say why: the first two are ours, the third is FastAPI's."""
 _TITLE = re.compile(r"<title>([^<]{1,200})", re.IGNORECASE)
 
 
@@ -164,7 +166,7 @@ def _refused(answer: Answer, response: httpx.Response) -> Failure:
     status, body = answer.status, None
     try:
         body = answer.json(dict[str, Any])
-        reason = one_line(str(body.get("message") or body.get("error") or answer.text))
+        reason = one_line(str(next((body[name] for name in _REASONS if body.get(name)), answer.text)))
     except UnusableAnswerError:
         reason = _reason_of(answer.text, response.reason_phrase)
     if status == 401:

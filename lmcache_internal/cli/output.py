@@ -116,8 +116,9 @@ class Screen:
         return Text(printable(text), style=style)
 
     def text(self, text: str) -> None:
-        """Print lines of text: unchanged to a file or pipe, escaped to a terminal."""
-        click.echo(printable_lines(text) if is_terminal(sys.stdout) else text, color=True)
+        """Print lines of text, if there are any: unchanged to a file or pipe, escaped to a terminal."""
+        if text:
+            click.echo(printable_lines(text) if is_terminal(sys.stdout) else text, color=True)
 
     def heading(self, text: str, first: bool = False) -> None:
         """Print a heading, after an empty line unless it is the first."""

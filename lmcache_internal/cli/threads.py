@@ -76,8 +76,15 @@ def _ask(client: Client, params: dict[str, Any]) -> str:
     return client.request("GET", "/threads", params=params, headers={"Accept": "text/plain"}).text
 
 
+def _ask_grouped(client: Client, params: dict[str, Any]) -> Any:
+    answer = client.request("GET", "/threads", params=params)
+    if not answer.text.startswith("{"):
+        raise Failure("/threads answered without groups, as LMCache's own server does; add --no-group")
+    return answer.json()
+
+
 def _grouped(fleet: Fleet, params: dict[str, Any]) -> None:
-    outcomes = fleet.each(lambda client: client.json("GET", "/threads", params=params | {"group": "true"}))
+    outcomes = fleet.each(lambda client: _ask_grouped(client, params | {"group": "true"}))
     if fleet.screen.as_json:
         fleet.show(outcomes, dict)
         return

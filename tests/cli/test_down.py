@@ -17,6 +17,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from lmcache_internal import InternalAPIServer
+from lmcache_internal.cli import fleet as servers
 from lmcache_internal.cli import main
 from lmcache_internal.roles import Role
 from lmcache_internal.security.tokens import new_token, write_token_file
@@ -128,6 +129,16 @@ def test_json_is_valid_without_a_command(given: str) -> None:
     result = run(*given.split())
     assert result.exit_code == 2
     assert strict(result.stdout)[0]["ok"] is False
+
+
+def test_json_is_valid_after_ctrl_c(down: Down, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(servers.Fleet, "each", interrupt)
+    result = down.run("status", "--json")
+    assert result.exit_code == 1
+    assert strict(result.stdout)[0]["error"] == "Interrupted."
 
 
 class TestRefusals:

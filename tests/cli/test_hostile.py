@@ -223,6 +223,19 @@ def test_lmcaches_own_server_is_shown_without_health(client: FlaskClient) -> Non
     assert " unknown " in result.stdout.splitlines()[1]
 
 
+def test_the_threads_of_lmcaches_own_server(client: FlaskClient) -> None:
+    with lying(client, lambda *_: (200, b"Thread: MainThread\n")) as url:
+        result = run("threads", "--url", url)
+        assert run("threads", "--no-group", "--url", url).stdout == "Thread: MainThread\n"
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "/threads answered without groups, as LMCache's own server does; add --no-group" in result.stderr
+
+
+def test_the_reason_of_fastapi_is_shown(client: FlaskClient) -> None:
+    with lying(client, FORGES["LMCache's 404"]) as url:
+        assert run("routes", "--url", url).stderr.endswith(": HTTP 404: Not Found\n")
+
+
 def test_a_profile_of_lmcaches_own_server(client: FlaskClient) -> None:
     # It ignores `samples`, and answers with the stacks.
     with lying(client, lambda *_: (200, b"Thread: MainThread\n  File x, line 1\n\nTotal threads: 3\n")) as url:
