@@ -22,6 +22,7 @@ from .outcome import Found, Outcome
 from .output import Screen
 from .sources import Source
 from .targets import Target, ranks, unreachable_message
+from .text import printable
 from .units import UNKNOWN
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Fleet:
         for error, same in failed.items():
             targets = [outcome.target for outcome in same]
             name = targets[0].name if len(targets) == 1 else f"{len(targets)} servers ({ranks(targets)})"
-            self.screen.error(f"{name}: {error}")
+            self.screen.error(printable(f"{name}: {error}"))
         self.finish(outcomes)
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:

@@ -24,6 +24,7 @@ from .outcome import Found
 from .output import Screen
 from .sources import Source
 from .targets import Target, parse_indices, unreachable_message
+from .text import printable
 from .units import servers
 
 Command = Callable[..., None]
@@ -84,7 +85,8 @@ def fleet_options(
 
             def search() -> Found:
                 found = find(source, token, timeout)
-                return replace(found, targets=_workers(found)) if engines and not source.indices else found
+                workers_only = engines and found.counted and not source.indices
+                return replace(found, targets=_workers(found.targets)) if workers_only else found
 
             found = search()
             if changes(given) if callable(changes) else changes:
@@ -133,15 +135,15 @@ def _check_choice(found: Found, chosen: bool) -> None:
 
 
 def _uncounted(found: Found) -> str:
-    reason = found.problem or unreachable_message(found.targets)
+    reason = printable(found.problem or unreachable_message(found.targets))
     return f"{reason}\nThe number of ranks is unknown. Choose the ranks, as in --index 0-4."
 
 
-def _workers(found: Found) -> Sequence[Target]:
-    workers = [target for target in found.targets if target.index != 0]
-    if not workers and found.counted:
+def _workers(targets: Sequence[Target]) -> list[Target]:
+    workers = [target for target in targets if target.index != 0]
+    if not workers:
         raise click.UsageError("There is no worker among the servers. To ask the scheduler, add --scheduler.")
-    return workers or found.targets
+    return workers
 
 
 def _require_extra() -> None:

@@ -16,6 +16,7 @@ import click
 
 from ..address import Address, address_at
 from ..settings import Settings
+from .text import printable
 from .units import UNKNOWN
 
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
@@ -118,7 +119,7 @@ def unreachable_message(targets: Sequence[Target]) -> str:
     else:
         where = ", ".join(target.address for target in targets[:3])
         where += f" and {len(targets) - 3} more" if len(targets) > 3 else ""
-    return f"No server answers on {where}; is the engine running, and internal_api_server_enabled true?"
+    return f"No server answers on {printable(where)}; is the engine running, and internal_api_server_enabled true?"
 
 
 def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:

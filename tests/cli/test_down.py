@@ -73,9 +73,7 @@ def test_every_command_says_first_that_no_server_answers(
 ) -> None:
     if listed:
         down.write(internal_api_server_include_index_list=listed)
-    workers_only = command.split()[0] in ("backends", "bypass", "freeze", "hot-cache", "cache")
-    first = down.port + 1 if workers_only else down.port
-    ports = f"{down.port + 1},{down.port + 3}" if listed else f"{first}-{down.port + 7}"
+    ports = f"{down.port + 1},{down.port + 3}" if listed else f"{down.port}-{down.port + 7}"
     result = down.run(*arguments(command, tmp_path), *(["--all"] if command in CHANGING else []))
     told = result.stderr or result.output
     assert result.exit_code == 1, result.output

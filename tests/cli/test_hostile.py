@@ -71,7 +71,7 @@ def forge_types(reply: Reply, path: str) -> Reply:
 
 FORGES: dict[str, Forge] = {
     "evil names": forge_names,
-    "refusals with evil names": lambda *_: (500, json.dumps({"message": EVIL, "error": EVIL}).encode()),
+    "refusals with evil names": lambda *_: (500, json.dumps({"message": EVIL, "errors": {EVIL: EVIL}}).encode()),
     "wrong types": forge_types,
     "LMCache's 404": lambda *_: (404, b'{"detail":"Not Found"}'),
     "a proxy's error page": lambda *_: (502, b"<html>\n<head><title>502 Bad Gateway</title></head>\n</html>\n"),
@@ -164,6 +164,25 @@ def test_whatever_a_server_answers_is_an_error_in_one_line(
 
 def documents(command: str, result: Result) -> list[str]:
     return result.stdout.splitlines() if command.startswith("top") else [result.stdout]
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "get /meta", "metrics", "conf get", "freeze on --all", "top", "bundle --force"]
+)
+def test_addresses_of_a_list_of_targets_are_escaped(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A server may have written the list: GET /sd/prometheus.
+    monkeypatch.setattr(output, "is_terminal", lambda _: True)
+    monkeypatch.chdir(tmp_path)
+    listed = tmp_path / "targets.json"
+    evil_name = EVIL.replace("\ud800", "")
+    listed.write_text(json.dumps([f"127.0.0.1:1/{evil_name}", {"targets": [f"127.0.0.1:1/{evil_name}2"]}]))
+    for options in ([], ["--json"]):
+        result = run(*command.split(), "--targets", str(listed), *options)
+        assert result.exit_code == 1, result.output
+        assert not any(char in result.output for char in RAW)
+        assert not any(line.lstrip().startswith("FAKE") for line in result.output.splitlines())
 
 
 @pytest.mark.parametrize("code", [0x0A, 0x1B, 0x7F, 0x9B, 0x202E, 0x2066, 0x2028, 0xD800, 0xE0041])
