@@ -47,13 +47,12 @@ def serve_ranks(deployment: Deployment, seed: int | None, reload: bool, config: 
         except Stopped:
             return
         try:
-            _print_start(ranks_of(settings, deployment.workers), config)
             _print_broken(processes)
+            _print_start(ranks_of(settings, deployment.workers), config)
             files = PluginFiles(settings.plugin_dirs) if reload else None
             while not _wait(processes, files):
                 processes.stop()
-                processes = Processes(deployment, seed)
-                _print_broken(processes)
+                processes = _start_again(deployment, seed, files)
             click.echo("Stopping.")
         except Stopped:
             click.echo("Stopping.")
@@ -61,7 +60,22 @@ def serve_ranks(deployment: Deployment, seed: int | None, reload: bool, config: 
             processes.stop()
 
 
-def _wait(processes: Processes, files: PluginFiles | None) -> bool:
+def _start_again(deployment: Deployment, seed: int | None, files: PluginFiles | None) -> Processes:
+    """Start the ranks; where a plugin ends them, at its next change. Raises `Stopped` on a signal."""
+    while True:
+        try:
+            processes = Processes(deployment, seed)
+        except ServerStartError as error:
+            click.echo(f"Not served: {error}")
+            if _wait(None, files):
+                raise Stopped from None
+            continue
+        _print_broken(processes)
+        click.echo("Serving again.")
+        return processes
+
+
+def _wait(processes: Processes | None, files: PluginFiles | None) -> bool:
     """Wait until all shall end (True), or begin again (False).
 
     Raises:
@@ -71,8 +85,9 @@ def _wait(processes: Processes, files: PluginFiles | None) -> bool:
         received = signal.sigtimedwait(SIGNALS, _LOOK_SECONDS if files else 3600.0)
         if received and received.si_signo in STOP_SIGNALS:
             return True
-        processes.reap()
-        if not (processes.any_left or files):
+        if processes:
+            processes.reap()
+        if not (files or (processes and processes.any_left)):
             raise ServerStartError("No rank is left.")
         if files and (changed := files.changed()):
             click.echo(f"Reloading: {', '.join(changed[:_MOST_NAMED])} changed.")

@@ -79,11 +79,21 @@ class Rank(msgspec.Struct, frozen=True):
             if manager.lmcache_engine is not None:
                 fill(manager.lmcache_engine)
                 serve_link(self.links[0], manager.lmcache_engine)
-            with InternalAPIServer(manager) as server:
+            server = self._server(manager)
+            with server:
                 logging.getLogger().setLevel(logging.INFO)
                 if not self.index:
                     self._begin(manager, workers)
                 yield server.app
+
+    def _server(self, manager: EmbeddedManager) -> InternalAPIServer:
+        """Make the server; of all ranks, two log the traceback of a plugin that cannot be served."""
+        plugins_logger = logging.getLogger("lmcache_internal.plugins.mount")
+        plugins_logger.disabled = self.index > 1
+        try:
+            return InternalAPIServer(manager)
+        finally:
+            plugins_logger.disabled = False
 
     def _begin(self, scheduler: EmbeddedManager, workers: list[WorkerLink]) -> None:
         """Look up what the workers have stored at their start, and send the traffic."""

@@ -40,7 +40,7 @@ class WorkerLink:
     def lookup(self, tokens: Sequence[int]) -> int:
         """How many tokens of the prefix the worker has."""
         with self._lock:
-            return self._receive() if self._send("lookup", tokens) else 0
+            return (self._receive() or 0) if self._send("lookup", tokens) else 0
 
     def run(self, tokens: Sequence[int]) -> None:
         """Let the worker serve a request, without waiting for it: it retrieves what it has and stores the rest."""
@@ -49,7 +49,7 @@ class WorkerLink:
 
     def _send(self, action: str, tokens: Sequence[int]) -> bool:
         # One call at a time: a worker that is stopped must not fill the pipe, on which the scheduler would hang.
-        if self._lost or (self._received < self._sent and self._receive() < 0):
+        if self._lost or (self._received < self._sent and self._receive() is None):
             return False
         self._sent += 1
         try:
@@ -58,17 +58,18 @@ class WorkerLink:
             self._lost = True
         return not self._lost
 
-    def _receive(self) -> int:
-        """The result of the last call; -1 if none comes in time, or none will."""
+    def _receive(self) -> int | None:
+        """The result of the last call; None if it does not come in time, or never will."""
         deadline = time.monotonic() + ANSWER_SECONDS
+        found = None
         try:
             while self._received < self._sent:
                 if not self._connection.poll(max(0.0, deadline - time.monotonic())):
-                    return -1
+                    return None
                 self._received, found = msgspec.json.decode(self._connection.recv_bytes(), type=tuple[int, int])
         except (EOFError, OSError):
             self._lost = True
-            return -1
+            return None
         return found
 
 
