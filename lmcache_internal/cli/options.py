@@ -106,7 +106,7 @@ def _workers(targets: list[Target]) -> list[Target]:
 def _require_extra() -> None:
     for module in ("httpx", "rich"):
         if find_spec(module) is None:
-            raise click.ClickException(f"This command needs {module}: pip install 'lmcache-internal[cli]'")
+            raise click.ClickException(f"This command needs {module}: pip install httpx rich")
 
 
 def _indices(text: str) -> tuple[int, ...]:

@@ -56,13 +56,13 @@ class TestPrompts:
 
 
 class TestRemote:
-    def test_each_25th_call_is_slow_and_the_last_60_of_400_fail(self) -> None:
+    def test_each_25th_call_is_slow_and_the_last_40_of_200_fail(self) -> None:
         waits: list[float] = []
         backend = SimulatedRemoteBackend(1.0, waits.append)
-        kept = [backend.put(key(number), b"data") for number in range(400)]
-        assert kept == [True] * 340 + [False] * 60
-        assert (backend.failed_writes, len(backend)) == (60, 340)
-        assert [number for number, seconds in enumerate(waits, 1) if seconds > 0.1] == list(range(25, 401, 25))
+        kept = [backend.put(key(number), b"data") for number in range(200)]
+        assert kept == [True] * 160 + [False] * 40
+        assert (backend.failed_writes, len(backend)) == (40, 160)
+        assert [number for number, seconds in enumerate(waits, 1) if seconds > 0.1] == list(range(25, 201, 25))
         assert backend.get(key(0)) == b"data"
 
     def test_what_is_not_there_costs_nothing_and_a_failed_read_is_counted(self) -> None:
@@ -71,9 +71,9 @@ class TestRemote:
         backend.put(key(0), b"data")
         assert backend.get(key(1)) is None
         assert len(waits) == 1
-        found = [backend.get(key(0)) for _ in range(399)]
-        assert found == [b"data"] * 339 + [None] * 60
-        assert (backend.failed_reads, backend.outage) == (60, None)
+        found = [backend.get(key(0)) for _ in range(199)]
+        assert found == [b"data"] * 159 + [None] * 40
+        assert (backend.failed_reads, backend.outage) == (40, None)
 
     def test_during_an_outage_the_backend_is_reported_and_its_failures_are_counted(
         self, monkeypatch: pytest.MonkeyPatch
@@ -84,8 +84,8 @@ class TestRemote:
             engine = manager.require_engine()
             assert list(engine.storage_manager.storage_backends) == ["LocalCPUBackend", "RemoteBackend"]
             assert manager.runtime.unreachable_backends() == {}
-            engine.store(list(range(340 * CHUNK)))
-            assert manager.runtime.unreachable_backends() == {"RemoteBackend": "a simulated outage, for 60 more calls"}
+            engine.store(list(range(160 * CHUNK)))
+            assert manager.runtime.unreachable_backends() == {"RemoteBackend": "a simulated outage, for 40 more calls"}
             engine.store(list(range(-7 * CHUNK, 0)))
             labels = {"model_name": "example-model", "worker_id": "0", "role": "worker", "served_model_name": ""}
             assert REGISTRY.get_sample_value("lmcache:put_failed_count_total", labels) == 7

@@ -16,14 +16,14 @@ SETTING = "embedded_simulated_remote_size"
 
 _SECONDS = 0.005
 _SLOW_EVERY, _SLOW_SECONDS = 25, 0.2
-_PERIOD, _OUTAGE = 400, 60
-"""Of each 400 calls, the last 60 fail."""
+_PERIOD, _OUTAGE = 200, 40
+"""Of each 200 calls, the last 40 fail."""
 
 
 class SimulatedRemoteBackend(LocalCPUBackend):
     """Chunks somewhere else, as it were.
 
-    It takes 5 ms a chunk, and 200 ms for each 25th. An outage begins after 340 calls and lasts for 60. All of this
+    It takes 5 ms a chunk, and 200 ms for each 25th. An outage begins after 160 calls and lasts for 40. All of this
     follows from the number of calls alone, so that the same requests meet the same failures.
 
     Args:
