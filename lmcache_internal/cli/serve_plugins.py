@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _MOST_FILES = 1000
+_SETTLED_SECONDS = 0.1
 
 Stamp = tuple[int, int, int]
 
@@ -22,8 +24,16 @@ class PluginFiles:
         self._seen = self._look()
 
     def changed(self) -> list[str]:
-        """The names of the files that were changed, added or removed since the last call."""
+        """The names of the files that were changed, added or removed since the last call.
+
+        It waits until nothing has changed for 0.1 s: an editor empties a file before it writes it.
+        """
         before, self._seen = self._seen, self._look()
+        while before != self._seen:
+            time.sleep(_SETTLED_SECONDS)
+            last, self._seen = self._seen, self._look()
+            if last == self._seen:
+                break
         paths = sorted(path for path in before.keys() | self._seen.keys() if before.get(path) != self._seen.get(path))
         return [path.name for path in paths]
 
