@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import click
 
+from ..conversion import parse_tokens
 from .client import Client
 from .commands import Group
 from .confirm import confirm, yes_option
@@ -24,14 +24,19 @@ def cache() -> None:
 
 
 def _range(_: click.Context, __: click.Parameter, text: str) -> str:
-    match = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text, re.ASCII)
-    if match is None or int(match[1]) >= int(match[2]):
-        raise click.BadParameter(f"expected START:END with START below END, as in 0:512, got {text!r}")
-    return f"{match[1]},{match[2]}"
+    try:
+        tokens = parse_tokens(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return f"{tokens.start},{tokens.stop}"
 
 
 _tokens_option = click.option(
-    "--tokens", callback=_range, required=True, metavar="START:END", help="The tokens START to END - 1."
+    "--tokens",
+    callback=_range,
+    required=True,
+    metavar="START:END",
+    help="The tokens START to END - 1; START,END is the same.",
 )
 
 

@@ -149,7 +149,7 @@ def _workers(targets: Sequence[Target]) -> list[Target]:
 def _require_extra() -> None:
     for module in ("httpx", "rich"):
         if find_spec(module) is None:
-            raise click.ClickException(f"This command needs {module}: pip install 'lmcache-internal[cli]'")
+            raise click.ClickException(f"This command needs {module}: pip install httpx rich")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

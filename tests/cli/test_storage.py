@@ -210,17 +210,21 @@ class TestCache:
         assert held(fleet)[0] == 0
 
     @pytest.mark.parametrize(
-        "tokens", ["", "5", "5:5", "9:5", "a:b", "0:-1", "-1:5", "0,5", "0:5:6", "\u0660:\u0665", "0:" + "9" * 99]
+        "tokens", ["", "5", "5:5", "9:5", "a:b", "0:-1", "0;5", "0:5:6", "0,5:6", "\u0660:\u0665", "0:" + "9" * 99]
     )
     def test_what_is_no_range_is_a_usage_error(self, fleet: Fleet, tokens: str) -> None:
         result = fleet.run("cache", "store", "--tokens", tokens, "--all")
         assert result.exit_code == 2
-        assert "START:END" in result.stderr
+        assert "Invalid value for '--tokens'" in result.stderr
 
-    def test_a_range_that_is_too_long_is_refused_by_the_server(self, fleet: Fleet) -> None:
+    def test_a_range_that_is_too_long_is_a_usage_error(self, fleet: Fleet) -> None:
         result = fleet.run("cache", "store", "--tokens", "0:999999999999", "--index", "1")
-        assert result.exit_code == 1
-        assert "at most 1048576 tokens" in result.stdout
+        assert result.exit_code == 2
+        assert "at most 1048576 tokens" in result.stderr
+
+    @pytest.mark.parametrize("tokens", ["100:140", "100,140", " 100 , 140 "])
+    def test_a_range_is_written_with_a_colon_or_a_comma(self, fleet: Fleet, tokens: str) -> None:
+        assert rows(fleet.run("cache", "store", "--tokens", tokens, "--index", "1")) == [["40"]]
 
 
 def test_over_a_unix_socket(tmp_path: Path) -> None:
