@@ -78,11 +78,11 @@ def fleet_options(
         @functools.wraps(function)
         def command(timeout: float, **given: Any) -> None:
             _require_extra()
-            source, access = _source(given), _access(given)
+            token_file = token_file_named(given.pop("bearer_token_file"), given.pop("old_token_file"))
+            source, access = _source(given), _access(token_file, given["peer_users"])
             everyone, screen = given.pop("everyone"), Screen(given.pop("as_json"), given.pop("color"))
             if everyone and source.indices:
                 raise click.UsageError("--all contradicts --index, --worker and --scheduler.")
-            token_file = token_file_named(given.pop("bearer_token_file"), given.pop("old_token_file"))
             token = _token(token_file, given.pop("peer_users"))
 
             def search() -> Found:
@@ -119,10 +119,10 @@ def _source(given: dict[str, Any]) -> Source:
     )
 
 
-def _access(given: Mapping[str, Any]) -> list[str]:
+def _access(token_file: str | None, peer_users: Iterable[str]) -> list[str]:
     """Return the options that say how to reach the servers, for hints."""
-    token_file = ["--token-file", given["token_file"]] if given["token_file"] else []
-    return [*token_file, *(option for user in given["peer_users"] for option in ("--peer-user", user))]
+    token = ["--bearer-token-file", token_file] if token_file else []
+    return [*token, *(option for user in peer_users for option in ("--peer-user", user))]
 
 
 def _check_choice(found: Found, chosen: bool) -> None:

@@ -112,7 +112,7 @@ def test_json_is_valid_whatever_fails(down: Down, tmp_path: Path, command: str) 
         [*given, "--targets", str(down.config)],
         [*given, "--index", "x"],
         [*given, "--no-such-option"],
-        [*given, "--token-file", "/no/such/file"],
+        [*given, "--bearer-token-file", "/no/such/file"],
         [*given[:-1]] if len(given) > 1 else [*given, "unexpected", "arguments", "of", "all", "sorts"],
     ]
     for each in failing:
