@@ -47,7 +47,13 @@ _OPTIONS = [
     _option("--scheduler", is_flag=True, help="The scheduler."),
     _option("--all", "everyone", is_flag=True, help="All ranks. Commands that only read use all ranks by default."),
     _option("--bearer-token-file", type=click.Path(dir_okay=False), help="A file with the token to send."),
-    _option("--token-file", "old_token_file", type=click.Path(dir_okay=False), hidden=True),
+    _option(
+        "--token-file",
+        "old_token_file",
+        type=click.Path(dir_okay=False),
+        hidden=True,
+        help="The old name of --bearer-token-file.",
+    ),
     _option(
         "--peer-user",
         "peer_users",
