@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 import types
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, Union, get_args, get_origin
 
 _TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 _FALSE = frozenset({"false", "0", "no", "off", "f", "n"})
+
+MAX_DEPTH = 100
+"""How many lists and mappings may stand within one another: what looks through them is recursive."""
+_LONGEST_NAME = 64
 
 
 def parse_bool(text: str) -> bool | None:
@@ -35,3 +43,44 @@ def cut(text: str, limit: int = 100) -> str:
 def shown(value: Any) -> str:
     """`repr(value)`, cut likewise."""
     return cut(repr(value))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` for the known name that is most like `name`; empty where none is."""
+    if len(name) > _LONGEST_NAME:
+        return ""  # Comparing costs the product of the lengths.
+    by_form = {each.lower(): each for each in known if len(each) <= _LONGEST_NAME}
+    near = get_close_matches(name.lower(), by_form, 1, cutoff=0.7)
+    return f"; did you mean {by_form[near[0]]}?" if near else ""
+
+
+def text_of(encoded: bytes) -> str:
+    """The text of a JSON or YAML document in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+
+    Raises:
+        UnicodeDecodeError: it is none of them.
+    """
+    return encoded.decode(json.detect_encoding(encoded))
+
+
+def is_too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
+    """Whether more than `limit` lists and mappings stand within one another."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        containers = [each for each in level if isinstance(each, (list, tuple, dict))]
+        if depth > limit:
+            return bool(containers)
+        level = [item for each in containers for item in (each.values() if isinstance(each, dict) else each)]
+    return False
+
+
+def as_json(value: Any) -> Any:
+    """`value` as a client reads it: each key as text, what JSON lacks (dates) as text, NaN and infinities as None."""
+    if isinstance(value, dict):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [as_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, (str, int, type(None))) else str(value)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from .conversion import cut
+from .conversion import cut, text_of
 from .errors import ConfigError
 from .roles import Role
 
@@ -146,30 +146,35 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
         ConfigError: it cannot be read, or holds something else.
     """
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        loaded = yaml.safe_load(text_of(Path(path).read_bytes()))
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration file {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if loaded is not None and not isinstance(loaded, Mapping):
         raise ConfigError(f"{path} must hold `key: value` pairs, not a {type(loaded).__name__}")
     return {str(key): value for key, value in (loaded or {}).items()}
 
 
+def not_mutable(what: str = "") -> str:
+    """Why a key is not set over HTTP, in LMCache's words, and how it is set."""
+    return f"Config is not mutable at runtime{what}; set it in the configuration file and restart the engine"
+
+
 def guarded_reason(name: str, value: Any, config: Any) -> str | None:
     """Why setting `name` to `value` over HTTP is refused; None where it may be."""
     if name.startswith(PREFIX) or name in _GUARDED:
-        return "Config is not mutable at runtime"
+        return not_mutable()
     if name == "extra_config" and (value is None or isinstance(value, Mapping)):
         before, after = (_own(settings) for settings in (extra_config(config), value or {}))
         if before != after:
             changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-            return f"Config is not mutable at runtime: {', '.join(map(cut, changed[:10]))} in extra_config"
+            return not_mutable(f": {', '.join(map(cut, changed[:10]))} in extra_config")
     return None
 
 
 def _own(extra: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in extra.items() if key.startswith(PREFIX)}
+    return {key: value for key, value in extra.items() if isinstance(key, str) and key.startswith(PREFIX)}
 
 
 def _data(value: Any) -> Any:

@@ -11,7 +11,7 @@ import msgspec
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
-from ..conversion import parse_bool, type_name, without_none
+from ..conversion import MAX_DEPTH, is_too_deep, parse_bool, text_of, type_name, without_none
 from ..errors import BadRequest
 from ..redaction import quoted
 
@@ -164,7 +164,9 @@ def signature_of(view: Callable[..., Any]) -> tuple[list[Argument], Any]:
 
 def _json_object(encoded: bytes) -> dict[str, Any]:
     try:
-        body = msgspec.json.decode(encoded)
+        body = msgspec.json.decode(text_of(encoded))
+        if is_too_deep(body):
+            raise ValueError(f"more than {MAX_DEPTH} lists and objects stand within one another")
     except (ValueError, RecursionError) as error:
         # Also NaN, Infinity, 1e400 and lone surrogates: they would poison what stores them.
         raise BadRequest(str(error), title="Invalid JSON body") from None

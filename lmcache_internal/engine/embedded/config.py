@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ...errors import ConfigError
 from ...settings import read_config_file
 from ..definitions import Definition, TakesEffect
+from ..sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY, parse_gib
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ CONFIG_FILE_VARIABLE = "LMCACHE_CONFIG_FILE"
 
 Origin = Literal["arguments", "file", "env"]
 _BACKEND: TakesEffect = "when its backend is recreated"
+_MEMORY_FOR_CHUNKS = 5.0
 
 
 def _strip_file_scheme(path: str) -> str | None:
@@ -31,7 +33,13 @@ DEFINITIONS: dict[str, Definition] = {
     "chunk_size": Definition(int, 256, mutable=False, minimum=1, description="Tokens per chunk."),
     "local_cpu": Definition(bool, True, description="Keep chunks in memory (hot cache).", takes_effect=_BACKEND),
     "max_local_cpu_size": Definition(
-        float, 5.0, minimum=0, description="Memory for chunks, in GiB.", takes_effect=_BACKEND
+        float,
+        _MEMORY_FOR_CHUNKS,
+        minimum=0,
+        maximum=max(_MEMORY_FOR_CHUNKS, MACHINE_MEMORY),
+        from_text=parse_gib,
+        description="Memory for chunks, in GiB, or with a unit: 5GB.",
+        takes_effect=_BACKEND,
     ),
     "local_disk": Definition(
         str | None,
@@ -40,7 +48,13 @@ DEFINITIONS: dict[str, Definition] = {
         takes_effect=_BACKEND,
     ),
     "max_local_disk_size": Definition(
-        float, 0.0, minimum=0, description="Disk space for chunks, in GiB.", takes_effect=_BACKEND
+        float,
+        0.0,
+        minimum=0,
+        maximum=LARGEST_FILE_SYSTEM,
+        from_text=parse_gib,
+        description="Disk space for chunks, in GiB, or with a unit: 5GB.",
+        takes_effect=_BACKEND,
     ),
     "save_decode_cache": Definition(
         bool, False, description="Kept for LMCache's sake: there is no decoding here.", takes_effect="never"
