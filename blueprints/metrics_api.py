@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 
 from lmcache_internal.api import ANSWER_BY_KEY, CallTimedOut, Content, OnWire, Role, internal_app, operation, runtime
 from lmcache_internal.limits.single_flight import SingleFlight
-from lmcache_internal.metrics.exposition import expose, select
+from lmcache_internal.metrics.exposition import expose
 from lmcache_internal.metrics.process import keep_lock
 
 router = Blueprint("metrics", __name__)
@@ -28,8 +28,7 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
         # lmcache-frontend hands a browser's headers on to us and a gzip answer broken back to it.
         encodings = ""
     # As with Prometheus' own clients, a name that is empty is none.
-    registry = select(REGISTRY, names) if names and any(names) else REGISTRY
-    scrape = functools.partial(expose, registry, accept, encodings)
+    scrape = functools.partial(expose, REGISTRY, accept, encodings, list(filter(None, names or ())))
     key = (accept, encodings, *(names or ()))
     body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(ANSWER_BY_KEY))
     return Response(body, headers=headers)

@@ -45,12 +45,18 @@ def shown(value: Any) -> str:
     return cut(repr(value))
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` for the known name that is most like `name`; empty where none is."""
+def suggestion(name: str, known: Iterable[str], cutoff: float = 0.7) -> str:
+    """`; did you mean X?` for the known name that is most like `name`; empty where none is.
+
+    Args:
+        name: what somebody wrote.
+        known: the names that there are.
+        cutoff: how alike they must be, from 0 to 1.
+    """
     if len(name) > _LONGEST_NAME:
         return ""  # Comparing costs the product of the lengths.
     by_form = {each.lower(): each for each in known if len(each) <= _LONGEST_NAME}
-    near = get_close_matches(name.lower(), by_form, 1, cutoff=0.7)
+    near = get_close_matches(name.lower(), by_form, 1, cutoff)
     return f"; did you mean {by_form[near[0]]}?" if near else ""
 
 

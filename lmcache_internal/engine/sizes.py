@@ -28,4 +28,4 @@ def parse_gib(text: str) -> float | str:
         raise ValueError("expected a number of GiB, or a size such as 500MB, 5GB or 10GiB")
     number, prefix, binary = found.groups()
     base = 1024 if binary else 1000
-    return float(number) * base ** _POWERS.get((prefix or "").upper(), 0) / (1 << 30)
+    return float(float(number) * base ** _POWERS.get((prefix or "").upper(), 0) / (1 << 30))
