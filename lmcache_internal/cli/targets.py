@@ -14,9 +14,10 @@ import click
 import yaml
 
 from ..address import Address, address_at
+from ..config_file import read_config_file
 from ..engine.embedded.config import CONFIG_FILE_VARIABLE, DEFINITIONS
 from ..errors import ConfigError
-from ..settings import PREFIX, Settings, read_config_file
+from ..settings import PREFIX, Settings
 from .units import UNKNOWN
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.

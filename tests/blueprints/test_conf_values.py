@@ -148,3 +148,14 @@ def retrieved(client: FlaskClient) -> int:
     count: int = client.post("/cache/retrieve?tokens_mock=0,32").get_json()["num_retrieved"]
     client.delete("/cache/clear?locations=LocalCPUBackend")
     return count
+
+
+@pytest.mark.parametrize("path", ["~/kv", "$AWS_SECRET_ACCESS_KEY/kv", "${AWS_SECRET_ACCESS_KEY}", "file://$X"])
+def test_the_environment_does_not_leak_through_a_path(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    response = client.post("/conf", json={"local_disk": path})
+    assert response.status_code == 400
+    assert "expanded in the configuration file alone" in response.text
+    assert "s3cret" not in response.text + client.get("/conf").text

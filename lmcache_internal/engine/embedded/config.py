@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from ...config_file import read_config_file
 from ...errors import ConfigError
-from ...settings import read_config_file
+from ...locations import expand_path
 from ..definitions import Definition, TakesEffect
 from ..sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY, parse_gib
+from .environment import ENV_PREFIX, variables_of
 
 logger = logging.getLogger(__name__)
 
-ENV_PREFIX = "LMCACHE_"
 CONFIG_FILE_VARIABLE = "LMCACHE_CONFIG_FILE"
 
 Origin = Literal["arguments", "file", "env"]
@@ -25,8 +26,11 @@ _BACKEND: TakesEffect = "when its backend is recreated"
 _MEMORY_FOR_CHUNKS = 5.0
 
 
-def _strip_file_scheme(path: str) -> str | None:
-    return path.removeprefix("file://") or None
+def _directory(path: str) -> str | None:
+    path = path.removeprefix("file://")
+    if path.startswith("~") or "$" in path:
+        raise ValueError("~ and $ are expanded in the configuration file alone; give the path itself")
+    return path or None
 
 
 DEFINITIONS: dict[str, Definition] = {
@@ -43,7 +47,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "local_disk": Definition(
         str | None,
-        env_converter=_strip_file_scheme,
+        env_converter=_directory,
         description="Directory for chunks; none when unset.",
         takes_effect=_BACKEND,
     ),
@@ -158,16 +162,21 @@ class EmbeddedConfig:
         return origin if getattr(self, name) == value else "runtime"
 
     def _set_from_environment(self, environ: Mapping[str, str] | None) -> None:
-        environ = os.environ if environ is None else environ
-        names = {name: f"{ENV_PREFIX}{name.upper()}" for name in DEFINITIONS}
-        for name, variable in names.items():
-            if variable in environ:
-                self._set({name: environ[variable]}, f"environment variable {variable}", "env")
+        for name, text in variables_of(os.environ if environ is None else environ, DEFINITIONS).items():
+            variable = f"{ENV_PREFIX}{name.upper()}"
+            before = getattr(self, name)
+            given = name in self._loaded
+            self._set({name: text}, f"environment variable {variable}", "env")
+            if given and before != getattr(self, name):
+                logger.warning("%s is given in the configuration file and by %s; the variable counts", name, variable)
 
     def _set(self, values: Mapping[str, Any], source: str, origin: Origin) -> None:
         for name, value in values.items():
             if name in DEFINITIONS:
                 try:
+                    if name == "local_disk" and isinstance(value, str):
+                        # Here, not over HTTP: whoever may change the configuration need not read the environment.
+                        value = expand_path(name, value)
                     setattr(self, name, DEFINITIONS[name].convert(name, value))
                 except ConfigError as error:
                     raise ConfigError(f"{error} ({source})") from error
