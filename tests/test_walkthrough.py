@@ -78,7 +78,7 @@ def test_answers_are_those_of_the_readme(curl: Curl) -> None:
     posted = curl(f'curl -X POST {base}/conf -d \'{{"min_retrieve_tokens": 512, "unknown_key": 1}}\'')
     assert json.loads(posted) == {"updated": {"min_retrieve_tokens": 512}, "errors": {"unknown_key": "Unknown config"}}
     assert curl(f"curl -X POST {base}/run_script -F script=@examples/scratch.py") == (
-        "{'is_first_rank': True, 'model_version': (27, 1, 64, 1, 576), 'LocalCPUBackend.use_hot': False}"
+        "{'is_first_rank': True, 'model_version': (27, 1, 64, 1, 576), 'LocalCPUBackend.use_hot': True}"
     )
     assert curl(f"curl '{base}/loglevel?logger_name=lmcache.v1.cache_engine&level=DEBUG'") == (
         "Set lmcache.v1.cache_engine level to DEBUG (including all handlers)"
