@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 import types
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, Union, get_args, get_origin
+
+import msgspec
 
 _TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 _FALSE = frozenset({"false", "0", "no", "off", "f", "n"})
@@ -15,6 +17,27 @@ _FALSE = frozenset({"false", "0", "no", "off", "f", "n"})
 MAX_DEPTH = 100
 """How many lists and mappings may stand within one another: what looks through them is recursive."""
 _LONGEST_NAME = 64
+MAX_TOKENS = 1 << 20
+"""The most tokens that a range may have: each of them takes memory in the engine."""
+
+TOKENS_PATTERN = r"^\s*-?[0-9]{1,18}\s*[,:]\s*-?[0-9]{1,18}\s*$"
+"""What `parse_tokens` reads, as a regular expression of Python and of JSON schema."""
+
+
+def parse_tokens(text: str) -> range:
+    """Read a range of tokens: `0:512` or `0,512`, which are the same.
+
+    Raises:
+        ValueError: it is something else, is empty, or has more than `MAX_TOKENS` tokens.
+    """
+    if not re.fullmatch(TOKENS_PATTERN, text):
+        raise ValueError(f"expected two whole numbers, as in 0:512, got {shown(text)}")
+    start, end = map(int, re.split("[,:]", text))
+    if start >= end:
+        raise ValueError(f"the start must be less than the end, got {shown(text)}")
+    if end - start > MAX_TOKENS:
+        raise ValueError(f"at most {MAX_TOKENS} tokens, got {end - start}")
+    return range(start, end)
 
 
 def parse_bool(text: str) -> bool | None:
@@ -82,11 +105,13 @@ def is_too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
 
 
 def as_json(value: Any) -> Any:
-    """`value` as a client reads it: each key as text, what JSON lacks (dates) as text, NaN and infinities as None."""
+    """Convert `value` to what a client reads of it: each key is a string; NaN and infinities are None."""
     if isinstance(value, dict):
-        return {str(key): as_json(item) for key, item in value.items()}
+        return {str(as_json(key)): as_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [as_json(item) for item in value]
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, (str, int, type(None))) else str(value)
+        return msgspec.json.decode(msgspec.json.encode(value))
+    if isinstance(value, (str, int, type(None))):
+        return value
+    return as_json(msgspec.to_builtins(value, enc_hook=str))
