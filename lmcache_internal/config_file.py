@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import yaml
 
 from .conversion import shown, text_of
 from .errors import ConfigError
+from .log_lines import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def read_config_file(path: str | Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ..engine.select import runtime_of
 from ..limits.deadlines import stuck_calls
 from ..limits.server_load import Load
 from ..plugins import Plugins
+from ..security.tokens import TokenStore
 
 _MOST_NAMED = 10
 
@@ -32,12 +33,14 @@ class Subject(Struct, frozen=True):
         plugins: what became of the endpoint files.
         load: tells how busy the server is; None where it is not ours.
         patience: seconds that a call or a script may take at most.
+        tokens: the bearer tokens that are accepted.
     """
 
     manager: Any
     plugins: Plugins
     load: Callable[[], Load] | None
     patience: float
+    tokens: TokenStore
 
 
 def check_engine(subject: Subject) -> str:
@@ -79,9 +82,9 @@ def check_periodic_threads(subject: Subject) -> str:
 
 def check_plugins(subject: Subject) -> str:
     """All endpoint files are served."""
-    failed = subject.plugins.failed
+    failed = subject.plugins.public
     if failed:
-        # The name is enough: whoever may fix the file knows where it lies, and everybody may ask here.
+        # Everybody may ask here: the log has the path of the file, and the text of the exception.
         reasons = _listed([f"{Path(source).name}: {reason}" for source, reason in failed.items()])
         raise Degraded(f"not served: {reasons}")
     return ""
@@ -102,12 +105,21 @@ def check_server(subject: Subject) -> str:
     return found
 
 
+def check_tokens(subject: Subject) -> str:
+    """The tokens file, if there is one, can be used."""
+    problem = subject.tokens.problem
+    if problem:
+        raise Degraded(f"the tokens file cannot be used: {problem}; the server's log names it")
+    return "" if subject.tokens.in_use else "none are configured"
+
+
 CHECKS: dict[str, Callable[[Subject], str]] = {
     "engine": check_engine,
     "backends": check_backends,
     "periodic_threads": check_periodic_threads,
     "plugins": check_plugins,
     "server": check_server,
+    "tokens": check_tokens,
 }
 
 IN_MEMORY = frozenset({"plugins", "server"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import logging
 import re
 from collections.abc import Iterable
 
@@ -14,9 +13,10 @@ from prometheus_client.registry import Collector
 from werkzeug.http import parse_accept_header
 
 from ..conversion import cut, shown
+from ..log_lines import get_logger
 from .renderer import Encoder, Families
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _OPENMETRICS = "application/openmetrics-text"
 _TEXT = "text/plain"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
 import uuid
 from collections.abc import Mapping
@@ -13,11 +12,12 @@ from typing import Any, Literal
 from ...config_file import read_config_file
 from ...errors import ConfigError
 from ...locations import expand_path
+from ...log_lines import get_logger
 from ..definitions import Definition, TakesEffect
 from ..sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY, parse_gib
 from .environment import ENV_PREFIX, variables_of
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CONFIG_FILE_VARIABLE = "LMCACHE_CONFIG_FILE"
 
