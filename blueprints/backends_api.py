@@ -4,7 +4,17 @@ from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import NotFound, Role, StorageManager, cut, operation, redact, runtime, storage_manager
+from lmcache_internal.api import (
+    NotFound,
+    Role,
+    StorageManager,
+    cut,
+    operation,
+    redact,
+    runtime,
+    storage_manager,
+    suggestion,
+)
 
 router = Blueprint("backends", __name__, url_prefix="/backends")
 
@@ -96,6 +106,7 @@ def _warnings() -> Warned:
 
 
 def _not_found(name: str, storage: StorageManager) -> NotFound:
-    message = f"Backend {cut(name)} not found"
-    payload: UnknownBackend = {"status": "not_found", "message": message, "backends": storage.list_backends()}
+    backends = storage.list_backends()
+    message = f"Backend {cut(name)} not found{suggestion(name, backends)}"
+    payload: UnknownBackend = {"status": "not_found", "message": message, "backends": backends}
     return NotFound(message, payload=payload)

@@ -12,7 +12,7 @@ from .app import InternalApp
 from .configuration.history import History, PublicRevision, history_of, public_changes
 from .configuration.live import Configuration
 from .configuration.snapshot import masked
-from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown
+from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown, suggestion
 from .diagnostics.health import HEALTH_KEY, Health
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import KVLayer, Runtime
@@ -110,6 +110,7 @@ __all__ = [
     "shown",
     "started_engine",
     "storage_manager",
+    "suggestion",
     "tagged",
 ]
 

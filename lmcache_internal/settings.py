@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-import yaml
 from msgspec import Struct
 
 from .conversion import cut
 from .errors import ConfigError
+from .locations import bound_host, expand_path, socket_prefix
 from .log_lines import get_logger
 from .roles import Role
 
@@ -87,18 +87,18 @@ class Settings(Struct, frozen=True):
         level = _get(extra, "max_access", (str,), "a level", str(default.max_access))
         return cls(
             enabled=_attribute(config, "enabled", (bool,), "true or false", default.enabled),
-            host=_attribute(config, "host", (str,), "an address", "") or default.host,
+            host=bound_host(_attribute(config, "host", (str,), "an address", "") or default.host),
             port_start=_attribute(config, "port_start", (int,), "a port", default.port_start),
             include_indices=_indices(config),
-            socket_path_prefix=os.fspath(_attribute(config, "socket_path_prefix", _PATH, "a path", "")) or None,
-            plugin_dirs=tuple(map(Path, _strings(extra, "plugin_dirs"))),
+            socket_path_prefix=_socket_prefix(config),
+            plugin_dirs=tuple(_expanded("plugin_dirs", text) for text in _strings(extra, "plugin_dirs")),
             tokens_file=_tokens_file(extra),
             tokens_file_strict=_flag(extra, "tokens_file_strict", default.tokens_file_strict),
             max_access=_level(level),
             allowed_hosts=_strings(extra, "allowed_hosts"),
             trust_loopback=_flag(extra, "trust_loopback", default.trust_loopback),
             audit_file=_path(extra, "audit_file"),
-            public_host=_get(extra, "public_host", (str,), "an address", default.public_host),
+            public_host=bound_host(_get(extra, "public_host", (str,), "an address", default.public_host)),
             public_port_start=_port(extra, "public_port_start"),
             script_timeout=_positive(extra, "script_timeout", default.script_timeout),
             max_scripts=_number(extra, "max_scripts", default.max_scripts, MOST_SCRIPTS),
@@ -152,32 +152,20 @@ def warn_of_old_names(config: Any) -> None:
         )
 
 
-def read_config_file(path: str | Path) -> dict[str, Any]:
-    """The keys and values of an engine's YAML file.
-
-    Raises:
-        ConfigError: it cannot be read, or holds something else.
-    """
-    try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Cannot read the configuration file {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if loaded is not None and not isinstance(loaded, Mapping):
-        raise ConfigError(f"{path} must hold `key: value` pairs, not a {type(loaded).__name__}")
-    return {str(key): value for key, value in (loaded or {}).items()}
+def not_mutable(what: str = "") -> str:
+    """Why a key is not set over HTTP, in LMCache's words, and how it is set."""
+    return f"Config is not mutable at runtime{what}; set it in the configuration file and restart the engine"
 
 
 def guarded_reason(name: str, value: Any, config: Any) -> str | None:
     """Why setting `name` to `value` over HTTP is refused; None where it may be."""
     if name.startswith(PREFIX) or name in _GUARDED:
-        return "Config is not mutable at runtime"
+        return not_mutable()
     if name == "extra_config":
         before, after = (dict(_guarded_in(settings)) for settings in (extra_config(config), value))
         if before != after:
             changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-            return f"Config is not mutable at runtime: {', '.join(map(cut, changed[:10]))} in extra_config"
+            return not_mutable(f": {', '.join(map(cut, changed[:10]))} in extra_config")
     return None
 
 
@@ -210,6 +198,11 @@ def _indices(config: Any) -> tuple[int, ...]:
     name, expected = "include_index_list", "a list of indices"
     values = _attribute(config, name, (list, tuple, Set), expected, ())
     return tuple(_checked(PREFIX + name, value, (int,), expected) for value in values)
+
+
+def _socket_prefix(config: Any) -> str | None:
+    text = os.fspath(_attribute(config, "socket_path_prefix", _PATH, "a path", ""))
+    return socket_prefix(f"{PREFIX}socket_path_prefix", text) if text else None
 
 
 def _get(extra: Mapping[str, Any], name: str, types: tuple[type, ...], expected: str, default: Any) -> Any:
@@ -250,7 +243,11 @@ def _strings(extra: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 def _path(extra: Mapping[str, Any], name: str) -> Path | None:
     value = _get(extra, name, (str,), "a path", "")
-    return Path(value) if value else None
+    return _expanded(name, value) if value else None
+
+
+def _expanded(name: str, text: str) -> Path:
+    return Path(expand_path(f"extra_config.{PREFIX}{name}", text))
 
 
 def _tokens_file(extra: Mapping[str, Any]) -> Path | None:

@@ -18,6 +18,7 @@ from . import kv_layout
 from .definitions import Definition
 from .lmcache_names import load
 from .runtime import KVLayer, LoadedChunks, Runtime
+from .sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY
 
 logger = get_logger(__name__)
 
@@ -28,6 +29,8 @@ _READ_BY_BACKENDS = frozenset(
     {"local_cpu", "local_disk", "max_local_cpu_size", "max_local_disk_size", "remote_serde", "remote_url"}
 )
 
+_LARGEST = {"max_local_cpu_size": MACHINE_MEMORY, "max_local_disk_size": LARGEST_FILE_SYSTEM}
+
 
 @functools.cache
 def _definitions() -> dict[str, Definition]:
@@ -35,6 +38,7 @@ def _definitions() -> dict[str, Definition]:
     return {
         name: Definition(
             **{field: definition[field] for field in known if field in definition},
+            maximum=_LARGEST.get(name),
             takes_effect="when its backend is recreated" if name in _READ_BY_BACKENDS else "unknown",
         )
         for name, definition in load("_CONFIG_DEFINITIONS").items()

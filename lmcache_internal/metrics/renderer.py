@@ -40,11 +40,14 @@ class _Layout(NamedTuple):
     """The family as it was written last, and of which values."""
 
 
-class _Families(Collector):
+class Families(Collector):
+    """A registry of these families alone."""
+
     def __init__(self, *families: Metric) -> None:
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
+        """The families."""
         return self._families
 
 
@@ -57,7 +60,7 @@ class Renderer:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._end = encoder(_Families()).decode()
+        self._end = encoder(Families()).decode()
         self._layouts: dict[Any, _Layout] = {}
 
     def render(self, registry: Collector) -> bytes:
@@ -107,7 +110,7 @@ class Renderer:
         return _Layout(series, "\n".join([*lines, end]), order)
 
     def _write(self, family: Metric) -> str:
-        return self._encoder(_Families(family)).decode().removesuffix(self._end)
+        return self._encoder(Families(family)).decode().removesuffix(self._end)
 
 
 def _written(value: Any) -> str:

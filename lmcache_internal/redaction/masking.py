@@ -106,7 +106,10 @@ def _walk_mapping(value: Mapping[Any, Any], secrecy: Secrecy) -> dict[Any, Any]:
 def _redact_key(key: Any) -> Any:
     if key is None or isinstance(key, (int, float)):
         return key
-    return _redact_text(key) if isinstance(key, str) else _walk_object(key)
+    if isinstance(key, str):
+        return _redact_text(key)
+    walked = _walk_object(key)
+    return _redact_text(str(key)) if isinstance(walked, (dict, list)) else walked
 
 
 def _walk_items(items: Iterable[Any], secrecy: Secrecy) -> list[Any]:

@@ -224,5 +224,8 @@ class Acceptor(BaseWSGIServer):
         return self.address.host, str(self.address.port)
 
     def fix_addr(self, addr: Any) -> Any:
-        """The address of a client; those of Unix sockets have none."""
-        return ("localhost", None) if self.family == socket.AF_UNIX else addr
+        """The address of a client; those of Unix sockets have none, and one of IPv4 is written as such."""
+        if self.family == socket.AF_UNIX:
+            return "localhost", None
+        host, *rest = addr
+        return (host.removeprefix("::ffff:") if "." in host else host, *rest)

@@ -114,6 +114,12 @@ DIFFERENCES: dict[str, Difference] = {
         "one namespace, Python's builtins; only imports are gated",
         "functions see their globals, `len` exists",
     ),
+    "imports": Difference(
+        "a script that imports what it may not",
+        "`Import of 'os' is not allowed`",
+        "names `script_allowed_imports`, too; `__future__` is always allowed",
+        "says what to do",
+    ),
     "location": Difference(
         "DELETE /cache/clear of an unknown location",
         "200, nothing removed",

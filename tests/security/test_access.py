@@ -17,7 +17,7 @@ from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
 from lmcache_internal.roles import Role
 from lmcache_internal.security.access import is_write, required_access
-from lmcache_internal.settings import guarded_reason
+from lmcache_internal.settings import guarded_reason, not_mutable
 from tests.security.support import bearer, prefixed, token_file
 from tests.support import make_manager
 
@@ -288,7 +288,7 @@ def test_nothing_that_guards_the_server_is_writable_over_http(client: FlaskClien
 def test_a_guard_is_none_of_the_engines_to_release(client: FlaskClient, name: str) -> None:
     # LMCache's own table might call it mutable one day.
     config = client.application.state.lmcache_adapter.config  # type: ignore[attr-defined]
-    assert guarded_reason(name, "x", config) == "Config is not mutable at runtime"
+    assert guarded_reason(name, "x", config) == not_mutable()
     assert guarded_reason("min_retrieve_tokens", 7, config) is None
 
 
