@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, Meta, Role, StorageManager, operation, storage_manager
+from lmcache_internal.api import BadRequest, Meta, Role, StorageManager, mode_switched, operation, storage_manager
 
 router = Blueprint("bypass", __name__, url_prefix="/bypass")
 
@@ -83,6 +83,7 @@ def _set(storage: StorageManager, name: str, bypassed: bool, known: list[str]) -
     before = storage.is_backend_bypassed(name)
     if before != bypassed:
         storage.set_backend_bypass(name, bypassed)
+        mode_switched("bypass", bypassed, name)
     return before
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import request
 
 from .diagnostics.health import HEALTH_KEY, Health
+from .diagnostics.modes import MODES_KEY, Modes
 from .limits.bulkheads import Bulkheads, leaving
 from .limits.concurrency import app_limits
 from .operations.error_handlers import register_error_handlers
@@ -135,5 +136,6 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     plugins = mount_plugins(app, [*settings.plugin_dirs, *map(Path, plugin_dirs)])
     app.extensions["lmcache_internal"] = plugins
     patience = max(settings.call_timeout, settings.script_timeout)
-    app.extensions[HEALTH_KEY] = Health(app.state, plugins, patience)
+    modes = app.extensions[MODES_KEY] = Modes(app.state)
+    app.extensions[HEALTH_KEY] = Health(app.state, plugins, modes, patience)
     return app

@@ -14,6 +14,7 @@ from .bypass import bypass
 from .cache import cache
 from .completion import completion
 from .conf import conf
+from .drain import drain, undrain
 from .get import get
 from .loglevel import loglevel
 from .metrics import metrics
@@ -29,7 +30,7 @@ from .top import top
 
 _SECTIONS = {
     "Look": (status, top, get, metrics, threads, routes, bundle),
-    "Change": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, script),
+    "Change": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, drain, undrain, script),
     "Set up": (serve, token, new_plugin, completion),
 }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .client import Client
 from .output import Screen
 from .samples import Samples, fetch_samples
-from .units import percent, size
+from .units import UNKNOWN, percent, size
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -37,6 +37,7 @@ def look(client: Client) -> dict[str, Any]:
     return {
         "version": version,
         "healthy": health["status"] == "ok",
+        "mode": health.get("mode", ""),
         "failing": {name: check["message"] for name, check in health["checks"].items() if not check["ok"]},
         "hit_rate": _hit_rate(samples),
         "usage_bytes": samples.sum(*_USAGE),
@@ -49,6 +50,7 @@ def cells(screen: Screen, data: Mapping[str, Any]) -> dict[str, object]:
     """The columns that all tables of servers share."""
     return {
         "health": _health(screen, data),
+        "mode": data["mode"] or UNKNOWN,
         "hit rate": percent(data["hit_rate"]),
         "usage": size(data["usage_bytes"]),
     }

@@ -93,6 +93,8 @@ def test_verbose_lists_all_checks(client: FlaskClient, query: str) -> None:
         "[+]periodic_threads ok",
         "[+]plugins ok",
         f"[+]server ok: {NOT_OURS}",
+        "[+]modes ok",
+        "[+]drain ok",
     ]
     assert ask(client, f"/readyz?{query}") == ask(client, f"/healthz?{query}") == (200, "\n".join(lines))
     assert ask(client, f"/healthz/engine?{query}") == (200, "[+]engine ok")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
+from lmcache_internal.diagnostics import health
 from lmcache_internal.testing.real_engine import make_worker
 
 CPU, DISK = "LocalCPUBackend", "LocalDiskBackend"
@@ -77,3 +79,22 @@ def test_the_disk_counts_when_its_files_are_written(with_disk: FlaskClient) -> N
     assert retrieved(with_disk) == 512
     switch(with_disk, [BYPASS_DISK])
     assert stored(with_disk, "1000,1512") == (0, f"bypassed: {DISK}; hot cache off")
+
+
+def test_the_modes_are_told_and_fail_nothing(with_disk: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "FRESH_SECONDS", 0.0)
+    json = {"Accept": "application/json"}
+    assert with_disk.get("/healthz").text == "ok"
+    switch(with_disk, [HOT_OFF])
+    assert with_disk.get("/healthz", headers=json).get_json()["mode"] == "hot-off"
+    switch(with_disk, [FREEZE, BYPASS_CPU, CLOSE_DISK])
+    response = with_disk.get("/healthz", headers=json)
+    assert (response.status_code, response.get_json()["mode"]) == (200, "frozen,bypass,closed")
+    message = response.get_json()["checks"]["modes"]["message"]
+    for mode in ("frozen", f"bypass {CPU}", f"closed {DISK}"):
+        assert re.search(rf"{mode} since \S+ by local", message)
+    switch(
+        with_disk, [("PUT", "/freeze/disable"), ("PUT", f"/bypass/remove?backend_name={CPU}"), ("POST", "/backends")]
+    )
+    switch(with_disk, [("PUT", "/hot_cache/enable")])
+    assert with_disk.get("/healthz").text == "ok"
