@@ -6,13 +6,25 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import ANSWER_BY_KEY, CallTimedOut, Content, OnWire, Role, internal_app, operation, runtime
+from lmcache_internal.api import (
+    ANSWER_BY_KEY,
+    CallTimedOut,
+    Content,
+    OnWire,
+    Role,
+    history_of,
+    internal_app,
+    operation,
+    runtime,
+)
 from lmcache_internal.limits.single_flight import SingleFlight
 from lmcache_internal.metrics.exposition import expose, select
 from lmcache_internal.metrics.process import keep_lock
+from lmcache_internal.metrics.server import watch
 
 router = Blueprint("metrics", __name__)
 router.record_once(lambda _app: keep_lock())
+router.record_once(lambda setup: watch(setup.app, lambda manager: history_of(manager).number))
 
 Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]
 

@@ -103,6 +103,12 @@ class History:
             logger.info("Configuration changed: %s", redact({name: change.new for name, change in changes.items()}))
         return changes
 
+    @property
+    def number(self) -> int:
+        """The number of the last revision; 0 before the first."""
+        revisions = self._revisions
+        return revisions[-1].number if revisions else 0
+
     def revisions(self) -> list[Revision]:
         """The last `KEPT` revisions, the oldest first."""
         with self._lock:
