@@ -151,7 +151,10 @@ def history_of(manager: Any) -> History:
     """The history of an engine, the same for all apps that serve it."""
     try:
         with _creating:
-            return _histories.setdefault(manager, History())
+            found = _histories.get(manager)
+            if found is None:
+                found = _histories[manager] = History()
+            return found
     except TypeError:  # It is no key, as a namespace is none: then nothing is remembered.
         return History()
 

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from typing import NamedTuple
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 30.0)
 """Upper limits of the latency histogram, in seconds."""
 UNMATCHED = "unmatched"
 """The route of a request whose path or method nothing serves, or that is refused before its path is looked at."""

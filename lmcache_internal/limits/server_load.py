@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Protocol
-from weakref import WeakSet
 
 from msgspec import Struct
 
@@ -50,5 +49,5 @@ class Serving(Protocol):
         """Threads that serve a request."""
 
 
-servers: WeakSet[Serving] = WeakSet()
+servers: set[Serving] = set()
 """All listeners of this process that serve."""

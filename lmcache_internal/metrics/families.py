@@ -1,38 +1,36 @@
-"""Metric families whose samples are made again only where their value has changed: a scrape finds few that have."""
+"""Metric families that stay as they are: where no value has changed since the last scrape, neither does the family."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
+Row = tuple[str, Mapping[str, str], float]
+"""A sample: what its name has after the family's, its labels, and its value."""
 
-class Family:
-    """One family from scrape to scrape.
+
+class KeptFamily(Metric):
+    """A family whose samples nobody changes any more; the renderer keeps its text as long as it is given the same."""
+
+
+def family(name: str, text: str, kind: str, rows: Iterable[Row]) -> KeptFamily:
+    """Make a family of `rows`.
 
     Args:
         name: with its prefix; of a counter, without `_total`.
         text: what it tells.
         kind: "counter", "gauge" or "histogram".
+        rows: its samples.
     """
+    return with_samples(
+        name, text, kind, [Sample(name + suffix, dict(labels), value) for suffix, labels, value in rows]
+    )
 
-    def __init__(self, name: str, text: str, kind: str) -> None:
-        self._about = (name, text, kind)
-        self._name = name
-        self._samples: dict[Hashable, Sample] = {}
 
-    def filled(self, values: Iterable[tuple[Hashable, str, Mapping[str, str], float]]) -> Metric:
-        """The family with a sample for each of `values`: what identifies it, its suffix, its labels and its value."""
-        samples: dict[Hashable, Sample] = {}
-        for key, suffix, labels, value in values:
-            known = self._samples.get(key)
-            if known is None or known.value != value:
-                known = Sample(self._name + suffix, dict(labels) if known is None else known.labels, value)
-            samples[key] = known
-        self._samples = samples
-        family: Any = Metric(*self._about)
-        family.samples = list(samples.values())
-        found: Metric = family
-        return found
+def with_samples(name: str, text: str, kind: str, samples: list[Sample]) -> KeptFamily:
+    """Make a family of samples that are made already."""
+    made = KeptFamily(name, text, kind)
+    made.samples = samples
+    return made
