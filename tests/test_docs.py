@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lmcache_internal.plugins import ENTRY_POINT_GROUP
+from lmcache_internal.plugins.sources import ENTRY_POINT_GROUP
 from lmcache_internal.settings import Settings
 from tests.conformance import differences
 from tests.docs import endpoints, settings

@@ -128,6 +128,66 @@ def test_a_broken_plugin_is_reported_logged_and_harms_no_other(
     assert report.failed[broken] in record.getMessage()
 
 
+MISUSE = {
+    "no parentheses": ("@router.get('/x')\n@operation\ndef x(): return 1", 'write @operation(action="…")'),
+    "no action": ("@router.get('/x')\n@operation()\ndef x(): return 1", 'write @operation(action="…")'),
+    "complex": (
+        "@router.get('/x')\n@operation(action='x')\ndef x(z: complex): return 1",
+        "z: complex, which no request",
+    ),
+    "list": ("@router.get('/x')\n@operation(action='x')\ndef x(z: list): return 1", "z: list, which no request"),
+    "dict": (
+        "@router.get('/x')\n@operation(action='x')\ndef x(z: dict[str, int]): return 1",
+        "z: dict[str, int], which",
+    ),
+    "set": (
+        "@router.get('/x')\n@operation(action='x')\ndef x(z: set[str] | None = None): return 1",
+        "z: set[str], which",
+    ),
+    "list of complex": (
+        "@router.get('/x')\n@operation(action='x')\ndef x(z: list[complex]): return 1",
+        "z: list[complex],",
+    ),
+    "struct": (
+        "class S(Struct):\n    z: list[complex]\n@router.put('/x')\n@operation(action='x')\ndef x(s: S): return 1",
+        "s: S, which no request",
+    ),
+    "arguments": (
+        "@router.get('/x')\n@operation(action='x')\ndef x(*a): return 1",
+        "x has the parameter *a: name each",
+    ),
+    "keywords": (
+        "@router.get('/x')\n@operation(action='x')\ndef x(**a): return 1",
+        "x has the parameter **a: name each",
+    ),
+    "async": ("@router.get('/x')\n@operation(action='x')\nasync def x(): return 1", "x is async: write `def x`"),
+    "generator": (
+        "@router.get('/x')\n@operation(action='x')\ndef x(): yield 1",
+        "x is a generator: return flask.Response",
+    ),
+    "order": ("@operation(action='x')\n@router.get('/x')\ndef x(): return 1", "write @router.… above @operation"),
+    "path": (
+        "@router.get('/x/<a>')\n@operation(action='x')\ndef x(b: str = ''): return 1",
+        "x has no parameter for a in /x/<a>",
+    ),
+    "sibling": (
+        "from helper import VALUE",
+        "it fails to import helper.py, which is beside it: write `from .helper import …`",
+    ),
+    "sibling module": ("import helper", "write `from .helper import …`"),
+}
+
+
+@pytest.mark.parametrize("kind", MISUSE)
+def test_misuse_is_refused_with_what_to_write_instead(tmp_path: Path, kind: str) -> None:
+    text, reason = MISUSE[kind]
+    imports = "from flask import Blueprint\nfrom lmcache_internal.api import Struct, operation\n"
+    write(tmp_path, one_api=f"{imports}router = Blueprint('x', __name__)\n{text}", helper="VALUE = 1")
+    (found,) = mount(tmp_path)[1].failed.values()
+    assert reason in found
+    assert "\n" not in found
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -189,33 +249,46 @@ def test_a_url_prefix_counts_in_what_is_served_and_what_clashes(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("head", ["from .helper import VALUE", "from . import helper; VALUE = helper.VALUE"])
-def test_files_of_a_directory_import_one_another_and_are_read_anew_for_each_app(tmp_path: Path, head: str) -> None:
-    write(tmp_path, one_api=source(expression="VALUE", head=head), helper="VALUE = 'before'")
-    before, _ = mount(tmp_path)
-    write(tmp_path, helper="VALUE = 'and after'")
-    after, report = mount(tmp_path)
+def test_files_of_a_directory_import_one_another(tmp_path: Path, head: str) -> None:
+    write(tmp_path, one_api=source(expression="VALUE", head=head), helper="VALUE = 'helped'")
+    client, report = mount(tmp_path)
     assert report.failed == {}
-    assert [before.get("/one").text, after.get("/one").text] == ["before", "and after"]
+    assert client.get("/one").text == "helped"
 
 
-def test_a_changed_plugin_counts_for_the_next_app(tmp_path: Path) -> None:
-    write(tmp_path, one_api="broken")
-    assert len(mount(tmp_path)[1].failed) == 1
+def test_a_file_is_loaded_once_per_process_and_served_from_each_app(tmp_path: Path) -> None:
+    head = f"from prometheus_client import Gauge\nONCE = Gauge('once_{os.getpid()}', 'Exists once.')\ncalls = []"
+    write(tmp_path, one_api=source(expression="str(calls.append(1) or len(calls))", head=head))
+    (tmp_path / "link").symlink_to(tmp_path)
+    apps = [mount(tmp_path), mount(tmp_path), mount(tmp_path / "link")]
+    assert [report.failed for _, report in apps] == [{}, {}, {}]
+    assert [client.get("/one").text for client, _ in apps] == ["1", "2", "3"]
+
+
+def test_hooks_of_a_file_run_once_per_request_in_each_app(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        one_api=source(expression="str(len(seen))", head="seen = []")
+        + "\nrouter.before_request(lambda: seen.append(1))",
+    )
+    apps = [mount(tmp_path)[0] for _ in range(3)]
+    assert [client.get("/one").text for client in apps] == ["1", "2", "3"]
+
+
+def test_a_file_that_failed_is_reported_by_each_app_with_its_first_reason(tmp_path: Path) -> None:
+    head = f"from prometheus_client import Gauge\nONCE = Gauge('half_{os.getpid()}', 'Exists once.')\n1 / 0"
+    write(tmp_path, one_api=head)
+    reports = [mount(tmp_path)[1].failed for _ in range(3)]
+    assert reports == [{str(tmp_path / "one_api.py"): "it fails to import: ZeroDivisionError: division by zero"}] * 3
+
+
+def test_a_new_file_and_a_removed_one_count_for_the_next_app(tmp_path: Path) -> None:
     write(tmp_path, one_api=source())
-    assert mount(tmp_path)[0].get("/one").text == "fine"
-    write(tmp_path, one_api=source(expression="'changed'"))
-    assert mount(tmp_path)[0].get("/one").text == "changed"
+    mount(tmp_path)
     (tmp_path / "one_api.py").unlink()
-    assert mount(tmp_path)[0].get("/one").status_code == 404
-
-
-COUNTING = "from .helper import calls"
-
-
-def test_apps_share_no_module_state(tmp_path: Path) -> None:
-    write(tmp_path, one_api=source(expression="str(calls.append(1) or len(calls))", head=COUNTING), helper="calls = []")
-    one, two = mount(tmp_path)[0], mount(tmp_path)[0]
-    assert [one.get("/one").text, one.get("/one").text, two.get("/one").text, one.get("/one").text] == list("1213")
+    write(tmp_path, two_api=source("/two", "two"))
+    client, _ = mount(tmp_path)
+    assert [client.get("/one").status_code, client.get("/two").status_code] == [404, 200]
 
 
 def test_files_of_one_name_in_two_directories_are_two_modules(tmp_path: Path) -> None:
@@ -365,5 +438,5 @@ def test_a_broken_built_in_endpoint_is_an_error(tmp_path: Path, text: str, reaso
     result = python("from lmcache_internal import create_app; create_app(None)", tmp_path, cwd=tmp_path)
     last = result.stderr.splitlines()[-1]
     assert result.returncode == 1
-    assert last.startswith(f"lmcache_internal.plugins.PluginError: {tmp_path / 'blueprints' / 'zz_api.py'}: ")
+    assert last.startswith(f"lmcache_internal.plugins.report.PluginError: {tmp_path / 'blueprints' / 'zz_api.py'}: ")
     assert reason in last

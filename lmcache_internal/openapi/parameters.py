@@ -22,7 +22,7 @@ def parameters_of(route: Route, schemas: Schemas) -> list[Schema]:
     query = [
         _in_query(argument, schemas)
         for name, argument in declared.items()
-        if name not in route.rule.arguments and not takes_body(argument)
+        if name not in route.rule.arguments and not argument.is_body
     ]
     said = {
         argument.name: text
@@ -37,14 +37,9 @@ def parameters_of(route: Route, schemas: Schemas) -> list[Schema]:
     ]
 
 
-def takes_body(argument: Argument) -> bool:
-    """Whether the argument comes with the request's body."""
-    return argument.takes_json or argument.bare is Upload
-
-
 def body_of(route: Route, schemas: Schemas) -> Schema | None:
     """The request's body; None where there is none to send."""
-    taken = [argument for argument in route.arguments if takes_body(argument)]
+    taken = [argument for argument in route.arguments if argument.is_body]
     content: Schema = {}
     for argument in taken:
         if argument.takes_json:

@@ -14,6 +14,7 @@ from werkzeug.datastructures import FileStorage
 from ..conversion import parse_bool, type_name, without_none
 from ..errors import BadRequest
 from ..redaction import quoted
+from .signature_check import check_signature
 
 
 class FromText:
@@ -81,6 +82,21 @@ class Argument:
         self.takes_json = isinstance(self.bare, type) and issubclass(self.bare, (JsonBody, msgspec.Struct))
 
     @property
+    def is_body(self) -> bool:
+        """Whether the request's body, or a part of it, is the argument."""
+        return self.takes_json or self.bare is Upload
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it is taken as it comes, whatever it holds."""
+        return self.bare in (JsonBody, Upload)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether each of a repeated query parameter is an item of it."""
+        return get_origin(self.bare) is list
+
+    @property
     def required(self) -> bool:
         """Whether a request without it is a 400."""
         return self.default is inspect.Parameter.empty
@@ -100,7 +116,7 @@ class Argument:
             return self._convert(path_values[self.name])
         # The last one counts, as with LMCache's server; Flask alone would take the first.
         given = request.args.getlist(self.name) if request.query_string else ()
-        if get_origin(self.bare) is list and given and self.text is None:
+        if self.is_list and given and self.text is None:
             return self._convert(given)
         if given and (given[-1] or (self.bare is str and self.text is None and not self.required)):
             return self._convert(given[-1])
@@ -143,7 +159,7 @@ class Argument:
         if not body and not self.required:
             return self.default
         decoded = _json_object(body)
-        if self.bare is JsonBody:
+        if self.is_raw:
             return decoded
         try:
             return msgspec.convert(decoded, self.bare, strict=False)
@@ -156,10 +172,16 @@ class Argument:
 
 
 def signature_of(view: Callable[..., Any]) -> tuple[list[Argument], Any]:
-    """The arguments that `view`'s signature declares, in its order, and what it says to return."""
+    """The arguments that `view`'s signature declares, in its order, and the type that it returns.
+
+    Raises:
+        TypeError: no request could ever fit the signature.
+    """
     hints = get_type_hints(view, include_extras=True)
     parameters = inspect.signature(view).parameters.values()
-    return [Argument(p.name, hints.get(p.name, str), p.default) for p in parameters], hints.get("return", Any)
+    arguments = [Argument(p.name, hints.get(p.name, str), p.default) for p in parameters]
+    check_signature(view, arguments)
+    return arguments, hints.get("return", Any)
 
 
 def _json_object(encoded: bytes) -> dict[str, Any]:

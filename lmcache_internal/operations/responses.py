@@ -115,7 +115,7 @@ def failures(
         kinds += [EngineUnavailable, NotSupported, CallTimedOut]
     if limit or not cheap:
         kinds.append(Busy)
-    takes_body = any(argument.takes_json or argument.bare is Upload for argument in arguments)
+    takes_body = any(argument.is_body for argument in arguments)
     return [failure(kind) for kind in kinds] + ([_TOO_LARGE] if takes_body else [])
 
 

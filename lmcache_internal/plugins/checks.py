@@ -1,0 +1,68 @@
+"""Refuses routes that clash, and mistakes in the use of `@operation` that a route shows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import FunctionType, ModuleType
+from typing import Any
+
+from flask import Blueprint, Flask
+from werkzeug.routing import Rule
+
+from .report import PluginError
+
+Route = tuple[str, str]
+"""A method and a path pattern without its variables' names."""
+
+
+def free_name(name: str, app: Flask) -> str:
+    """`name`, or one like it that no blueprint of `app` has."""
+    candidates = [name, *(f"{name}_{number}" for number in range(2, 2 + len(app.blueprints)))]
+    return next(candidate for candidate in candidates if candidate not in app.blueprints)
+
+
+def rules_of(router: Blueprint, app: Flask) -> list[Rule]:
+    """Register the blueprint on `app`; return the rules that it makes there. Raises `PluginError`."""
+    name = free_name(router.name, app)
+    try:
+        app.register_blueprint(router, name=name)
+    except Exception as error:  # Deferred set-up functions are the plugin's code, too.
+        raise PluginError(f"its blueprint cannot be registered: {type(error).__name__}: {error}") from error
+    return [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith(f"{name}.")]
+
+
+def routes_of(rules: Iterable[Rule]) -> list[Route]:
+    """The routes of `rules`, in a form that is equal for those that clash."""
+    return [
+        (method, re.sub(r"<(?:(?:string|([^:<>]+)):)?[^<>]+>", r"<\1>", rule.rule).rstrip("/") or "/")
+        for rule in rules
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+
+
+def refuse_clashes(routes: list[Route], taken: Mapping[Route, str]) -> None:
+    """Raise `PluginError` for a route that something else serves; `taken` names what serves each."""
+    for route, count in Counter(routes).items():
+        if route in taken or count > 1:
+            owner = taken.get(route, "itself, twice")
+            raise PluginError(f"its route {' '.join(route)} clashes with that of {owner}")
+
+
+def refuse_misuse(loaded: object, rules: Iterable[Rule], views: Mapping[str, Any]) -> None:
+    """Raise `PluginError` where `@operation` has no effect, or ignores a variable of the path."""
+    unused = {id(value.__wrapped__) for value in _operations_in(loaded)}
+    for rule in rules:
+        view = views[rule.endpoint]
+        if id(view) in unused:
+            raise PluginError(f"its {view.__name__} is routed without @operation: write @router.… above @operation")
+        arguments = getattr(view, "arguments", None)
+        if arguments is not None and (ignored := rule.arguments - {argument.name for argument in arguments}):
+            names = ", ".join(sorted(ignored))
+            raise PluginError(f"its {view.__name__} has no parameter for {names} in {rule.rule}: add it")
+
+
+def _operations_in(loaded: object) -> list[Any]:
+    values = vars(loaded).values() if isinstance(loaded, ModuleType) else ()
+    return [value for value in values if isinstance(value, FunctionType) and hasattr(value, "arguments")]

@@ -1,0 +1,68 @@
+"""Mounts the blueprint of each source in an app, and reports those that cannot be mounted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from ..redaction import redact, redact_trace
+from .checks import Route, free_name, refuse_clashes, refuse_misuse, routes_of, rules_of
+from .report import PluginError, Plugins
+from .sources import find, router_of
+
+if TYPE_CHECKING:
+    from ..app import InternalApp
+
+logger = logging.getLogger(__name__)
+logger.addFilter(redact_trace)
+
+
+def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
+    """Register the built-in endpoints, those of `directories` and those of installed packages.
+
+    A file is loaded once per process, and its blueprint is registered in each app.
+
+    Args:
+        app: where to register; routes that it has already are never replaced.
+        directories: searched for `*_api.py` in the given order, by file name within each;
+            `test_*_api.py` are taken for tests.
+
+    Returns:
+        The report. Two plugins may use one blueprint name; the later is renamed.
+
+    Raises:
+        PluginError: a built-in endpoint file is broken; a user's only lands in the report.
+    """
+    plugins = Plugins()
+    taken: dict[Route, str] = {}
+    scratch = Flask("scratch", static_folder=None)
+    scratch.url_rule_class = app.url_rule_class
+    scratch.state = app.state  # type: ignore[attr-defined]  # A plugin's set-up may look at the engine.
+    for source in find(directories):
+        # A built-in one needs no trial: where it fails, there is no app.
+        target = app if source.builtin else scratch
+        try:
+            loaded = source.load()
+            router = router_of(loaded)
+            rules = rules_of(router, target)
+            routes = routes_of(rules)
+            refuse_clashes(routes, taken)
+            refuse_misuse(loaded, rules, target.view_functions)
+        except PluginError as error:
+            if source.builtin:
+                raise PluginError(f"{source.name}: {error}") from error
+            reason = redact(str(error))
+            logger.error("Endpoint plugin %s is not served: %s", source.name, reason, exc_info=error.__cause__)
+            plugins.failed[source.name] = str(error)
+            continue
+        if not source.builtin:
+            name = free_name(router.name, app)
+            app.register_blueprint(router, name=name)
+            app.bulkheads.add(app, name)
+        taken.update(dict.fromkeys(routes, source.name))
+        plugins.loaded.append(source.name)
+    return plugins

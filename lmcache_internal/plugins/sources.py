@@ -1,0 +1,114 @@
+"""Finds endpoint files and entry points, and loads each of them once per process."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
+from types import ModuleType
+
+from flask import Blueprint
+from msgspec import Struct
+
+from .report import PluginError
+
+ENTRY_POINT_GROUP = "lmcache_internal.blueprints"
+BUILTIN_PACKAGE = "lmcache_internal.blueprints"
+
+
+class Source(Struct, frozen=True):
+    """One place that offers endpoints.
+
+    Attributes:
+        name: file path or entry point.
+        load: returns a module with a `router`, or a Blueprint; raises `PluginError`.
+        builtin: whether it is part of this package.
+    """
+
+    name: str
+    load: Callable[[], object]
+    builtin: bool = False
+
+
+def find(directories: Iterable[Path]) -> Iterator[Source]:
+    """The built-in endpoint files, those of `directories`, and the entry points of installed packages."""
+    package = Path(__file__).parent.parent
+    # Installed, the endpoints are inside the package; in a plain checkout, beside it.
+    builtin = next(d for d in (package / "blueprints", package.parent / "blueprints") if d.is_dir())
+    yield from _files(builtin, BUILTIN_PACKAGE, builtin=True)
+    for directory in directories:
+        digest = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:12]
+        yield from _files(directory, f"lmcache_internal_plugins_{digest}")
+    for point in sorted(_entry_points(), key=lambda point: point.name):
+        yield Source(f"entry point {point.name} ({point.value})", functools.partial(_load, point.load))
+
+
+def router_of(loaded: object) -> Blueprint:
+    """The Blueprint that a source offers; raises `PluginError` if it offers none."""
+    router = getattr(loaded, "router", None) if isinstance(loaded, ModuleType) else loaded
+    if router is None:
+        raise PluginError("it has no `router`; end it with `router = Blueprint(...)` and its routes")
+    if not isinstance(router, Blueprint):
+        raise PluginError(f"its `router` is a {type(router).__name__}, not a flask.Blueprint")
+    return router
+
+
+def _entry_points() -> Iterable[EntryPoint]:
+    # `entry_points()` reads those of all groups, which takes three times as long.
+    texts = ((package, package.read_text("entry_points.txt") or "") for package in distributions())
+    ours = [package for package, text in texts if ENTRY_POINT_GROUP in text]
+    # A package may be found twice.
+    return dict.fromkeys(point for package in ours for point in package.entry_points.select(group=ENTRY_POINT_GROUP))
+
+
+def _files(directory: Path, package: str, builtin: bool = False) -> Iterator[Source]:
+    if not directory.is_dir():
+        yield Source(str(directory), _no_directory)
+        return
+    if not builtin:
+        importlib.invalidate_caches()  # A file may be younger than the cached listing of its directory.
+    if package not in sys.modules:
+        # A package that consists of the directory lets its files import one another as `.name`.
+        module = sys.modules[package] = ModuleType(package)
+        module.__path__ = [str(directory)]
+    for file in sorted(directory.glob("*_api.py")):
+        if file.match("test_*_api.py"):
+            continue  # It tests the endpoint file beside it.
+        yield Source(str(file), functools.partial(_load_file, f"{package}.{file.stem}", directory), builtin)
+
+
+def _no_directory() -> object:
+    raise PluginError("there is no such directory")
+
+
+_failures: dict[str, PluginError] = {}
+"""Module name to the reason why its import failed. A second attempt would meet what the first has left behind, such as
+a metric that is registered already, and report that instead."""
+
+
+def _load_file(module: str, directory: Path) -> object:
+    """Import an endpoint file, or return the module that the process has: what may exist only once is made once."""
+    if module in _failures:
+        raise _failures[module]
+    try:
+        return _load(functools.partial(importlib.import_module, module))
+    except PluginError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and cause.name and (directory / f"{cause.name}.py").is_file():
+            error = PluginError(
+                f"it fails to import {cause.name}.py, which is beside it: write `from .{cause.name} import …`"
+            )
+            error.__cause__ = cause
+        _failures[module] = error
+        raise error from cause
+
+
+def _load(load: Callable[[], object]) -> object:
+    try:
+        return load()
+    except (Exception, SystemExit) as error:  # A plugin's code may fail in any way; the others must still load.
+        raise PluginError(f"it fails to import: {type(error).__name__}: {error}") from error
