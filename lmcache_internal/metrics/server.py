@@ -17,7 +17,12 @@ from .engines import Engines, Revision
 from .families import family, with_samples
 
 _REFUSALS = (401, 403, 429)
-_BOUNDS = [*({"le": f"{bound}"} for bound in BUCKETS), {"le": "+Inf"}]
+_LATENCY_TEXT = "Seconds until a response was made"
+_LATENCY: list[tuple[str, dict[str, str]]] = [
+    *(("lmcache_internal:request_seconds_bucket", {"le": bound}) for bound in (*map(str, BUCKETS), "+Inf")),
+    ("lmcache_internal:request_seconds_count", {}),
+    ("lmcache_internal:request_seconds_sum", {}),
+]
 _LOAD = {
     "connections": "Open connections",
     "queued_requests": "Requests that wait for a thread",
@@ -32,6 +37,7 @@ class _Requests:
         self._samples: dict[Series, Sample] = {}
         self._refused: tuple[int, ...] = ()
         self._refused_family: Metric | None = None
+        self._latency = [Sample(name, labels, 0.0) for name, labels in _LATENCY]
 
     def collect(self) -> list[Metric]:
         requests.sum_up()
@@ -45,7 +51,7 @@ class _Requests:
             if series.status in refused:
                 refused[series.status] += count
         about = ("lmcache_internal:requests", "Requests by route and status", "counter")
-        return [with_samples(*about, list(samples.values())), self._refusals(refused), _histogram()]
+        return [with_samples(*about, list(samples.values())), self._refusals(refused), self._latencies()]
 
     def _refusals(self, counts: dict[int, int]) -> Metric:
         values = tuple(counts.values())
@@ -56,18 +62,19 @@ class _Requests:
             self._refused = values
         return self._refused_family
 
+    def _latencies(self) -> Metric:
+        sums = list(accumulate(requests.by_bucket))
+        values = [*sums, sums[-1], requests.seconds]
+        self._latency = [
+            known if known.value == value else Sample(known.name, known.labels, float(value))
+            for known, value in zip(self._latency, values, strict=True)
+        ]
+        return with_samples("lmcache_internal:request_seconds", _LATENCY_TEXT, "histogram", self._latency)
+
 
 def _sample(series: Series, count: int) -> Sample:
     labels = {"method": series.method, "route": series.route, "status": str(series.status)}
     return Sample("lmcache_internal:requests_total", labels, float(count))
-
-
-def _histogram() -> Metric:
-    sums = list(accumulate(requests.by_bucket))
-    name = "lmcache_internal:request_seconds"
-    samples = [Sample(f"{name}_bucket", le, float(count)) for le, count in zip(_BOUNDS, sums, strict=True)]
-    samples += [Sample(f"{name}_count", {}, float(sums[-1])), Sample(f"{name}_sum", {}, requests.seconds)]
-    return with_samples(name, "Seconds until a response was made", "histogram", samples)
 
 
 class _Load:
