@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import click
 
@@ -10,7 +11,7 @@ from .client import Client
 from .confirm import ask, yes_option
 from .fleet import Fleet
 from .options import ENGINE_SECONDS, fleet_options
-from .units import servers
+from .units import UNKNOWN, servers
 
 
 @click.group()
@@ -59,15 +60,17 @@ def clear(fleet: Fleet, locations: tuple[str, ...], yes: bool) -> None:
 def store(fleet: Fleet, tokens: str) -> None:
     """Store tokens.
 
-    They are taken from the first slots of the KV caches.
+    They are taken from the first slots of the KV caches. It says how many are newly cached, and why not all of them.
 
     Example: lmcache-internal cache store --tokens 0:512 --config lmcache.yaml --index 1
     """
 
-    def send(client: Client) -> dict[str, int]:
-        return {"tokens": client.json("POST", "/cache/store", params={"tokens_mock": tokens})["num_tokens"]}
+    def send(client: Client) -> dict[str, Any]:
+        answer = client.json("POST", "/cache/store", params={"tokens_mock": tokens})
+        # LMCache's own server says only how many it was given.
+        return {"tokens": answer["num_tokens"], "stored": answer.get("stored"), "reason": answer.get("reason")}
 
-    fleet.show(fleet.each(send), dict)
+    fleet.show(fleet.each(send), lambda data: {k: UNKNOWN if v is None else v for k, v in data.items()})
 
 
 @cache.command()

@@ -65,7 +65,7 @@ def store_and_count(runtime: Runtime, tokens: Sequence[int], engine: Any) -> Sto
 def _why_fewer(given: int, in_chunks: int, stored: int) -> str | None:
     reasons = [f"already cached: {in_chunks - stored} tokens"] if stored < in_chunks else []
     if in_chunks < given:
-        reasons.append(f"only whole chunks are stored: {given - in_chunks} tokens are left over")
+        reasons.append(f"only whole chunks are stored (tokens left over: {given - in_chunks})")
     return "; ".join(reasons) or None
 
 

@@ -284,10 +284,10 @@ def test_what_is_cached_or_no_whole_chunk_is_not_stored_again(client: FlaskClien
     assert stored(client, "0,32") == (32, None)
     assert stored(client, "0,32") == (0, "already cached: 32 tokens")
     assert stored(client, "0,48") == (16, "already cached: 32 tokens")
-    rest = "only whole chunks are stored: 2 tokens are left over"
+    rest = "only whole chunks are stored (tokens left over: 2)"
     assert stored(client, "0,50") == (0, f"already cached: 48 tokens; {rest}")
     assert stored(client, "100,150") == (48, rest)
-    assert stored(client, "0,5") == (0, "only whole chunks are stored: 5 tokens are left over")
+    assert stored(client, "0,5") == (0, "only whole chunks are stored (tokens left over: 5)")
     client.put("/freeze/enable")
     assert stored(client, "0,48") == (0, "already cached: 48 tokens")
     assert stored(client, "0,64") == (0, "frozen")
