@@ -12,7 +12,7 @@ from .app import InternalApp
 from .configuration.history import History, PublicRevision, history_of, public_changes
 from .configuration.live import Configuration
 from .configuration.snapshot import masked
-from .conversion import cut, parse_bool, shown
+from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, ModeName, Modes
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
@@ -50,6 +50,7 @@ __all__ = [
     "ANSWER_BY_KEY",
     "LOAD_KEY",
     "MASK",
+    "TOKENS_PATTERN",
     "ApiError",
     "AuditEntry",
     "BadRequest",
@@ -101,6 +102,7 @@ __all__ = [
     "note",
     "operation",
     "parse_bool",
+    "parse_tokens",
     "public_changes",
     "redact",
     "require_match",

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from .client import Client
+from .commands import Command
 from .fleet import Fleet
 from .options import fleet_options
 
 _MAX_SECONDS = 7 * 24 * 3600
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--reason", default="", help="Why, in your own words; whoever asks /readyz reads it.")
 @click.option(
     "--seconds", type=click.IntRange(1, _MAX_SECONDS), help="End the drain by itself. Without it, it has no end."
@@ -28,7 +29,7 @@ def drain(fleet: Fleet, reason: str, seconds: int | None) -> None:
     _post(fleet, "drain", {"reason": reason} | ({} if seconds is None else {"seconds": seconds}))
 
 
-@click.command()
+@click.command(cls=Command)
 @fleet_options(changes=True, seconds=5)
 def undrain(fleet: Fleet) -> None:
     """Put servers back into rotation.
@@ -40,7 +41,7 @@ def undrain(fleet: Fleet) -> None:
 
 def _post(fleet: Fleet, action: str, params: Mapping[str, Any]) -> None:
     def send(client: Client) -> dict[str, Any]:
-        answer: dict[str, Any] = client.json("POST", f"/admin/{action}", params=dict(params))
+        answer: dict[str, Any] = client.json("POST", f"/admin/{action}", dict[str, Any], params=dict(params))
         return answer
 
     def row(data: Mapping[str, Any]) -> dict[str, object]:
