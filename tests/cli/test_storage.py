@@ -228,7 +228,7 @@ class TestCache:
 
     @pytest.mark.parametrize("tokens", ["100:140", "100,140", " 100 , 140 "])
     def test_a_range_is_written_with_a_colon_or_a_comma(self, fleet: Fleet, tokens: str) -> None:
-        assert rows(fleet.run("cache", "store", "--tokens", tokens, "--index", "1")) == [["40"]]
+        assert rows(fleet.run("cache", "store", "--tokens", tokens, "--index", "1"))[0][:2] == ["40", "32"]
 
 
 def test_over_a_unix_socket(tmp_path: Path) -> None:
