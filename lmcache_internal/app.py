@@ -21,7 +21,7 @@ from .operations.flask_fastpath import LeanFlask
 from .plugins import mount_plugins
 from .security.caller import DIRECT_KEY
 from .security.gate import Gate, with_safe_headers
-from .settings import MAX_BODY_BYTES, LiveSettings, Settings
+from .settings import MAX_BODY_BYTES, LiveSettings, Settings, warn_of_old_names
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -134,6 +134,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     app.url_map.merge_slashes = False
     register_error_handlers(app)
     app.after_request(_count)  # Flask calls it after all others.
+    warn_of_old_names(getattr(adapter, "config", None))
     gate = Gate(settings)
     gate.guard(app)
     app.state.gate = gate

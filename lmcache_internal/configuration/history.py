@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -15,9 +14,10 @@ from msgspec import Struct
 
 from ..conversion import shown
 from ..errors import EngineFailed, NotFound
+from ..log_lines import get_logger
 from ..redaction import redact
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 KEPT = 100
 """How many revisions are remembered; the oldest go first."""

@@ -12,6 +12,7 @@ from ..engine.select import runtime_of
 from ..limits.deadlines import clock, stuck_calls
 from ..limits.server_load import Load
 from ..plugins import Plugins
+from ..security.tokens import TokenStore
 from .modes import ModeName, Modes
 
 _MOST_NAMED = 10
@@ -53,6 +54,7 @@ class Subject(Struct, frozen=True):
         load: tells how busy the server is; None where it is not ours.
         patience: seconds that a call or a script may take at most.
         modes: the modes of the engine.
+        tokens: the bearer tokens that are accepted.
     """
 
     manager: Any
@@ -60,6 +62,7 @@ class Subject(Struct, frozen=True):
     load: Callable[[], Load] | None
     patience: float
     modes: Modes
+    tokens: TokenStore
 
 
 def check_engine(subject: Subject) -> str:
@@ -101,9 +104,9 @@ def check_periodic_threads(subject: Subject) -> str:
 
 def check_plugins(subject: Subject) -> str:
     """All endpoint files are served."""
-    failed = subject.plugins.failed
+    failed = subject.plugins.public
     if failed:
-        # The name is enough: whoever may fix the file knows where it lies, and everybody may ask here.
+        # Everybody may ask here: the log has the path of the file, and the text of the exception.
         reasons = _listed([f"{Path(source).name}: {reason}" for source, reason in failed.items()])
         raise Degraded(f"not served: {reasons}")
     return ""
@@ -146,6 +149,14 @@ def check_drain(subject: Subject) -> Outcome:
     return Outcome("drained", f"{told}, {until}{reason}", f"{told} by {drain.by}, {until}{reason}", ("drained",))
 
 
+def check_tokens(subject: Subject) -> str:
+    """The tokens file, if there is one, can be used."""
+    problem = subject.tokens.problem
+    if problem:
+        raise Degraded(f"the tokens file cannot be used: {problem}; the server's log names it")
+    return "" if subject.tokens.in_use else "none are configured"
+
+
 CHECKS: dict[str, Callable[[Subject], str | Outcome]] = {
     "engine": check_engine,
     "backends": check_backends,
@@ -154,6 +165,7 @@ CHECKS: dict[str, Callable[[Subject], str | Outcome]] = {
     "server": check_server,
     "modes": check_modes,
     "drain": check_drain,
+    "tokens": check_tokens,
 }
 
 IN_MEMORY = frozenset({"plugins", "server", "drain"})

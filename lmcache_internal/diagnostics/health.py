@@ -82,7 +82,7 @@ class Health:
             load: tells how busy the server is that took the request; None where it is not ours.
         """
         manager = getattr(self._state, "lmcache_adapter", None)
-        subject = Subject(manager, self._plugins, load, self._patience, self._modes)
+        subject = Subject(manager, self._plugins, load, self._patience, self._modes, self._state.gate.tokens)
         started = {check: self._evaluation(check, subject) for check in checks if check not in IN_MEMORY}
         return {
             check: self._outcome(started[check])

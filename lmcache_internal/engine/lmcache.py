@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,13 +12,14 @@ import torch
 
 from ..conversion import cut
 from ..errors import BadRequest, EngineFailed
+from ..log_lines import get_logger
 from ..redaction import redact
 from . import kv_layout
 from .definitions import Definition
 from .lmcache_names import load
 from .runtime import Chunk, KVLayer, LoadedChunks, Runtime
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _LOAD_AT_ONCE = 10
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from ..conversion import cut
 from ..errors import ApiError
+from ..log_lines import get_logger
 from ..redaction import redact_trace
 from ..system.log_queue import divert
 from .serialize import respond, wants_json
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 logger.addFilter(redact_trace)  # What an engine raises may quote a URL with its password.
 logger.addFilter(divert)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import heapq
-import logging
 import math
 import resource
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 from waitress.server import BaseWSGIServer
 
 from ..address import Address
+from ..log_lines import get_logger
 from .connection import Channel
 from .gil_sockets import accept
 from .inline import is_inline
@@ -23,7 +23,7 @@ from .memory import Memory, WaitingWriters
 from .request_parser import WireError
 from .thread_pool import Pool
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 SWEEP_SECONDS = 0.5
 MAX_CONNECTIONS = 1000

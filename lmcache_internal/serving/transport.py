@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import sys
 import threading
@@ -15,6 +14,7 @@ from waitress.adjustments import Adjustments
 
 from ..address import Address
 from ..limits.server_load import servers
+from ..log_lines import get_logger
 from ..settings import MAX_BODY_BYTES
 from ..system.log_queue import LogQueue
 from .acceptor import SWEEP_SECONDS, Acceptor
@@ -27,7 +27,7 @@ from .memory import Memory
 from .tasks import until_disconnected
 from .thread_pool import Pool
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MIN_THREADS = 8
 MAX_THREADS = 128

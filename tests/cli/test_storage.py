@@ -13,7 +13,8 @@ from lmcache_internal import InternalAPIServer
 from lmcache_internal.cli import main
 from lmcache_internal.engine.embedded.storage_manager import EmbeddedStorageManager
 from lmcache_internal.roles import Role
-from lmcache_internal.security.tokens import new_token, write_token_file
+from lmcache_internal.security.token import new_token
+from lmcache_internal.security.token_file import write_tokens_file
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 from tests.cli.terminal import terminal
 from tests.support import free_port, make_manager, server_values
@@ -241,14 +242,14 @@ def test_over_a_unix_socket(tmp_path: Path) -> None:
 def test_an_operator_may_and_a_viewer_may_not(start_fleet: StartFleet, tmp_path: Path) -> None:
     made = {level: new_token(str(level), level) for level in (Role.VIEWER, Role.OPERATOR)}
     path = tmp_path / "tokens.yaml"
-    write_token_file(path, [entry for _, entry in made.values()])
-    fleet = start_fleet(without=(0, 2, 3, 4), extra_config={"internal_api_server_token_file": str(path)})
+    write_tokens_file(path, [entry for _, entry in made.values()])
+    fleet = start_fleet(without=(0, 2, 3, 4), extra_config={"internal_api_server_tokens_file": str(path)})
     for level, exit_code, message in [(Role.VIEWER, 1, "needs the level operator"), (Role.OPERATOR, 0, "on")]:
-        env = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": made[level][0]}
+        env = {"LMCACHE_INTERNAL_TOKEN": made[level][0]}
         result = fleet.run("freeze", "on", "--index", "1", env=env)
         assert result.exit_code == exit_code
         assert message in result.stdout
     assert "the token is refused" in fleet.run(
-        "freeze", "off", "--index", "1", env={"LMCACHE_INTERNAL_API_SERVER_TOKEN": "lmci_x"}
+        "freeze", "off", "--index", "1", env={"LMCACHE_INTERNAL_TOKEN": "lmci_x"}
     ).stdout  # fmt: skip
     assert fleet.managers[1].require_engine().is_frozen()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
 import uuid
 from collections.abc import Mapping
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...errors import ConfigError
+from ...log_lines import get_logger
 from ...settings import read_config_file
 from ..definitions import Definition, TakesEffect
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 ENV_PREFIX = "LMCACHE_"
 CONFIG_FILE_VARIABLE = "LMCACHE_CONFIG_FILE"

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import logging
 import os
 import threading
 from collections import OrderedDict
@@ -15,10 +14,11 @@ from typing import TypedDict
 
 import msgspec
 
+from ...log_lines import get_logger
 from .chunks import ChunkKey
 from .local_cpu import GIB
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _MAGIC = b"lmcache-internal chunk 1 "
 _MAX_HEADER = 4096

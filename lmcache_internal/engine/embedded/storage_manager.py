@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from ...log_lines import get_logger
 from .chunks import ChunkKey
 from .config import EmbeddedConfig
 from .local_cpu import LocalCPUBackend
@@ -16,7 +16,7 @@ from .metadata import EmbeddedMetadata
 from .simulated_remote import SETTING as REMOTE_SETTING
 from .simulated_remote import SimulatedRemoteBackend
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Backend = LocalCPUBackend | LocalDiskBackend
 
