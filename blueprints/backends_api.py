@@ -9,6 +9,7 @@ from lmcache_internal.api import (
     Role,
     StorageManager,
     cut,
+    mode_switched,
     operation,
     redact,
     runtime,
@@ -76,6 +77,7 @@ def close(name: str) -> Closed:
     storage = storage_manager(_UNAVAILABLE)
     if not storage.close_backend(name):
         raise _not_found(name, storage)
+    mode_switched("closed", True, name)
     return {"status": "success", "message": f"Backend {name} closed", "backends": storage.list_backends()}
 
 
@@ -85,6 +87,7 @@ def create() -> Created:
     """Create the backends that the configuration asks for and that are absent."""
     storage = storage_manager(_UNAVAILABLE)
     created = storage.create_backends()
+    _note_created(created)
     return {"status": "success", "created": created, "backends": storage.list_backends(), **_warnings()}
 
 
@@ -96,7 +99,13 @@ def recreate(name: str) -> Recreated:
     if name not in storage.list_backends():
         raise _not_found(name, storage)
     created = storage.recreate_backend(name)
+    _note_created(created)
     return {"status": "success", "recreated": created, "backends": storage.list_backends(), **_warnings()}
+
+
+def _note_created(created: dict[str, str]) -> None:
+    for name in created:
+        mode_switched("closed", False, name)
 
 
 def _warnings() -> Warned:

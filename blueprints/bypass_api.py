@@ -4,7 +4,16 @@ from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, Meta, Role, StorageManager, operation, storage_manager, suggestion
+from lmcache_internal.api import (
+    BadRequest,
+    Meta,
+    Role,
+    StorageManager,
+    mode_switched,
+    operation,
+    storage_manager,
+    suggestion,
+)
 
 router = Blueprint("bypass", __name__, url_prefix="/bypass")
 
@@ -84,6 +93,7 @@ def _set(storage: StorageManager, name: str, bypassed: bool, known: list[str]) -
     before = storage.is_backend_bypassed(name)
     if before != bypassed:
         storage.set_backend_bypass(name, bypassed)
+        mode_switched("bypass", bypassed, name)
     return before
 
 

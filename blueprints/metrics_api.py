@@ -13,6 +13,7 @@ from lmcache_internal.api import (
     NotSupported,
     OnWire,
     Role,
+    history_of,
     internal_app,
     operation,
     runtime,
@@ -21,9 +22,11 @@ from lmcache_internal.engine import multiprocess
 from lmcache_internal.limits.single_flight import SingleFlight
 from lmcache_internal.metrics.exposition import expose
 from lmcache_internal.metrics.process import keep_lock
+from lmcache_internal.metrics.server import watch
 
 router = Blueprint("metrics", __name__)
 router.record_once(lambda _app: keep_lock())
+router.record_once(lambda setup: watch(setup.app, lambda manager: history_of(manager).number))
 
 Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]
 

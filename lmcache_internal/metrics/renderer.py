@@ -20,6 +20,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from .families import KeptFamily
+
 Encoder = Callable[[Any], bytes]
 """What writes a registry; prometheus_client's `choose_encoder` gives one."""
 
@@ -38,6 +40,9 @@ class _Layout(NamedTuple):
     bits: bytes = b"none yet"
     text: str = ""
     """The family as it was written last, and of which values."""
+
+    kept: KeptFamily | None = None
+    """The family itself, where it does not change any more."""
 
 
 class Families(Collector):
@@ -77,17 +82,22 @@ class Renderer:
             return self._write(family)
 
     def _filled_in(self, family: Metric, layouts: dict[Any, _Layout]) -> str:
+        key = (family.name, family.documentation, family.type, family.unit)
+        layout = self._layouts.get(key)
+        if layout is not None and layout.kept is family:
+            layouts[key] = layout
+            return layout.text
         # len() keeps a generator away, which can be read only once.
         series: list[Any] = list(zip(*family.samples, strict=True)) if len(family.samples) else [(), (), ()]
         values = series.pop(_VALUES)
-        key = (family.name, family.documentation, family.type, family.unit)
-        layout = self._layouts.get(key)
         if layout is None or layout.series != series:
             layout = self._lay_out(family, series)
         bits = array("d", values).tobytes()  # As numbers, -0.0 and 0.0 would be equal.
         if layout.bits != bits:
             text = layout.template % tuple([_written(values[index]) for index in layout.order])
             layout = layout._replace(bits=bits, text=text)
+        if layout.kept is not None or isinstance(family, KeptFamily):
+            layout = layout._replace(kept=family if isinstance(family, KeptFamily) else None)
         layouts[key] = layout
         return layout.text
 

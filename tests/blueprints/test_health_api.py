@@ -93,6 +93,8 @@ def test_verbose_lists_all_checks(client: FlaskClient, query: str) -> None:
         "[+]periodic_threads ok",
         "[+]plugins ok",
         f"[+]server ok: {NOT_OURS}",
+        "[+]modes ok",
+        "[+]drain ok",
         "[+]tokens ok: none are configured",
     ]
     assert ask(client, f"/readyz?{query}") == ask(client, f"/healthz?{query}") == (200, "\n".join(lines))

@@ -24,6 +24,9 @@ from tests.support import make_manager
 # Written out, not computed: a new route, or another level, has to be put down here by somebody who thought about it.
 LEVELS = {
     ("GET", "/"): "viewer",
+    ("GET", "/admin/drain"): "viewer",
+    ("POST", "/admin/drain"): "operator",
+    ("POST", "/admin/undrain"): "operator",
     ("GET", "/audit"): "admin",
     ("GET", "/backends"): "viewer",
     ("POST", "/backends"): "admin",
