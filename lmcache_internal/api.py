@@ -12,8 +12,9 @@ from .app import InternalApp
 from .configuration.history import History, PublicRevision, history_of, public_changes
 from .configuration.live import Configuration
 from .configuration.snapshot import masked
-from .conversion import cut, parse_bool, shown
+from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown, suggestion
 from .diagnostics.health import HEALTH_KEY, Health
+from .diagnostics.modes import MODES_KEY, ModeName, Modes
 from .engine.mp.protocols import MPEngine, MPStorageManager
 from .engine.mp.runtime import MPRuntime, ObjectName, Prefetch
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
@@ -51,6 +52,7 @@ __all__ = [
     "ANSWER_BY_KEY",
     "LOAD_KEY",
     "MASK",
+    "TOKENS_PATTERN",
     "ApiError",
     "AuditEntry",
     "BadRequest",
@@ -103,12 +105,15 @@ __all__ = [
     "is_local",
     "masked",
     "metadata",
+    "mode_switched",
+    "modes",
     "mp_engine",
     "mp_runtime",
     "mp_storage",
     "note",
     "operation",
     "parse_bool",
+    "parse_tokens",
     "public_changes",
     "redact",
     "require_match",
@@ -119,6 +124,7 @@ __all__ = [
     "shown",
     "started_engine",
     "storage_manager",
+    "suggestion",
     "tagged",
 ]
 
@@ -208,6 +214,16 @@ def mp_runtime() -> MPRuntime:
 def health() -> Health:
     """The checks of the app that serves this request."""
     return cast(Health, internal_app().extensions[HEALTH_KEY])
+
+
+def modes() -> Modes:
+    """The modes of the engine of the app that serves this request."""
+    return cast(Modes, internal_app().extensions[MODES_KEY])
+
+
+def mode_switched(name: ModeName, on: bool, backend: str = "") -> None:
+    """Remember that the caller has switched a mode of the engine on or off."""
+    modes().switched(name, on, caller().name, backend)
 
 
 def runtime() -> Runtime:

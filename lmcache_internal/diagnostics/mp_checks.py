@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from .checks import Degraded, Subject, Unhealthy, check_periodic_threads, check_plugins, check_server, listed
+from .checks import (
+    Check,
+    Degraded,
+    Subject,
+    Unhealthy,
+    check_drain,
+    check_periodic_threads,
+    check_plugins,
+    check_server,
+    check_tokens,
+    listed,
+)
 
 PING_SECONDS = 1.0
 """How long the server's own message queue may take to respond to a PING."""
@@ -50,7 +61,7 @@ def check_transport(subject: Subject) -> str:
         raise Unhealthy(f"no response to a PING within {PING_SECONDS:g} s: workers cannot reach the cache") from None
 
 
-MP_CHECKS: dict[str, Callable[[Subject], str]] = {
+MP_CHECKS: dict[str, Check] = {
     "engine": check_mp_engine,
     "adapters": check_adapters,
     "workers": check_workers,
@@ -58,6 +69,8 @@ MP_CHECKS: dict[str, Callable[[Subject], str]] = {
     "periodic_threads": check_periodic_threads,
     "plugins": check_plugins,
     "server": check_server,
+    "drain": check_drain,
+    "tokens": check_tokens,
 }
 
 

@@ -114,6 +114,12 @@ DIFFERENCES: dict[str, Difference] = {
         "one namespace, Python's builtins; only imports are gated",
         "functions see their globals, `len` exists",
     ),
+    "imports": Difference(
+        "a script that imports what it may not",
+        "`Import of 'os' is not allowed`",
+        "names `script_allowed_imports`, too; `__future__` is always allowed",
+        "says what to do",
+    ),
     "location": Difference(
         "DELETE /cache/clear of an unknown location",
         "200, nothing removed",
@@ -141,6 +147,12 @@ DIFFERENCES: dict[str, Difference] = {
 }
 
 UNCOMPARED: tuple[Difference, ...] = (
+    Difference(
+        "POST /cache/store of what is not stored: frozen, no backend, bypassed, hot cache off, cached before",
+        "`num_tokens` alone, as if it were stored",
+        "`stored` beside it, and `reason` where that is less; `stored` is null where the engine cannot tell",
+        "a store that stores nothing must not look like success",
+    ),
     Difference(
         "secrets in GET /env, /conf, /meta, /inference_info",
         "as they are",
@@ -179,6 +191,7 @@ UNCOMPARED: tuple[Difference, ...] = (
         "cheap requests always find a thread, and time",
     ),
     Difference("a request body over 1 MiB", "taken", "413", "the engine's memory is the engine's"),
+    Difference("`tokens_mock=0:512`", "400", "as `0,512`", "the command line and HTTP take the same"),
     Difference("a huge `tokens_mock`, slot range or thread name", "expanded", "400", "each was a memory bomb"),
     Difference("PUT /hot_cache/enable without a memory backend", "200 without effect", "409", "says what happened"),
     Difference("PUT /freeze while the engine still starts", "200 without effect", "503", "says what happened"),
