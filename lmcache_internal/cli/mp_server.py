@@ -26,4 +26,6 @@ def mp_server(context: click.Context, internal_config: str | None) -> None:
     try:
         runpy.run_module(_MODULE, run_name="__main__", alter_sys=True)
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error}: install LMCache into this environment: pip install lmcache") from error
+        raise click.ClickException(
+            f"{error}: install LMCache with its dependencies into this environment: pip install lmcache"
+        ) from error

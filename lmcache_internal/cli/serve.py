@@ -45,6 +45,15 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Which requests --traffic sends.")
 @click.option("--reload", is_flag=True, help="Restart the ranks when a file of a plugin changes.")
+@click.option(
+    "--mp",
+    "mp_port",
+    type=click.IntRange(1, 65535),
+    is_flag=False,
+    flag_value=8080,
+    metavar="[PORT]",
+    help="Serve one MP server on the embedded engine instead, on port 8080 or PORT; --config names its settings.",
+)
 @click.option("--model", default="example-model", show_default=True, help="The model's name.")
 @click.option(
     "--kv-shape",
@@ -60,6 +69,7 @@ def serve(
     traffic: bool,
     seed: int,
     reload: bool,
+    mp_port: int | None,
     model: str,
     kv_shape: KVShape | None,
 ) -> None:
@@ -69,6 +79,11 @@ def serve(
 
     Example: lmcache-internal serve --config lmcache.yaml --workers 4 --traffic
     """
+    if mp_port is not None:
+        from .serve_mp import serve_mp
+
+        serve_mp(mp_port, config, workers, model)
+        return
     from ..engine.embedded.deployment import Deployment
     from .serve_parent import serve_ranks
 
