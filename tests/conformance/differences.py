@@ -239,12 +239,12 @@ def as_markdown() -> str:
 def _in_mp_mode() -> str:
     from tests.conformance.mp_facts import MP_DIFFERENCES, MP_UNCOMPARED  # It needs what is defined here.
 
-    rows = [f"| {' | '.join(cells(row)[:4])} |\n" for row in (*MP_DIFFERENCES.values(), *MP_UNCOMPARED)]
+    rows = [f"| {' | '.join(cells(row))} |\n" for row in (*MP_DIFFERENCES.values(), *MP_UNCOMPARED)]
     return (
         "\n## Differences in MP mode\n\n"
         "LMCache's [MP server](mp.md) and ours are asked the same requests on one engine, and a test fails on any\n"
-        "difference that is not in this table. Tested with LMCache 0.5.6.\n\n"
-        "| what | LMCache's MP server | here | why |\n| --- | --- | --- | --- |\n" + "".join(rows)
+        "difference that is not in this table. Tested with LMCache 0.5.6 and 0.5.7rc2.\n\n"
+        "| what | LMCache's MP server | here | why | LMCache |\n| --- | --- | --- | --- | --- |\n" + "".join(rows)
     )
 
 

@@ -40,6 +40,13 @@ MP_DIFFERENCES: dict[str, Difference] = {
         "OpenTelemetry's counters cannot be reset, and `ok` says that they were",
     ),
     "mp_loglevel": Difference("GET /loglevel?level=X without a logger", "`null`", "400", "it looks like success"),
+    "mp_adapters": Difference(
+        "the L2 adapters in GET /config",
+        "the repr of a Python object",
+        "their attributes, as LMCache up to 0.5.6 shows them",
+        "operators read there where the objects are",
+        since=(0, 5, 7),
+    ),
     "mp_quota_huge": Difference(
         "PUT /quota/{cache_salt} of more than 10⁹ GiB", "200, or 500 as plain text", "400", "it is no limit"
     ),
@@ -132,7 +139,8 @@ def _types(facts: list[MPFact]) -> list[MPFact]:
 
 
 MP_FACTS: list[MPFact] = [
-    *map(_get, ("/", "/healthcheck", "/version", "/lmc_version", "/commit_id", "/config", "/config/adapters")),
+    *map(_get, ("/", "/healthcheck", "/version", "/lmc_version", "/commit_id", "/config/adapters")),
+    _get("/config", difference="mp_adapters"),
     _get("/status", closeness="shape"),
     MPFact("HEAD", "/healthcheck", difference="mp_head"),
     MPFact("OPTIONS", "/healthcheck", difference="mp_head"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import subprocess
 import sys
@@ -103,10 +104,13 @@ def worker(served: Served) -> Iterator[Any]:
 
 def store(client: Any, sequence: int = 1) -> list[int]:
     """Store the tokens of a sequence; return them."""
-    request = client.create_request(sequence, f"test-{sequence}", "test")
+    # Since 0.5.7 the client takes the tokens instead of making them.
+    takes_tokens = "token_ids" in inspect.signature(client.create_request).parameters
+    tokens = {"token_ids": tuple(range(sequence, sequence + NUM_TOKENS + 1))} if takes_tokens else {}
+    request = client.create_request(sequence, f"test-{sequence}", "test", **tokens)
     client.lookup(request)
     client.store(request, 0, request.num_full_tokens)
-    client.end_session(request)
+    (client.release_request if takes_tokens else client.end_session)(request)
     return list(request.token_ids)
 
 

@@ -154,3 +154,17 @@ def test_the_cache_runs_where_ours_cannot_serve(tmp_path: Path, broken: str) -> 
     errors = [line for line in served.text().splitlines() if "ERROR" in line and "HTTP API" in line]
     assert len(errors) == 1
     assert ("emperor" if broken == "settings" else "broken") in errors[0]
+
+
+@pytest.mark.skipif(lmcache_release() < (0, 5, 7), reason="LMCache has API keys since 0.5.7")
+def test_what_lmcaches_api_keys_lock_stays_locked(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("k" * 40)
+    key.chmod(0o600)
+    with serving(tmp_path, OURS, "--api-key-file", str(key)) as served:
+        for path, status in (("/", 200), ("/healthcheck", 200), ("/readyz", 200), ("/metrics", 200), ("/status", 401)):
+            assert fetch(served, path)[0] == status, path
+        assert fetch(served, "/status", Authorization="Bearer wrong")[0] == 401
+        assert fetch(served, "/status", Authorization=f"Bearer {'k' * 40}")[0] == 200
+        assert fetch(served, "/cache/clear", "POST")[0] == 401
+        assert fetch(served, "/cache/clear", "POST", Authorization=f"Bearer {'k' * 40}")[0] == 200

@@ -30,7 +30,8 @@ def plain(value: Any) -> Any:
 
 def _adapter(config: Any) -> dict[str, Any]:
     found = plain(config) if dataclasses.is_dataclass(config) else {name: _shown(v) for name, v in vars(config).items()}
-    return {**found, "affinity_tag": getattr(config, "affinity_tag", None)}
+    # An attribute of the class, up to LMCache 0.5.6.
+    return {**found, "affinity_tag": config.affinity_tag} if hasattr(config, "affinity_tag") else found
 
 
 def _shown(value: Any) -> Any:
