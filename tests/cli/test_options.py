@@ -169,7 +169,7 @@ class TestHelp:
         text = run(*path, "--help").stdout
         own, _, fleet = text.partition("\nOptions:\n")[2].partition("\nFleet options:\n")
         for param in command.params:
-            if isinstance(param, click.Option):
+            if isinstance(param, click.Option) and not param.hidden:
                 place, other = (fleet, own) if isinstance(param, FleetOption) else (own, fleet)
                 assert re.search(rf"^ .*{param.opts[-1]}\b", place, re.MULTILINE), param.opts
                 assert not re.search(rf"^  (-\w, )?{param.opts[-1]}\b", other, re.MULTILINE), param.opts
@@ -184,7 +184,8 @@ class TestHelp:
         for path, command in leaves():
             assert command.help, path
             for param in command.params:
-                assert not isinstance(param, click.Option) or param.help, (path, param.name)
+                hidden = not isinstance(param, click.Option) or param.hidden
+                assert hidden or getattr(param, "help", None), (path, param.name)
 
     @pytest.mark.parametrize(("path", "command"), list(leaves()), ids=NAMES)
     def test_the_example_is_one_line_that_the_command_takes(
