@@ -50,7 +50,7 @@ def state() -> DrainState:
 def drain(reason: Reason = "", seconds: Seconds | None = None) -> DrainState:
     """Fail `/readyz` with `reason`, for `seconds` or until `POST /admin/undrain`; the engine still serves all else."""
     modes().rotation.drain(reason, seconds, caller().name)
-    note(drained=True, reason=reason, seconds=seconds)
+    note(drained=True)
     return _state()
 
 

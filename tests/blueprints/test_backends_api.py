@@ -50,9 +50,10 @@ def test_an_unknown_backend_is_a_404_that_lists_those_there_are(
     response = client.open(f"/backends/{name}{suffix}", method=method)
     assert (response.status_code, response.content_type) == (404, "application/json")
     body = response.get_json()
+    hint = "; did you mean LocalCPUBackend?" if name == "localcpubackend" else ""
     assert body == {
         "status": "not_found",
-        "message": f"Backend {name.replace('%20', ' ')} not found",
+        "message": f"Backend {name.replace('%20', ' ')} not found{hint}",
         "backends": CPU,
     }
 

@@ -326,16 +326,19 @@ def test_apps_do_not_share_their_answers(client: FlaskClient) -> None:
 
 PLUGIN = '''
 from flask import Blueprint, current_app
-from lmcache_internal.api import operation
 
 router = Blueprint("keeping", __name__)
 
 @router.get("/keep")
-@operation(action="keep the thread", media="text", cheap=True)
-def keep() -> str:
-    """Keep the thread, without a timeout."""
+def keep():
+    return "True"
+
+@router.after_request
+def keep_thread(response):
+    """Keep the thread: hooks after a view have no timeout."""
     current_app.state.kept.release()
-    return str(current_app.state.wake.wait(30))
+    current_app.state.wake.wait(30)
+    return response
 '''
 SCRIPT = b"app.state.kept.release(); result = app.state.wake.wait(30)"
 
