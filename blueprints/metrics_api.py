@@ -6,7 +6,16 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import ANSWER_BY_KEY, CallTimedOut, Content, OnWire, Role, internal_app, operation, runtime
+from lmcache_internal.api import (
+    SEND_504_AFTER_KEY,
+    CallTimedOut,
+    Content,
+    OnWire,
+    Role,
+    internal_app,
+    operation,
+    runtime,
+)
 from lmcache_internal.limits.single_flight import SingleFlight
 from lmcache_internal.metrics.exposition import expose, select
 from lmcache_internal.metrics.process import keep_lock
@@ -31,7 +40,7 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
     registry = select(REGISTRY, names) if names and any(names) else REGISTRY
     scrape = functools.partial(expose, registry, accept, encodings)
     key = (accept, encodings, *(names or ()))
-    body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(ANSWER_BY_KEY))
+    body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(SEND_504_AFTER_KEY))
     return Response(body, headers=headers)
 
 

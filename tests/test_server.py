@@ -208,7 +208,7 @@ class TestUnixSocket:
             live.bind(str(path))
             live.listen()
             with pytest.raises(
-                ServerStartError, match=f"Process {os.getpid()} of uid {os.geteuid()} serves on the Unix socket"
+                ServerStartError, match=f"Process {os.getpid()} of uid {os.geteuid()} listens on the Unix socket"
             ):
                 unix.start()
             with socket.socket(socket.AF_UNIX) as client:
@@ -217,7 +217,7 @@ class TestUnixSocket:
     def test_file_that_is_no_socket_is_left_alone(self, unix: InternalAPIServer, path: Path) -> None:
         path.parent.mkdir()
         path.write_text("precious")
-        with pytest.raises(ServerStartError, match="is no socket"):
+        with pytest.raises(ServerStartError, match="is not a socket"):
             unix.start()
         assert path.read_text() == "precious"
 

@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from ..engine.select import runtime_of
-from ..limits.deadlines import stuck_calls
 from ..limits.server_load import Load
+from ..limits.timeouts import stuck_calls
 from ..plugins import Plugins
 
 _MOST_NAMED = 10

@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 
 from ..errors import ApiError, BadRequest, CallTimedOut
-from ..limits.deadlines import Call, stuck_calls
 from ..limits.script_limit import RunningScripts
+from ..limits.timeouts import Call, stuck_calls
 
 DONE = "Script executed successfully"
 _MAX_STDOUT = 1 << 20

@@ -204,7 +204,7 @@ def _observe(server: Server, traffic: Traffic, seconds: float) -> list[int]:
                 reported = passed
                 print(
                     f"{passed:5.0f} s  {sum(traffic.answers.values()):8} requests  RSS {memory / (1 << 20):6.1f} MiB  "
-                    f"{threads:3} threads  {descriptors:3} descriptors  {_told(traffic.answers)}",
+                    f"{threads:3} threads  {descriptors:3} descriptors  {_describe(traffic.answers)}",
                     flush=True,
                 )
     finally:
@@ -220,18 +220,18 @@ def _judge(samples: list[int], traffic: Traffic, seconds: float, idle: tuple[int
     second, last = (statistics.median(part) for part in (samples[quarter : 2 * quarter], samples[-quarter:]))
     flat = last - second < FLAT_BYTES
     total = sum(traffic.answers.values())
-    print(f"{total} requests in {seconds:.0f} s, {total / seconds:.0f} a second: {_told(traffic.answers)}")
+    print(f"{total} requests in {seconds:.0f} s, {total / seconds:.0f} a second: {_describe(traffic.answers)}")
     print(f"Afterwards: RSS {idle[0] / (1 << 20):.1f} MiB, {idle[1]} threads, {idle[2]} descriptors")
     print(
         f"Memory, median of the second quarter {second / (1 << 20):.1f} MiB, of the last {last / (1 << 20):.1f} MiB: "
         f"{'flat' if flat else 'NOT FLAT'} (tolerance {FLAT_BYTES / (1 << 20):.0f} MiB)"
     )
     if traffic.wrong:
-        print(f"Not as they should be: {_told(traffic.wrong)}")
+        print(f"Not as they should be: {_describe(traffic.wrong)}")
     return flat and not traffic.wrong
 
 
-def _told(answers: Counter[str]) -> str:
+def _describe(answers: Counter[str]) -> str:
     return ", ".join(f"{answer}: {number}" for answer, number in sorted(answers.items()))
 
 

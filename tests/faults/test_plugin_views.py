@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.limits.bulkheads import VIEW_PLACES
+from lmcache_internal.limits.bulkheads import MAX_REQUESTS_PER_VIEW
 from tests.faults.unharmed import serving, unharmed
 from tests.support import connect, fetch
 
@@ -120,7 +120,7 @@ def test_two_hundred_that_never_return_hold_up_nobody(server: InternalAPIServer,
         assert_others_are_served(server)
         server.app.state.release.set()
         statuses = [read_to_end(client)[9:12] for client in clients]
-    assert (statuses.count(b"200"), statuses.count(b"503")) == (VIEW_PLACES, REQUESTS - VIEW_PLACES)
+    assert (statuses.count(b"200"), statuses.count(b"503")) == (MAX_REQUESTS_PER_VIEW, REQUESTS - MAX_REQUESTS_PER_VIEW)
     assert fetch(server, path)[0] == 200
 
 
@@ -130,7 +130,7 @@ def test_at_its_deadline_a_plain_view_is_given_up_and_no_longer_tried(server: In
     with asking(server, "/hang/plain") as clients:
         assert_others_are_served(server)
         statuses = [read_to_end(client)[9:12] for client in clients]
-    assert (statuses.count(b"504"), statuses.count(b"503")) == (VIEW_PLACES, REQUESTS - VIEW_PLACES)
+    assert (statuses.count(b"504"), statuses.count(b"503")) == (MAX_REQUESTS_PER_VIEW, REQUESTS - MAX_REQUESTS_PER_VIEW)
     began = time.monotonic()
     assert {fetch(server, "/hang/plain")[0] for _ in range(50)} == {504}
     assert time.monotonic() - began < 5, "none of them was tried"

@@ -201,7 +201,7 @@ def answer(process: subprocess.Popen[str]) -> str:
 
 def is_the_one_clear_error(text: str, contest: Contest) -> bool:
     if contest.path:
-        return f" serves on the Unix socket {contest.path};" in text and text.startswith(
+        return f" listens on the Unix socket {contest.path};" in text and text.startswith(
             ("Process ", "Another process ")
         )
     return text.startswith(f"Port {contest.port} on 127.0.0.1 is in use by another process;")

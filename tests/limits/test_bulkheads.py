@@ -15,8 +15,8 @@ from werkzeug.test import EnvironBuilder, TestResponse
 
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.limits.bulkheads import VIEW_PLACES
-from lmcache_internal.limits.concurrency import LIMITS, MAX_PLACES
+from lmcache_internal.limits.bulkheads import MAX_REQUESTS_PER_VIEW
+from lmcache_internal.limits.concurrency import LIMITS, MAX_LIMITED_REQUESTS
 from lmcache_internal.serving.transport import MAX_THREADS
 from lmcache_internal.settings import MOST_SCRIPTS
 from tests.support import eventually, in_thread, make_manager
@@ -318,7 +318,7 @@ class Serving:
     def client(self) -> FlaskClient:
         return self.app.test_client()
 
-    def hang(self, path: str, count: int = VIEW_PLACES) -> None:
+    def hang(self, path: str, count: int = MAX_REQUESTS_PER_VIEW) -> None:
         """Ask for it so often, and wait until all of them hang."""
         self._hanging += [in_thread(lambda: self._read(path)) for _ in range(count)]
         for _ in range(count):
@@ -380,8 +380,8 @@ def meaning(patient_app: InternalApp) -> InternalApp:
 
 
 def test_places_leave_threads_to_what_needs_none() -> None:
-    assert MAX_PLACES + MOST_SCRIPTS <= MAX_THREADS - 8
-    assert 2 * VIEW_PLACES < LIMITS["plugin"] < MAX_PLACES
+    assert MAX_LIMITED_REQUESTS + MOST_SCRIPTS <= MAX_THREADS - 8
+    assert 2 * MAX_REQUESTS_PER_VIEW < LIMITS["plugin"] < MAX_LIMITED_REQUESTS
 
 
 class TestTimeout:
@@ -400,7 +400,7 @@ class TestTimeout:
         begun = impatient.app.state.entered._value
         refused = impatient.client.get(path)
         assert (refused.status_code, impatient.app.state.entered._value) == (504, begun)
-        assert "another was not tried" in refused.get_json()["message"]
+        assert "another was not started" in refused.get_json()["message"]
         assert "\nlmcache_internal:stuck_calls 4.0\n" in impatient.client.get("/metrics").text
         assert sum("(stuck since" in thread.name for thread in threading.enumerate()) == 4
         impatient.app.state.release.set()
@@ -426,7 +426,10 @@ class TestPlaces:
         serving.hang(path)
         refused = serving.client.get(path)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
-        assert f"{VIEW_PLACES} such requests are under way, the oldest: answer GET /" in refused.get_json()["message"]
+        assert (
+            f"{MAX_REQUESTS_PER_VIEW} such requests are running, the oldest: answer GET /"
+            in refused.get_json()["message"]
+        )
         for other in ("/plain/quick", "/hooked/plain", "/hooked/cheap", "/hooked/operation", "/conf", "/livez"):
             assert serving.client.get(other).status_code == 200, other
         assert set(serving.end()) == {200}
@@ -468,7 +471,7 @@ class TestPlaces:
 
     @pytest.mark.parametrize("path", ["/plain/nothing", "/plain/variable/x", "/plain/post"])
     def test_what_no_view_serves_takes_none(self, serving: Serving, path: str) -> None:
-        for _ in range(2 * VIEW_PLACES):
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             assert serving.client.get(path).status_code in (404, 405)
         assert serving.client.get("/plain/quick").status_code == 200
 
@@ -496,7 +499,7 @@ class TestMeaning:
 
     def test_streams_keep_their_context(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        for number in range(2 * VIEW_PLACES):
+        for number in range(2 * MAX_REQUESTS_PER_VIEW):
             assert client.get(f"/context?n={number}").text == f"{number}word"
         response = client.get("/generator")
         assert (response.text, response.status_code, response.headers["X-Own"]) == ("ab", 201, "1")
@@ -512,14 +515,14 @@ class TestMeaning:
         ],
     )
     def test_failures_are_answered_as_ever(self, meaning: InternalApp, what: str, status: int, text: str) -> None:
-        for _ in range(2 * VIEW_PLACES):
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             response = meaning.test_client().get(f"/raise/{what}")
             assert response.status_code == status
             assert text in response.text
 
     def test_head_options_and_files(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        for _ in range(2 * VIEW_PLACES):
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             assert client.head("/seen").status_code == 200
             assert client.head("/context?n=1").status_code == 200
             assert client.options("/seen").headers["Allow"]
@@ -560,16 +563,16 @@ class TestStreams:
     )
     def test_its_place_is_given_back(self, meaning: InternalApp, consume: Consume) -> None:
         client = meaning.test_client()
-        for _ in range(2 * VIEW_PLACES):
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             response = client.get("/closed")
             assert response.status_code == 200
             consume(response)
             del response
-        assert meaning.state.closed == 2 * VIEW_PLACES
+        assert meaning.state.closed == 2 * MAX_REQUESTS_PER_VIEW
 
     def test_it_has_one_while_it_is_read(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        streams = [client.get("/closed") for _ in range(VIEW_PLACES)]
+        streams = [client.get("/closed") for _ in range(MAX_REQUESTS_PER_VIEW)]
         assert client.get("/closed").status_code == 503
         streams.pop().close()
         assert client.get("/closed").status_code == 200
@@ -578,13 +581,15 @@ class TestStreams:
 
     def test_one_that_breaks_off_gives_it_back(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        for _ in range(2 * VIEW_PLACES):
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             with pytest.raises(ValueError, match="midway"):
                 assert client.get("/broken").data
 
     def test_other_responses_have_none_though_nobody_reads_them(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        assert {response.status_code for response in [client.get("/seen") for _ in range(2 * VIEW_PLACES)]} == {200}
+        assert {
+            response.status_code for response in [client.get("/seen") for _ in range(2 * MAX_REQUESTS_PER_VIEW)]
+        } == {200}
 
 
 def test_a_body_is_complete_before_the_clock_runs(impatient: Serving) -> None:

@@ -157,7 +157,7 @@ def test_readers_answer_while_a_change_runs(manager: EmbeddedManager, make_app: 
 def test_a_change_that_waits_too_long_is_told_for_what(
     manager: EmbeddedManager, make_app: MakeApp, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_lock, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(change_lock, "WAIT_SECONDS", 0.05)
     app = make_app(manager, gate.work)
     before = datetime.now(timezone.utc).replace(microsecond=0)
     thread, results = in_thread(posting(app))
@@ -208,7 +208,7 @@ def test_bad_arguments_do_not_wait_for_the_turn(manager: EmbeddedManager, make_a
 def test_a_change_that_fails_gives_its_turn_back(
     manager: EmbeddedManager, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_lock, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(change_lock, "WAIT_SECONDS", 0.05)
     client = make_app(manager, lambda: 1 // 0).test_client()
     assert [client.post("/change").status_code for _ in range(2)] == [500, 500]
 
@@ -216,7 +216,7 @@ def test_a_change_that_fails_gives_its_turn_back(
 def test_a_stuck_change_is_a_504_and_gives_its_turn_back(
     make_app: MakeApp, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_lock, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(change_lock, "WAIT_SECONDS", 0.05)
     with make_manager(extra_config={"internal_api_server_call_timeout": 0.2}) as manager:
         client = make_app(manager, gate.work).test_client()
         started = time.monotonic()

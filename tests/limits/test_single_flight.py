@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.errors import CallTimedOut
-from lmcache_internal.limits.deadlines import stuck_calls
 from lmcache_internal.limits.single_flight import SingleFlight
+from lmcache_internal.limits.timeouts import stuck_calls
 from tests.support import eventually, fetch, in_thread, make_manager, server_values
 
 SCRAPERS = 64

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.serving.cpu_budget import BURST_SECONDS, LOOK_SECONDS, PART, CpuBudget
+from lmcache_internal.serving.cpu_budget import BURST_SECONDS, CPU_SHARE, MIN_PAUSE_SECONDS, CpuBudget
 from tests.support import ROOT, nobody_is_made_to_wait
 
 
@@ -39,27 +39,27 @@ def taken(seconds: float, rested: float) -> float:
     used, until = time.thread_time(), time.monotonic() + seconds
     while time.monotonic() < until:
         sum(range(1000))
-        budget.pause()
+        budget.throttle()
     return (time.thread_time() - used) / seconds
 
 
 @pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("rested", [0.0, 1.0])
 def test_a_busy_thread_keeps_most_of_the_time(rested: float) -> None:
-    assert taken(0.5, rested) < 1.8 * PART
+    assert taken(0.5, rested) < 1.8 * CPU_SHARE
 
 
 def test_what_was_used_while_nobody_wanted_it_is_not_owed_for_long() -> None:
     budget = CpuBudget()
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
-        budget.pause()
+        budget.throttle()
     stopping: list[bool] = []
     thread = threading.Thread(target=lambda: [None for _ in iter(lambda: bool(stopping), True)])
     thread.start()
     longest, until = 0.0, time.monotonic() + 0.5
     while (begun := time.monotonic()) < until:
-        budget.pause()
+        budget.throttle()
         longest = max(longest, time.monotonic() - begun)
     stopping.append(True)
     thread.join()
@@ -74,7 +74,7 @@ def test_an_idle_process_is_not_held_back() -> None:
     while time.monotonic() < end:
         sum(range(1000))
         begun = time.monotonic()
-        budget.pause()
+        budget.throttle()
         paused += time.monotonic() - begun
     idle.set()
     thread.join()
@@ -87,11 +87,11 @@ def test_who_asks_for_little_does_not_pause_after_he_has_let_others_in() -> None
         until = time.thread_time() + BURST_SECONDS / 5
         while time.thread_time() < until:
             pass
-        budget.let_in()
-        time.sleep(BURST_SECONDS / PART)
+        budget.yield_gil()
+        time.sleep(BURST_SECONDS / CPU_SHARE)
     begun = time.monotonic()
-    budget.pause()
-    assert time.monotonic() - begun < LOOK_SECONDS
+    budget.throttle()
+    assert time.monotonic() - begun < MIN_PAUSE_SECONDS
 
 
 def test_who_is_let_in_need_not_wait_until_the_interpreter_is_taken_away() -> None:
@@ -105,7 +105,7 @@ def test_who_is_let_in_need_not_wait_until_the_interpreter_is_taken_away() -> No
         end = time.monotonic() + 10
         while counted[0] < before + 20 and time.monotonic() < end:
             sum(range(1000))
-            budget.let_in()
+            budget.yield_gil()
         assert counted[0] >= before + 20
 
 
@@ -119,7 +119,7 @@ def test_who_asks_for_little_never_pauses() -> None:
         while time.thread_time() < until:
             pass
         used = time.monotonic()
-        budget.pause()
+        budget.throttle()
         longest = max(longest, time.monotonic() - used)
     assert longest < 0.02  # A turn of the other thread's, and no pause.
 

@@ -133,7 +133,7 @@ def test_the_setting_switches_it(tmp_path: Path, setting: bool, kind: type) -> N
         socket.create_connection(("127.0.0.1", server.port)) as idle,
     ):
         assert fetch(server, "/lmc_version")[0] == 200
-        channels = server._serving[0]._transport._channels()
+        channels = server._listeners[0]._transport._channels()
         assert [type(found.socket) for found in channels if found.addr == idle.getsockname()] == [kind]
 
 

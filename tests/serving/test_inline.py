@@ -16,7 +16,7 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.configuration.history import history_of
-from lmcache_internal.limits.bulkheads import VIEW_PLACES
+from lmcache_internal.limits.bulkheads import MAX_REQUESTS_PER_VIEW
 from lmcache_internal.limits.change_lock import change_lock_of
 from lmcache_internal.roles import Role
 from lmcache_internal.security.limiter import FAILURES
@@ -105,7 +105,7 @@ def test_the_loop_answers_what_is_declared_inline_and_no_more(served: InternalAP
 
 
 def test_it_answers_while_every_thread_is_busy(served: InternalAPIServer) -> None:
-    busy = [in_thread(lambda: fetch(served, "/who/sleeps")) for _ in range(VIEW_PLACES)]
+    busy = [in_thread(lambda: fetch(served, "/who/sleeps")) for _ in range(MAX_REQUESTS_PER_VIEW)]
     time.sleep(0.2)
     began = time.monotonic()
     assert thread_of(served, "/who/inline").startswith("internal-api-server:")

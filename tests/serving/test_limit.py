@@ -21,7 +21,7 @@ PROBE = get(b"/livez")
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InternalAPIServer]:
     """A server of two connections, and two spare ones."""
     monkeypatch.setattr(acceptor, "MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(acceptor, "SPARE_CONNECTIONS", 2)
+    monkeypatch.setattr(acceptor, "EXTRA_CONNECTIONS", 2)
     with serving(tmp_path) as server:
         yield server
 

@@ -7,9 +7,9 @@ import pytest
 from lmcache_internal.serving.memory import (
     MAX_BODIES_BYTES,
     MAX_UNREAD_BYTES,
-    Memory,
+    BlockedWriters,
+    MemoryBudget,
     ResponseBuffer,
-    WaitingWriters,
 )
 
 
@@ -33,8 +33,8 @@ class Connection:
         self.connected = False
 
 
-def memory_of(*connections: Connection) -> Memory:
-    memory = Memory()
+def memory_of(*connections: Connection) -> MemoryBudget:
+    memory = MemoryBudget()
     for connection in connections:
         memory.add(connection)
     return memory
@@ -43,10 +43,10 @@ def memory_of(*connections: Connection) -> Memory:
 def test_bodies_share_one_budget() -> None:
     other = Connection(body=MAX_BODIES_BYTES - 10)
     memory = memory_of(other, Connection(body=4))
-    assert memory.has_room_for_body(6)
-    assert not memory.has_room_for_body(7)
+    assert memory.accepts_body(6)
+    assert not memory.accepts_body(7)
     memory.remove(other)
-    assert memory.has_room_for_body(MAX_BODIES_BYTES - 4)
+    assert memory.accepts_body(MAX_BODIES_BYTES - 4)
 
 
 @pytest.mark.parametrize(("size", "dropped"), [(10, []), (11, [0]), (MAX_UNREAD_BYTES // 2 + 11, [0, 1])])
@@ -105,7 +105,7 @@ def test_no_more_than_64_kib_is_copied_at_once() -> None:
 
 
 def test_of_too_many_that_wait_for_readers_the_client_that_has_read_least_is_disconnected() -> None:
-    writers = WaitingWriters(2)
+    writers = BlockedWriters(2)
     reader, stalled, newcomer = Connection(read=9), Connection(read=1), Connection(read=5)
     for connection in (reader, stalled, newcomer):
         writers.add(connection)

@@ -65,12 +65,12 @@ def served_at_once(pool: Pool, count: int) -> None:
 
 def test_at_rest_it_has_the_least_threads(pool: Pool) -> None:
     assert len(pool.threads) == LEAST
-    assert pool.is_small
+    assert pool.is_at_minimum
     assert not pool.is_busy
     assert pool.load() == Load(busy=0, limit=LIMIT, waiting=0, longest_wait=0.0)
     pool.shrink()
     pool.shrink()
-    assert (pool.is_small, len(pool.threads)) == (True, LEAST)
+    assert (pool.is_at_minimum, len(pool.threads)) == (True, LEAST)
 
 
 @pytest.mark.parametrize(("requests", "threads", "waiting"), [(1, 2, 0), (2, 2, 0), (3, 3, 0), (4, 4, 0), (6, 4, 2)])
@@ -82,7 +82,7 @@ def test_it_adds_a_thread_where_a_request_would_wait(pool: Pool, requests: int, 
     assert (len(pool.threads), load.busy, load.limit, load.waiting) == (threads, min(requests, LIMIT), LIMIT, waiting)
     assert (0.01 <= load.longest_wait < 5) if waiting else load.longest_wait == 0
     assert pool.is_busy
-    assert pool.is_small == (threads == LEAST)
+    assert pool.is_at_minimum == (threads == LEAST)
     release.set()
     assert eventually(lambda: all(task.is_done for task in tasks) and not pool.is_busy)
 
@@ -94,7 +94,7 @@ def test_it_ends_the_threads_that_nothing_has_needed_since_it_was_last_asked(poo
     served_at_once(pool, 1)
     pool.shrink()
     assert eventually(lambda: len(pool.threads) == LEAST)
-    assert pool.is_small
+    assert pool.is_at_minimum
 
 
 def test_what_was_needed_meanwhile_is_kept(pool: Pool) -> None:

@@ -137,7 +137,7 @@ class TestLock:
 
         monkeypatch.setattr(Path, "read_text", unreadable)
         with other_process(HOLD, tmp_path):
-            assert refusal(tmp_path / "socket").startswith("A process that cannot be seen from here has held the lock")
+            assert refusal(tmp_path / "socket").startswith("A process that is not visible here has held the lock")
 
     def test_a_busy_server_delays_nobody(self, tmp_path: Path) -> None:
         path = tmp_path / "socket"
@@ -147,13 +147,13 @@ class TestLock:
             with pytest.raises(BlockingIOError):
                 full.connect(str(path))  # Its backlog is full now.
             began = time.monotonic()
-            assert refusal(path).startswith("Another process serves on the Unix socket")
+            assert refusal(path).startswith("Another process listens on the Unix socket")
             assert time.monotonic() - began < 0.5
 
     def test_a_server_that_serves_there_is_named(self, tmp_path: Path) -> None:
         with other_process(LISTEN, tmp_path / "socket") as server:
             assert refusal(tmp_path / "socket").startswith(
-                f"Process {server.pid} of uid {os.geteuid()} serves on the Unix socket"
+                f"Process {server.pid} of uid {os.geteuid()} listens on the Unix socket"
             )
 
 

@@ -67,7 +67,7 @@ def test_at_their_deadline_they_are_told_and_the_next_is_refused(
     assert json.loads(stuck[0][1][0][1]).keys() == {"error", "message"}
     status, body = fetch(server, "/backends")
     assert status == 504
-    assert "another was not tried" in json.loads(body)["message"]
+    assert "another was not started" in json.loads(body)["message"]
     assert len(calls("list backends")) == 8
     assert_quick(server)
     assert b"call: list backends (stuck since" in fetch(server, "/threads?name=stuck")[1]

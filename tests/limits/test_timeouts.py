@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from prometheus_client import REGISTRY
 
 from lmcache_internal.errors import CallTimedOut
-from lmcache_internal.limits.deadlines import call_within
+from lmcache_internal.limits.timeouts import call_within
 from tests.support import eventually, in_thread
 
 Stick = Callable[..., CallTimedOut]
