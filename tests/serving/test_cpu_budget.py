@@ -1,4 +1,4 @@
-"""What the loop takes of the processor: all it needs beside idle threads, little beside a busy one."""
+"""The CPU budget of the event loop: unlimited with idle threads, small with a busy thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def busy() -> Iterator[None]:
 
 
 def taken(seconds: float, rested: float) -> float:
-    """The part of `seconds` that a thread uses which asks for all of it, after it has `rested`."""
+    """Return the share of `seconds` used by a thread that always wants the CPU, after `rested` seconds of pause."""
     budget = CpuBudget()
     time.sleep(rested)
     used, until = time.thread_time(), time.monotonic() + seconds
@@ -45,11 +45,11 @@ def taken(seconds: float, rested: float) -> float:
 
 @pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("rested", [0.0, 1.0])
-def test_a_busy_thread_keeps_most_of_the_time(rested: float) -> None:
+def test_a_busy_thread_keeps_most_of_the_cpu_time(rested: float) -> None:
     assert taken(0.5, rested) < 1.8 * CPU_SHARE
 
 
-def test_what_was_used_while_nobody_wanted_it_is_not_owed_for_long() -> None:
+def test_cpu_time_used_in_an_idle_process_causes_no_long_pause() -> None:
     budget = CpuBudget()
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
@@ -66,7 +66,7 @@ def test_what_was_used_while_nobody_wanted_it_is_not_owed_for_long() -> None:
     assert 0.01 < longest < 0.2
 
 
-def test_an_idle_process_is_not_held_back() -> None:
+def test_an_idle_process_is_not_throttled() -> None:
     idle = threading.Event()
     thread = threading.Thread(target=idle.wait)
     thread.start()
@@ -78,10 +78,10 @@ def test_an_idle_process_is_not_held_back() -> None:
         paused += time.monotonic() - begun
     idle.set()
     thread.join()
-    assert paused < 0.3  # For a look now and then.
+    assert paused < 0.3  # For a measuring pause now and then.
 
 
-def test_who_asks_for_little_does_not_pause_after_he_has_let_others_in() -> None:
+def test_a_light_thread_does_not_pause_after_a_yield() -> None:
     budget = CpuBudget()
     for _ in range(25):
         until = time.thread_time() + BURST_SECONDS / 5
@@ -94,7 +94,7 @@ def test_who_asks_for_little_does_not_pause_after_he_has_let_others_in() -> None
     assert time.monotonic() - begun < MIN_PAUSE_SECONDS
 
 
-def test_who_is_let_in_need_not_wait_until_the_interpreter_is_taken_away() -> None:
+def test_a_yield_gives_waiting_threads_the_gil_before_the_switch_interval() -> None:
     budget = CpuBudget()
     with nobody_is_made_to_wait() as counted:
         time.sleep(0.01)
@@ -110,7 +110,7 @@ def test_who_is_let_in_need_not_wait_until_the_interpreter_is_taken_away() -> No
 
 
 @pytest.mark.usefixtures("busy")
-def test_who_asks_for_little_never_pauses() -> None:
+def test_a_light_thread_never_pauses() -> None:
     budget = CpuBudget()
     longest = 0.0
     for _ in range(20):
@@ -121,7 +121,7 @@ def test_who_asks_for_little_never_pauses() -> None:
         used = time.monotonic()
         budget.throttle()
         longest = max(longest, time.monotonic() - used)
-    assert longest < 0.02  # A turn of the other thread's, and no pause.
+    assert longest < 0.02  # One switch interval of the other thread, and no pause.
 
 
 CLIENTS = """
@@ -137,7 +137,7 @@ print(steady(address, path, 20, 0.6).percentile(50))
 
 
 @pytest.mark.parametrize("path", ["/loglevel", "/livez"])
-def test_clients_at_full_speed_do_not_starve_those_who_need_a_thread(server: InternalAPIServer, path: str) -> None:
+def test_clients_at_full_speed_do_not_starve_requests_in_worker_threads(server: InternalAPIServer, path: str) -> None:
     address = server.socket_path or ("127.0.0.1", server.port)
     command = [sys.executable, "-c", CLIENTS, json.dumps([address, path])]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""What the server's loop answers itself: the cheapest requests, and nothing that could hold it up."""
+"""Requests that the event loop serves itself: the cheapest ones, and none that could block it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def thread_of(server: InternalAPIServer, path: str, method: str = "GET", **optio
     return str(json.loads(answer))
 
 
-def test_the_loop_answers_what_is_declared_inline_and_no_more(served: InternalAPIServer) -> None:
+def test_the_event_loop_serves_only_inline_views(served: InternalAPIServer) -> None:
     assert thread_of(served, "/who/inline").startswith("internal-api-server:")
     assert thread_of(served, "/who/pool").startswith("waitress-")
     assert thread_of(served, "/who/inline?x=1").startswith("waitress-")
@@ -104,7 +104,7 @@ def test_the_loop_answers_what_is_declared_inline_and_no_more(served: InternalAP
     assert thread_of(served, "/who/inline", "POST").startswith("waitress-")
 
 
-def test_it_answers_while_every_thread_is_busy(served: InternalAPIServer) -> None:
+def test_it_serves_while_all_worker_threads_are_busy(served: InternalAPIServer) -> None:
     busy = [in_thread(lambda: fetch(served, "/who/sleeps")) for _ in range(MAX_REQUESTS_PER_VIEW)]
     time.sleep(0.2)
     began = time.monotonic()
@@ -115,7 +115,9 @@ def test_it_answers_while_every_thread_is_busy(served: InternalAPIServer) -> Non
         assert answers[0][0] == 200
 
 
-def test_a_failure_in_the_loop_is_answered_there_and_logged_elsewhere(served: InternalAPIServer) -> None:
+def test_an_exception_in_the_event_loop_is_answered_there_and_logged_in_another_thread(
+    served: InternalAPIServer,
+) -> None:
     written: list[tuple[str, str]] = []
 
     class Writing(logging.Handler):
@@ -136,7 +138,7 @@ def test_a_failure_in_the_loop_is_answered_there_and_logged_elsewhere(served: In
     assert thread_of(served, "/who/inline").startswith("internal-api-server:")
 
 
-def test_a_log_handler_that_blocks_does_not_hold_up_the_loop(served: InternalAPIServer) -> None:
+def test_a_log_handler_that_blocks_does_not_block_the_event_loop(served: InternalAPIServer) -> None:
     release = threading.Event()
 
     class Blocking(logging.Handler):
@@ -168,7 +170,7 @@ def test_pipelined_requests_are_answered_in_order(served: InternalAPIServer) -> 
     assert all(b"waitress-" in answer for answer, path in zip(answers, paths, strict=True) if path == "/who/pool")
 
 
-def test_a_client_that_reads_nothing_holds_up_nobody(served: InternalAPIServer) -> None:
+def test_a_client_that_reads_nothing_does_not_delay_others(served: InternalAPIServer) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(5):
             client = stack.enter_context(connect(served))
@@ -190,7 +192,7 @@ def test_a_head_request_has_no_body(served: InternalAPIServer) -> None:
     assert received.endswith(b"\r\n\r\n")
 
 
-def test_a_refusal_is_audited_once_and_not_written_by_the_loop(
+def test_a_refusal_is_audited_once_and_not_written_by_the_event_loop(
     tmp_path: Path, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     token, entry = new_token("reader", Role.VIEWER)
@@ -233,7 +235,7 @@ INLINE = ["/commit_id", "/conf", "/livez", "/lmc_version", "/meta", "/version"]
 MAX_SECONDS = 0.002
 
 
-def test_inline_views_take_no_lock_of_the_engine(served: InternalAPIServer) -> None:
+def test_inline_views_acquire_no_lock_of_the_engine(served: InternalAPIServer) -> None:
     assert served.app is not None
     manager = served.app.state.lmcache_adapter
     history = history_of(manager)
