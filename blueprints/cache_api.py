@@ -1,12 +1,12 @@
 """Store, retrieve and clear cached tokens."""
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
 from lmcache_internal.api import (
+    TOKENS_PATTERN,
     BadRequest,
     FromText,
     JsonBody,
@@ -15,30 +15,23 @@ from lmcache_internal.api import (
     backend_names,
     cut,
     operation,
+    parse_tokens,
     runtime,
-    shown,
     started_engine,
 )
 
 router = Blueprint("cache", __name__, url_prefix="/cache")
 
-MAX_TOKENS = 1 << 20
-
 
 def _parse_tokens(text: str) -> range:
-    """Read `start,end`; the range is bounded before anybody expands it."""
-    numbers = re.fullmatch(r"\s*(-?\d{1,18})\s*,\s*(-?\d{1,18})\s*", text)
-    if numbers is None:
-        raise _invalid(f"expected two whole numbers, got {text[:100]!r}")
-    tokens = range(int(numbers[1]), int(numbers[2]))
-    if not tokens:
-        raise _invalid(f"start must be less than end, got {shown(text)}")
-    if len(tokens) > MAX_TOKENS:
-        raise _invalid(f"at most {MAX_TOKENS} tokens, got {len(tokens)}")
-    return tokens
+    try:
+        return parse_tokens(text)
+    except ValueError as error:
+        message = f"tokens_mock must be 'start,end' or 'start:end': {error}"
+        raise BadRequest(message, title="Invalid tokens_mock format") from error
 
 
-_START_END = {"type": "string", "pattern": r"^\s*-?\d{1,18}\s*,\s*-?\d{1,18}\s*$", "examples": ["0,256"]}
+_START_END = {"type": "string", "pattern": TOKENS_PATTERN, "examples": ["0,256", "0:256"]}
 TokenRange = Annotated[range, FromText(_parse_tokens, missing="Missing parameters", schema=_START_END)]
 
 
@@ -60,10 +53,6 @@ class Retrieved(Stored):
     """And how many of them were cached."""
 
     num_retrieved: int
-
-
-def _invalid(reason: str) -> BadRequest:
-    return BadRequest(f"tokens_mock must be 'start,end': {reason}", title="Invalid tokens_mock format")
 
 
 def _check_locations(locations: Sequence[str], known: Sequence[str] | None) -> None:
@@ -90,7 +79,7 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 @router.post("/store")
 @operation(action="store cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def store(tokens_mock: TokenRange) -> Stored:
-    """Store the tokens `start,end` from the first slots of the KV caches."""
+    """Store the tokens `start,end` (or `start:end`) from the first slots of the KV caches."""
     started_engine()
     runtime().store(tokens_mock)
     return {"status": "success", "num_tokens": len(tokens_mock)}
@@ -99,7 +88,7 @@ def store(tokens_mock: TokenRange) -> Stored:
 @router.post("/retrieve")
 @operation(action="retrieve cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def retrieve(tokens_mock: TokenRange) -> Retrieved:
-    """Retrieve the tokens `start,end` into the first slots of the KV caches; whole chunks count."""
+    """Retrieve the tokens `start,end` (or `start:end`) into the first slots of the KV caches; whole chunks count."""
     started_engine()
     retrieved = runtime().retrieve(tokens_mock)
     return {"status": "success", "num_tokens": len(tokens_mock), "num_retrieved": retrieved}

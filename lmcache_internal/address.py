@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from typing import Any
 
 from msgspec import Struct
@@ -68,9 +69,9 @@ class Address(Struct, frozen=True):
         return replace(self, host=host) if host and self.host in _ALL_ADDRESSES else self
 
     def curl(self, path: str) -> str:
-        """Return a curl command line that fetches `path` from this address."""
-        option = f"--unix-socket {self.socket_path} " if self.socket_path else ""
-        return f"curl {option}{self.url}{path}"
+        """Return a curl command line that fetches `path` from this address, quoted for a shell."""
+        option = ["--unix-socket", self.socket_path] if self.socket_path else []
+        return shlex.join(["curl", *option, f"{self.url}{path}"])
 
 
 def index_of(manager: Any) -> int:

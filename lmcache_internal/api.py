@@ -12,7 +12,7 @@ from .app import InternalApp
 from .configuration.history import History, PublicRevision, history_of, public_changes
 from .configuration.live import Configuration
 from .configuration.snapshot import masked
-from .conversion import cut, parse_bool, shown
+from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown
 from .diagnostics.health import HEALTH_KEY, Health
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import KVLayer, Runtime
@@ -49,6 +49,7 @@ __all__ = [
     "LOAD_KEY",
     "MASK",
     "SEND_504_AFTER_KEY",
+    "TOKENS_PATTERN",
     "ApiError",
     "AuditEntry",
     "BadRequest",
@@ -98,6 +99,7 @@ __all__ = [
     "note",
     "operation",
     "parse_bool",
+    "parse_tokens",
     "public_changes",
     "redact",
     "require_match",

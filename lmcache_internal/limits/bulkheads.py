@@ -1,8 +1,8 @@
 """Bulkheads: concurrency limits for plugin views, so that a view that never returns does not block other requests.
 
 Each view has a number of slots. A request holds a slot from its authorization to the end of its response, including
-streamed responses. So the limit covers the view, the hooks of its blueprint, and generators. Plain Flask views, and
-hooks that run before any plugin view, also have a timeout; an `@operation` has its own.
+streamed responses. So the limit covers the view, the hooks of its blueprint, and generators. Plain Flask views, cheap
+operations, and hooks that run before any plugin view also have a timeout; any other `@operation` has its own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Bulkheads:
         self.in_use = False
         self._limit = limit
         self._views: dict[str, ConcurrencyLimit] = {}
-        self._plain: set[str] = set()
+        self._timed: set[str] = set()
 
     def add(self, app: Flask, blueprint: str) -> None:
         """Limit the views and hooks of the plugin that is registered as `blueprint`."""
@@ -64,7 +64,8 @@ class Bulkheads:
                     if own_limit
                     else ConcurrencyLimit(MAX_REQUESTS_PER_VIEW, self._limit)
                 )
-                self._plain |= set() if is_operation else {endpoint}
+                if not is_operation or (getattr(view, "cheap", False) and not getattr(view, "inline", False)):
+                    self._timed.add(endpoint)
 
     def bounds(self, endpoint: str | None) -> bool:
         """Return whether `endpoint` is a plugin view."""
@@ -88,9 +89,9 @@ class Bulkheads:
         """Call the view of the current request through `dispatch`.
 
         Raises:
-            CallTimedOut: a plain Flask view did not return within `app.call_timeout` seconds (504).
+            CallTimedOut: a plain Flask view or a cheap operation did not return within `app.call_timeout` seconds (504).
         """
-        if request.endpoint in self._plain:
+        if request.endpoint in self._timed:
             return call_within(_name(), dispatch, app.call_timeout)
         return dispatch()
 

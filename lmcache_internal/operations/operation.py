@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from flask import Request, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
+from ..conversion import cut
 from ..engine.protocols import is_seam_name
 from ..errors import ApiError, EngineFailed, NotSupported
 from ..limits.change_lock import change_lock_of
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from ..app import InternalApp
 
 View = Callable[..., Response]
+
+MAX_MESSAGE = 2000
+"""Characters of an engine's message that an error quotes."""
 
 
 def operation(
@@ -54,7 +58,8 @@ def operation(
         as_text: makes plain text of the data, for clients that did not ask for JSON by name.
         access: who may call it; undeclared, a GET is for viewers, all else for admins.
         write_parameter: the argument that turns a GET into a write, which takes an operator.
-        cheap: it calls nothing that could block, or bounds that by itself: it runs without a timeout.
+        cheap: it calls nothing that could block, or bounds that by itself: it runs without a timeout. (In a plugin, it
+            has one all the same.)
         inline: it only reads memory, in less than 2 ms, and waits for no lock of the engine. The server's event loop
             calls it itself, without timeout or limit, and all other clients wait meanwhile; see `serving/inline.py`.
         exclusive: it changes the engine: such operations run one at a time per engine, and one
@@ -100,7 +105,7 @@ def operation(
         vars(view).update(
             arguments=arguments, access=access, write_parameter=write_parameter, answers=answers, inline=inline
         )
-        vars(view).update(limit=own_limit)  # For the bulkheads of plugins.
+        vars(view).update(limit=own_limit, cheap=cheap)  # For the bulkheads of plugins.
         return view
 
     return decorate
@@ -138,4 +143,6 @@ def _attempt(action: str, call: Callable[[], Any]) -> Any:
 
 
 def _failed(action: str, error: BaseException) -> EngineFailed:
-    return EngineFailed(redact(str(error)) or f"Exception type: {type(error).__name__}", title=f"Failed to {action}")
+    return EngineFailed(
+        redact(cut(str(error), MAX_MESSAGE)) or f"Exception type: {type(error).__name__}", title=f"Failed to {action}"
+    )

@@ -74,11 +74,13 @@ def wants_json(request: Request) -> bool:
 
 
 def _plain(data: Any) -> Any:
-    """The slow way, for what the fast encoder refuses: odd keys and lone surrogates."""
+    """Convert data that the fast encoder refuses, because of a key that is not a string, or a lone surrogate."""
     if isinstance(data, dict):
         return {str(key): _plain(value) for key, value in data.items()}
     if isinstance(data, (list, tuple, set, frozenset)):
         return [_plain(value) for value in data]
     if isinstance(data, float):
         return msgspec.json.decode(msgspec.json.encode(data))
-    return data if isinstance(data, (str, int, type(None))) else str(data)
+    if isinstance(data, (str, int, type(None))):
+        return data
+    return _plain(msgspec.to_builtins(data, enc_hook=str))

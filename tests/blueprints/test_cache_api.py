@@ -77,6 +77,13 @@ def test_only_a_cached_prefix_counts(client: FlaskClient) -> None:
     assert retrieved(client, 16, 32) == 0
 
 
+@pytest.mark.parametrize("tokens", ["0:48", "0,48", "%20-1%20:%2047", "-1,47"])
+def test_a_range_is_written_with_a_colon_or_a_comma(client: FlaskClient, tokens: str) -> None:
+    assert client.post(f"/cache/store?tokens_mock={tokens}").get_json()["num_tokens"] == 48
+    other = tokens.replace(":", ",") if ":" in tokens else tokens.replace(",", ":")
+    assert client.post(f"/cache/retrieve?tokens_mock={other}").get_json()["num_retrieved"] == 48
+
+
 @pytest.mark.parametrize(("start", "end"), [(-32, 0), (10**18 - 33, 10**18 - 1)])
 def test_any_token_numbers_can_be_stored(client: FlaskClient, start: int, end: int) -> None:
     store(client, start, end)
@@ -176,7 +183,7 @@ def test_tokens_that_are_none_or_too_many_are_refused_at_once(refusing: FlaskCli
     response = refusing.post(f"/cache/{action}", query_string={"tokens_mock": tokens})
     assert time.monotonic() - started < 1
     assert (response.status_code, response.get_json()["error"]) == (400, "Invalid tokens_mock format")
-    assert response.get_json()["message"].startswith("tokens_mock must be 'start,end': ")
+    assert response.get_json()["message"].startswith("tokens_mock must be 'start,end' or 'start:end': ")
     assert len(response.text) < 300
 
 

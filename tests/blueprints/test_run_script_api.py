@@ -28,14 +28,19 @@ def impatient() -> Any:
         yield create_app(manager).test_client()
 
 
-def test_the_seeds_script(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_the_script_of_the_documents_only_reads(client: FlaskClient, manager: EmbeddedManager) -> None:
     response = run(client, (ROOT / "examples" / "scratch.py").read_bytes())
     assert response.status_code == 200
     assert response.content_type == "text/plain; charset=utf-8"
     shape = "(2, 2, 16, 2, 4)"
-    assert response.text == f"{{'is_first_rank': True, 'model_version': {shape}, 'LocalCPUBackend.use_hot': False}}"
-    assert manager.lmcache_engine is not None
-    assert not manager.lmcache_engine.is_hot_cache_enabled()
+    assert response.text == f"{{'is_first_rank': True, 'model_version': {shape}, 'LocalCPUBackend.use_hot': True}}"
+    assert manager.require_engine().is_hot_cache_enabled()
+
+
+def test_a_script_may_change_the_engine(client: FlaskClient, manager: EmbeddedManager) -> None:
+    backends = "app.state.lmcache_adapter.lmcache_engine.storage_manager.storage_backends"
+    assert run(client, f'{backends}["LocalCPUBackend"].use_hot = False').status_code == 200
+    assert not manager.require_engine().is_hot_cache_enabled()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import sys
 import threading
@@ -211,3 +212,11 @@ def test_threads_may_come_and_go_meanwhile(client: FlaskClient, query: str) -> N
     finally:
         done.set()
         churning.join()
+
+
+@pytest.mark.parametrize("query", ["group=true", "samples=1", ""])
+def test_a_name_with_a_lone_surrogate_leaves_the_shape_of_the_json(client: FlaskClient, query: str) -> None:
+    with sleeping("lone-\udc80"):
+        found = client.get(f"/threads?{query}", headers=JSON).get_json()
+    assert isinstance(found, dict)
+    assert "lone-\\udc80" in json.dumps(found)

@@ -179,6 +179,7 @@ UNCOMPARED: tuple[Difference, ...] = (
         "cheap requests always find a thread, and time",
     ),
     Difference("a request body over 1 MiB", "taken", "413", "the engine's memory is the engine's"),
+    Difference("`tokens_mock=0:512`", "400", "as `0,512`", "the command line and HTTP take the same"),
     Difference("a huge `tokens_mock`, slot range or thread name", "expanded", "400", "each was a memory bomb"),
     Difference("PUT /hot_cache/enable without a memory backend", "200 without effect", "409", "says what happened"),
     Difference("PUT /freeze while the engine still starts", "200 without effect", "503", "says what happened"),

@@ -18,7 +18,7 @@ HEAD = """# Endpoints
 
 `GET /` lists them for curl, `GET /openapi.json` describes them to programs (OpenAPI 3.1, with the plugins of that very
 process), and `GET /docs` is a page on which they can be tried, with the extra `docs`:
-`pip install 'lmcache-internal[docs]'`. With tokens in use, the page asks for one.
+`pip install '.[docs]'` in a clone of the repository. With tokens in use, the page asks for one.
 
 Behind each path stands [the level](security.md) that it takes; 401, 403 and 429 are what the gate may answer to any of
 them. HEAD and OPTIONS are served, too, and so is a path with a trailing slash. Errors are `{error, message}` where

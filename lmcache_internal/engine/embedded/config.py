@@ -130,6 +130,15 @@ class EmbeddedConfig:
         config._set_from_environment(environ)
         return config
 
+    def override(self, values: Mapping[str, Any], source: str) -> None:
+        """Set what wins over the file and the environment; raises `ConfigError` as the constructor does.
+
+        Args:
+            values: key to raw value.
+            source: who sets them, for messages.
+        """
+        self._set(values, source, "arguments")
+
     def get_extra_config_value(self, key: str, default: Any = None) -> Any:
         """The value of `key` in `extra_config`."""
         return (self.extra_config or {}).get(key, default)

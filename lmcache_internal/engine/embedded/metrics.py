@@ -23,6 +23,8 @@ _COUNTERS = {
     "num_lookup_tokens": "Tokens asked for by lookup requests",
     "num_lookup_hits": "Tokens found by lookup requests",
     "local_cpu_evict_count": "Chunks evicted from memory",
+    "get_blocking_failed_count": "Chunks that the remote backend failed to read",
+    "put_failed_count": "Chunks that the remote backend failed to write",
 }
 _GAUGES = {
     "retrieve_hit_rate": "Share of the requested tokens that were found, since start or reset",

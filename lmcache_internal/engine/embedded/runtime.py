@@ -14,6 +14,7 @@ from .config import DEFINITIONS, EmbeddedConfig
 from .kv_buffers import KVBuffer
 from .local_cpu import LocalCPUBackend
 from .local_disk import LocalDiskBackend
+from .simulated_remote import SimulatedRemoteBackend
 from .storage_manager import disk_directory
 
 if TYPE_CHECKING:
@@ -75,5 +76,8 @@ class EmbeddedRuntime(Runtime):
         return LoadedChunks(len(chosen) - len(failed), len(keys), failed)
 
     def unreachable_backends(self) -> dict[str, str]:
-        """None: memory and disk need no connection."""
-        return {}
+        """The simulated remote backend during an outage; memory and disk need no connection."""
+        engine = self._manager.lmcache_engine
+        remote = engine and engine.storage_manager.storage_backends.get("RemoteBackend")
+        outage = remote.outage if isinstance(remote, SimulatedRemoteBackend) else None
+        return {"RemoteBackend": outage} if outage else {}

@@ -13,6 +13,8 @@ from .config import EmbeddedConfig
 from .local_cpu import LocalCPUBackend
 from .local_disk import LocalDiskBackend
 from .metadata import EmbeddedMetadata
+from .simulated_remote import SETTING as REMOTE_SETTING
+from .simulated_remote import SimulatedRemoteBackend
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ class EmbeddedStorageManager:
         """Create the backends that the config asks for and that are absent; return those."""
         with self._lock:
             created = {}
-            for name in ("LocalCPUBackend", "LocalDiskBackend"):
+            for name in ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend"):
                 if name not in self.storage_backends:
                     backend = self._make(name)
                     if backend is not None:
@@ -163,6 +165,9 @@ class EmbeddedStorageManager:
     def _make(self, name: str) -> Backend | None:
         if name == "LocalCPUBackend":
             return LocalCPUBackend(self._config.max_local_cpu_size, use_hot=self._config.local_cpu)
+        if name == "RemoteBackend":
+            size = self._config.get_extra_config_value(REMOTE_SETTING)
+            return SimulatedRemoteBackend(float(size)) if size else None
         if self._config.local_disk is None or self._config.max_local_disk_size <= 0:
             return None
         directory = disk_directory(self._config.local_disk, self._metadata)
