@@ -89,7 +89,7 @@ class Bulkheads:
         """Call the view of the current request through `dispatch`.
 
         Raises:
-            CallTimedOut: a plain Flask view or a cheap operation did not return within `app.call_timeout` seconds (504).
+            CallTimedOut: a plain view or a cheap operation takes more than `app.call_timeout` seconds (504).
         """
         if request.endpoint in self._timed:
             return call_within(_name(), dispatch, app.call_timeout)

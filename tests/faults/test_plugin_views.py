@@ -1,4 +1,4 @@
-"""A view of a plugin that never returns: whatever hangs in it, the server goes on, and so do the other views."""
+"""A plugin view that never returns does not block the server or other views."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalA
 
 @contextmanager
 def asking(server: InternalAPIServer, path: str) -> Iterator[list[socket.socket]]:
-    """Connections with a request each."""
+    """Connections with one request each."""
     with ExitStack() as stack:
         clients = [stack.enter_context(connect(server)) for _ in range(REQUESTS)]
         for client in clients:
@@ -114,7 +114,7 @@ def read_to_end(client: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_two_hundred_that_never_return_hold_up_nobody(server: InternalAPIServer, path: str) -> None:
+def test_two_hundred_requests_that_never_return_delay_no_others(server: InternalAPIServer, path: str) -> None:
     assert server.app is not None
     with asking(server, path) as clients:
         assert_others_are_served(server)
@@ -124,7 +124,7 @@ def test_two_hundred_that_never_return_hold_up_nobody(server: InternalAPIServer,
     assert fetch(server, path)[0] == 200
 
 
-def test_at_its_deadline_a_plain_view_is_given_up_and_no_longer_tried(server: InternalAPIServer) -> None:
+def test_a_plain_view_times_out_and_is_not_started_again(server: InternalAPIServer) -> None:
     assert server.app is not None
     server.app.state.lmcache_adapter.config.extra_config = {"internal_api_server_call_timeout": 0.5}
     with asking(server, "/hang/plain") as clients:
