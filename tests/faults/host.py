@@ -59,7 +59,7 @@ class Host:
         self.public_port = self.port + PUBLIC_OFFSET
 
     def connect(self, receive_buffer: int | None = None, port: int | None = None) -> socket.socket:
-        """Return a connection. With a small `receive_buffer`, the kernel accepts few bytes that the client does not read."""
+        """Return a connection. With a small `receive_buffer`, the kernel accepts few unread bytes."""
         made = socket.socket()
         made.settimeout(TIMEOUT_SECONDS)
         if receive_buffer is not None:

@@ -52,7 +52,7 @@ REFUSED = [
 
 
 def ask(ports: tuple[int, int], requests: int, seed: int) -> Counter[str]:
-    """The results of one client. Each request is followed by a refused one, or preceded by it, at random."""
+    """The results of one client, which mixes requests of each kind with refused ones at random."""
     chance = random.Random(seed)
     connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS) for port in ports]
     found: Counter[str] = Counter()

@@ -64,7 +64,7 @@ def same(data: bytes) -> bytes:
     return data
 
 
-def leaks(data: bytes, kept: list[bytes] = []) -> bytes:  # State that survives a connection.
+def leaks(data: bytes, kept: list[bytes] = []) -> bytes:  # noqa: B006  # State that survives a connection.
     kept += re.findall(rb"Authorization: Basic \d+\r\n", data)[-1:]
     return data.replace(b"X-Serial: 1\r\n", b"X-Serial: 1\r\n" + kept[-1]) if kept else data
 
@@ -134,7 +134,7 @@ def test_the_server_and_plain_waitress_agree(servers: Servers) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_found(servers: Servers, fault: tuple[Change, Change], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "PATIENCE", 1.0)
+    monkeypatch.setattr(comparison, "TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr(shrinking, "SECONDS", 1.0)
     faulty = with_fault(servers, *fault)
     fuzzer = Fuzzer(faulty)

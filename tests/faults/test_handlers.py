@@ -1,4 +1,4 @@
-"""Handlers and scripts that raise, exit or exhaust the stack: the client gets an error, and nothing else is affected."""
+"""Handlers and scripts that raise, exit or exhaust the stack: the client gets an error, nothing else is affected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the server may not answer as plain waitress does, each with its reason."""
+"""The allowed differences between the server and plain waitress, each with its reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fuzz_wire.model import Parsed
 from tests.wire import Answer
 
 REFUSALS = frozenset({400, 408, 413, 414, 417, 431, 501, 505})
-"""Which of them is told is not compared: of two faults in a request, either may be found first."""
+"""Which reason the client gets is not compared, because either of two faults may be found first."""
 
 _LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]")
 
@@ -21,9 +21,9 @@ class Stricter(NamedTuple):
     """A kind of request that the server refuses although waitress serves it.
 
     Attributes:
-        reason: why.
-        applies: whether a request is of this kind.
-        may: the server may also answer as waitress does.
+        reason: the reason.
+        applies: returns whether a request is of this kind.
+        may: the server may also respond as waitress does.
     """
 
     reason: str
@@ -65,24 +65,24 @@ STRICTER = [
 
 
 def stricter_than_waitress(request: Parsed) -> Stricter | None:
-    """What the server refuses about a request that waitress serves."""
+    """Return why the server refuses a request that waitress serves."""
     return next((rule for rule in STRICTER if rule.applies(request)), None)
 
 
 def waitress_closes_needlessly(request: Parsed, answer: Answer) -> bool:
-    """Whether waitress closes after an answer because its length is not told: the server may go on.
+    """Return whether waitress closes after a response only because it has no length; the server may continue.
 
-    An answer in chunks has an end of its own, and so has one that has no body by its status.
+    A chunked response marks its own end, and so does a response whose status has no body.
     """
     is_bounded = answer.headers.get("transfer-encoding") == "chunked" or answer.status in (204, 304)
     return is_bounded and not request.closes
 
 
 def may_close_after(request: Parsed, answer: Answer) -> bool:
-    """Whether the server may close where waitress goes on.
+    """Return whether the server may close where waitress continues.
 
-    It does so where the length of the answer is not told, and where it refuses a request before its body has come:
-    who may not call a route shall not fill the memory.
+    It does so if the response has no length, and if it refuses a request before its body has arrived, because an
+    unauthorized client must not fill the memory.
     """
     if answer.headers.get("connection") != "close":
         return False
@@ -90,7 +90,7 @@ def may_close_after(request: Parsed, answer: Answer) -> bool:
 
 
 def values(request: Parsed, name: bytes) -> list[bytes]:
-    """The values of a header, in lower case."""
+    """Return the values of a header, in lower case."""
     pairs = (line.partition(b":") for line in _lines(request))
     return [value.strip(b" \t").lower() for found, _, value in pairs if found.lower() == name]
 

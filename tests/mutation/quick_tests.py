@@ -1,4 +1,4 @@
-"""Which files are mutated, and which quick tests must notice it: those that know a file best come first."""
+"""The mutated files, and the quick tests that must detect the mutants. The most specific tests come first."""
 
 from __future__ import annotations
 
