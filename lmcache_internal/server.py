@@ -73,10 +73,10 @@ class InternalAPIServer:
             try:
                 self._serve(self.app)
             except ServerStartError:
-                self._end(0.0)
+                self._shut_down(0.0)
                 raise
             except (OSError, RuntimeError) as error:
-                self._end(0.0)
+                self._shut_down(0.0)
                 raise ServerStartError(f"The internal API server cannot start: {error}; {_LIMITS_HINT}") from error
             if not (self.address.is_private or self.app.state.gate.tokens.in_use):
                 logger.warning(
@@ -100,14 +100,14 @@ class InternalAPIServer:
             grace: the timeout for requests in flight, in seconds.
         """
         with self._lock:
-            self._end(grace)
+            self._shut_down(grace)
 
-    def _end(self, grace: float) -> None:
+    def _shut_down(self, grace: float) -> None:
         deadline = time.monotonic() + grace
-        for serving in self._listeners:
-            serving.drain(deadline)
-        for serving in self._listeners:
-            serving.close(deadline)
+        for listener in self._listeners:
+            listener.drain(deadline)
+        for listener in self._listeners:
+            listener.close(deadline)
         self._listeners.clear()
         if self._log_queue is not None:
             self._log_queue.end()
@@ -119,9 +119,9 @@ class InternalAPIServer:
         """In a forked child, leave the sockets, the socket file and the connections to the parent."""
         self._lock = threading.Lock()  # Another thread of the parent may have held it during the fork.
         self._log_queue = None
-        serving, self._listeners = self._listeners, []
-        for each in serving:
-            each.close_descriptors()
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close_descriptors()
 
     def __enter__(self) -> InternalAPIServer:
         self.start()

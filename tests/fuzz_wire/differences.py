@@ -33,15 +33,15 @@ class Stricter(NamedTuple):
 
 STRICTER = [
     Stricter(
-        "waitress' parser fails on http://[ and on a Content-Length of 4,301 digits; the answers before it are lost.",
+        "waitress' parser fails on http://[ and on a Content-Length of 4,301 digits; the responses before it are lost.",
         lambda request: request.crashes,
     ),
     Stricter(
-        "A length that can be read in two ways lets requests be smuggled (RFC 9112, 6.1 and 6.3).",
+        "An ambiguous length allows request smuggling (RFC 9112, 6.1 and 6.3).",
         lambda request: not _has_one_length(request),
     ),
     Stricter(
-        "HTTP/1.1 has one Host, and no version has two (RFC 9112, 3.2): proxies could take either.",
+        "HTTP/1.1 has one Host, and no version has two (RFC 9112, 3.2): proxies could use either.",
         lambda request: len(values(request, b"host")) not in ((1,) if request.version == "1.1" else (0, 1)),
     ),
     Stricter(
@@ -49,11 +49,11 @@ STRICTER = [
         lambda request: not _LINE.fullmatch(request.head.lstrip(b"\r\n").partition(b"\r\n")[0]),
     ),
     Stricter(
-        "A header that goes on in the next line is obsolete, and others read it in another way (RFC 9112, 5.2).",
+        "A header that continues in the next line is obsolete, and other servers parse it differently (RFC 9112, 5.2).",
         lambda request: any(line[:1] in (b" ", b"\t") for line in _lines(request)),
     ),
     Stricter(
-        "What stands behind the last chunk must be headers, as it could be a request (RFC 9112, 7.1.2).",
+        "Lines after the last chunk must be headers, because they could be a request (RFC 9112, 7.1.2).",
         lambda request: not all(map(HEADER_FIELD_RE.match, request.trailer.split(b"\r\n")[:-2])),
     ),
     Stricter(

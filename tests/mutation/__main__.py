@@ -49,7 +49,7 @@ def _report(tried: int, survivors: list[Mutant]) -> int:
         return 1
     print("\nSurvivors:", *map(str, survivors), sep="\n")
     score = 1 - len(survivors) / tried
-    print(f"\n{tried} mutants, {tried - len(survivors)} killed: {score:.0%} (at least {MIN_SCORE:.0%} are asked)")
+    print(f"\n{tried} mutants, {tried - len(survivors)} killed: {score:.0%} (at least {MIN_SCORE:.0%} required)")
     return 0 if score >= MIN_SCORE else 1
 
 

@@ -37,7 +37,7 @@ class Checkout:
     def _measure(self, tests: str) -> None:
         begun = time.monotonic()
         if not self._pass(tests, _MAX_SECONDS, writes_bytecode=True):
-            sys.exit(f"These tests fail, or take more than {_MAX_SECONDS:g} s, though nothing was changed: {tests}")
+            sys.exit(f"These tests fail, or take more than {_MAX_SECONDS:g} s, although nothing was changed: {tests}")
         self._normal_seconds[tests] = time.monotonic() - begun
 
     @contextmanager
