@@ -19,6 +19,7 @@ from lmcache_internal.api import (
     runtime,
     started_engine,
 )
+from lmcache_internal.diagnostics.storing import store_and_count
 
 router = Blueprint("cache", __name__, url_prefix="/cache")
 
@@ -42,14 +43,26 @@ class Cleared(TypedDict):
     num_removed: int
 
 
-class Stored(TypedDict):
-    """How many tokens were given to the engine."""
+class Asked(TypedDict):
+    """How many tokens the request named."""
 
     status: Literal["success"]
     num_tokens: int
 
 
-class Retrieved(Stored):
+class Reason(TypedDict, total=False):
+    """Why fewer tokens were stored than the request named."""
+
+    reason: str
+
+
+class Stored(Asked, Reason):
+    """And how many of them the engine has stored; null where it cannot tell."""
+
+    stored: int | None
+
+
+class Retrieved(Asked):
     """And how many of them were cached."""
 
     num_retrieved: int
@@ -79,10 +92,10 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 @router.post("/store")
 @operation(action="store cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def store(tokens_mock: TokenRange) -> Stored:
-    """Store the tokens `start,end` (or `start:end`) from the first slots of the KV caches."""
-    started_engine()
-    runtime().store(tokens_mock)
-    return {"status": "success", "num_tokens": len(tokens_mock)}
+    """Store the tokens `start,end` (or `start:end`) from the first slots of the KV caches; say how many were stored."""
+    done = store_and_count(runtime(), tokens_mock, started_engine())
+    reason: Reason = {"reason": done.reason} if done.reason else {}
+    return {"status": "success", "num_tokens": len(tokens_mock), "stored": done.tokens, **reason}
 
 
 @router.post("/retrieve")

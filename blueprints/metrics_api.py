@@ -10,18 +10,23 @@ from lmcache_internal.api import (
     SEND_504_AFTER_KEY,
     CallTimedOut,
     Content,
+    NotSupported,
     OnWire,
     Role,
+    history_of,
     internal_app,
     operation,
     runtime,
 )
+from lmcache_internal.engine import multiprocess
 from lmcache_internal.limits.single_flight import SingleFlight
-from lmcache_internal.metrics.exposition import expose, select
+from lmcache_internal.metrics.exposition import expose
 from lmcache_internal.metrics.process import keep_lock
+from lmcache_internal.metrics.server import watch
 
 router = Blueprint("metrics", __name__)
 router.record_once(lambda _app: keep_lock())
+router.record_once(lambda setup: watch(setup.app, lambda manager: history_of(manager).number))
 
 Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]
 
@@ -37,8 +42,7 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
         # lmcache-frontend hands a browser's headers on to us and a gzip answer broken back to it.
         encodings = ""
     # As with Prometheus' own clients, a name that is empty is none.
-    registry = select(REGISTRY, names) if names and any(names) else REGISTRY
-    scrape = functools.partial(expose, registry, accept, encodings)
+    scrape = functools.partial(expose, REGISTRY, accept, encodings, list(filter(None, names or ())))
     key = (accept, encodings, *(names or ()))
     body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(SEND_504_AFTER_KEY))
     return Response(body, headers=headers)
@@ -48,5 +52,11 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
 @operation(action="reset the metrics", access=Role.OPERATOR, media="text", exclusive=True)
 def reset() -> str:
     """Set the engine's own metrics back to zero."""
+    if multiprocess.in_use():
+        raise NotSupported(
+            f"The metrics cannot be reset: {multiprocess.VARIABLE} is set, and in its multi-process mode "
+            "prometheus_client cannot clear what it has written. Start the engine again with an empty directory.",
+            title="Not supported in multi-process mode",
+        )
     runtime().reset_metrics()
     return "ok"

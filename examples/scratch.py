@@ -1,4 +1,4 @@
-# Get cache_engine from app.state
+# `app` is the server's; it leads to the engine. This script only reads
 lmcache_engine = app.state.lmcache_adapter.lmcache_engine
 
 # Print the worker ID and model name

@@ -12,7 +12,7 @@ from .commands import Group
 from .confirm import confirm, yes_option
 from .fleet import Fleet
 from .options import ENGINE_SECONDS, fleet_options
-from .units import servers
+from .units import UNKNOWN, servers
 
 
 @click.group(cls=Group)
@@ -67,16 +67,17 @@ def clear(fleet: Fleet, locations: tuple[str, ...], yes: bool) -> None:
 def store(fleet: Fleet, tokens: str) -> None:
     """Store tokens.
 
-    The command takes them from the first slots of the KV caches.
+    The command takes them from the first slots of the KV caches, and shows how many are newly cached, and why not all.
 
     Example: lmcache-internal cache store --tokens 0:512 --config lmcache.yaml --index 1
     """
 
     def send(client: Client) -> dict[str, Any]:
         answer = client.json("POST", "/cache/store", dict[str, Any], params={"tokens_mock": tokens})
-        return {"tokens": answer["num_tokens"]}
+        # LMCache's own server says only how many it was given.
+        return {"tokens": answer["num_tokens"], "stored": answer.get("stored"), "reason": answer.get("reason")}
 
-    fleet.show(fleet.each(send), dict)
+    fleet.show(fleet.each(send), lambda data: {k: UNKNOWN if v is None else v for k, v in data.items()})
 
 
 @cache.command()

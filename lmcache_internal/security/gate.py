@@ -11,12 +11,15 @@ from flask import Flask, Request, Response, g, request
 
 from ..conversion import cut
 from ..errors import ApiError, Forbidden, Unauthorized
+from ..log_lines import get_logger
 from ..settings import Settings
 from .access import is_write, required_access
 from .audit import AuditLog
 from .browser import check_host, check_origin
-from .caller import Caller, Callers, InvalidToken
+from .caller import PUBLIC_KEY, Caller, Callers, InvalidToken
 from .tokens import TokenStore
+
+logger = get_logger(__name__)
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -42,10 +45,15 @@ class Gate:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.tokens = TokenStore(settings.token_file, os.environ)
+        self.tokens = TokenStore(settings.tokens_file, os.environ, settings.tokens_file_strict)
         self.audit = AuditLog(settings.audit_file)
         self._callers = Callers(self.tokens, settings.trust_loopback, settings.max_access)
         self._hosts = settings.allowed_hosts
+        if any("*" in name for name in self._hosts):
+            logger.warning(
+                "extra_config.internal_api_server_allowed_hosts: `*` matches no name, as pages of any site could reach "
+                "the server then; list the names, or write .example.com for all names below example.com"
+            )
         self._trust_loopback = settings.trust_loopback
         self._views: dict[str, Callable[..., Any]] = {}
 
@@ -81,7 +89,8 @@ class Gate:
 
     def _authorize(self, incoming: Request, visit: Visit) -> None:
         environ, method = incoming.environ, incoming.method
-        check_host(environ, self._hosts, self._trust_loopback)
+        if not environ.get(PUBLIC_KEY):  # All that is served there may be read by anybody.
+            check_host(environ, self._hosts, self._trust_loopback)
         view = self._views[incoming.endpoint] if incoming.endpoint else None
         arguments = incoming.args.to_dict(flat=False) if incoming.query_string else {}
         if view is not None:
@@ -98,7 +107,7 @@ class Gate:
             f"{method} {cut(incoming.path)} needs the level {required}; {visit.caller.name} has {visit.caller.level}."
         )
         if visit.caller.name == "anonymous":
-            raise Unauthorized(f"{message} {self._callers.hint}", headers={"WWW-Authenticate": "Bearer"})
+            raise Unauthorized(f"{message} {self._callers.hint(environ)}", headers={"WWW-Authenticate": "Bearer"})
         raise Forbidden(message)
 
     def finish(self, response: Response) -> Response:

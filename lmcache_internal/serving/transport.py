@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import sys
 import threading
@@ -14,6 +13,8 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
 from ..address import Address
+from ..limits.server_load import servers
+from ..log_lines import get_logger
 from ..settings import MAX_BODY_BYTES
 from ..system.log_queue import LogQueue
 from .acceptor import SWEEP_SECONDS, Acceptor
@@ -26,7 +27,7 @@ from .memory import MemoryBudget
 from .tasks import until_disconnected
 from .thread_pool import Pool
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MIN_THREADS = 8
 MAX_THREADS = 128
@@ -110,6 +111,22 @@ class Transport:
             self._end_threads(0.0)
             raise
         self._thread = thread
+        servers.add(self)
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return len(self._server.active_channels)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a thread."""
+        return len(self._dispatcher.queue) + len(self._probes.queue)
+
+    @property
+    def busy(self) -> int:
+        """Threads that serve a request."""
+        return int(self._dispatcher.active_count + self._probes.active_count)
 
     def _run(self) -> None:
         self._server.set_loop_thread()
@@ -133,6 +150,7 @@ class Transport:
 
     def close_descriptors(self) -> None:
         """Close the descriptors without shutting the connections down: in a forked child, or if `start` failed."""
+        servers.discard(self)
         self._loop.close()
         wasyncore.close_all(self._loop, ignore_all=True)
 
@@ -144,6 +162,7 @@ class Transport:
 
     def close(self, deadline: float) -> None:
         """Close all connections and end the threads. A thread that is stuck at `deadline` is not waited for."""
+        servers.discard(self)
         self._run_in_loop(self._close_all)
         self._end_threads(max(0.2, deadline - time.monotonic()))
         if self._thread is not None:

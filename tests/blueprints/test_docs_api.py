@@ -126,7 +126,7 @@ def test_the_plain_list_leads_to_where_the_app_is_mounted(manager: EmbeddedManag
 
 def test_a_browser_without_a_token_is_refused_with_the_page_that_asks_for_it(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, reader="viewer")
-    with app_with(token_file=str(path)) as app:
+    with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
         page = client.get("/docs", headers=bearer(tokens["reader"])).text
         refused = client.get("/docs", headers=AS_BROWSER)
@@ -143,7 +143,7 @@ def test_a_browser_without_a_token_is_refused_with_the_page_that_asks_for_it(tmp
 
 def test_others_without_a_token_are_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = token_file(tmp_path, reader="viewer")
-    with app_with(token_file=str(path)) as app:
+    with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
         for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
             response = client.get("/docs", headers=headers)
@@ -177,7 +177,7 @@ def browser(window: Browser) -> Browser:
 @contextlib.contextmanager
 def mounted(token_path: Path) -> Iterator[str]:
     """The URL of an internal API with tokens, inside somebody else's app on somebody else's server."""
-    with make_manager(extra_config=prefixed({"token_file": str(token_path)})) as manager:
+    with make_manager(extra_config=prefixed({"tokens_file": str(token_path)})) as manager:
         host = Flask("host")
         InternalAPI(host, manager, "/lmcache")
         server = make_server("127.0.0.1", 0, host, threaded=True)

@@ -67,7 +67,7 @@ def test_on_unix_sockets_there_is_nothing_to_scrape(tmp_path: Path) -> None:
 def test_anybody_may_ask_the_public_listener_and_is_led_there_by_the_name_he_used(tmp_path: Path) -> None:
     path, _ = token_file(tmp_path, boss="admin")
     port = free_port()
-    extra = {"public_port_start": port - 1, "public_host": "0.0.0.0", "token_file": str(path)}
+    extra = {"public_port_start": port - 1, "public_host": "0.0.0.0", "tokens_file": str(path)}
     with (
         serving(tmp_path, extra=extra),
         contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=10)) as prometheus,

@@ -114,6 +114,12 @@ DIFFERENCES: dict[str, Difference] = {
         "one namespace, Python's builtins; only imports are gated",
         "functions see their globals, `len` exists",
     ),
+    "imports": Difference(
+        "a script that imports what it may not",
+        "`Import of 'os' is not allowed`",
+        "names `script_allowed_imports`, too; `__future__` is always allowed",
+        "says what to do",
+    ),
     "location": Difference(
         "DELETE /cache/clear of an unknown location",
         "200, nothing removed",
@@ -141,6 +147,12 @@ DIFFERENCES: dict[str, Difference] = {
 }
 
 UNCOMPARED: tuple[Difference, ...] = (
+    Difference(
+        "POST /cache/store of what is not stored: frozen, no backend, bypassed, hot cache off, cached before",
+        "`num_tokens` alone, as if it were stored",
+        "`stored` beside it, and `reason` where that is less; `stored` is null where the engine cannot tell",
+        "a store that stores nothing must not look like success",
+    ),
     Difference(
         "secrets in GET /env, /conf, /meta, /inference_info",
         "as they are",

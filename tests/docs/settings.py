@@ -28,7 +28,8 @@ VARIABLES = f"""
 | --- | --- |
 | `{CONFIG_FILE_VARIABLE}` | the YAML file |
 | `LMCACHE_<KEY>` | wins over the file, on the embedded engine: `LMCACHE_{PREFIX.upper()}PORT_START=8000` |
-| `{TOKEN_VARIABLE}`, `{TOKEN_FILE_VARIABLE}` | a single token for the admin, or a file that holds it |
+| `{TOKEN_VARIABLE}`, `{TOKEN_FILE_VARIABLE}` | for the server: a single token for the admin, or a file that holds it |
+| `LMCACHE_INTERNAL_TOKEN` | for a command: the token that it sends |
 | `{VARIABLE}` | `module:callable` that makes the engine's manager, for [WSGI servers](wsgi.md) |
 | `LMCACHE_INTERNAL_API_SERVER` | `lmcache_internal` puts this server in the place of [LMCache's own](lmcache.md) |
 """

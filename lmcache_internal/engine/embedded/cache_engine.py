@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ...log_lines import get_logger
 from .chunks import ChunkKey, chunk_keys
 from .config import EmbeddedConfig
 from .kv_buffers import KVBuffer, read_slots, write_slots
@@ -18,8 +18,8 @@ from .metrics import EngineMetrics
 from .simulated_remote import SimulatedRemoteBackend
 from .storage_manager import EmbeddedStorageManager
 
-# LMCache's name of it: what one tries on the embedded engine holds for LMCache.
-logger = logging.getLogger("lmcache.v1.cache_engine")
+# The name of LMCache's logger, so that commands for it work on both engines.
+logger = get_logger("lmcache.v1.cache_engine")
 
 
 class EmbeddedEngine:

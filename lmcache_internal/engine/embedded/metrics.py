@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import Metric
 
+from ..multiprocess import make_directory
 from .metadata import EmbeddedMetadata
 
 _LABELS = ("model_name", "worker_id", "role", "served_model_name")
@@ -76,6 +77,7 @@ def _shared_families() -> _Families:
     global _families  # Registered once per process, and only where an embedded engine lives.
     with _lock:
         if _families is None:
+            make_directory()
             _families = _Families()
             REGISTRY.register(_families)
         return _families

@@ -9,7 +9,8 @@ from ...conversion import cut
 from ...errors import BadRequest, ConfigError, EngineUnavailable
 from ...redaction import redact
 from ...version import __version__
-from ..runtime import LoadedChunks, Runtime
+from ..runtime import Chunk, LoadedChunks, Runtime
+from .chunks import chunk_keys
 from .config import DEFINITIONS, EmbeddedConfig
 from .kv_buffers import KVBuffer
 from .local_cpu import LocalCPUBackend
@@ -48,6 +49,15 @@ class EmbeddedRuntime(Runtime):
     def retrieve(self, tokens: Sequence[int]) -> int:
         """Retrieve tokens; return how many were cached."""
         return sum(self._manager.require_engine().retrieve(tokens))
+
+    def chunks(self, tokens: Sequence[int]) -> list[Chunk]:
+        """The whole chunks of `tokens`."""
+        metadata = self._manager.lmcache_engine_metadata
+        return [Chunk(metadata.chunk_size, key) for _, key in chunk_keys(tokens, metadata)]
+
+    def holds(self, chunk: Chunk) -> bool:
+        """Whether a backend in service has a chunk."""
+        return self._manager.require_engine().storage_manager.contains(chunk.key) is not None
 
     def kv_layers(self) -> Mapping[str, KVBuffer]:
         """The KV buffer of each layer."""
