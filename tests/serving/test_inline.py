@@ -214,7 +214,7 @@ def test_a_refusal_is_audited_once_and_not_written_by_the_event_loop(
             assert eventually(lambda: len(lines(caplog)) == 3)
         status, _ = fetch(server, "/who/inline", headers={"Authorization": f"Bearer {token}"})
         assert status == 200
-    written = (tmp_path / "audit.jsonl").read_text().splitlines()
+    written = (tmp_path / "audit.jsonl.refused").read_text().splitlines()
     assert sorted(json.loads(line)["status"] for line in written) == [401, 401, 403]
     assert sorted(written) == sorted(record.getMessage() for record in lines(caplog))
 
