@@ -133,7 +133,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     register_error_handlers(app)
-    app.after_request(_count)  # Flask calls it after all others.
+    app.after_request(_count)  # Flask calls this function after all others.
     warn_of_old_names(getattr(adapter, "config", None))
     gate = Gate(settings)
     gate.guard(app)
@@ -148,7 +148,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
 
 def _count(response: Response) -> Response:
     """Count the current request in the metrics of the process."""
-    incoming = request._get_current_object()  # type: ignore[attr-defined]  # werkzeug's proxy, looked through once.
+    incoming = request._get_current_object()  # type: ignore[attr-defined]  # Resolve the proxy once.
     visit, rule = g.get("visit"), incoming.url_rule or g.get("refused_rule")
     seconds = None if visit is None else time.perf_counter() - visit.started
     requests.add(incoming.method, UNMATCHED if rule is None else rule.rule, response.status_code, seconds)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_REQUESTS_PER_VIEW = 16
 """Concurrent requests to one plugin view that declares no limit."""
 
-_SLOT_KEY = "lmcache_internal.place"
+_SLOT_KEY = "lmcache_internal.slot"
 
 
 class Bulkheads:

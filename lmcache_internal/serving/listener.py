@@ -48,7 +48,7 @@ def identity_of(path: str) -> tuple[int, int]:
 
 def _listen_tcp(host: str, port: int) -> socket.socket:
     if host == ALL_ADDRESSES and not socket.has_dualstack_ipv6():
-        host = "0.0.0.0"  # noqa: S104  # There is no IPv6, and all addresses are asked for.
+        host = "0.0.0.0"  # noqa: S104  # Without IPv6, all IPv4 addresses.
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:
