@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict
 from flask import Blueprint
 
 from lmcache_internal.api import BadRequest, FromText, Meta, Role, caller, modes, note, operation
-from lmcache_internal.limits.deadlines import clock
+from lmcache_internal.limits.timeouts import clock
 
 router = Blueprint("drain", __name__, url_prefix="/admin")
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
 from lmcache_internal.api import (
-    ANSWER_BY_KEY,
+    SEND_504_AFTER_KEY,
     CallTimedOut,
     Content,
     NotSupported,
@@ -44,7 +44,7 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
     # As with Prometheus' own clients, a name that is empty is none.
     scrape = functools.partial(expose, REGISTRY, accept, encodings, list(filter(None, names or ())))
     key = (accept, encodings, *(names or ()))
-    body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(ANSWER_BY_KEY))
+    body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(SEND_504_AFTER_KEY))
     return Response(body, headers=headers)
 
 

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from flask import Blueprint, request
 
-from lmcache_internal.address import Address, scraped_at
+from lmcache_internal.address import Address, scrape_targets
 from lmcache_internal.api import EngineUnavailable, Role, metadata, operation, redact, settings
 from lmcache_internal.security.browser import host_of
 
@@ -25,8 +25,8 @@ def list_targets() -> list[TargetGroup]:
     """Every rank of the deployment that Prometheus can scrape; none where they listen on Unix sockets alone."""
     found = metadata()
     host = host_of(request.environ)
-    ranks = scraped_at(settings(), found.world_size)
-    return [{"targets": [rank.seen_as(host).authority], "labels": _labels(rank, found.model_name)} for rank in ranks]
+    ranks = scrape_targets(settings(), found.world_size)
+    return [{"targets": [rank.reached_as(host).authority], "labels": _labels(rank, found.model_name)} for rank in ranks]
 
 
 def _labels(rank: Address, model_name: str) -> dict[str, str]:

@@ -31,7 +31,7 @@ from .errors import (
     NotSupported,
     Unauthorized,
 )
-from .limits.server_load import ANSWER_BY_KEY, LOAD_KEY
+from .limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
 from .openapi.routes import Route, routes_of
 from .operations.arguments import FromText, JsonBody, Names, OnWire, Upload
 from .operations.error_detail import carry_detail
@@ -47,9 +47,9 @@ from .settings import Settings, guarded_reason
 
 __all__ = [
     "ADDRESS_KEY",
-    "ANSWER_BY_KEY",
     "LOAD_KEY",
     "MASK",
+    "SEND_504_AFTER_KEY",
     "TOKENS_PATTERN",
     "ApiError",
     "AuditEntry",

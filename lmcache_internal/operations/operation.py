@@ -16,7 +16,7 @@ from ..engine.protocols import is_seam_name
 from ..errors import ApiError, EngineFailed, NotSupported
 from ..limits.change_lock import change_lock_of
 from ..limits.concurrency import LimitName
-from ..limits.deadlines import call_within
+from ..limits.timeouts import call_within
 from ..redaction import redact
 from ..roles import Role
 from .arguments import signature_of

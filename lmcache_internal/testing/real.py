@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from ..engine.protocols import Manager
-from ..limits.deadlines import call_within
+from ..limits.timeouts import call_within
 from .embedded import SHAPE
 
 BUILD_SECONDS = 120.0

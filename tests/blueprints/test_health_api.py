@@ -22,7 +22,7 @@ from lmcache_internal.engine.embedded.periodic import PeriodicThread
 from lmcache_internal.engine.embedded.runtime import EmbeddedRuntime
 from lmcache_internal.errors import CallTimedOut
 from lmcache_internal.limits import bulkheads, concurrency
-from lmcache_internal.limits.deadlines import call_within
+from lmcache_internal.limits.timeouts import call_within
 from lmcache_internal.serving.transport import MAX_THREADS
 from lmcache_internal.settings import MOST_SCRIPTS
 from tests.support import CHUNK, ROOT, SHAPE, eventually, fetch, in_thread, make_manager, run_script, server_values
@@ -355,8 +355,8 @@ def saturated(
     with contextlib.ExitStack() as stack:
         patched = stack.enter_context(pytest.MonkeyPatch.context())
         manager = stack.enter_context(make_manager(**values, extra_config=extra))
-        patched.setattr(bulkheads, "VIEW_PLACES", MAX_THREADS)
-        patched.setattr(concurrency, "MAX_PLACES", MAX_THREADS)
+        patched.setattr(bulkheads, "MAX_REQUESTS_PER_VIEW", MAX_THREADS)
+        patched.setattr(concurrency, "MAX_LIMITED_REQUESTS", MAX_THREADS)
         patched.setitem(concurrency.LIMITS, "plugin", MAX_THREADS)
         server = stack.enter_context(InternalAPIServer(manager))
         assert server.app is not None

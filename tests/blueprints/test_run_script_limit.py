@@ -81,10 +81,10 @@ def test_the_third_is_turned_away_with_the_names_of_those_that_run(scripts: Make
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     waiting, spinning = (hashlib.sha256(source.encode()).hexdigest()[:12] for source in (WAIT, SPIN))
     assert re.fullmatch(
-        rf"Cannot run the script now: 2 may run at once in this process, and these do: "
+        rf"Cannot run the script now: 2 may run at once in this process, and these are running: "
         rf"call: <script \d+> \(SHA-256 {waiting}…, sent by local, for \d s\), "
         rf"call: <script \d+> \(SHA-256 {spinning}…, sent by local, for \d s\)\. "
-        r"GET /threads\?name=script shows where they are\. "
+        r"GET /threads\?name=script shows their stacks\. "
         r"Try again, or raise extra_config\.internal_api_server_max_scripts\.",
         refused.get_json()["message"],
     )
@@ -158,7 +158,7 @@ def test_one_that_gets_no_thread_gives_its_place_back(scripts: MakeScripts, monk
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
-        patched.setattr("lmcache_internal.limits.deadlines.Call.start", fail)
+        patched.setattr("lmcache_internal.limits.timeouts.Call.start", fail)
         assert "can't start new thread" in one.ask().get_json()["message"]
     assert one.ask().status_code == 200
 

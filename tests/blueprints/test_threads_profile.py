@@ -139,7 +139,7 @@ def test_one_profile_at_a_time_and_all_else_meanwhile(
     status, body = fetch(server, "/threads?samples=2")
     assert status == 503
     assert re.fullmatch(
-        r"Cannot take 2 samples of the threads' stacks, 0\.01 s apart now: 1 such request is under way: "
+        r"Cannot take 2 samples of the threads' stacks, 0\.01 s apart now: 1 such request is running: "
         r"take 600 samples of the threads' stacks, 0\.05 s apart \(for \d s\)\. Try again\.",
         json.loads(body)["message"],
     )
