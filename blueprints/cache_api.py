@@ -1,4 +1,4 @@
-"""Store, retrieve and clear cached tokens."""
+"""Cached KV chunks: store, retrieve, clear."""
 
 import re
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ MAX_TOKENS = 1 << 20
 
 
 def _parse_tokens(text: str) -> range:
-    """Read `start,end`; the range is bounded before anybody expands it."""
+    """Parse `start,end`, and check the size of the range before it is expanded."""
     numbers = re.fullmatch(r"\s*(-?\d{1,18})\s*,\s*(-?\d{1,18})\s*", text)
     if numbers is None:
         raise _invalid(f"expected two whole numbers, got {text[:100]!r}")
@@ -43,21 +43,21 @@ TokenRange = Annotated[range, FromText(_parse_tokens, missing="Missing parameter
 
 
 class Cleared(TypedDict):
-    """How much was removed; the real engine counts tokens."""
+    """Number of removed tokens."""
 
     status: Literal["success"]
     num_removed: int
 
 
 class Stored(TypedDict):
-    """How many tokens were given to the engine."""
+    """Number of tokens in the request."""
 
     status: Literal["success"]
     num_tokens: int
 
 
 class Retrieved(Stored):
-    """And how many of them were cached."""
+    """Number of tokens in the request, and how many were retrieved."""
 
     num_retrieved: int
 
@@ -80,7 +80,10 @@ def _check_locations(locations: Sequence[str], known: Sequence[str] | None) -> N
 @router.delete("/clear")
 @operation(action="clear cache", access=Role.OPERATOR, media="pretty", exclusive=True, errors=(NotFound,))
 def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> Cleared:
-    """Drop cached chunks of the backends in `locations` (repeatable), of the memory alone by default."""
+    """Clear cached KV chunks.
+
+    Clears the backends in `locations` (repeatable), or the CPU memory by default.
+    """
     found = started_engine()
     _check_locations(locations or [], backend_names(found))
     removed = found.clear(locations=locations, request_configs=request_configs)
@@ -90,7 +93,10 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 @router.post("/store")
 @operation(action="store cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def store(tokens_mock: TokenRange) -> Stored:
-    """Store the tokens `start,end` from the first slots of the KV caches."""
+    """Store KV chunks of the tokens `start,end`.
+
+    The KV data comes from the first slots of the KV caches.
+    """
     started_engine()
     runtime().store(tokens_mock)
     return {"status": "success", "num_tokens": len(tokens_mock)}
@@ -99,7 +105,10 @@ def store(tokens_mock: TokenRange) -> Stored:
 @router.post("/retrieve")
 @operation(action="retrieve cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def retrieve(tokens_mock: TokenRange) -> Retrieved:
-    """Retrieve the tokens `start,end` into the first slots of the KV caches; whole chunks count."""
+    """Retrieve KV chunks of the tokens `start,end`.
+
+    The KV data goes to the first slots of the KV caches; only whole chunks are retrieved.
+    """
     started_engine()
     retrieved = runtime().retrieve(tokens_mock)
     return {"status": "success", "num_tokens": len(tokens_mock), "num_retrieved": retrieved}

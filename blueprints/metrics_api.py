@@ -22,12 +22,15 @@ _scrapes = SingleFlight("collect the metrics")
 @router.get("/metrics")
 @operation(action="collect the metrics", access=Role.PUBLIC, cheap=True, limit="scrape", errors=(CallTimedOut,))
 def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metrics:
-    """The default registry's metrics in the format that the scraper accepts: all, or the samples and families named."""
+    """Show Prometheus metrics, in the exposition format that the client accepts.
+
+    With `name[]`, only the named samples and metric families.
+    """
     accept, encodings = request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", "")
     if request.headers.get("User-Agent", "").startswith("Mozilla/"):
-        # lmcache-frontend hands a browser's headers on to us and a gzip answer broken back to it.
+        # lmcache-frontend forwards a browser's headers to this server and then corrupts a gzip response.
         encodings = ""
-    # As with Prometheus' own clients, a name that is empty is none.
+    # As in prometheus_client, an empty name is ignored.
     registry = select(REGISTRY, names) if names and any(names) else REGISTRY
     scrape = functools.partial(expose, registry, accept, encodings)
     key = (accept, encodings, *(names or ()))
@@ -38,6 +41,6 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
 @router.post("/metrics/reset")
 @operation(action="reset the metrics", access=Role.OPERATOR, media="text", exclusive=True)
 def reset() -> str:
-    """Set the engine's own metrics back to zero."""
+    """Reset the engine's metrics to zero."""
     runtime().reset_metrics()
     return "ok"

@@ -318,7 +318,7 @@ def test_plugin_files_shadow_no_module_of_the_process(tmp_path: Path) -> None:
 def test_a_missing_directory_is_reported(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     client, report = mount(tmp_path / name, write(tmp_path / "there", one_api=source()))
-    assert report.failed == {str(tmp_path / name): "there is no such directory"}
+    assert report.failed == {str(tmp_path / name): "no such directory"}
     assert client.get("/one").text == "fine"
     assert str(tmp_path / name) in caplog.text
 

@@ -108,7 +108,7 @@ def test_an_unknown_backend_is_a_400_that_names_those_there_are(client: FlaskCli
     assert (response.status_code, response.content_type) == (400, "application/json")
     assert response.get_json() == {
         "error": "Unknown backend",
-        "message": "There is no backend 'Nope'; there are: LocalCPUBackend, LocalDiskBackend",
+        "message": "No backend 'Nope'; known backends: LocalCPUBackend, LocalDiskBackend",
     }
     assert bypassed(client) == []
 

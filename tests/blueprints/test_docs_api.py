@@ -101,7 +101,7 @@ def test_without_the_extra_it_is_a_plain_list(app: InternalApp, client: FlaskCli
     assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
     for rule in app.url_map.iter_rules():
         assert f"<code>{rule.rule.replace('<', '{').replace('>', '}')}</code>" in response.text
-    row = "<td>PUT</td><td><code>/freeze/enable</code></td><td>Store nothing new from now on.</td><td>operator</td>"
+    row = "<td>PUT</td><td><code>/freeze/enable</code></td><td>Enable freeze mode (read-only cache).</td><td>operator</td>"
     assert row in response.text
     assert "lmcache-internal[docs]" in response.text
     assert "<script" not in response.text
@@ -236,7 +236,7 @@ def test_a_browser_brings_tokens_to_a_mounted_app(browser: Browser, tmp_path: Pa
         browser.click(SHOW)
         assert '"0.1.0+embedded"' in try_out(browser, "version-version_lmc_version")
         assert not browser.run("return document.getElementById('sign-in').checkVisibility()")
-        assert "needs the level admin; reader has viewer" in try_out(browser, "env-env_environment")
+        assert "Requires role admin; this token (reader) has role viewer" in try_out(browser, "env-env_environment")
 
         browser.click("//*[contains(@class, 'auth-wrapper')]/button")
         browser.click("//button[text()='Logout']")

@@ -24,7 +24,7 @@ def test_every_route_is_listed_for_curl(app: InternalApp, client: FlaskClient) -
 def test_json_on_request(client: FlaskClient) -> None:
     body = client.get("/", headers={"Accept": "application/json"}).get_json()
     (entry,) = [entry for entry in body if (entry["method"], entry["path"]) == ("POST", "/conf")]
-    assert entry["summary"].startswith("Set configuration values")
+    assert entry["summary"].startswith("Update configuration values")
     assert all(entry["summary"] for entry in body)
 
 

@@ -65,7 +65,7 @@ def test_an_adapter_that_does_not_know_the_version_is_a_503(client: FlaskClient)
     assert response.status_code == 503
     assert response.get_json() == {
         "error": "Inference version unavailable",
-        "message": "EmbeddedManager does not know the inference engine's version.",
+        "message": "EmbeddedManager does not provide the version of the inference engine",
     }
 
 

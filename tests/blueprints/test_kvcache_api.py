@@ -163,7 +163,7 @@ class TestCheck:
         started = time.monotonic()
         refused = refusal(reading, {"slot_mapping": slots, "chunk_size": 4})
         assert time.monotonic() - started < 1
-        assert refused == (400, "Invalid slot_mapping format", f"{FORMAT}at most 1048576 slots in all")
+        assert refused == (400, "Invalid slot_mapping format", f"{FORMAT}at most 1048576 slots in total")
 
     def test_a_long_mapping_takes_no_longer_than_its_length(self, reading: FlaskClient) -> None:
         started = time.monotonic()

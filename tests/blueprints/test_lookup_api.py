@@ -104,7 +104,7 @@ def test_an_unknown_role_is_a_400(path: str) -> None:
         client = create_app(observer).test_client()
         assert post(client, path, 400) == {
             "error": "Unknown role",
-            "message": "The engine's role is 'observer', neither scheduler nor worker.",
+            "message": "The engine's role is 'observer'; expected scheduler or worker",
         }
         assert there_is(client, "scheduler") == "EmbeddedLookupClient"
 
@@ -129,7 +129,7 @@ class OldManager:
 def test_a_manager_without_the_method_is_a_503(method: str, path: str, missing: str) -> None:
     response = create_app(OldManager()).test_client().open(f"/lookup/{path}", method=method)
     assert response.status_code == 503
-    assert response.get_json() == {"error": "API unavailable", "message": f"This engine's manager has no {missing}."}
+    assert response.get_json() == {"error": "API unavailable", "message": f"The engine's manager has no {missing}"}
 
 
 @pytest.mark.parametrize(

@@ -121,9 +121,9 @@ def test_without_threads_there_is_nothing_to_fold(client: FlaskClient) -> None:
         ("samples=5&interval=0", "Invalid value for interval: Expected `float` >= 0.001, got '0'"),
         ("samples=5&interval=1.01", "Invalid value for interval: Expected `float` <= 1.0, got '1.01'"),
         ("samples=5&interval=nan", "Invalid value for interval: Expected `float` >= 0.001, got 'nan'"),
-        ("samples=1000&interval=0.031", "1000 samples, 0.031 s apart, take 31 s; the limit is 30 s"),
-        ("interval=0.01", "interval is the time between samples; give samples, too"),
-        ("samples=5&group=true", "samples are grouped by their stacks anyway; leave group out"),
+        ("samples=1000&interval=0.031", "1000 samples at intervals of 0.031 s take 31 s; the limit is 30 s"),
+        ("interval=0.01", "interval is the time between samples; it requires samples"),
+        ("samples=5&group=true", "samples are always grouped by stack; omit group"),
     ],
 )
 def test_bad_arguments_are_400s_that_name_value_and_limit(client: FlaskClient, query: str, said: str) -> None:

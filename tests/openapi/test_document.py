@@ -72,7 +72,7 @@ def test_no_two_types_of_ours_have_one_name(client: FlaskClient) -> None:
 def test_a_get_that_writes_says_what_it_takes(client: FlaskClient) -> None:
     operation = document_of(client)["paths"]["/loglevel"]["get"]
     assert operation["x-access"] == "viewer"
-    assert "With `level`, it changes something and needs the level operator." in operation["description"]
+    assert "With `level`, it is a write and requires role operator." in operation["description"]
 
 
 def test_without_tokens_none_is_needed(client: FlaskClient) -> None:

@@ -24,7 +24,7 @@ def test_ids_are_unique(extended: Document) -> None:
 def test_parameters_are_those_of_the_signature(extended: Document) -> None:
     weigh = extended["paths"]["/weigh/{number}/{name}"]["get"]
     assert weigh["summary"] == "Weigh one."
-    assert weigh["description"] == "Slowly.\n\nEverybody may call it."
+    assert weigh["description"] == "Slowly.\n\nRequires no credentials."
     assert weigh["parameters"] == [
         {"name": "number", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}},
         {
@@ -108,7 +108,7 @@ def test_a_plain_view_is_described_as_far_as_flask_knows_it(extended: Document) 
     item = extended["paths"]["/plain/{a}/{b}/{c}/{d}/{e}"]
     assert (item["get"]["x-access"], item["post"]["x-access"]) == ("viewer", "admin")
     assert item["get"]["summary"] == "A plain Flask view."
-    assert item["get"]["description"] == "It has more to say.\n\nNeeds the level viewer."
+    assert item["get"]["description"] == "It has more to say.\n\nRequires role viewer."
     assert {found["name"]: found["schema"] for found in item["get"]["parameters"]} == {
         "a": {"type": "integer"},
         "b": {"type": "number"},

@@ -163,7 +163,7 @@ def test_an_attribute_of_the_engine_that_is_not_there_is_a_501(working: Working,
     response = working(lambda: getattr(Old(), name)).get(path)
     assert (response.status_code, response.content_type) == (501, "application/json")
     assert response.get_json()["error"] == "Not supported by this engine"
-    assert response.get_json()["message"].startswith(f"Old has no {name} in this version of the engine")
+    assert response.get_json()["message"].startswith(f"Old has no {name} in this engine version")
 
 
 @pytest.mark.parametrize(
