@@ -179,7 +179,7 @@ def test_what_is_wrong_fails_and_says_so(project: Path) -> None:
     assert "unexpected keyword argument 'plugin_dir'" in reasons["test_typo"]
     assert "plugin_dirs must be a list of directories, got 'plugins'" in reasons["test_string"]
     assert "takes 1 positional argument but 2 were given" in reasons["test_positional"]
-    assert 'role is "worker" or "scheduler", not \'schedular\'' in reasons["test_role"]
+    assert 'role must be "worker" or "scheduler", got \'schedular\'' in reasons["test_role"]
     assert "Invalid value for chunk_size: expected int, got 'many'" in reasons["test_config"]
 
 

@@ -70,7 +70,9 @@ def _arguments(document: Document, operation: Operation) -> str:
     for content in operation.get("requestBody", {}).get("content", {}).values():
         body = resolved(document, content["schema"])
         if "properties" not in body:
-            rows.append(_row("(whole body)", "body", {"schema": body, "required": operation["requestBody"]["required"]}))
+            rows.append(
+                _row("(whole body)", "body", {"schema": body, "required": operation["requestBody"]["required"]})
+            )
         for name, field in body.get("properties", {}).items():
             rows.append(_row(name, "body", {"schema": field, "required": name in body["required"]}))
     return "\n".join(["| argument | in | description | default |", "| --- | --- | --- | --- |", *rows]) if rows else ""
