@@ -68,7 +68,7 @@ def add(backend_name: Name) -> Added:
 def remove(backend_name: Name) -> Removed:
     """Stop bypassing a storage backend."""
     storage = storage_manager(_UNAVAILABLE)
-    # A closed backend stays bypassed: when it is created again, it is still out of service.
+    # In LMCache, a closed backend stays bypassed, and is still out of service when it is created again.
     known = [*storage.get_all_backend_names(), *storage.get_bypassed_backends()]
     before = _set(storage, backend_name, False, known)
     return {**_state(storage, backend_name), "was_bypassed": before}
