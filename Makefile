@@ -57,8 +57,13 @@ test-pythons:  ## Run the tests in development mode on each of PYTHONS that is i
 	    .venv-$$version/bin/python -X dev -m pytest -p no:cacheprovider; \
 	done
 
-test-faults: $(VENV)/.dev  ## Run the fault suites: hostile clients, full disks, killed processes
-	$(BIN)/python -m pytest tests/faults
+# Bounds of time, and properties of every route: they take long, or need a quiet machine.
+SLOW := tests/test_bad_input.py tests/test_linear_time.py tests/security/test_secrets.py tests/serving/test_bytewise.py \
+    tests/serving/test_cpu_budget.py tests/serving/test_not_http.py tests/serving/test_pipelining.py \
+    tests/blueprints/test_run_script_limit.py
+
+test-faults: $(VENV)/.dev  ## Run the slow suites: hostile clients, full disks, killed processes, bounds of time
+	$(BIN)/python -m pytest tests/faults $(SLOW)
 
 PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
     tests/security/test_chromium.py tests/blueprints/test_docs_api.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from typing import Any
 
 from msgspec import Struct
@@ -69,8 +70,8 @@ class Address(Struct, frozen=True):
 
     def curl(self, path: str) -> str:
         """A curl command line that fetches `path` from here."""
-        option = f"--unix-socket {self.socket_path} " if self.socket_path else ""
-        return f"curl {option}{self.url}{path}"
+        option = ["--unix-socket", self.socket_path] if self.socket_path else []
+        return shlex.join(["curl", *option, f"{self.url}{path}"])
 
 
 def index_of(manager: Any) -> int:

@@ -15,6 +15,10 @@ from tests.support import make_manager
 # They have targets of their own: `make test-faults`, `make test-programs`, `make test-docs`; `make test-lmcache` where
 # LMCache is installed.
 collect_ignore = ["faults", "docs/test_documents.py"]
+# The slow ones, part of `make test-faults`: bounds of time, and properties of every route.
+collect_ignore += ["test_bad_input.py", "test_linear_time.py", "security/test_secrets.py", "serving/test_bytewise.py"]
+collect_ignore += ["serving/test_cpu_budget.py", "serving/test_not_http.py", "serving/test_pipelining.py"]
+collect_ignore += ["blueprints/test_run_script_limit.py"]
 # What starts other programs: vLLM, fleets of the command line, WSGI servers, pytest, Prometheus, browsers.
 collect_ignore += ["vllm", "cli", "wsgi", "test_testing.py", "test_prometheus.py", "test_page_plugin.py"]
 collect_ignore += ["security/test_chromium.py", "blueprints/test_docs_api.py"]

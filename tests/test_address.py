@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from lmcache_internal.address import Address, ranks_of, scraped_at
@@ -61,3 +63,9 @@ def test_where_all_addresses_are_bound_the_clients_name_for_the_host_counts(
     bound: str, name: str, authority: str
 ) -> None:
     assert Address(0, bound, 7000).seen_as(name).authority == authority
+
+
+def test_a_curl_line_can_be_pasted_whatever_the_socket_is_called() -> None:
+    address = Address(1, "127.0.0.1", 7000, "/tmp/it's $HOME/socket_7000")
+    assert shlex.split(address.curl("/conf")) == ["curl", "--unix-socket", address.socket_path, "http://localhost/conf"]
+    assert Address(1, "127.0.0.1", 7000).curl("/conf") == "curl http://127.0.0.1:7000/conf"

@@ -13,13 +13,13 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal.cli.fleet import Outcome
 from lmcache_internal.cli.metrics import merged
-from lmcache_internal.cli.output import printable
+from lmcache_internal.cli.outcome import Outcome
 from lmcache_internal.cli.redact import redacted
 from lmcache_internal.cli.samples import Samples
 from lmcache_internal.cli.targets import Target
-from lmcache_internal.cli.threads import folded
+from lmcache_internal.cli.text import printable, printable_lines
+from lmcache_internal.cli.threads import counts_of, folded
 from lmcache_internal.redaction import redact, redact_start
 from tests.linear import ALPHABETS, LENGTH, is_linear, repeated
 from tests.support import ROOT
@@ -93,7 +93,7 @@ def test_every_regular_expression_takes_linear_time(pattern: Pattern) -> None:
 
 
 def _outcome(text: str) -> Outcome:
-    return Outcome(Target("http://localhost"), data=text)
+    return Outcome(Target("http://localhost"), data=text).map(counts_of)
 
 
 FUNCTIONS: dict[str, Callable[[str], Any]] = {
@@ -108,6 +108,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "redact the start": lambda text: redact_start(text, 2048),
     "redacted": lambda text: redacted({"a": text}, "secret"),
     "print": printable,
+    "print lines": printable_lines,
     "merge metrics": lambda text: merged({Target("http://localhost"): f"# HELP a b\na{{{text}}} 1\n{text}"}),
     "fold profiles": lambda text: folded([_outcome(f"{text.replace(chr(10), ';')} 1\n")]),
 }

@@ -1,6 +1,7 @@
-"""The command `lmcache-internal`: one file a command, listed here.
+"""The command `lmcache-internal`. Each command is one file; this file lists them.
 
-It may import every package but `integrations` and `testing`; the app and the server only where a command needs them.
+The package may import every other package except `integrations` and `testing`. Commands import the app and the server
+only when they run, because most commands need neither.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from .backends import backends
 from .bundle import bundle
 from .bypass import bypass
 from .cache import cache
+from .commands import Main, summary
 from .completion import completion
 from .conf import conf
 from .get import get
@@ -28,27 +30,35 @@ from .token import token
 from .top import top
 
 _SECTIONS = {
-    "Look": (status, top, get, metrics, threads, routes, bundle),
-    "Change": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, script),
-    "Set up": (serve, token, new_plugin, completion),
+    "Inspect": (status, top, get, metrics, threads, routes, bundle),
+    "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, script),
+    "Setup": (serve, token, new_plugin, completion),
 }
 
 
-class _Sections(click.Group):
+class _Sections(Main):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # Click's.
         for title, commands in _SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(command.name or "", command.get_short_help_str(88)) for command in commands])
+                formatter.write_dl([summary(command) for command in commands])
 
 
 @click.group(
+    "lmcache-internal",
     cls=_Sections,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="\b\nTo begin:\n  lmcache-internal serve --workers 4\n  lmcache-internal status --config lmcache.yaml",
+    epilog="""\b
+The options that choose servers (--config, --url, --index, ...) go before or after the command.
+
+\b
+Get started:
+  lmcache-internal serve --workers 4
+  lmcache-internal status
+""",
 )
 @click.version_option(__version__)
 def main() -> None:
-    """Talk to the internal API servers of LMCache engines, one or a whole fleet."""
+    """Inspect and change LMCache engines through their internal API servers."""
 
 
 for command in (command for commands in _SECTIONS.values() for command in commands):

@@ -1,4 +1,4 @@
-"""`python -m lmcache_internal.cli`: the command, where its script is not on the path."""
+"""Run the command as `python -m lmcache_internal.cli`, without an installed script."""
 
 from . import main
 

@@ -1,4 +1,4 @@
-"""`backends`: the storage backends of the engines."""
+"""`backends`: list, close and create the storage backends of the engines."""
 
 from __future__ import annotations
 
@@ -7,31 +7,39 @@ from typing import Any
 from urllib.parse import quote
 
 import click
+import msgspec
 
 from .client import Client
-from .confirm import ask, yes_option
+from .commands import DefaultGroup
+from .confirm import confirm, yes_option
 from .fleet import Fleet
-from .groups import DefaultGroup
 from .options import ENGINE_SECONDS, fleet_options
 from .units import UNKNOWN, servers
 
 
+class _Change(msgspec.Struct, omit_defaults=True):
+    created: dict[str, str] | None = None
+    recreated: dict[str, str] | None = None
+    backends: dict[str, str] | None = None
+    warnings: dict[str, str] | None = None
+
+
 @click.group(cls=DefaultGroup)
 def backends() -> None:
-    """List the storage backends (which is the default), close them, and create them again.
+    """List, close and create storage backends; `list` is the default.
 
-    Only workers have an engine: the scheduler is asked where --index names it, and refuses.
+    Only workers have an engine. The scheduler is asked only with --scheduler or --index 0, and refuses.
     """
 
 
 @backends.command("list")
 @fleet_options(engines=True)
 def list_backends(fleet: Fleet) -> None:
-    """The backends of each worker.
+    """List the backends of each worker.
 
     Example: lmcache-internal backends --config lmcache.yaml
     """
-    fleet.show(fleet.each(lambda client: {"backends": client.json("GET", "/backends")}), _cells)
+    fleet.show(fleet.each(lambda client: {"backends": client.json("GET", "/backends", dict[str, str])}), _cells)
 
 
 @backends.command()
@@ -39,18 +47,18 @@ def list_backends(fleet: Fleet) -> None:
 @yes_option
 @fleet_options(changes=True, seconds=ENGINE_SECONDS, engines=True)
 def close(fleet: Fleet, name: str, yes: bool) -> None:
-    """Close the backend NAME; what it holds in memory is lost.
+    """Close the backend NAME; its content in memory is lost.
 
     Example: lmcache-internal backends close LocalDiskBackend --config lmcache.yaml --index 1
     """
-    ask(fleet.screen, yes, f"Close {name} on {servers(len(fleet.targets))}?")
+    confirm(fleet.screen, yes, f"Close {name} on {servers(len(fleet.targets))}?")
     _send(fleet, "DELETE", f"/backends/{quote(name, safe='')}")
 
 
 @backends.command()
 @fleet_options(changes=True, seconds=ENGINE_SECONDS, engines=True)
 def create(fleet: Fleet) -> None:
-    """Create the backends that the configuration asks for and that are absent.
+    """Create the configured backends that do not exist.
 
     Example: lmcache-internal backends create --config lmcache.yaml --all
     """
@@ -62,18 +70,17 @@ def create(fleet: Fleet) -> None:
 @yes_option
 @fleet_options(changes=True, seconds=ENGINE_SECONDS, engines=True)
 def recreate(fleet: Fleet, name: str, yes: bool) -> None:
-    """Close the backend NAME and create it by the configuration as it is now; what it holds in memory is lost.
+    """Close the backend NAME and create it with the current configuration; its content in memory is lost.
 
     Example: lmcache-internal backends recreate LocalCPUBackend --config lmcache.yaml --all
     """
-    ask(fleet.screen, yes, f"Close {name} and create it again on {servers(len(fleet.targets))}?")
+    confirm(fleet.screen, yes, f"Close {name} and create it again on {servers(len(fleet.targets))}?")
     _send(fleet, "POST", f"/backends/{quote(name, safe='')}/recreate")
 
 
 def _send(fleet: Fleet, method: str, path: str) -> None:
     def send(client: Client) -> dict[str, Any]:
-        answer = client.json(method, path)
-        return {name: answer[name] for name in ("created", "recreated", "backends", "warnings") if name in answer}
+        return dict(msgspec.to_builtins(client.json(method, path, _Change)))
 
     fleet.show(fleet.each(send), _cells)
 

@@ -1,4 +1,7 @@
-"""`bundle`: all that a bug report needs, in one file without secrets."""
+"""`bundle`: collect what a bug report needs in one file, with the secrets masked.
+
+A bundle is most useful when something is wrong, so each failure is recorded in the bundle and does not prevent it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,10 @@ import click
 
 from ..version import __version__
 from .client import Client, Failure
-from .fleet import Fleet, Outcome
+from .commands import Command
+from .fleet import Fleet
 from .options import fleet_options
+from .outcome import Outcome
 from .redact import redacted
 from .targets import Target
 
@@ -40,22 +45,27 @@ _FILES = {
 _NEEDED = "health.json"
 
 
-@click.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The zip file to write.")
-@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@click.command(cls=Command)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The zip file to write. Default: a name with the current time.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 @fleet_options(seconds=30)
 def bundle(fleet: Fleet, output: Path | None, force: bool) -> None:
-    """Collect what a bug report needs into a zip file, with the secrets masked.
+    """Collect what a bug report needs in a zip file, with the secrets masked.
 
-    A folder for each server: its version, health, metadata, configuration with its history, backends, threads,
-    loggers, metrics, audit log and endpoints; and a manifest that says what could not be had, and why.
-    Look through it before you hand it on.
+    The file has a folder for each server, with its version, health, metadata, configuration and its history, backends,
+    threads, loggers, metrics, audit log and endpoints. The manifest lists what is missing, and why. If no server
+    answers, the bundle has the reasons. Review the file before you share it.
 
     Example: lmcache-internal bundle --config lmcache.yaml -o bundle.zip
     """
     output = output or Path(time.strftime("lmcache-internal-bundle-%Y%m%d-%H%M%S.zip"))
     if output.exists() and not force:
-        raise click.UsageError(f"{output} exists; choose another name with -o, or give --force.")
+        raise click.UsageError(f"{output} exists. Choose another name with -o, or add --force.")
     outcomes = fleet.each(_collect)
     token = fleet.token.text if fleet.token else None
     try:
@@ -67,7 +77,7 @@ def bundle(fleet: Fleet, output: Path | None, force: bool) -> None:
 
 
 def _collect(client: Client) -> dict[str, Any]:
-    """The files of one server, by name, and why some are missing; raises `Failure` where nothing can be had."""
+    """Fetch the files of one server; raises `Failure` if the server does not answer."""
     files: dict[str, Any] = {}
     missing: dict[str, str] = {}
     for name, path in _FILES.items():
@@ -77,29 +87,30 @@ def _collect(client: Client) -> dict[str, Any]:
             else:
                 files[name] = client.request("GET", path, headers={"Accept": "text/plain"}).text
         except Failure as failure:
-            if failure.status is None:
+            if failure.unreachable and not files and not missing:
                 raise
             missing[name] = str(failure)
     return {"files": files, "missing": missing}
 
 
 def _contents(outcomes: Sequence[Outcome], token: str | None) -> dict[str, str]:
-    """Every file of the zip, by its path."""
+    """Return the files of the zip, by path."""
+    folders = _folders(outcomes)
     manifest = {
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "lmcache_internal": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "servers": {
-            _folder(outcome.target): outcome.target.public()
+            folder: outcome.target.public()
             | ({"missing": outcome.data["missing"]} if outcome.ok else {"error": outcome.error})
-            for outcome in outcomes
+            for folder, outcome in folders.items()
         },
     }
     contents = {"manifest.json": _encoded(manifest, token)}
-    for outcome in outcomes:
+    for folder, outcome in folders.items():
         for name, content in (outcome.data["files"] if outcome.ok else {}).items():
-            contents[f"{_folder(outcome.target)}/{name}"] = _encoded(content, token)
+            contents[f"{folder}/{name}"] = _encoded(content, token)
     return contents
 
 
@@ -108,21 +119,32 @@ def _encoded(content: Any, token: str | None) -> str:
     return clean if isinstance(clean, str) else json.dumps(clean, indent=2)
 
 
+def _folders(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
+    """Return the outcomes by a name for their folder; no two servers share one."""
+    folders: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        name = _folder(outcome.target)
+        number = sum(folder == name or folder.startswith(f"{name}_") for folder in folders)
+        folders[f"{name}_{number}" if number else name] = outcome
+    return folders
+
+
 def _folder(target: Target) -> str:
-    name = target.role or target.address.partition("://")[2] or target.address
-    return "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in name).strip("-.")
+    name = target.short_name.replace("http://", "")
+    letters = "".join(char if (char.isascii() and char.isalnum()) or char in ".-" else "-" for char in name)
+    return letters.strip("-.")[:100] or "server"
 
 
 def _write(path: Path, contents: Mapping[str, str]) -> None:
-    """Write the zip for its owner alone, whole or not at all."""
+    """Write the zip so that only its owner can read it. After an error, no file is left."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             for inner, content in contents.items():
-                archive.writestr(inner, content)
+                archive.writestr(inner, content.encode("utf-8", "backslashreplace"))
         os.replace(name, path)
     finally:
-        Path(name).unlink(missing_ok=True)  # Whatever went wrong, Ctrl-C too: no half a file is left behind.
+        Path(name).unlink(missing_ok=True)  # After any error, and after Ctrl-C: no partial file is left.
 
 
 def _summary(data: Mapping[str, Any]) -> dict[str, object]:

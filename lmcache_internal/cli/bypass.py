@@ -1,38 +1,43 @@
-"""`bypass`: backends out of service, but not closed."""
+"""`bypass`: take backends out of service without closing them, and put them back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import click
+import msgspec
 
 from .client import Client
+from .commands import DefaultGroup
 from .fleet import Fleet
-from .groups import DefaultGroup
 from .options import ENGINE_SECONDS, fleet_options
 from .units import UNKNOWN
 
 
+class _Backends(msgspec.Struct):
+    bypassed_backends: list[str]
+    all_backends: list[str] = msgspec.field(default_factory=list)
+
+
 @click.group(cls=DefaultGroup)
 def bypass() -> None:
-    """List the bypassed backends (which is the default), bypass others, and put them back into service.
+    """List, bypass and restore storage backends; `list` is the default.
 
-    Only workers have an engine: the scheduler is asked where --index names it, and refuses.
+    Only workers have an engine. The scheduler is asked only with --scheduler or --index 0, and refuses.
     """
 
 
 @bypass.command("list")
 @fleet_options(engines=True)
 def list_bypassed(fleet: Fleet) -> None:
-    """The bypassed backends of each worker beside all of them.
+    """List the bypassed backends and all backends of each worker.
 
     Example: lmcache-internal bypass --config lmcache.yaml
     """
 
     def fetch(client: Client) -> dict[str, list[str]]:
-        answer = client.json("GET", "/bypass/list")
-        return {"bypassed": answer["bypassed_backends"], "backends": answer["all_backends"]}
+        answer = client.json("GET", "/bypass/list", _Backends)
+        return {"bypassed": answer.bypassed_backends, "backends": answer.all_backends}
 
     fleet.show(fleet.each(fetch), _cells)
 
@@ -61,10 +66,11 @@ def remove(fleet: Fleet, name: str) -> None:
 
 def _put(fleet: Fleet, action: str, name: str) -> None:
     def put(client: Client) -> dict[str, list[str]]:
-        return {"bypassed": client.json("PUT", f"/bypass/{action}", params={"backend_name": name})["bypassed_backends"]}
+        answer = client.json("PUT", f"/bypass/{action}", _Backends, params={"backend_name": name})
+        return {"bypassed": answer.bypassed_backends}
 
     fleet.show(fleet.each(put), _cells)
 
 
-def _cells(data: Mapping[str, Any]) -> dict[str, object]:
+def _cells(data: Mapping[str, list[str]]) -> dict[str, object]:
     return {name: ", ".join(backends) or UNKNOWN for name, backends in data.items()}

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import click
 
 from .client import Client
-from .confirm import ask, yes_option
+from .commands import Group
+from .confirm import confirm, yes_option
 from .fleet import Fleet
 from .options import ENGINE_SECONDS, fleet_options
 from .units import servers
 
 
-@click.group()
+@click.group(cls=Group)
 def cache() -> None:
-    """Clear the caches, and try them with made-up tokens.
+    """Clear the caches, and test them with generated tokens.
 
-    Only workers have an engine: the scheduler is asked where --index names it, and refuses.
+    Only workers have an engine. The scheduler is asked only with --scheduler or --index 0, and refuses.
     """
 
 
@@ -34,21 +36,22 @@ _tokens_option = click.option(
 
 
 @cache.command()
-@click.option("--location", "locations", multiple=True, help="A backend; may be given again. Memory by default.")
+@click.option("--location", "locations", multiple=True, help="A backend; repeatable. Default: memory.")
 @yes_option
 @fleet_options(changes=True, seconds=ENGINE_SECONDS, engines=True)
 def clear(fleet: Fleet, locations: tuple[str, ...], yes: bool) -> None:
     """Drop cached chunks.
 
-    It says how much was removed, which the real engine counts in tokens.
+    The output is the number of removed items. The real engine counts tokens.
 
     Example: lmcache-internal cache clear --location LocalCPUBackend --config lmcache.yaml --all
     """
     where = " and ".join(locations) or "memory"
-    ask(fleet.screen, yes, f"Drop the chunks that {where} holds on {servers(len(fleet.targets))}?")
+    confirm(fleet.screen, yes, f"Drop the chunks in {where} on {servers(len(fleet.targets))}?")
 
-    def send(client: Client) -> dict[str, int]:
-        return {"removed": client.json("DELETE", "/cache/clear", params={"locations": list(locations)})["num_removed"]}
+    def send(client: Client) -> dict[str, Any]:
+        answer = client.json("DELETE", "/cache/clear", dict[str, Any], params={"locations": list(locations)})
+        return {"removed": answer["num_removed"]}
 
     fleet.show(fleet.each(send), dict)
 
@@ -59,13 +62,14 @@ def clear(fleet: Fleet, locations: tuple[str, ...], yes: bool) -> None:
 def store(fleet: Fleet, tokens: str) -> None:
     """Store tokens.
 
-    They are taken from the first slots of the KV caches.
+    The command takes them from the first slots of the KV caches.
 
     Example: lmcache-internal cache store --tokens 0:512 --config lmcache.yaml --index 1
     """
 
-    def send(client: Client) -> dict[str, int]:
-        return {"tokens": client.json("POST", "/cache/store", params={"tokens_mock": tokens})["num_tokens"]}
+    def send(client: Client) -> dict[str, Any]:
+        answer = client.json("POST", "/cache/store", dict[str, Any], params={"tokens_mock": tokens})
+        return {"tokens": answer["num_tokens"]}
 
     fleet.show(fleet.each(send), dict)
 
@@ -76,13 +80,13 @@ def store(fleet: Fleet, tokens: str) -> None:
 def retrieve(fleet: Fleet, tokens: str) -> None:
     """Retrieve tokens.
 
-    They go into the first slots of the KV caches; whole chunks count.
+    The command writes them to the first slots of the KV caches. Only whole chunks are retrieved.
 
     Example: lmcache-internal cache retrieve --tokens 0:512 --config lmcache.yaml --index 1
     """
 
-    def send(client: Client) -> dict[str, int]:
-        answer = client.json("POST", "/cache/retrieve", params={"tokens_mock": tokens})
+    def send(client: Client) -> dict[str, Any]:
+        answer = client.json("POST", "/cache/retrieve", dict[str, Any], params={"tokens_mock": tokens})
         return {"tokens": answer["num_tokens"], "retrieved": answer["num_retrieved"]}
 
     fleet.show(fleet.each(send), dict)

@@ -1,41 +1,63 @@
-"""One server, asked: requests over TCP or a Unix socket, and failures in words."""
+"""Send requests to one server, over TCP or a Unix socket, and put failures into words.
+
+Every command talks to servers through `Client`, so that the limits on time and size, and the wording of failures, are
+decided once.
+"""
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..security.tokens import TOKEN_VARIABLE
 from ..system.peer_credentials import Peer
+from .answers import Answer, UnusableAnswerError, join_chunks
 from .credentials import BearerToken
 from .targets import Target
+from .text import one_line
 
 if TYPE_CHECKING:
     import httpx
 
+_REASONS = ("message", "error", "detail")
+"""The fields of an error body that say why: the first two are ours, the third is FastAPI's."""
+_TITLE = re.compile(r"<title>([^<]{1,200})", re.IGNORECASE)
+
 
 class Failure(Exception):
-    """Why a server gave no good answer, in words for the operator.
+    """A server gave no usable answer; the text says why, for the operator.
 
     Attributes:
-        status: the HTTP status, or None where there was no answer at all.
-        body: the JSON that came with it, if any.
-        unsure: whether the request may have been carried out all the same: it was sent, and nobody said how it ended.
+        status: the HTTP status, or None if there was no answer.
+        body: the JSON body of the refusal, if any.
+        unsure: whether the server may have carried out the request: it was sent, and its result is unknown.
+        unreachable: whether there was no HTTP answer at all.
     """
 
-    def __init__(self, message: str, status: int | None = None, body: Any = None, unsure: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        body: Any = None,
+        unsure: bool = False,
+        unreachable: bool = False,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.body = body
         self.unsure = unsure
+        self.unreachable = unreachable
 
 
 class Client:
-    """Asks one server.
+    """Sends requests to one server.
 
     Args:
         target: the server.
         token: the bearer token to send, or None.
-        seconds: how long to wait for each step of an answer.
+        seconds: the time limit for all requests of this client together.
     """
 
     def __init__(self, target: Target, token: BearerToken | None, seconds: float) -> None:
@@ -43,9 +65,10 @@ class Client:
 
         self.target = target
         self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token.text}"} if token else {})
         transport = _transport(target, token)
-        # A proxy of the environment has no business between an operator and an engine.
+        # trust_env: a proxy from the environment must not see requests to an engine.
         self._http = httpx.Client(transport=transport, headers=headers, timeout=seconds, trust_env=False)
 
     def __enter__(self) -> Client:
@@ -54,36 +77,58 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def request(self, method: str, path: str, good: tuple[int, ...] = (), **options: Any) -> httpx.Response:
+    def request(self, method: str, path: str, good: tuple[int, ...] = (), **options: Any) -> Answer:
         """Send a request.
 
         Args:
             method: the HTTP method.
-            path: below the server's base URL, with a slash at the start.
-            good: statuses that are an answer, besides 200 to 299.
+            path: the path below the server's base URL, with a leading slash.
+            good: the statuses that are an answer, besides 200 to 299.
             options: `params`, `json`, `headers`, `files`, as httpx takes them.
 
         Raises:
-            Failure: there was no answer, or it says that the request failed.
+            Failure: there was no answer, it exceeds a limit, or it says that the request failed.
         """
         import httpx
 
         try:
-            response = self._http.request(method, self.target.url + path, **options)
+            with self._http.stream(method, self.target.url + path, **options) as response:
+                content = join_chunks(self._chunks(response))
+        except UnusableAnswerError as error:
+            raise Failure(f"GET {path}: {error}" if method == "GET" else str(error), unsure=True) from error
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise Failure(self._explain(error), unsure=_was_sent(error)) from error
+            raise Failure(self._explain(error), unsure=_was_sent(error), unreachable=True) from error
+        answer = Answer(response.status_code, content.decode("utf-8", "replace"), response.headers)
         if not response.is_success and response.status_code not in good:
-            raise _refused(response)
-        return response
+            raise _refused(answer, response)
+        return answer
 
-    def json(self, method: str, path: str, **options: Any) -> Any:
-        """The same, for an answer in JSON, whatever it calls itself."""
-        response = self.request(method, path, **options)
+    def json(self, method: str, path: str, type: Any = Any, **options: Any) -> Any:
+        """Send a request and decode the JSON of the answer, whatever its content type.
+
+        Args:
+            method: the HTTP method.
+            path: the path below the server's base URL.
+            type: the type that the answer must have.
+            options: as for `request`.
+
+        Raises:
+            Failure: as for `request`, and if the answer is not JSON or has another type.
+        """
+        answer = self.request(method, path, **options)
         try:
-            return response.json()
-        except ValueError as error:
-            message = f"{path} did not answer with JSON: is this an LMCache internal API?"
-            raise Failure(message, response.status_code, unsure=True) from error
+            return answer.json(type)
+        except UnusableAnswerError as error:
+            message = f"{path} did not answer as expected ({error}): is this an LMCache internal API?"
+            raise Failure(message, answer.status, unsure=True) from error
+
+    def _chunks(self, response: httpx.Response) -> Iterator[bytes]:
+        import httpx
+
+        for chunk in response.iter_bytes():
+            if time.monotonic() > self._deadline:
+                raise httpx.ReadTimeout("the answer does not end")
+            yield chunk
 
     def _explain(self, error: Exception) -> str:
         import httpx
@@ -91,8 +136,8 @@ class Client:
         if isinstance(error, httpx.TimeoutException):
             return f"no answer within {self._seconds:g} s"
         if isinstance(error, httpx.ConnectError):
-            return f"cannot connect: {str(error).partition('] ')[2] or error}"
-        return f"the connection failed ({type(error).__name__}: {error})"
+            return one_line(f"cannot connect: {str(error).partition('] ')[2] or error}")
+        return one_line(f"the connection failed ({type(error).__name__}: {error})")
 
 
 def _transport(target: Target, token: BearerToken | None) -> httpx.BaseTransport:
@@ -106,7 +151,7 @@ def _transport(target: Target, token: BearerToken | None) -> httpx.BaseTransport
                 raise Failure(refusal)
 
         return UnixTransport(target.socket_path, check)
-    # Reading the certificates of the world takes longer than a request.
+    # Loading the certificate authorities takes longer than a request.
     return httpx.HTTPTransport(uds=target.socket_path, verify=target.url.startswith("https:"))
 
 
@@ -117,15 +162,23 @@ def _was_sent(error: Exception) -> bool:
     return not isinstance(error, unsent)
 
 
-def _refused(response: httpx.Response) -> Failure:
-    status, body = response.status_code, None
+def _refused(answer: Answer, response: httpx.Response) -> Failure:
+    status, body = answer.status, None
     try:
-        body = response.json()
-        told = str(body.get("message") or body.get("error") or response.text)
-    except (ValueError, AttributeError):
-        told = response.text.strip()[:500] or response.reason_phrase
+        body = answer.json(dict[str, Any])
+        reason = one_line(str(next((body[name] for name in _REASONS if body.get(name)), answer.text)))
+    except UnusableAnswerError:
+        reason = _reason_of(answer.text, response.reason_phrase)
     if status == 401:
         sent = "Authorization" in response.request.headers
-        told = f"the token is refused: {told}" if sent else f"{told} Give --token-file or set {TOKEN_VARIABLE}."
-    # A server that gives up waiting for the engine does not know what the engine still does.
-    return Failure(f"HTTP {status}: {told}", status, body, unsure=status in (502, 504))
+        reason = f"the token is refused: {reason}" if sent else f"{reason} Give --token-file or set {TOKEN_VARIABLE}."
+    # A server that stops waiting for the engine does not know what the engine does next.
+    return Failure(f"HTTP {status}: {reason}", status, body, unsure=status in (502, 504))
+
+
+def _reason_of(text: str, phrase: str) -> str:
+    """Return what an error page says, on one line."""
+    if text.lstrip().startswith("<"):
+        title = _TITLE.search(text[:10_000])
+        return f"{one_line(title[1] if title else phrase)} (an HTML page; is there a proxy in front of the server?)"
+    return one_line(text) or one_line(phrase)

@@ -1,16 +1,18 @@
-"""`completion`: the shell learns the commands and options."""
+"""`completion`: print the script that makes a shell complete commands and options."""
 
 from __future__ import annotations
 
 import click
 from click.shell_completion import get_completion_class
 
+from .commands import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print what makes SHELL complete commands and options.
+    r"""Print the completion script for SHELL.
 
     \b
     bash: lmcache-internal completion bash >> ~/.bashrc

@@ -1,4 +1,4 @@
-"""The token that a command sends, and which servers it is sent to."""
+"""Read the token that a command sends, and decide which servers may receive it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..system.peer_credentials import Peer
 
 @dataclass(frozen=True)
 class BearerToken:
-    """A token, and which servers on Unix sockets may be sent it.
+    """A token, and the users whose servers on Unix sockets may receive it.
 
     Attributes:
-        text: what is sent.
-        peer_uids: the user ids that a server may run as, besides root's and our own.
+        text: the token.
+        peer_uids: the user ids that a server may run as, besides root and the current user.
     """
 
     text: str
     peer_uids: frozenset[int] = frozenset()
 
     def refusal_for(self, peer: Peer) -> str | None:
-        """Why `peer` is not sent the token; None where it may be."""
+        """Return why `peer` must not receive the token; None if it may."""
         if peer.uid in {0, os.geteuid(), *self.peer_uids}:
             return None
         return (
@@ -34,7 +34,7 @@ class BearerToken:
 
 
 def uid_of(user: str) -> int:
-    """The user id of a name, or of a number; raises `ConfigError` for a name that nobody has."""
+    """Return the user id for a name or number; raises `ConfigError` for an unknown name."""
     try:
         return int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
     except KeyError:
@@ -42,7 +42,7 @@ def uid_of(user: str) -> int:
 
 
 def token_from(path: str | None, environ: dict[str, str]) -> str | None:
-    """The token to send: the content of `path`, or what the environment names; None where nothing does.
+    """Return the token to send: from the file `path`, or from the environment; None if there is none.
 
     Raises:
         ConfigError: the file cannot be read, or is empty.

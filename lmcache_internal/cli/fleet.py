@@ -1,12 +1,16 @@
-"""Many servers asked at once, one outcome each; none of them can hold up the others."""
+"""Ask many servers at the same time, and show one result for each.
+
+Each server has a thread and the command has a deadline, so that a server that is down, slow or hostile costs its own
+row and nothing else.
+"""
 
 from __future__ import annotations
 
 import queue
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,49 +18,18 @@ import click
 
 from .client import Client, Failure
 from .credentials import BearerToken
+from .outcome import Found, Outcome
 from .output import Screen
-from .targets import Target, ranks
+from .sources import Source
+from .targets import Target, ranks, unreachable_message
+from .text import printable
 from .units import UNKNOWN
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-PATIENCE = 1.0
-"""Seconds of silence after which a person wants to know what is being waited for."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one server.
-
-    Attributes:
-        target: the server.
-        data: what the job made of it; None where it failed.
-        error: why it failed, or None.
-        body: the JSON that came with a refusal, if any.
-        unsure: whether, though it failed, it may have done what it was asked.
-    """
-
-    target: Target
-    data: Any = None
-    error: str | None = None
-    body: Any = None
-    unsure: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether it went well."""
-        return self.error is None
-
-    def map(self, change: Callable[[Any], Any]) -> Outcome:
-        """The same with its data changed, where there is any."""
-        return replace(self, data=change(self.data)) if self.ok else self
-
-    def public(self) -> dict[str, Any]:
-        """What `--json` says of it."""
-        told = {"data": self.data} if self.ok else {"error": self.error}
-        return {**self.target.public(), "ok": self.ok, **told}
-
+PROGRESS_SECONDS = 1.0
+"""How often the progress message is updated, and when it first appears."""
 
 Job = Callable[[Client], Any]
 """Asks one server; returns data, or raises `Failure`."""
@@ -68,69 +41,102 @@ class Fleet:
     """The servers of a command.
 
     Args:
-        targets: which.
+        found: the servers. Those that failed during the search are not asked again.
         token: the bearer token to send, or None.
-        seconds: how long to wait for all of them.
-        screen: where to show what.
-        config: the engine's YAML that the servers were found by, if any.
-
-    Attributes:
-        token: likewise.
+        seconds: the time limit for all answers together.
+        screen: where to print.
+        source: the options that chose the servers.
+        access: the options that say how to reach the servers, for hints.
+        search: finds the servers again.
     """
 
     def __init__(
         self,
-        targets: Sequence[Target],
+        found: Found,
         token: BearerToken | None,
         seconds: float,
         screen: Screen,
-        config: Path | None = None,
+        source: Source | None = None,
+        access: Sequence[str] = (),
+        search: Callable[[], Found] | None = None,
     ) -> None:
-        self.targets = list(dict.fromkeys(targets))
+        self.found = found
         self.screen = screen
         self.seconds = seconds
-        self.config = config
         self.token = token
+        self._source = source or Source()
+        self._access = list(access)
+        self._search = search
+
+    @property
+    def targets(self) -> list[Target]:
+        """The servers, each once."""
+        return list(dict.fromkeys(self.found.targets))
+
+    @property
+    def config(self) -> Path | None:
+        """The engine's YAML by which the servers were found, if any."""
+        return self._source.file
+
+    def hint(self, words: Sequence[str], targets: Sequence[Target]) -> str:
+        """Return a command line for these servers that can be pasted into a shell."""
+        return shlex.join(["lmcache-internal", *words, *self.options(targets)])
+
+    def options(self, targets: Sequence[Target]) -> list[str]:
+        """Return the options that choose and reach these servers."""
+        return [*self._source.options(targets), *self._access]
+
+    def search_again(self) -> None:
+        """Find the servers again if the last search did not find all of them."""
+        if self._search is not None and not self.found.complete:
+            self.found = self._search()
 
     def each(self, job: Job) -> list[Outcome]:
-        """Do `job` with every server at once; the outcomes in the order of the targets."""
+        """Do `job` with all servers at the same time; returns the outcomes in the order of the targets."""
         found = {outcome.target: outcome for outcome in self.outcomes(job)}
-        return [found[target] for target in self.targets]
+        outcomes = [found[target] for target in self.targets]
+        if not self.screen.quiet and all(outcome.unreachable for outcome in outcomes):
+            self.screen.note(unreachable_message(self.targets))
+        return outcomes
 
     def outcomes(self, job: Job) -> Iterator[Outcome]:
-        """The same, each outcome as it comes."""
+        """Do `job` with all servers at the same time; yields each outcome when it is known."""
         arrived: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        for target in self.targets:
-            # A daemon: a server that never ends its answer must not keep the command from ending.
+        failed = self.found.failed
+        missing = [target for target in self.targets if target not in failed]
+        yield from (failed[target] for target in self.targets if target in failed)
+        for target in missing:
+            # A daemon thread: a server that never ends its answer must not keep the command from ending.
             threading.Thread(target=self._run, args=(job, target, arrived), daemon=True).start()
-        missing = list(self.targets)
         began = time.monotonic()
-        with self.screen.waiting() as tell:
-            for outcome in _arrivals(arrived, began + self.seconds):
+        with self.screen.waiting() as show:
+            for outcome in _arrivals(arrived, began + self.seconds) if missing else ():
                 if outcome is None:
-                    tell(f"Waiting for {_names(missing)} … {time.monotonic() - began:.0f} s")
+                    show(f"Waiting for {_names(missing)} … {time.monotonic() - began:.0f} s")
                     continue
                 missing.remove(outcome.target)
                 yield outcome
                 if not missing:
                     return
-        yield from (Outcome(target, error=f"no answer within {self.seconds:g} s", unsure=True) for target in missing)
+        error = f"no answer within {self.seconds:g} s"
+        yield from (Outcome(target, error=error, unsure=True, unreachable=True) for target in missing)
 
     def show(self, outcomes: Sequence[Outcome], cells: Cells) -> None:
-        """Show one row a server, and end with status 1 if any failed.
+        """Print a row for each server, and end with status 1 if any failed.
 
         Args:
-            outcomes: what became of the servers.
-            cells: the columns besides index, role and address.
+            outcomes: one for each server.
+            cells: makes the columns besides index, role and address.
         """
         if self.screen.as_json:
             self.screen.json([outcome.public() for outcome in outcomes])
         else:
-            self.screen.show(self.table(outcomes, cells))
+            outcomes = [outcome.map(cells) for outcome in outcomes]
+            self.screen.show(self.table(outcomes))
         self.finish(outcomes)
 
     def show_texts(self, outcomes: Sequence[Outcome]) -> None:
-        """Show each server's text, under its name where there are several, and end with status 1 if any failed."""
+        """Print the text of each server, under its name if there are several; end with status 1 if any failed."""
         if self.screen.as_json:
             return self.show(outcomes, dict)
         for number, outcome in enumerate(outcomes):
@@ -142,52 +148,57 @@ class Fleet:
                 self.screen.error(f"{outcome.error}")
         return self.finish(outcomes)
 
-    def complain(self, outcomes: Sequence[Outcome]) -> None:
-        """Say beside the result which servers failed why, and end with status 1 if any did."""
-        failed: dict[str | None, list[Target]] = {}
-        for outcome in outcomes:
+    def report_failures(self, outcomes: Sequence[Outcome]) -> None:
+        """Print which servers failed and why, those that answered first; end with status 1 if any failed."""
+        failed: dict[str, list[Outcome]] = {}
+        for outcome in sorted(outcomes, key=lambda outcome: outcome.unreachable):
             if not outcome.ok:
-                failed.setdefault(outcome.error, []).append(outcome.target)
-        for error, targets in failed.items():
+                failed.setdefault(outcome.error or "", []).append(outcome)
+        for error, same in failed.items():
+            targets = [outcome.target for outcome in same]
             name = targets[0].name if len(targets) == 1 else f"{len(targets)} servers ({ranks(targets)})"
-            self.screen.error(f"{name}: {error}")
+            self.screen.error(printable(f"{name}: {error}"))
         self.finish(outcomes)
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
-        """End with status 1 if any failed; the words for it are on the screen already."""
+        """End with status 1 if any server failed."""
         if not all(outcome.ok for outcome in outcomes):
             raise SystemExit(1)
 
-    def table(self, outcomes: Sequence[Outcome], cells: Cells, short: bool = False) -> Table:
-        """The rows, those that failed with the reason; `short` names a server in one column."""
-        rows = {outcome.target: cells(outcome.data) for outcome in outcomes if outcome.ok}
-        columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    def table(self, outcomes: Sequence[Outcome], short: bool = False) -> Table:
+        """Return a table of rows; a server that failed has the reason.
+
+        Args:
+            outcomes: one for each server; the data are the columns of its row.
+            short: a compact table: one column for the name, one line for an error.
+        """
+        columns = list(dict.fromkeys(name for outcome in outcomes if outcome.ok for name in outcome.data))
         failures = [] if all(outcome.ok for outcome in outcomes) else ["error"]
         table: list[list[object]] = []
         for outcome in outcomes:
-            row = rows.get(outcome.target, {})
+            row = outcome.data if outcome.ok else {}
             error = [self.screen.styled(outcome.error or "", "red")] if failures else []
             where = outcome.target.cells(short)
             table.append([*where.values(), *(row.get(name, UNKNOWN) for name in columns), *error])
-        return self.screen.table([*self.targets[0].cells(short), *columns, *failures], table)
+        return self.screen.table([*self.targets[0].cells(short), *columns, *failures], table, short)
 
     def _run(self, job: Job, target: Target, arrived: queue.SimpleQueue[Outcome]) -> None:
         try:
             with Client(target, self.token, self.seconds) as client:
                 arrived.put(Outcome(target, job(client)))
         except Failure as failure:
-            arrived.put(Outcome(target, error=str(failure), body=failure.body, unsure=failure.unsure))
+            arrived.put(Outcome.of(target, failure))
         except click.ClickException as error:
             arrived.put(Outcome(target, error=error.message))
-        except Exception as error:  # A job may fail at any answer; that must not take the others' rows away.
-            arrived.put(Outcome(target, error=f"unusable answer ({type(error).__name__}: {error})", unsure=True))
+        except Exception as error:  # A job may fail at any answer; the other servers must keep their rows.
+            arrived.put(Outcome.unusable(target, error))
 
 
 def _arrivals(arrived: queue.SimpleQueue[Outcome], deadline: float) -> Iterator[Outcome | None]:
-    """Outcomes as they come, None for each second without one, until the deadline."""
+    """Yield outcomes when they arrive, and None for each second without one, until the deadline."""
     while (left := deadline - time.monotonic()) > 0:
         try:
-            yield arrived.get(timeout=min(left, PATIENCE))
+            yield arrived.get(timeout=min(left, PROGRESS_SECONDS))
         except queue.Empty:
             yield None
 

@@ -1,23 +1,28 @@
-"""`get`: any path of any server."""
+"""`get`: fetch any path of any server.
+
+It is the way to endpoints that have no command of their own, such as those of plugins.
+"""
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from .answers import UnusableAnswerError, decode
 from .client import Client
+from .commands import Command
 from .fleet import Fleet
 from .options import fleet_options
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path")
 @fleet_options()
 def get(fleet: Fleet, path: str) -> None:
     """Fetch PATH, such as /meta or '/conf?names=chunk_size', from each server.
 
-    One server's answer is printed as it is; those of several, each under its name.
+    The answer of one server is printed unchanged. The answers of several servers are printed under their names.
+
+    Example: lmcache-internal get '/conf?names=chunk_size' --index 1
     """
     if not path.startswith("/"):
         raise click.UsageError(f"PATH starts with a slash: /{path}")
@@ -31,6 +36,6 @@ def get(fleet: Fleet, path: str) -> None:
 
 def _decoded(text: str) -> object:
     try:
-        return json.loads(text)
-    except ValueError:
+        return decode(text)
+    except UnusableAnswerError:
         return text

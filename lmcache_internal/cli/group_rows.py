@@ -1,31 +1,32 @@
-"""What several servers have in common: each row once, with the ranks where it was found."""
+"""Show what several servers have in common: each row once, with the ranks that have it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .fleet import Fleet, Outcome
+from .fleet import Fleet
+from .outcome import Outcome
 from .targets import Target, ranks
 
 Row = tuple[str, ...]
 Rows = Callable[[Any], Iterable[Row]]
-"""Makes the rows of one server from a job's data; the first cell names what the row is about."""
+"""Makes the rows of one server from a job's data; the first cell names the subject of the row."""
 
 
-def show_spread(fleet: Fleet, outcomes: Sequence[Outcome], columns: Sequence[str], rows: Rows) -> None:
-    """Show each row once, rows about the same thing together, and end with status 1 if any server failed."""
+def show_grouped(fleet: Fleet, outcomes: Sequence[Outcome], columns: Sequence[str], rows: Rows) -> None:
+    """Print each row once, rows about the same subject together; end with status 1 if any server failed."""
     if fleet.screen.as_json:
         return fleet.show(outcomes, dict)
-    show_rows(fleet, outcomes, columns, rows)
-    return fleet.complain(outcomes)
+    return fleet.report_failures(show_rows(fleet, outcomes, columns, rows))
 
 
-def show_rows(fleet: Fleet, outcomes: Sequence[Outcome], columns: Sequence[str], rows: Rows) -> None:
-    """Show the rows of those that did not fail, if there are any."""
+def show_rows(fleet: Fleet, outcomes: Sequence[Outcome], columns: Sequence[str], rows: Rows) -> list[Outcome]:
+    """Print the rows of the servers that did not fail, if there are any; returns the outcomes with their rows."""
+    outcomes = [outcome.map(lambda data: [tuple(map(str, row)) for row in rows(data)]) for outcome in outcomes]
     found: dict[str, dict[Row, list[Target]]] = {}
     for outcome in outcomes:
-        for row in rows(outcome.data) if outcome.ok else ():
+        for row in outcome.data if outcome.ok else ():
             found.setdefault(row[0], {}).setdefault(row, []).append(outcome.target)
     several = len(fleet.targets) > 1
     table = [
@@ -35,3 +36,4 @@ def show_rows(fleet: Fleet, outcomes: Sequence[Outcome], columns: Sequence[str],
     ]
     if table:
         fleet.screen.show(fleet.screen.table([*columns, *(["ranks"] if several else [])], table))
+    return outcomes

@@ -1,4 +1,4 @@
-"""`loglevel`: how much the engines' processes log."""
+"""`loglevel`: list, show and set the log levels of the engines' processes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from .client import Client
-from .fleet import Fleet, Outcome
-from .group_rows import show_spread
+from .client import Client, Failure
+from .commands import Command
+from .fleet import Fleet
+from .group_rows import show_grouped
 from .options import fleet_options
+from .outcome import Outcome
 from .units import duration
 
 _UNSET = "NOTSET"
@@ -21,16 +23,17 @@ def _changes(given: Mapping[str, Any]) -> bool:
     return bool(given["level"] or given["reset"])
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("logger", required=False)
 @click.argument("level", required=False)
-@click.option("--for", "span", metavar="SPAN", help="Only for so long: 30s, 10m, 2h; then the old level comes back.")
-@click.option("--reset", is_flag=True, help="Take the logger's own level away; its parent's counts then.")
+@click.option("--for", "span", metavar="SPAN", help="Restore the old level after this time, such as 30s, 10m or 2h.")
+@click.option("--reset", is_flag=True, help="Remove the logger's own level; the level of its parent applies.")
 @fleet_options(changes=_changes)
 def loglevel(fleet: Fleet, logger: str | None, level: str | None, span: str | None, reset: bool) -> None:
     """List, show or set log levels.
 
-    Without LOGGER, the loggers that have a level of their own are listed. LEVEL is set on LOGGER and all its handlers.
+    Without LOGGER, the command lists the loggers that have their own level. With LEVEL, it sets the level of LOGGER and
+    of all its handlers.
 
     Example: lmcache-internal loglevel lmcache.v1.cache_engine DEBUG --for 10m --config lmcache.yaml --all
     """
@@ -48,16 +51,18 @@ def loglevel(fleet: Fleet, logger: str | None, level: str | None, span: str | No
 
 def _put(client: Client, logger: str, level: str | None, span: str | None) -> dict[str, Any]:
     params = {"logger_name": logger} | ({"level": level} if level else {}) | ({"for": span} if span else {})
-    answer = client.json("PUT", "/loglevel", params=params)
-    told = {name: answer[name] for name in ("level", "effective", "before")}
-    return {**told, "restored_after_seconds": answer["restored_after_seconds"]}
+    answer = client.json("PUT", "/loglevel", dict[str, Any], params=params)
+    return {name: answer[name] for name in ("level", "effective", "before", "restored_after_seconds")}
 
 
 def _levels(client: Client) -> dict[str, str]:
-    """The level of each logger, the root's, too."""
+    """Return the level of each logger, including the root logger."""
     lines = "\n".join(_text(client, **params) for params in ({"logger_name": _ROOT}, {})).splitlines()
     found = (line.rpartition(": ") for line in lines)
-    return {name: level for name, colon, level in found if colon}
+    levels = {name: level for name, colon, level in found if colon}
+    if _ROOT not in levels:
+        raise Failure("/loglevel did not answer as expected: is this an LMCache internal API?")
+    return levels
 
 
 def _text(client: Client, **params: str) -> str:
@@ -65,7 +70,7 @@ def _text(client: Client, **params: str) -> str:
 
 
 def _levels_of(levels: Mapping[str, str], logger: str) -> dict[str, str]:
-    """A logger's own level, and the one that counts: of itself, or else of its nearest parent that has one."""
+    """Return a logger's own level, and the level that applies: its own, or that of its nearest parent with one."""
     parts = logger.split(".")
     line = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
     effective = next((levels[name] for name in line if levels.get(name, _UNSET) != _UNSET), levels[_ROOT])
@@ -75,8 +80,8 @@ def _levels_of(levels: Mapping[str, str], logger: str) -> dict[str, str]:
 def _list(fleet: Fleet, outcomes: list[Outcome]) -> None:
     unset = {name for outcome in outcomes if outcome.ok for name, level in outcome.data.items() if level == _UNSET}
     if unset:
-        fleet.screen.note(f"{len(unset)} loggers have no level of their own; --json lists them, too.")
-    show_spread(fleet, outcomes, ["logger", "level"], _own)
+        fleet.screen.note(f"{len(unset)} loggers have no level of their own; --json lists them.")
+    show_grouped(fleet, outcomes, ["logger", "level"], _own)
 
 
 def _own(levels: Mapping[str, str]) -> Iterator[tuple[str, ...]]:

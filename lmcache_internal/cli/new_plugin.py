@@ -1,4 +1,7 @@
-"""`new-plugin`: an endpoint and its test, to begin with."""
+"""`new-plugin`: write an endpoint and its test as a start.
+
+Both are copies of real files, so that the checks of this project cover them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from pathlib import Path
 
 import click
 
-# Real files, so that our own checks hold them; the word stands for the name of the plugin.
+from .commands import Command
+
+# The placeholder is replaced with the name of the plugin.
 _TEMPLATE = Path(__file__).with_name("plugin_template")
 _PLACEHOLDER = "example"
 
@@ -22,7 +27,7 @@ Test it, with pytest:
 
   python -m pytest {test}
 
-Have it served, by these lines of the engine's configuration:
+Serve it, with these lines in the engine's configuration:
 
   extra_config:
     internal_api_server_plugin_dirs: {plugin_dirs}
@@ -34,18 +39,21 @@ Or try it on the embedded engine:
 """
 
 
-@click.command("new-plugin")
+@click.command("new-plugin", cls=Command)
 @click.argument("name")
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Where to; made if it is missing.  [default: here]",
+    help="The directory; created if it is missing. Default: the current directory.",
 )
 def new_plugin(name: str, directory: Path) -> None:
-    """Write an endpoint, NAME_api.py, and its test, test_NAME_api.py."""
-    if wrong := _what_is_wrong_with(name):
-        raise click.BadParameter(f"{name!r} {wrong}.", param_hint="NAME")
+    """Write the endpoint NAME_api.py and its test, test_NAME_api.py.
+
+    Example: lmcache-internal new-plugin cache_age --directory plugins
+    """
+    if problem := _problem_of(name):
+        raise click.BadParameter(f"{name!r} {problem}.", param_hint="NAME")
     texts = {
         directory / template.name.replace(_PLACEHOLDER, name): template.read_text().replace(_PLACEHOLDER, name)
         for template in sorted(_TEMPLATE.glob("*.py"))
@@ -66,20 +74,20 @@ def new_plugin(name: str, directory: Path) -> None:
     )
 
 
-def _what_is_wrong_with(name: str) -> str | None:
+def _problem_of(name: str) -> str | None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        return "is no lower-case Python identifier, such as cache_age"
+        return "is not a lower-case Python identifier, such as cache_age"
     if name.startswith("test_") or name.endswith("_api"):
-        return "must be without test_ and _api: they are added where they belong"
-    from ..app import create_app  # Only now: no other command needs Flask.
+        return "must not contain test_ or _api: the command adds them"
+    from ..app import create_app  # Imported here because no other command needs Flask.
 
     if create_app(None).url_map.bind("localhost").test(f"/{name}", "GET"):
-        return f"is taken: GET /{name} is served already"
+        return f"is taken: GET /{name} exists already"
     return None
 
 
 def _write(texts: Mapping[Path, str]) -> None:
-    """Write all of the files or, on an OSError, none; never over one that is there."""
+    """Write all files or, after an OSError, none. An existing file is never overwritten."""
     written: list[Path] = []
     try:
         for path, text in texts.items():

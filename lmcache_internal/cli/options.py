@@ -1,10 +1,14 @@
-"""The options that every command of the fleet takes, after its name."""
+"""The options that choose servers and say how to reach them; most commands take them.
+
+`fleet_options` adds them to a command, reads them, finds the servers, and calls the command with a `Fleet`.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,82 +16,88 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from ..settings import Settings
-from .client import Client
+from .commands import FleetOption
 from .credentials import BearerToken, token_from, uid_of
+from .discovery import find
 from .fleet import Fleet
+from .outcome import Found
 from .output import Screen
-from .targets import Source, Target, parse_indices, targets_of
+from .sources import Source
+from .targets import Target, parse_indices, unreachable_message
+from .text import printable
+from .units import servers
 
 Command = Callable[..., None]
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_option = functools.partial(click.option, cls=FleetOption)
 _OPTIONS = [
-    click.option("--config", type=_FILE, help="The engine's YAML, which says where its servers listen."),
-    click.option("--url", "urls", multiple=True, help="A server's address; may be given again."),
-    click.option("--socket", "sockets", multiple=True, help="A server's Unix socket; may be given again."),
-    click.option("--targets", "listed", type=_FILE, help="A file of addresses, as GET /sd/prometheus answers it."),
-    click.option(
-        "--index", "indices", default="", help="Which ranks: 0 is the scheduler, 1 + n worker n; as in 0,2-4."
+    _option("--config", type=_FILE, help="The engine's YAML file. Default: $LMCACHE_CONFIG_FILE, or ports 6999-7006."),
+    _option("--url", "urls", multiple=True, help="The address of a server; repeatable."),
+    _option("--socket", "sockets", multiple=True, help="The Unix socket of a server; repeatable."),
+    _option("--targets", "listed", type=_FILE, help="A file of addresses, in the format of GET /sd/prometheus."),
+    _option(
+        "--index",
+        "indices",
+        default="",
+        metavar="LIST",
+        help="Ranks, such as 0,2-4: 0 is the scheduler, 1 is worker 0.",
     ),
-    click.option("--all", "everyone", is_flag=True, help="All ranks; the default where nothing is changed."),
-    click.option("--token-file", type=click.Path(dir_okay=False), help="A file that holds the token to send."),
-    click.option(
+    _option("--worker", "workers", default="", metavar="LIST", help="Workers by number, such as 0,2-4."),
+    _option("--scheduler", is_flag=True, help="The scheduler."),
+    _option("--all", "everyone", is_flag=True, help="All ranks. Commands that only read use all ranks by default."),
+    _option("--token-file", type=click.Path(dir_okay=False), help="A file with the token to send."),
+    _option(
         "--peer-user",
         "peer_users",
         multiple=True,
-        help="A user, by name or number, besides root and you, whose server on a Unix socket may be sent the token; "
-        "may be given again.",
+        help="A user whose server on a Unix socket may receive the token, besides root and you; repeatable.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with an entry for each server."),
-    click.option("--color/--no-color", default=None, help="Color; by default where the output is a terminal."),
+    _option("--json", "as_json", is_flag=True, help="Print one JSON document with an entry for each server."),
+    _option("--color/--no-color", default=None, help="Print colors. Default: only on a terminal."),
 ]
 
 ENGINE_SECONDS = 35.0
-"""What calls into the engine get: a little more than a server gives them, which then says what is stuck."""
-
-_PROBED = range(8)
-"""The indices that are asked how many ranks there are, where the config does not say."""
+"""The timeout for calls into the engine: longer than the server's own, whose answer says which call is stuck."""
 
 
 def fleet_options(
     changes: bool | Callable[[Mapping[str, Any]], bool] = False, seconds: float = 10.0, engines: bool = False
 ) -> Callable[[Command], Command]:
-    """Give a command the options that name servers; its function gets a `Fleet` of them first.
+    """Give a command the options that choose servers; its function gets a `Fleet` of them first.
 
     Args:
-        changes: it changes something, or does so with these other options: of several servers, the caller must
-            say which.
-        seconds: how long to wait for answers, unless `--timeout` says otherwise.
-        engines: it is for workers: the scheduler, which has no engine, is asked only where `--index` names it.
+        changes: whether the command changes something, or a function of its other options that says so. A change of
+            several servers needs --all, or options that choose ranks.
+        seconds: the default of `--timeout`.
+        engines: whether the command is for workers only. The scheduler has no engine: it is asked only if chosen.
     """
 
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
         def command(timeout: float, **given: Any) -> None:
             _require_extra()
-            source = Source(
-                given.pop("config"),
-                given.pop("urls"),
-                given.pop("sockets"),
-                given.pop("listed"),
-                _indices(given.pop("indices")),
-            )
+            source, access = _source(given), _access(given)
             everyone, screen = given.pop("everyone"), Screen(given.pop("as_json"), given.pop("color"))
             if everyone and source.indices:
-                raise click.UsageError("--all and --index contradict each other.")
+                raise click.UsageError("--all contradicts --index, --worker and --scheduler.")
             token = _token(given.pop("token_file"), given.pop("peer_users"))
-            targets = _resolve(source, token, timeout, screen)
-            if engines and not source.indices:
-                targets = _workers(targets)
-            writes = changes(given) if callable(changes) else changes
-            if writes and len(targets) > 1 and not (everyone or source.indices):
-                raise click.UsageError(f"Which of the {len(targets)} servers? Say --all, or --index with some of them.")
-            function(Fleet(targets, token, timeout, screen, source.file), **given)
 
-        timeout = click.option(
+            def search() -> Found:
+                found = find(source, token, timeout)
+                workers_only = engines and found.counted and not source.indices
+                return replace(found, targets=_workers(found.targets)) if workers_only else found
+
+            found = search()
+            if changes(given) if callable(changes) else changes:
+                _check_choice(found, bool(everyone or source.indices))
+            elif found.problem:
+                screen.note(_uncounted(found))
+            function(Fleet(found, token, timeout, screen, source, access, search), **given)
+
+        timeout = _option(
             "--timeout", type=click.FloatRange(0, min_open=True), default=seconds, show_default=True,
-            help="Seconds to wait for the answers.",
+            help="Seconds to wait for all answers.",
         )  # fmt: skip
         for option in reversed([*_OPTIONS, timeout]):
             command = option(command)
@@ -96,11 +106,44 @@ def fleet_options(
     return decorate
 
 
-def _workers(targets: list[Target]) -> list[Target]:
-    found = [target for target in targets if target.index != 0]
-    if not found:
-        raise click.UsageError("There is no worker among the servers; the scheduler is asked with --index 0.")
-    return found
+def _source(given: dict[str, Any]) -> Source:
+    indices = {
+        *_numbers(given.pop("indices")),
+        *(1 + worker for worker in _numbers(given.pop("workers"))),
+        *([0] if given.pop("scheduler") else []),
+    }
+    return Source(
+        given.pop("config"), given.pop("urls"), given.pop("sockets"), given.pop("listed"), tuple(sorted(indices))
+    )
+
+
+def _access(given: Mapping[str, Any]) -> list[str]:
+    """Return the options that say how to reach the servers, for hints."""
+    token_file = ["--token-file", given["token_file"]] if given["token_file"] else []
+    return [*token_file, *(option for user in given["peer_users"] for option in ("--peer-user", user))]
+
+
+def _check_choice(found: Found, chosen: bool) -> None:
+    """Raise if a change would affect servers that the user did not choose."""
+    if not found.counted:
+        raise click.ClickException(f"{_uncounted(found)}\nNothing was changed.")
+    if len(found.targets) > 1 and not chosen:
+        raise click.UsageError(
+            f"This changes {servers(len(found.targets))}. Add --all for all of them, "
+            "or choose with --index, --worker or --scheduler."
+        )
+
+
+def _uncounted(found: Found) -> str:
+    reason = printable(found.problem or unreachable_message(found.targets))
+    return f"{reason}\nThe number of ranks is unknown. Choose the ranks, as in --index 0-4."
+
+
+def _workers(targets: Sequence[Target]) -> list[Target]:
+    workers = [target for target in targets if target.index != 0]
+    if not workers:
+        raise click.UsageError("There is no worker among the servers. To ask the scheduler, add --scheduler.")
+    return workers
 
 
 def _require_extra() -> None:
@@ -109,7 +152,7 @@ def _require_extra() -> None:
             raise click.ClickException(f"This command needs {module}: pip install 'lmcache-internal[cli]'")
 
 
-def _indices(text: str) -> tuple[int, ...]:
+def _numbers(text: str) -> tuple[int, ...]:
     return parse_indices(text) if text else ()
 
 
@@ -119,28 +162,3 @@ def _token(path: str | None, peer_users: Iterable[str]) -> BearerToken | None:
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     return BearerToken(text, uids) if text else None
-
-
-def _resolve(source: Source, token: BearerToken | None, seconds: float, screen: Screen) -> list[Target]:
-    found = source.targets()
-    return _discover(found, token, seconds, screen) if isinstance(found, Settings) else found
-
-
-def _discover(settings: Settings, token: BearerToken | None, seconds: float, screen: Screen) -> list[Target]:
-    """Ask the first ranks how many there are: the config does not know."""
-    try:
-        probed = targets_of(settings, _PROBED)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
-    errors = []
-    for outcome in Fleet(probed, token, seconds, screen).outcomes(_world_size):
-        if outcome.ok:
-            return targets_of(settings, range(1 + outcome.data))
-        errors.append(f"  {outcome.target.name}: {outcome.error}")
-    raise click.ClickException(
-        "No server says how many ranks there are; name them, as in --index 0-4.\n" + "\n".join(errors)
-    )
-
-
-def _world_size(client: Client) -> int:
-    return int(client.json("GET", "/meta", params={"names": "world_size"})["world_size"])

@@ -1,4 +1,4 @@
-"""Secrets taken out of what others will read: as the server masks them, and the token that was sent."""
+"""Mask secrets in what other people will read: by the rules of the server, and the token that was sent."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ..redaction import MASK, redact
 
 
 def redacted(value: Any, secret: str | None) -> Any:
-    """Return `value` without secrets.
+    """Return `value` with its secrets masked.
 
     Args:
         value: anything that JSON can hold.
-        secret: a text that must not stand anywhere in it, or None: the token that was sent.
+        secret: a text to mask wherever it occurs, such as the token that was sent; or None.
     """
     return redact(_without(value, secret) if secret else value)
 

@@ -1,35 +1,48 @@
-"""`routes`: what the servers offer."""
+"""`routes`: list the endpoints of the servers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import click
+import msgspec
 
 from .client import Client
-from .fleet import Fleet, Outcome
+from .commands import Command
+from .fleet import Fleet
 from .options import fleet_options
+from .outcome import Outcome
 
 _COLUMNS = ("method", "path", "access", "summary")
 
 
-@click.command()
+class _Route(msgspec.Struct):
+    method: str
+    path: str
+    access: str
+    summary: str
+
+
+@click.command(cls=Command)
 @fleet_options()
 def routes(fleet: Fleet) -> None:
-    """The endpoints, with who may use them and what they do.
+    """List the endpoints, the role that each needs, and its summary.
 
-    Of several servers, those that not all of them have name the ones that do.
+    If only some of the servers have an endpoint, its row names them.
+
+    Example: lmcache-internal routes --index 1
     """
     outcomes = fleet.each(_fetch)
     if fleet.screen.as_json:
         fleet.show(outcomes, dict)
         return
-    fleet.screen.show(fleet.screen.table(_COLUMNS, _rows([outcome for outcome in outcomes if outcome.ok])))
-    fleet.complain(outcomes)
+    if rows := _rows([outcome for outcome in outcomes if outcome.ok]):
+        fleet.screen.show(fleet.screen.table(_COLUMNS, rows))
+    fleet.report_failures(outcomes)
 
 
-def _fetch(client: Client) -> list[dict[str, str]]:
-    return [{name: route[name] for name in _COLUMNS} for route in client.json("GET", "/")]
+def _fetch(client: Client) -> list[dict[str, Any]]:
+    return list(msgspec.to_builtins(client.json("GET", "/", list[_Route])))
 
 
 def _rows(outcomes: list[Outcome]) -> list[list[object]]:
@@ -42,7 +55,7 @@ def _rows(outcomes: list[Outcome]) -> list[list[object]]:
             found.setdefault(key, route)
     rows: list[list[object]] = []
     for key in sorted(found):
-        only = [owner.target.role or owner.target.address for owner in owners[key]]
+        only = [owner.target.short_name for owner in owners[key]]
         note = f" (only {', '.join(only)})" if len(only) < len(outcomes) else ""
         rows.append([found[key][name] + (note if name == "summary" else "") for name in _COLUMNS])
     return rows

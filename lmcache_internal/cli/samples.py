@@ -1,7 +1,8 @@
-"""A server's own samples in its Prometheus exposition."""
+"""Read the samples of one rank from Prometheus metrics."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,35 +11,30 @@ from .client import Client
 
 
 class Samples:
-    """The samples of one rank, from /metrics.
+    """The samples of one rank. Values that are not finite are left out.
 
     Args:
-        text: the exposition.
-        index: the rank's; its process may hold the metrics of others, too. None for all.
+        text: the metrics, in Prometheus' text format.
+        index: the index of the rank; its process may hold the metrics of others, too. None for all.
     """
 
     def __init__(self, text: str, index: int | None) -> None:
         self._sums: dict[str, float] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                if _belongs(sample.labels, index):
+                if _belongs(sample.labels, index) and math.isfinite(sample.value):
                     self._sums[sample.name] = self._sums.get(sample.name, 0.0) + sample.value
 
     def sum(self, *names: str) -> float | None:
-        """The samples of these names, added; None where there are none."""
+        """Return the sum of the samples with these names; None if there are none."""
         found = [self._sums[name] for name in names if name in self._sums]
         return sum(found) if found else None
 
-    def ratio(self, part: str, whole: str) -> float | None:
-        """One sum by another; None without either, and where nothing was counted yet."""
-        divisor = self.sum(whole)
-        return (self.sum(part) or 0.0) / divisor if divisor else None
-
 
 def fetch_samples(client: Client, names: Sequence[str]) -> Samples:
-    """The samples of these names; raises `Failure` where the server does not answer."""
-    response = client.request("GET", "/metrics", params={"name[]": list(names)}, headers={"Accept": "text/plain"})
-    return Samples(response.text, client.target.index)
+    """Fetch the samples with these names; raises `Failure`."""
+    answer = client.request("GET", "/metrics", params={"name[]": list(names)}, headers={"Accept": "text/plain"})
+    return Samples(answer.text, client.target.index)
 
 
 def _belongs(labels: dict[str, str], index: int | None) -> bool:

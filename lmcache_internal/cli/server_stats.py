@@ -1,4 +1,4 @@
-"""How one server is: version, health, and the figures that say what its cache is worth."""
+"""Fetch what `status` and `top` show of one server: version, health, and the figures of its cache."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .client import Client
+import msgspec
+
+from .client import Client, Failure
 from .output import Screen
 from .samples import Samples, fetch_samples
 from .units import percent, size
@@ -18,48 +20,102 @@ _HITS = (
     ("lmcache:num_hit_tokens_total", "lmcache:num_requested_tokens_total"),
     ("lmcache:num_lookup_hits_total", "lmcache:num_lookup_tokens_total"),
 )
-"""Tokens found and tokens asked for: by retrieve requests, and by lookups, which is what a scheduler does."""
+"""Hit tokens and requested tokens: of retrieve requests, and of lookups, which a scheduler does."""
 _USAGE = ("lmcache:local_cache_usage", "lmcache:local_storage_usage")
+_LIMITS = {"local_cpu": "max_local_cpu_size", "local_disk": "max_local_disk_size"}
+"""The configuration keys that switch a storage on, and its size in GiB."""
 _COUNTERS = {
     "requests": tuple(f"lmcache:num_{kind}_requests_total" for kind in ("store", "retrieve", "lookup")),
     "evictions": ("lmcache:local_cpu_evict_count_total",),
 }
 _START = "process_start_time_seconds"
+_STYLES = {"ok": "green", "warning": "yellow", "failing": "red"}
 
 
-def look(client: Client) -> dict[str, Any]:
-    """Ask one server; raises `Failure` where it does not answer as it should."""
-    version = client.json("GET", "/lmc_version")
-    health = client.json("GET", "/healthz", good=(503,))
+class _Check(msgspec.Struct):
+    ok: bool
+    message: str
+
+
+class _Report(msgspec.Struct):
+    checks: dict[str, _Check]
+
+
+def fetch_stats(client: Client) -> dict[str, Any]:
+    """Fetch the figures of one server; raises `Failure`."""
+    version = client.json("GET", "/lmc_version", type=str)
+    health = _health(client)
     names = [name for names in (*_HITS, _USAGE, *_COUNTERS.values()) for name in names]
     samples = fetch_samples(client, [*names, _START])
     start = samples.sum(_START)
     return {
         "version": version,
-        "healthy": health["status"] == "ok",
-        "failing": {name: check["message"] for name, check in health["checks"].items() if not check["ok"]},
-        "hit_rate": _hit_rate(samples),
+        **health,
+        **_hits(samples),
         "usage_bytes": samples.sum(*_USAGE),
+        "usage_limit_bytes": _usage_limit(client),
         "uptime_seconds": None if start is None else max(0.0, round(time.time() - start, 1)),
         **{name: samples.sum(*parts) for name, parts in _COUNTERS.items()},
     }
 
 
 def cells(screen: Screen, data: Mapping[str, Any]) -> dict[str, object]:
-    """The columns that all tables of servers share."""
+    """Return the columns that all tables of servers share."""
     return {
-        "health": _health(screen, data),
+        "health": _health_cell(screen, data),
         "hit rate": percent(data["hit_rate"]),
         "usage": size(data["usage_bytes"]),
     }
 
 
-def _hit_rate(samples: Samples) -> float | None:
-    """The share of the tokens that were found, since the start or the last reset."""
-    rates = [samples.ratio(*pair) for pair in _HITS]
-    return next((rate for rate in rates if rate is not None), None)
+def reasons(data: Mapping[str, Any]) -> list[str]:
+    """Return why a server is not healthy, a line for each check."""
+    return [f"{kind} {name}: {message}" for kind in ("failing", "warnings") for name, message in data[kind].items()]
 
 
-def _health(screen: Screen, data: Mapping[str, Any]) -> Text:
-    failing = "; ".join(f"{name}: {message}" for name, message in data["failing"].items())
-    return screen.styled("ok", "green") if data["healthy"] else screen.styled(failing, "red")
+def _health(client: Client) -> dict[str, Any]:
+    """Fetch the health; `healthy` is None for a server without health checks, such as LMCache's own."""
+    try:
+        all_checks = _not_ok(client, "/healthz")
+    except Failure as failure:
+        if failure.status != 404:
+            raise
+        return {"healthy": None, "health": "unknown", "failing": {}, "warnings": {}}
+    # Warnings fail /healthz, but not /readyz.
+    failing = _not_ok(client, "/readyz") if all_checks else {}
+    warnings = {name: message for name, message in all_checks.items() if name not in failing}
+    word = "failing" if failing else "warning" if warnings else "ok"
+    return {"healthy": word == "ok", "health": word, "failing": failing, "warnings": warnings}
+
+
+def _not_ok(client: Client, path: str) -> dict[str, str]:
+    report = client.json("GET", path, type=_Report, good=(503,))
+    return {name: check.message for name, check in report.checks.items() if not check.ok}
+
+
+def _health_cell(screen: Screen, data: Mapping[str, Any]) -> Text:
+    """Return one word, and the number of checks that it is about."""
+    count = len(data["failing"] or data["warnings"])
+    return screen.styled(f"{data['health']} {count}" if count else data["health"], _STYLES.get(data["health"], ""))
+
+
+def _hits(samples: Samples) -> dict[str, float | None]:
+    """Return the hit tokens, the requested tokens and their ratio, since the start or the last reset."""
+    for hit_names, requested_names in _HITS:
+        if requested := samples.sum(requested_names):
+            hits = samples.sum(hit_names) or 0.0
+            return {"hit_rate": hits / requested, "hit_tokens": hits, "requested_tokens": requested}
+    return {"hit_rate": None, "hit_tokens": 0.0, "requested_tokens": 0.0}
+
+
+def _usage_limit(client: Client) -> float | None:
+    """Return the configured size of the local storages in bytes; None if the server does not say."""
+    params = {"names": ",".join([*_LIMITS, *_LIMITS.values()])}
+    try:
+        conf = client.json("GET", "/conf", params=params, type=dict[str, Any])
+    except Failure as failure:
+        if failure.unreachable:
+            raise
+        return None
+    sizes = [conf.get(size) for switch, size in _LIMITS.items() if conf.get(switch)]
+    return sum(gib * 1024**3 for gib in sizes if isinstance(gib, (int, float))) or None

@@ -1,4 +1,4 @@
-"""`status`: the fleet at a glance."""
+"""`status`: show the state of each server in one row."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from typing import Any
 
 import click
 
+from .commands import Command
 from .fleet import Fleet
 from .options import fleet_options
-from .server_stats import cells, look
+from .server_stats import cells, fetch_stats, reasons
 from .units import duration
 
 
-@click.command()
+@click.command(cls=Command)
+@click.option("-v", "--verbose", is_flag=True, help="Print the reason of each warning and each failing check.")
 @fleet_options(seconds=5)
-def status(fleet: Fleet) -> None:
-    """Version, health, hit rate, usage and uptime of each server.
+def status(fleet: Fleet, verbose: bool) -> None:
+    """Show version, health, hit rate, usage and uptime of each server.
 
-    Ends with status 1 where one does not answer, or is not healthy.
+    The exit status is 1 if a server does not answer or is not healthy.
 
     Example: lmcache-internal status --config lmcache.yaml
     """
 
     def row(data: Mapping[str, Any]) -> dict[str, object]:
-        uptime = duration(data["uptime_seconds"])
-        return {"version": data["version"], **cells(fleet.screen, data), "uptime": uptime}
+        row = {"version": data["version"], **cells(fleet.screen, data), "uptime": duration(data["uptime_seconds"])}
+        return row | ({"reasons": reasons(data) or [""]} if verbose else {})
 
-    outcomes = fleet.each(look)
+    outcomes = fleet.each(fetch_stats)
     fleet.show(outcomes, row)
     if not all(outcome.data["healthy"] for outcome in outcomes):
         raise SystemExit(1)

@@ -1,25 +1,25 @@
-"""Which servers a command talks to: by the engine's own YAML, an address, or a list of addresses."""
+"""Name the servers that a command talks to.
+
+A `Target` is one server. Its index comes from the engine's configuration, from a list of targets, or from the server
+itself; commands, tables and hints all name servers through it.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
-import yaml
 
 from ..address import Address, address_at
-from ..engine.embedded.config import CONFIG_FILE_VARIABLE, DEFINITIONS
-from ..errors import ConfigError
-from ..settings import PREFIX, Settings, read_config_file
+from ..settings import Settings
+from .text import printable
 from .units import UNKNOWN
 
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,16 @@ class Target:
     """One server.
 
     Attributes:
-        url: its base URL, without a slash at the end.
-        socket_path: its Unix socket, or None; the URL's host is then a formality.
-        index: 0 for the scheduler, 1 + n for worker n; None where nobody said.
+        url: the base URL, without a trailing slash.
+        socket_path: the Unix socket, or None; the URL's host is then not used.
+        index: 0 for the scheduler, 1 + n for worker n; None if unknown.
+        by_address: whether the user chose it by its address; two such servers may have the same index.
     """
 
     url: str
     socket_path: str | None = None
     index: int | None = None
+    by_address: bool = False
 
     @property
     def address(self) -> str:
@@ -43,26 +45,35 @@ class Target:
 
     @property
     def role(self) -> str:
-        """What it serves, as far as the index tells."""
+        """The role and the worker's number; empty if the index is unknown."""
         if self.index is None:
             return ""
         return f"worker {self.index - 1}" if self.index else "scheduler"
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """The name in a message: role and address."""
         return f"{self.role} ({self.address})" if self.role else self.address
 
+    @property
+    def short_name(self) -> str:
+        """The shortest name that no other server of the command has."""
+        return self.name if self.by_address else self.role or self.address
+
     def cells(self, short: bool = False) -> dict[str, object]:
-        """What a table says of it, by column."""
+        """Return the columns of a table that name the server."""
         if short:
-            return {"server": self.role or self.address}
+            return {"server": self.short_name}
         index = UNKNOWN if self.index is None else self.index
         return {"index": index, "role": self.role or UNKNOWN, "address": self.address}
 
     def public(self) -> dict[str, Any]:
-        """What `--json` says of it."""
+        """Return the fields that name the server in `--json`."""
         return {"index": self.index, "role": self.role or None, "address": self.address}
+
+    def options(self) -> list[str]:
+        """Return the options that choose this server by its address."""
+        return ["--socket", self.socket_path] if self.socket_path else ["--url", self.url]
 
 
 def parse_indices(text: str) -> tuple[int, ...]:
@@ -72,137 +83,60 @@ def parse_indices(text: str) -> tuple[int, ...]:
         first, dash, last = (number.strip() for number in part.partition("-"))
         last = last if dash else first
         if not (first.isdecimal() and last.isdecimal() and len(last) < 6 and int(first) <= int(last)):
-            raise click.BadParameter(f"expected indices such as 0,2-4, got {text!r}")
+            raise click.BadParameter(f"expected numbers such as 0,2-4, got {text!r}")
         found.update(range(int(first), int(last) + 1))
     return tuple(sorted(found))
 
 
+def format_numbers(numbers: Collection[int]) -> str:
+    """Write numbers as `parse_indices` reads them: `0,2-4`."""
+    runs = [list(run) for _, run in groupby(enumerate(sorted(set(numbers))), lambda pair: pair[1] - pair[0])]
+    return ",".join(str(run[0][1]) if len(run) == 1 else f"{run[0][1]}-{run[-1][1]}" for run in runs)
+
+
 def ranks(targets: Sequence[Target], everyone: Sequence[Target] = ()) -> str:
-    """Which servers, as `--index` takes it: `0,2-4`, or `all`; those without an index by their address."""
+    """Return the servers as `--index` takes them: `0,2-4`, or `all`; the others by their addresses."""
     if len(targets) == len(everyone):
         return "all"
-    indices = sorted(target.index for target in targets if target.index is not None)
-    runs = [list(run) for _, run in groupby(enumerate(indices), lambda pair: pair[1] - pair[0])]
-    parts = [str(run[0][1]) if len(run) == 1 else f"{run[0][1]}-{run[-1][1]}" for run in runs]
-    return ",".join([*parts, *(target.address for target in targets if target.index is None)])
+    numbered = [target.index for target in targets if target.index is not None and not target.by_address]
+    others = [target.address for target in targets if target.index is None or target.by_address]
+    return ",".join([*([format_numbers(numbered)] if numbered else []), *others])
 
 
-@dataclass(frozen=True)
-class Source:
-    """What the command line says of the servers.
-
-    Attributes:
-        config: the engine's YAML.
-        urls: base URLs.
-        sockets: Unix sockets.
-        listed: a file of targets.
-        indices: which of them; all when empty.
-    """
-
-    config: Path | None = None
-    urls: Sequence[str] = ()
-    sockets: Sequence[str] = ()
-    listed: Path | None = None
-    indices: Collection[int] = ()
-
-    @property
-    def file(self) -> Path | None:
-        """The engine's YAML: `config`, or what the environment names where nothing else says where the servers are."""
-        named = os.environ.get(CONFIG_FILE_VARIABLE)
-        return self.config or (Path(named) if named and not (self.urls or self.sockets or self.listed) else None)
-
-    def targets(self) -> list[Target] | Settings:
-        """The targets; the config's settings where it does not say how many ranks there are.
-
-        Raises:
-            click.UsageError: the options name no servers, or contradict one another.
-            click.ClickException: a file cannot be used.
-        """
-        if sum(map(bool, (self.file, self.urls or self.sockets, self.listed))) != 1:
-            raise click.UsageError(
-                f"Which servers? Give one of --config (or set {CONFIG_FILE_VARIABLE}), --url, --socket and --targets."
-            )
-        if self.file is not None:
-            return self._of_config(self.file)
-        if self.listed is not None:
-            return self._chosen(read_targets(self.listed))
-        if self.indices:
-            raise click.UsageError("--index goes with --config and --targets; a --url or --socket is one server.")
-        return [
-            *(Target(_base(url)) for url in self.urls),
-            *(Target("http://localhost", path) for path in self.sockets),
-        ]
-
-    def _of_config(self, path: Path) -> list[Target] | Settings:
+def unreachable_message(targets: Sequence[Target]) -> str:
+    """Return the message for a command to which no server answers."""
+    hosts, ports = set(), []
+    for target in targets:
         try:
-            settings = Settings.of(SimpleNamespace(**_read(path)))
-            indices = self.indices or settings.include_indices
-            return targets_of(settings, indices) if indices else settings
-        except ConfigError as error:
-            raise click.ClickException(str(error)) from error
-
-    def _chosen(self, targets: list[Target]) -> list[Target]:
-        missing = set(self.indices) - {target.index for target in targets}
-        if missing:
-            raise click.UsageError(f"{self.listed} has no target with index {', '.join(map(str, sorted(missing)))}.")
-        return [target for target in targets if not self.indices or target.index in self.indices]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What the engine makes of the keys that say where its servers are; raises `ConfigError` for what does not fit."""
-    values = read_config_file(path)
-    names = [name for name in values if name in DEFINITIONS and name.startswith((PREFIX, "extra_config"))]
-    try:
-        return {name: DEFINITIONS[name].convert(name, values[name]) for name in names}
-    except ConfigError as error:
-        raise ConfigError(f"{error} ({path})") from error
+            parts = urlsplit(target.url)
+            hosts.add(target.socket_path or parts.hostname)
+            ports.append(parts.port or 80)
+        except ValueError:
+            hosts.add(target.url)
+    if len(hosts) == 1 and len(targets) > 1:
+        where = f"ports {format_numbers(ports)}"
+        where = where if hosts <= {"127.0.0.1", "localhost", "::1"} else f"{hosts.pop()}, {where}"
+    else:
+        where = ", ".join(target.address for target in targets[:3])
+        where += f" and {len(targets) - 3} more" if len(targets) > 3 else ""
+    return f"No server answers on {printable(where)}; is the engine running, and internal_api_server_enabled true?"
 
 
 def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:
-    """The servers of these indices, as the engine's config places them; raises `ConfigError` for an impossible port."""
+    """Return the servers of these indices; raises `ConfigError` for a port out of range."""
     return [_target(address_at(index, settings)) for index in sorted(indices)]
 
 
-def read_targets(path: Path) -> list[Target]:
-    """Read a file of targets: Prometheus' service discovery format, as GET /sd/prometheus answers it.
-
-    A YAML or JSON list of `{targets: [host:port or URL or path of a Unix socket, …], labels: {index: …}}`;
-    instead of the mapping, an address alone will do.
-
-    Raises:
-        click.ClickException: it is something else.
-    """
-    try:
-        groups = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = [target for group in groups for target in _group(group)]
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise click.ClickException(
-            f"{path} is no list of targets ({type(error).__name__}: {error}); expected items such as "
-            "{targets: ['10.0.0.1:7000'], labels: {index: '1'}}"
-        ) from error
-    if not found:
-        raise click.ClickException(f"{path} lists no targets")
-    return found
-
-
-def _group(group: Any) -> list[Target]:
-    if isinstance(group, str):
-        group = {"targets": [group]}
-    index = group.get("labels", {}).get("index")
-    found = [_listed(str(address)) for address in group["targets"]]
-    return [Target(target.url, target.socket_path, None if index is None else int(index)) for target in found]
-
-
-def _listed(address: str) -> Target:
-    return Target("http://localhost", address) if address.startswith("/") else Target(_base(address))
-
-
-def _base(url: str) -> str:
-    return (url if "://" in url else f"http://{url}").rstrip("/")
+def target_at(address: str, index: int | None = None) -> Target:
+    """Return the server at a URL, at `host:port`, or at the path of a Unix socket."""
+    if address.startswith("/"):
+        return Target("http://localhost", address, index, by_address=index is None)
+    url = (address if "://" in address else f"http://{address}").rstrip("/")
+    return Target(url, None, index, by_address=index is None)
 
 
 def _target(address: Address) -> Target:
-    host = _ANYWHERE.get(address.host, address.host)
+    host = _ANY_ADDRESS.get(address.host, address.host)
     return Target(
         Address(address.index, host, address.port).url if not address.socket_path else address.url,
         address.socket_path,

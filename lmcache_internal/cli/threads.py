@@ -1,118 +1,161 @@
-"""`threads`: what the engines' threads are doing, now or over a while."""
+"""`threads`: show what the engines' threads do, now or over some time."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
-from .client import Client
-from .fleet import Fleet, Outcome
+from .client import Client, Failure
+from .commands import Command
+from .fleet import Fleet
 from .options import fleet_options
-from .targets import Target
+from .outcome import Outcome
+from .text import printable
 
 Stack = tuple[tuple[str, int, str, str], ...]
-"""File, line, function and source of each call, the outermost first."""
+"""The file, line, function and source of each call, the outermost call first."""
+Groups = list[tuple[Stack, list[str]]]
+"""Each stack with the names of its threads."""
 
 
-@click.command()
-@click.option("--name", help="Only threads whose name contains this.")
-@click.option("--group/--no-group", default=True, help="Show identical stacks once, with the threads that share them.")
-@click.option("--samples", type=click.IntRange(1, 1000), help="Look so often, and print a profile in folded form.")
+class _Call(msgspec.Struct):
+    file: str
+    line: int
+    function: str
+    source: str
+
+
+class _Group(msgspec.Struct):
+    names: list[str]
+    stack: list[_Call]
+
+
+class _Groups(msgspec.Struct):
+    groups: list[_Group]
+
+
+@click.command(cls=Command)
+@click.option("--name", help="Show only threads whose name contains this text.")
+@click.option("--group/--no-group", default=True, help="Show identical stacks once, with the names of their threads.")
+@click.option(
+    "--samples", type=click.IntRange(1, 1000), help="Take this many samples, and print a profile in folded format."
+)
 @click.option(
     "--interval", type=click.FloatRange(0.001, 1), default=0.02, show_default=True, help="Seconds between samples."
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the profile here, not on the screen."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the profile to this file.")
 @fleet_options(seconds=70)
 def threads(
     fleet: Fleet, name: str | None, group: bool, samples: int | None, interval: float, output: Path | None
 ) -> None:
-    """The stacks of the engines' threads, the most common first.
+    """Show the stacks of the engines' threads, the most common first.
 
-    With --samples, a profile instead: a line for each stack with the number of samples that found it, as flame graph
-    tools read it (flamegraph.pl, inferno, speedscope). Of several servers, the first frame names the server.
+    With --samples, the command prints a profile: a line for each stack, with the number of samples that had it. Flame
+    graph tools (flamegraph.pl, inferno, speedscope) read this format. With several servers, the first frame is the
+    name of the server.
 
-    \b
     Example: lmcache-internal threads --config lmcache.yaml --index 1 --samples 200 -o worker-0.folded
-    """  # noqa: D301  # Click's mark for lines that are not to be filled.
+    """
     if output and not samples:
-        raise click.UsageError("-o is for a profile; say how many --samples to take.")
+        raise click.UsageError("-o writes a profile. Add --samples.")
     named = {"name": name} if name else {}
     if samples:
         _profile(fleet, {**named, "samples": samples, "interval": interval}, output)
     elif group:
         _grouped(fleet, named)
     else:
-        fleet.show_texts(fleet.each(lambda client: _ask(client, named, "text/plain")))
+        fleet.show_texts(fleet.each(lambda client: _ask(client, named)))
 
 
-def _ask(client: Client, params: dict[str, Any], accept: str) -> Any:
-    if accept == "text/plain":
-        return client.request("GET", "/threads", params=params, headers={"Accept": accept}).text
-    return client.json("GET", "/threads", params=params)
+def _ask(client: Client, params: dict[str, Any]) -> str:
+    return client.request("GET", "/threads", params=params, headers={"Accept": "text/plain"}).text
+
+
+def _ask_grouped(client: Client, params: dict[str, Any]) -> Any:
+    answer = client.request("GET", "/threads", params=params)
+    if not answer.text.startswith("{"):
+        raise Failure("/threads answered without groups, as LMCache's own server does; add --no-group")
+    return answer.json()
 
 
 def _grouped(fleet: Fleet, params: dict[str, Any]) -> None:
-    outcomes = fleet.each(lambda client: _ask(client, params | {"group": "true"}, "application/json"))
+    outcomes = fleet.each(lambda client: _ask_grouped(client, params | {"group": "true"}))
     if fleet.screen.as_json:
         fleet.show(outcomes, dict)
         return
+    outcomes = [outcome.map(_groups) for outcome in outcomes]
     fleet.screen.text("\n".join(_block(stack, owners) for stack, owners in _together(outcomes)))
-    fleet.complain(outcomes)
+    fleet.report_failures(outcomes)
+
+
+def _groups(data: Any) -> Groups:
+    """Return the stacks of one server, with names that are safe to print."""
+    found = msgspec.convert(data, _Groups).groups
+    return [(tuple(_call(call) for call in group.stack), list(map(printable, group.names))) for group in found]
+
+
+def _call(call: _Call) -> tuple[str, int, str, str]:
+    return printable(call.file), call.line, printable(call.function), printable(call.source)
 
 
 def _together(outcomes: Sequence[Outcome]) -> list[tuple[Stack, dict[str, list[str]]]]:
-    """Each stack with the names of its threads by server, the most common first."""
+    """Return each stack with the names of its threads by server, the most common first."""
     found: dict[Stack, dict[str, list[str]]] = {}
     for outcome in outcomes:
-        for group in outcome.data["groups"] if outcome.ok else ():
-            stack = tuple((call["file"], call["line"], call["function"], call["source"]) for call in group["stack"])
-            found.setdefault(stack, {})[_short(outcome.target)] = group["names"]
+        for stack, names in outcome.data if outcome.ok else ():
+            found.setdefault(stack, {})[outcome.target.short_name] = names
     return sorted(found.items(), key=lambda item: -sum(map(len, item[1].values())))
 
 
 def _block(stack: Stack, owners: dict[str, list[str]]) -> str:
     count = sum(map(len, owners.values()))
     lines = [f"{count} thread{'s' * (count > 1)}"]
-    lines += [f"  {server}: {', '.join(names)}" for server, names in owners.items()]
+    lines += [f"  {printable(server)}: {', '.join(names)}" for server, names in owners.items()]
     for file, line, function, source in stack:
         lines += [f'    File "{file}", line {line}, in {function}', f"      {source}"]
     return "\n".join(lines) + "\n"
 
 
 def _profile(fleet: Fleet, params: dict[str, Any], output: Path | None) -> None:
-    accept = "application/json" if fleet.screen.as_json else "text/plain"
-    outcomes = fleet.each(lambda client: _ask(client, params, accept))
     if fleet.screen.as_json:
-        fleet.show(outcomes, dict)
+        fleet.show(fleet.each(lambda client: client.json("GET", "/threads", params=params)), dict)
         return
+    outcomes = [outcome.map(counts_of) for outcome in fleet.each(lambda client: _ask(client, params))]
     text = folded(outcomes)
     if output is None:
         fleet.screen.text(text.rstrip("\n"))
     else:
         try:
-            output.write_text(text)
+            output.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise click.ClickException(f"Cannot write {output}: {error.strerror}") from error
         fleet.screen.note(f"Wrote {output}.")
-    fleet.complain(outcomes)
+    fleet.report_failures(outcomes)
+
+
+def counts_of(text: str) -> Counter[str]:
+    """Read the profile of one server: a count for each stack."""
+    return Counter(dict(_lines(text)))
+
+
+def _lines(text: str) -> Iterator[tuple[str, int]]:
+    for line in text.splitlines():
+        stack, _, count = line.rpartition(" ")
+        if not (count.isascii() and count.isdecimal() and len(count) < 10 and ";" in stack):
+            raise Failure("/threads answered without a profile, as LMCache's own server does")
+        yield printable(stack), int(count)
 
 
 def folded(outcomes: Sequence[Outcome]) -> str:
-    """One profile of those of all servers."""
+    """Return one profile of the counts of all servers."""
     counts: Counter[str] = Counter()
     for outcome in outcomes:
-        first = f"{_short(outcome.target)};" if len(outcomes) > 1 else ""
-        for line in outcome.data.splitlines() if outcome.ok else ():
-            stack, _, count = line.rpartition(" ")
-            counts[first + stack] += int(count)
+        first = f"{printable(outcome.target.short_name)};" if len(outcomes) > 1 else ""
+        for stack, count in outcome.data.items() if outcome.ok else ():
+            counts[first + stack] += count
     return "".join(f"{stack} {count}\n" for stack, count in counts.most_common())
-
-
-def _short(target: Target) -> str:
-    return target.role or target.address

@@ -1,4 +1,7 @@
-"""`token`: who may do what."""
+"""`token`: create, list and revoke bearer tokens.
+
+The file holds hashes only, so that a reader of the file cannot use the tokens.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import click
 from ..errors import ConfigError
 from ..roles import Role
 from ..security.tokens import editing, new_token, read_token_file, write_token_file
+from .commands import Group
 
 _LEVELS = click.Choice([str(level) for level in Role if level is not Role.PUBLIC], case_sensitive=False)
 _FILE = click.option(
@@ -24,42 +28,42 @@ _FILE = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
-    """Bearer tokens: who may do what."""
+    """Create, list and revoke bearer tokens."""
 
 
 @token.command()
-@click.option("--name", required=True, help="Who will hold it; stands in the audit log.")
-@click.option("--level", required=True, type=_LEVELS, help="What the holder may do.")
+@click.option("--name", required=True, help="The name of the holder, for the audit log.")
+@click.option("--level", required=True, type=_LEVELS, help="The role of the holder.")
 @_FILE
 def new(name: str, level: str, path: Path) -> None:
-    """Make a token, print it once, and add its hash to the file."""
-    with _told(), editing(path, create=True):
+    """Create a token, print it once, and add its hash to the file."""
+    with _errors(), editing(path, create=True):
         tokens = read_token_file(path)
         if name in (known.name for known in tokens):
             raise ConfigError(f"{path} has a token named {name!r} already; revoke it first or choose another name")
         text, entry = new_token(name, Role.named(level))
         write_token_file(path, [*tokens, entry])
     click.echo(text)
-    click.echo(f"Added {name} ({level}) to {path}. The token is not kept: note it now.", err=True)
+    click.echo(f"Added {name} ({level}) to {path}. The file has only its hash: save the token now.", err=True)
 
 
 @token.command(name="list")
 @_FILE
 def list_tokens(path: Path) -> None:
-    """List the names and levels in the file."""
-    with _told():
+    """List the names and roles in the file."""
+    with _errors():
         for known in read_token_file(path):
             click.echo(f"{known.level:<10} {known.name}")
 
 
 @token.command()
-@click.option("--name", required=True, help="Whose token.")
+@click.option("--name", required=True, help="The name of the token.")
 @_FILE
 def revoke(name: str, path: Path) -> None:
-    """Take a token out of the file; running servers notice at once."""
-    with _told(), editing(path):
+    """Remove a token from the file; running servers refuse it immediately."""
+    with _errors(), editing(path):
         tokens = read_token_file(path)
         left = [known for known in tokens if known.name != name]
         if len(left) == len(tokens):
@@ -69,7 +73,7 @@ def revoke(name: str, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _errors() -> Iterator[None]:
     try:
         yield
     except (ConfigError, OSError) as error:

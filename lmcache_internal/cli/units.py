@@ -1,30 +1,34 @@
-"""Numbers as people read them; a dash for what is not known."""
+"""Format numbers for people; a dash is an unknown value."""
 
 from __future__ import annotations
 
-import math
-
 UNKNOWN = "-"
+
+_LONGEST = 100 * 366 * 86400
+"""A time span above a century is an error of its source."""
 
 
 def percent(share: float | None) -> str:
-    """A share of one, in percent."""
+    """Format a share of one as a percentage."""
     return UNKNOWN if share is None else f"{100 * share:.1f} %"
 
 
 def size(count: float | None) -> str:
-    """A number of bytes, in the unit that suits it."""
+    """Format a number of bytes in the largest fitting unit."""
     if count is None:
         return UNKNOWN
     if count < 1024:
         return f"{count:.0f} B"
-    power = min(3, int(math.log2(count) / 10))
-    return f"{count / 1024**power:.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        count /= 1024
+        if count < 1024:
+            return f"{count:.1f} {unit}"
+    return f"{count:.4g} TiB"
 
 
 def duration(seconds: float | None) -> str:
-    """A time span in its two largest units."""
-    if seconds is None:
+    """Format a time span in its two largest units."""
+    if seconds is None or not 0 <= seconds < _LONGEST:
         return UNKNOWN
     whole = int(seconds)
     for unit, length, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
@@ -34,5 +38,5 @@ def duration(seconds: float | None) -> str:
 
 
 def servers(count: int) -> str:
-    """A number of servers."""
+    """Format a number of servers."""
     return "1 server" if count == 1 else f"{count} servers"

@@ -1,4 +1,7 @@
-"""Requests over a Unix socket, sent only to a server whose user is trusted."""
+"""Send requests over a Unix socket, but only to a server of a trusted user.
+
+The kernel reports which user listens on a socket, so the check happens before a token is sent.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,21 @@ import httpx
 from ..system.peer_credentials import Peer, peer_of
 
 Check = Callable[[Peer], None]
-"""Raises where the peer may be sent nothing."""
+"""Raises if the peer must not receive anything."""
 
 
 class UnixTransport(httpx.HTTPTransport):
-    """A transport of httpx over a Unix socket, which checks who listens there before it sends a byte.
+    """A transport of httpx that checks the user of the listening process before it sends a byte.
 
     Args:
         path: the socket.
-        check: is called for each new connection; what it raises, the request raises.
+        check: is called for each new connection; its exceptions end the request.
     """
 
     def __init__(self, path: str, check: Check) -> None:
-        super().__init__(verify=False)  # There is no TLS, and reading certificates takes longer than a request.
+        super().__init__(verify=False)  # No TLS: loading certificate authorities takes longer than a request.
         self._pool.close()
-        # httpx hands no network backend on. Without its attribute `_pool`, the line above fails, and nothing is sent.
+        # httpx does not pass on a network backend. If it loses `_pool`, the line above fails before anything is sent.
         self._pool = httpcore.ConnectionPool(uds=path, network_backend=_CheckedBackend(check))
 
 
@@ -39,7 +42,7 @@ class _CheckedBackend(httpcore.SyncBackend):
         stream = super().connect_unix_socket(path, timeout, socket_options)
         try:
             self._check(peer_of(stream.get_extra_info("socket")))
-        except BaseException:  # Whatever is raised, the connection must not stay open.
+        except BaseException:  # After any exception, the connection must be closed.
             stream.close()
             raise
         return stream

@@ -1,8 +1,8 @@
 """Bulkheads: what the views of plugins may take of the server, so that one that never returns stops no other.
 
 Each view has a number of places. A request holds one from its authorization to the end of its response, streamed ones
-included, whatever blocks in between: the view, a hook of its blueprint, or a generator. Plain Flask views and the hooks
-before any view have a timeout besides; an @operation has its own.
+included, whatever blocks in between: the view, a hook of its blueprint, or a generator. Plain Flask views, cheap
+operations, and the hooks before any view have a timeout besides; any other @operation has its own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Bulkheads:
         self.in_use = False
         self._limit = limit
         self._views: dict[str, ConcurrencyLimit] = {}
-        self._plain: set[str] = set()
+        self._timed: set[str] = set()
 
     def add(self, app: Flask, blueprint: str) -> None:
         """Bound what the plugin that is registered under the name `blueprint` has brought along."""
@@ -62,7 +62,8 @@ class Bulkheads:
                 self._views[endpoint] = (
                     ConcurrencyLimit(LIMITS[own_limit]) if own_limit else ConcurrencyLimit(VIEW_PLACES, self._limit)
                 )
-                self._plain |= set() if is_operation else {endpoint}
+                if not is_operation or (getattr(view, "cheap", False) and not getattr(view, "inline", False)):
+                    self._timed.add(endpoint)
 
     def bounds(self, endpoint: str | None) -> bool:
         """Whether a plugin serves `endpoint`."""
@@ -80,7 +81,7 @@ class Bulkheads:
 
     def call(self, dispatch: Callable[[], Any], app: InternalApp) -> Any:
         """Call the view of the current request by `dispatch`; raises `CallTimedOut` where a plain one is late (504)."""
-        if request.endpoint in self._plain:
+        if request.endpoint in self._timed:
             return call_within(_name(), dispatch, app.call_timeout)
         return dispatch()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from flask import Request, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
+from ..conversion import cut
 from ..engine.protocols import is_seam_name
 from ..errors import ApiError, EngineFailed, NotSupported
 from ..limits.change_lock import change_lock_of
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from ..app import InternalApp
 
 View = Callable[..., Response]
+
+MAX_MESSAGE = 2000
+"""Characters of an engine's message that an error quotes."""
 
 
 def operation(
@@ -54,7 +58,8 @@ def operation(
         as_text: converts the data to plain text, for clients that do not request JSON by name.
         access: the role that is required; by default viewer for GET and admin for other methods.
         write_parameter: the argument that makes a GET a write, which requires role operator.
-        cheap: it does not block, or has its own timeout: it runs without timeout and concurrency limit.
+        cheap: it does not block, or has its own timeout: it runs without timeout and concurrency limit (in a
+            plugin, with the timeout of a plain Flask view).
         inline: it only reads memory, in less than 2 ms, and waits for no lock of the engine. The event loop runs it
             without timeout or limit, and all other clients wait meanwhile; see `serving/inline.py`.
         exclusive: it changes the engine: such operations run one at a time per engine, and one that waits too long
@@ -99,7 +104,7 @@ def operation(
         vars(view).update(
             arguments=arguments, access=access, write_parameter=write_parameter, answers=answers, inline=inline
         )
-        vars(view).update(limit=own_limit)  # For the bulkheads of plugins.
+        vars(view).update(limit=own_limit, cheap=cheap)  # For the bulkheads of plugins.
         return view
 
     return decorate
@@ -137,4 +142,6 @@ def _attempt(action: str, call: Callable[[], Any]) -> Any:
 
 
 def _failed(action: str, error: BaseException) -> EngineFailed:
-    return EngineFailed(redact(str(error)) or f"Exception type: {type(error).__name__}", title=f"Failed to {action}")
+    return EngineFailed(
+        redact(cut(str(error), MAX_MESSAGE)) or f"Exception type: {type(error).__name__}", title=f"Failed to {action}"
+    )

@@ -81,4 +81,6 @@ def _plain(data: Any) -> Any:
         return [_plain(value) for value in data]
     if isinstance(data, float):
         return msgspec.json.decode(msgspec.json.encode(data))
-    return data if isinstance(data, (str, int, type(None))) else str(data)
+    if isinstance(data, (str, int, type(None))):
+        return data
+    return _plain(msgspec.to_builtins(data, enc_hook=str))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import sys
 import threading
@@ -213,3 +214,11 @@ def test_dump_works_while_threads_start_and_end(client: FlaskClient, query: str)
     finally:
         done.set()
         churning.join()
+
+
+@pytest.mark.parametrize("query", ["group=true", "samples=1", ""])
+def test_lone_surrogate_in_name_keeps_json_structure(client: FlaskClient, query: str) -> None:
+    with sleeping("lone-\udc80"):
+        found = client.get(f"/threads?{query}", headers=JSON).get_json()
+    assert isinstance(found, dict)
+    assert "lone-\\udc80" in json.dumps(found)

@@ -114,11 +114,14 @@ def odd() -> Iterator[str]:
 def test_what_is_no_lmcache_is_told_so(odd: str) -> None:
     result = run("status", "--url", odd)
     assert result.exit_code == 1
-    assert "/lmc_version did not answer with JSON: is this an LMCache internal API?" in result.stdout
+    assert "/lmc_version did not answer as expected (not JSON): is this an LMCache internal API?" in result.stdout
 
 
 def test_an_error_that_is_no_json_is_shown_as_it_is(odd: str) -> None:
-    assert "HTTP 500: <html>" in run("get", "/broken", "--url", odd).stderr
+    assert (
+        "HTTP 500: Internal Server Error (an HTML page; is there a proxy in front of the server?)"
+        in run("get", "/broken", "--url", odd).stderr
+    )
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_reading_needs_no_choice_and_setting_does(fleet: Fleet) -> None:
     for change in (["DEBUG"], ["--reset"]):
         result = fleet.run("loglevel", CHILD, *change)
         assert result.exit_code == 2
-        assert "Which of the 5 servers?" in result.stderr
+        assert "This changes 5 servers." in result.stderr
     assert logging.getLogger(CHILD).level == logging.NOTSET
 
 

@@ -78,10 +78,13 @@ def test_what_it_prints_leads_to_a_server_that_serves_it(directory: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        *[(name, "is no lower-case Python identifier") for name in ("", "1a", "a-b", "Cache", "grüße", "../a", "a\n")],
-        *[(name, "must be without test_ and _api") for name in ("test_cache", "cache_api")],
-        ("conf", "is taken: GET /conf is served already"),
-        ("metrics", "is taken: GET /metrics is served already"),
+        *[
+            (name, "is not a lower-case Python identifier")
+            for name in ("", "1a", "a-b", "Cache", "grüße", "../a", "a\n")
+        ],
+        *[(name, "must not contain test_ or _api") for name in ("test_cache", "cache_api")],
+        ("conf", "is taken: GET /conf exists already"),
+        ("metrics", "is taken: GET /metrics exists already"),
     ],
 )
 def test_names_that_will_not_do(tmp_path: Path, name: str, reason: str) -> None:

@@ -31,7 +31,7 @@ def test_several_servers_must_be_named(fleet: Fleet, file: Path) -> None:
     file.write_text("result = 1")
     result = fleet.run("script", "run", str(file))
     assert result.exit_code == 2
-    assert "Which of the 5 servers? Say --all" in result.stderr
+    assert "This changes 5 servers. Add --all" in result.stderr
 
 
 def test_each_server_answers_for_itself(ailing: Fleet, file: Path) -> None:

@@ -56,7 +56,12 @@ def test_one_that_is_not_well_is_shown_and_fails_the_command(fleet: Fleet) -> No
     storage.close_backend("LocalCPUBackend")
     result = fleet.run("status", "--index", "2")
     assert result.exit_code == 1
-    assert "backends: " in result.stdout
+    assert "failing 2 " in result.stdout
+    assert "backends" not in result.stdout
+    assert "failing backends: " in fleet.run("status", "--index", "2", "--verbose").stdout
+    data = fleet.json("status", "--index", "2")[0]["data"]
+    assert (data["health"], data["healthy"]) == ("failing", False)
+    assert "backends" in data["failing"]
 
 
 @pytest.mark.parametrize("indices", ["0", "1-3", "0,2-4"])

@@ -33,7 +33,7 @@ def test_a_url(fleet: Fleet) -> None:
 
 
 def test_a_server_that_is_named_twice_is_asked_once(fleet: Fleet) -> None:
-    assert indices(run("get", "/lmc_version", "--url", fleet.url(1), "--url", f"{fleet.url(1)}/", "--json")) == [None]
+    assert indices(run("get", "/lmc_version", "--url", fleet.url(1), "--url", f"{fleet.url(1)}/", "--json")) == [1]
 
 
 def test_a_url_needs_no_scheme(fleet: Fleet) -> None:
@@ -104,20 +104,23 @@ def test_where_nobody_says_how_many_ranks_there_are(tmp_path: Path) -> None:
     config.write_text(f"internal_api_server_port_start: {free_port(8)}\n")
     result = run("status", "--config", str(config))
     assert result.exit_code == 1
-    assert "as in --index 0-4" in result.stderr
-    assert "worker 6" in result.stderr
+    assert result.stderr.startswith("No server answers on ports ")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["INDEX", *"01234567"]
+    assert result.stdout.count("cannot connect: Connection refused") == 8
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "Which servers? Give one of --config (or set LMCACHE_CONFIG_FILE), --url, --socket and --targets."),
-        (("--url", "http://a", "--config", "b"), "Which servers?"),
-        (("--url", "http://a", "--index", "1"), "--index goes with --config and --targets"),
-        (("--config", "b", "--index", "1", "--all"), "--all and --index contradict each other."),
-        (("--config", "b", "--index", "4-2"), "expected indices such as 0,2-4, got '4-2'"),
-        (("--config", "b", "--index", "0-99999999"), "expected indices such as 0,2-4"),
-        (("--config", "b", "--index", "x"), "expected indices such as 0,2-4, got 'x'"),
+        (("--url", "http://a", "--config", "b"), "Give only one of --config, --targets, and --url or --socket."),
+        (("--url", "http://a", "--index", "1"), "--index, --worker and --scheduler go with --config and --targets"),
+        (("--url", "http://a", "--worker", "1"), "--index, --worker and --scheduler go with --config and --targets"),
+        (("--config", "b", "--index", "1", "--all"), "--all contradicts --index, --worker and --scheduler."),
+        (("--config", "b", "--scheduler", "--all"), "--all contradicts --index, --worker and --scheduler."),
+        (("--config", "b", "--index", "4-2"), "expected numbers such as 0,2-4, got '4-2'"),
+        (("--config", "b", "--index", "0-99999999"), "expected numbers such as 0,2-4"),
+        (("--config", "b", "--index", "x"), "expected numbers such as 0,2-4, got 'x'"),
+        (("--config", "b", "--worker", "x"), "expected numbers such as 0,2-4, got 'x'"),
         (("--url", "http://a", "--timeout", "0"), "'--timeout'"),
     ],
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lmcache_internal.cli.fleet import Outcome
+from lmcache_internal.cli.outcome import Outcome
 from lmcache_internal.cli.targets import Target
 from lmcache_internal.cli.threads import folded
 from tests.cli.conftest import DEAD, HANGING, Fleet
@@ -66,8 +67,8 @@ def test_a_process_is_profiled_for_one_at_a_time(fleet: Fleet) -> None:
 
 def test_profiles_of_several_servers_name_the_server_first() -> None:
     profiles = [
-        Outcome(Target("http://a", index=0), "main;f (a.py:1) 3\nmain;g (b c.py:2) 1\n"),
-        Outcome(Target("http://b", index=1), "main;f (a.py:1) 7\n"),
+        Outcome(Target("http://a", index=0), Counter({"main;f (a.py:1)": 3, "main;g (b c.py:2)": 1})),
+        Outcome(Target("http://b", index=1), Counter({"main;f (a.py:1)": 7})),
         Outcome(Target("http://c", index=2), error="down"),
     ]
     assert (

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import termios
 
 import pytest
 
+from lmcache_internal.cli.fleet import Fleet as FleetOfServers
+from lmcache_internal.cli.outcome import Found, Outcome
+from lmcache_internal.cli.output import Screen
 from lmcache_internal.cli.rates import KEPT, Rates, sparkline
+from lmcache_internal.cli.targets import Target
+from lmcache_internal.cli.top_view import COUNTERS, SORTS, View
 from tests.cli.conftest import DEAD, HANGING, Fleet
 from tests.cli.terminal import terminal
 
@@ -27,7 +33,7 @@ def test_it_shows_the_fleet_until_q_and_leaves_the_terminal_as_it_was(ailing: Fl
         top.shown = ""
         top.resize(60)
         top.process.send_signal(signal.SIGWINCH)
-        top.wait_for_match(r"(?<!no answer )within")  # The words go on two lines, as soon as it draws anew.
+        top.wait_for("…")  # The error is cropped as soon as the screen is redrawn.
         top.press(b"x")
         top.press(b"q")
         assert top.process.wait(5) == 0
@@ -85,3 +91,70 @@ def test_the_latest_rates_are_kept() -> None:
 )
 def test_the_tallest_bar_stands_for_the_largest_value(values: tuple[float, ...], line: str) -> None:
     assert sparkline(values) == line
+
+
+def test_keys_sort_and_show_help(fleet: Fleet) -> None:
+    storage = fleet.managers[3].require_engine().storage_manager
+    assert storage is not None
+    storage.close_backend("LocalCPUBackend")
+    with terminal(fleet, "top", "--interval", "0.3") as top:
+        top.wait_for_match(r"\d\d:\d\d:\d\d  5 of 5 servers  every 0.3 s  sort: index  h: help  q: quit")
+        assert rows(top.shown)[:2] == ["scheduler", "worker 0"]
+        top.press(b"s")
+        top.wait_for("sort: health")
+        top.wait_for_match(r"sort: health [^$]*worker 3")
+        assert rows(top.shown.rpartition("sort: health")[2])[0] == "worker 2"
+        top.press(b"r")
+        top.wait_for_match(r"sort: health, reversed [^$]*worker 2")
+        assert rows(top.shown.rpartition("reversed")[2])[-1] == "worker 2"
+        assert "reverse the order" not in top.shown
+        top.press(b"h")
+        top.wait_for("reverse the order")
+        top.press(b"?")
+        top.press(b"q")
+        assert top.process.wait(5) == 0
+
+
+def rows(shown: str) -> list[str]:
+    """The servers on the screen, from the top down."""
+    return re.findall(r"^\W*(?:\[\d*m)*(scheduler|worker \d)", shown.replace("\x1b", ""), re.MULTILINE)
+
+
+def test_the_current_hit_rate_is_beside_the_total_and_usage_beside_its_limit(fleet: Fleet) -> None:
+    engine = fleet.managers[1].require_engine()
+    engine.store(list(range(64)))
+    engine.retrieve(list(range(1000, 1192)))  # 192 tokens requested, none found.
+    with terminal(fleet, "top", "--interval", "0.3") as top:
+        top.wait_for_match(r"worker 0 .*0\.0 % ")
+        engine.retrieve(list(range(64)))
+        top.wait_for_match(r"worker 0 .* 25\.0 % +100\.0 % +4\.0 KiB of 5\.0 GiB")
+        top.wait_for_match(r"worker 0 .* 25\.0 % +- +4\.0 KiB")
+        top.press(b"q")
+        assert top.process.wait(5) == 0
+
+
+@pytest.mark.parametrize("sort", range(len(SORTS)))
+@pytest.mark.parametrize("reverse", [False, True])
+def test_every_order_has_each_server_once_and_unknown_values_last(sort: int, reverse: bool) -> None:
+    targets = [Target(f"http://{number}", index=number) for number in range(4)]
+    view = View(FleetOfServers(Found(targets), None, 1, Screen()), 1)
+    stats = {"failing": {}, "warnings": {}, "health": "ok", "usage_limit_bytes": None} | dict.fromkeys(COUNTERS)
+    found = [
+        Outcome(targets[0], stats | {"hit_rate": 0.5, "usage_bytes": 7, "requests": 1.0}),
+        Outcome(targets[1], error="down"),
+        Outcome(targets[2], stats | {"hit_rate": None, "usage_bytes": None, "health": "failing"}),
+        Outcome(targets[3], stats | {"hit_rate": 0.9, "usage_bytes": 3, "requests": 5.0}),
+    ]
+    view.record(found)
+    for key in "s" * sort + "r" * reverse:
+        assert view.press(key)
+    order = {0: [0, 1, 2, 3], 1: [2, 0, 3, 1], 2: [3, 0, 1, 2], 3: [0, 3, 1, 2]}.get(sort, [0, 1, 2, 3])
+    known = {0: 4, 1: 3, 2: 2, 3: 2}.get(sort, 0)
+    if reverse:
+        order = [*reversed(order[:known]), *order[known:]]
+    indices = [row.split()[1] if row.startswith("worker") else "-1" for row in shown(view, found)]
+    assert [int(index) + 1 for index in indices] == order
+
+
+def shown(view: View, found: list[Outcome]) -> list[str]:
+    return [str(cell) for cell in view.table(found).columns[0].cells]

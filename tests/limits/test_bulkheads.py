@@ -76,6 +76,7 @@ router.add_url_rule("/plain/object", "object", Callable())
 router.add_url_rule("/plain/view", view_func=Dispatched.as_view("view"))
 router.add_url_rule("/plain/methods", view_func=Methods.as_view("methods"))
 router.add_url_rule("/plain/decorated", "decorated", decorated(hang))
+router.add_url_rule("/plain/cheap", "cheap", operation(action="hang", cheap=True)(hang))
 router.add_url_rule("/plain/careless", "careless", careless(operation(action="hang", cheap=True)(hang)))
 
 nested = Blueprint("nested", __name__, url_prefix="/nested")
@@ -300,7 +301,7 @@ def file():
 
 PLAIN = [
     "/plain/function", "/plain/variable/5", "/plain/partial", "/plain/object", "/plain/view", "/plain/methods",
-    "/plain/decorated", "/plain/careless", "/nested/function",
+    "/plain/decorated", "/plain/careless", "/nested/function", "/plain/cheap",
 ]  # fmt: skip
 
 

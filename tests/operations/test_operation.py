@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from lmcache_internal import EmbeddedManager, create_app
 from lmcache_internal.app import InternalApp
 from lmcache_internal.errors import BadRequest, EngineUnavailable
+from lmcache_internal.operations.operation import MAX_MESSAGE
 from tests.support import eventually, make_manager
 
 PLUGIN = '''
@@ -118,8 +119,9 @@ def test_text_is_sent_unless_json_is_requested(working: Working, accept: str | N
     assert (response.content_type, response.text) == (kind, text)
 
 
-def test_cheap_operation_runs_in_request_thread(working: Working) -> None:
-    assert working(threading.get_ident).get("/cheap").get_json() == threading.get_ident()
+def test_cheap_operation_of_plugin_has_timeout_of_plain_view(working: Working) -> None:
+    response = working(lambda: threading.current_thread().name).get("/cheap")
+    assert response.get_json() == "call: GET /cheap"
 
 
 def test_other_operation_runs_in_named_thread(working: Working) -> None:
@@ -219,3 +221,9 @@ def test_data_without_json_form_becomes_text(working: Working) -> None:
         "path": "/x",
         "nan": None,
     }
+
+
+def test_long_engine_message_is_truncated(working: Working) -> None:
+    response = working(raising(ValueError("x" * 1_000_000))).get("/json")
+    assert response.status_code == 500
+    assert response.get_json()["message"] == "x" * MAX_MESSAGE + "…"

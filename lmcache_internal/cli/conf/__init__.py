@@ -1,17 +1,18 @@
-"""`conf`: the live configuration of a fleet."""
+"""`conf`: read, compare and change the live configuration of all servers."""
 
 from __future__ import annotations
 
 import click
 
+from ..commands import Group
 from .change import rollback, set_values
 from .diff import diff
 from .read import get, history
 
 
-@click.group()
+@click.group(cls=Group)
 def conf() -> None:
-    """Read the live configuration, compare it, change it everywhere or nowhere, and bring it back."""
+    """Read, compare, change and restore the live configuration."""
 
 
 for command in (get, set_values, diff, history, rollback):

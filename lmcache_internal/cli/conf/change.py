@@ -1,8 +1,13 @@
-"""`conf set` and `conf rollback`: everywhere or nowhere."""
+"""`conf set` and `conf rollback`: change the configuration on all chosen servers, or on none.
+
+Every server checks the change first. If one of them cannot apply it, none does. If one fails afterwards, the output
+says where the change was applied, and how to undo it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,19 +15,21 @@ from functools import partial
 
 import click
 
-from ..confirm import ask, require_consent, yes_option
-from ..fleet import Fleet, Job, Outcome
+from ..commands import Command
+from ..confirm import confirm, require_terminal, yes_option
+from ..fleet import Fleet, Job
 from ..group_rows import show_rows
 from ..options import fleet_options
-from ..targets import Target, ranks
+from ..outcome import Outcome
+from ..targets import Target
 from ..units import servers
-from .transaction import Request, Trial, apply, attempt
+from .transaction import Check, Request, apply, check
 from .values import parse_pairs, shown
 
-_dry_run_option = click.option("--dry-run", is_flag=True, help="Check it everywhere, and change nothing.")
+_dry_run_option = click.option("--dry-run", is_flag=True, help="Check the change on all servers, and apply nothing.")
 
 
-@click.command("set")
+@click.command("set", cls=Command)
 @click.argument("pairs", nargs=-1, required=True, metavar="KEY=VALUE...")
 @yes_option
 @_dry_run_option
@@ -30,24 +37,25 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Check it everywh
 def set_values(fleet: Fleet, pairs: tuple[str, ...], yes: bool, dry_run: bool) -> None:
     """Set configuration values on all chosen servers, or on none.
 
-    A VALUE is JSON (true, 512, null, [0,1]) or else text. Every server is asked first whether it would take all
-    of them, and what that would change. Only if every one would, they are set; where the configuration has changed
-    in between, they are not, and the command says where it did what.
+    A VALUE is JSON (true, 512, null, [0,1]), or text. First, each server checks the values, and the command prints what
+    would change. The values are applied only if all servers accept them. A server whose configuration changed in
+    between refuses them; the output then lists where they were applied.
 
     Example: lmcache-internal conf set min_retrieve_tokens=512 --config lmcache.yaml --all
     """
     _change(fleet, Request("/conf", {"atomic": "true"}, parse_pairs(pairs)), yes, dry_run)
 
 
-@click.command()
-@click.option("--to", "number", type=click.IntRange(0), required=True, help="A revision; `conf history` lists them.")
+@click.command(cls=Command)
+@click.option("--to", "number", type=click.IntRange(0), required=True, help="A revision from `conf history`.")
 @yes_option
 @_dry_run_option
 @fleet_options(changes=True)
 def rollback(fleet: Fleet, number: int, yes: bool, dry_run: bool) -> None:
-    """Bring back the values after a revision on all chosen servers, or on none; 0 is the start.
+    """Restore the values of a revision on all chosen servers, or on none.
 
-    Each server counts its own revisions. Checked and asked for as with `conf set`.
+    Each server counts its own revisions; revision 0 is its start. The check and the confirmation are those of
+    `conf set`.
 
     Example: lmcache-internal conf rollback --to 0 --config lmcache.yaml --index 1-4
     """
@@ -56,42 +64,47 @@ def rollback(fleet: Fleet, number: int, yes: bool, dry_run: bool) -> None:
 
 def _change(fleet: Fleet, request: Request, yes: bool, dry_run: bool) -> None:
     if not dry_run:
-        require_consent(fleet.screen, yes)
-    tried = fleet.each(partial(attempt, request=request))
-    trials = {outcome.target: outcome.data for outcome in tried if outcome.ok}
+        require_terminal(fleet.screen, yes)
+    checked = fleet.each(partial(check, request=request))
+    checks = {outcome.target: outcome.data for outcome in checked if outcome.ok}
     if not fleet.screen.as_json:
-        show_rows(fleet, tried, ["key", "old", "new"], _plan)
-    needed = any(trial.changes for trial in trials.values())
-    if dry_run or not needed or len(trials) < len(tried):
-        _leave(fleet, tried, needed)
+        show_rows(fleet, checked, ["key", "old", "new"], _plan)
+    needed = any(found.changes for found in checks.values())
+    if dry_run or not needed or len(checks) < len(checked):
+        _explain(fleet, checked, needed)
         return
-    ask(fleet.screen, yes, f"Apply this to {servers(len(tried))}?")
-    _report(fleet, trials, _outcomes(fleet, lambda client: apply(client, request, trials[client.target])))
+    confirm(fleet.screen, yes, f"Apply this to {servers(len(checked))}?")
+    _report(fleet, checks, _outcomes(fleet, lambda client: apply(client, request, checks[client.target])))
 
 
-def _plan(trial: Trial) -> Iterator[tuple[str, ...]]:
-    yield from ((name, shown(old), shown(new)) for name, (old, new) in trial.changes.items())
+def _plan(found: Check) -> Iterator[tuple[str, ...]]:
+    yield from ((name, shown(old), shown(new)) for name, (old, new) in found.changes.items())
 
 
-def _leave(fleet: Fleet, tried: Sequence[Outcome], needed: bool) -> None:
-    """Say why nothing is applied."""
+def _explain(fleet: Fleet, checked: Sequence[Outcome], needed: bool) -> None:
+    """Print why nothing is applied."""
     if fleet.screen.as_json:
-        fleet.screen.json([outcome.map(lambda trial: trial.public(applied=False)).public() for outcome in tried])
-    willing = [outcome.target for outcome in tried if outcome.ok]
-    if len(willing) < len(tried):
-        others = f" To leave out those that fail: {_options(willing)}." if willing else ""
-        fleet.screen.note(f"Nothing was applied anywhere.{others}")
+        fleet.screen.json([outcome.map(lambda found: found.public(applied=False)).public() for outcome in checked])
+    accepting = [outcome.target for outcome in checked if outcome.ok]
+    if len(accepting) < len(checked):
+        fleet.screen.note("Nothing was applied.")
+        if accepting:
+            fleet.screen.note(f"To exclude the servers that fail, repeat the command with: {_choice(fleet, accepting)}")
     elif needed:
-        fleet.screen.note(f"{servers(len(tried))} would take it. Nothing was applied.")
+        fleet.screen.note(f"{servers(len(checked))} would accept the change. Nothing was applied.")
     else:
-        fleet.screen.note("Nothing to change: these values are what is there.")
+        fleet.screen.note("Nothing to change: the servers have these values.")
     if fleet.screen.as_json:
-        fleet.finish(tried)
-    fleet.complain(tried)
+        fleet.finish(checked)
+    fleet.report_failures(checked)
+
+
+def _choice(fleet: Fleet, targets: Sequence[Target]) -> str:
+    return shlex.join(fleet.options(targets))
 
 
 def _outcomes(fleet: Fleet, job: Job) -> list[Outcome]:
-    """What became of each; also where the operator does not wait for it."""
+    """Return the outcome of each server, also if the user presses Ctrl-C."""
     found = {target: Outcome(target, error="interrupted before it answered", unsure=True) for target in fleet.targets}
     with contextlib.suppress(KeyboardInterrupt):
         for outcome in fleet.outcomes(job):
@@ -99,30 +112,23 @@ def _outcomes(fleet: Fleet, job: Job) -> list[Outcome]:
     return list(found.values())
 
 
-def _report(fleet: Fleet, trials: dict[Target, Trial], outcomes: list[Outcome]) -> None:
-    """Say exactly where it was applied, and how to undo that."""
-    told = [outcome if outcome.ok else replace(outcome, error=_words(outcome)) for outcome in outcomes]
+def _report(fleet: Fleet, checks: dict[Target, Check], outcomes: list[Outcome]) -> None:
+    """Print where the change was applied, and how to undo it."""
+    shown_outcomes = [outcome if outcome.ok else replace(outcome, error=_result(outcome)) for outcome in outcomes]
     if fleet.screen.as_json:
-        fleet.screen.json([outcome.public() for outcome in told])
+        fleet.screen.json([outcome.public() for outcome in shown_outcomes])
     else:
-        fleet.screen.show(fleet.table(told, lambda _: {"result": "applied"}))
+        fleet.screen.show(fleet.table([outcome.map(lambda _: {"result": "applied"}) for outcome in shown_outcomes]))
+    if unknown := [outcome.target for outcome in outcomes if outcome.unsure]:
+        fleet.screen.note(f"To check: {fleet.hint(['conf', 'history'], unknown)}")
     done: defaultdict[int, list[Target]] = defaultdict(list)
-    for outcome in told:
+    for outcome in outcomes:
         if outcome.ok:
-            done[trials[outcome.target].revision].append(outcome.target)
+            done[checks[outcome.target].revision].append(outcome.target)
     for revision, targets in done.items():
-        fleet.screen.note(f"To undo it: conf rollback --to {revision} {_options(targets)}")
-    fleet.finish(told)
+        fleet.screen.note(f"To undo: {fleet.hint(['conf', 'rollback', '--to', str(revision)], targets)}")
+    fleet.finish(outcomes)
 
 
-def _words(outcome: Outcome) -> str:
-    return (
-        f"perhaps applied (ask `conf history`): {outcome.error}" if outcome.unsure else f"not applied: {outcome.error}"
-    )
-
-
-def _options(targets: Sequence[Target]) -> str:
-    """The options that name these servers and no others."""
-    if all(target.index is not None for target in targets):
-        return f"--index {ranks(targets)}"
-    return " ".join(f"--{'socket' if target.socket_path else 'url'} {target.address}" for target in targets)
+def _result(outcome: Outcome) -> str:
+    return f"{'unknown (no response)' if outcome.unsure else 'not applied'}: {outcome.error}"

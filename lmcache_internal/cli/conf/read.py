@@ -1,4 +1,4 @@
-"""`conf get` and `conf history`."""
+"""`conf get` and `conf history`: read the live configuration and its changes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from ..client import Client, Failure
+from ..commands import Command
 from ..fleet import Fleet
-from ..group_rows import show_spread
+from ..group_rows import show_grouped
 from ..options import fleet_options
 from ..units import UNKNOWN
 from .values import shown
@@ -19,58 +20,58 @@ _COLUMNS = ("value", "default", "source", "type", "takes_effect")
 _JSON = ("value", "default")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
-@click.option("--details", is_flag=True, help="Also default, source, type and effect; with --json, all there is.")
+@click.option("--details", is_flag=True, help="Show default, source, type and effect, too; with --json, all fields.")
 @fleet_options()
 def get(fleet: Fleet, keys: tuple[str, ...], details: bool) -> None:
     """Show the configuration, or the given KEYs.
 
-    Values are JSON, secrets masked. Where ranks differ, a key has a row for each value.
+    Values are JSON, with secrets masked. If ranks differ, a key has a row for each value.
 
     Example: lmcache-internal conf get min_retrieve_tokens --config lmcache.yaml
     """
 
     def read(client: Client) -> dict[str, Any]:
-        found = fetch_details(client) if details else client.json("GET", "/conf")
+        found = fetch_details(client) if details else client.json("GET", "/conf", dict[str, Any])
         unknown = [_unknown(name, found) for name in keys if name not in found]
         if unknown:
             raise Failure("; ".join(unknown))
         return {name: found[name] for name in keys or found}
 
     columns = ["key", *(field.replace("_", " ") for field in (_COLUMNS if details else _COLUMNS[:1]))]
-    show_spread(fleet, fleet.each(read), columns, _detailed if details else _plain)
+    show_grouped(fleet, fleet.each(read), columns, _detailed if details else _plain)
 
 
-@click.command()
+@click.command(cls=Command)
 @fleet_options()
 def history(fleet: Fleet) -> None:
-    """List the changes since each server's start; revision 0 is the start itself.
+    """List the changes since the start of each server, which is revision 0.
 
-    `conf rollback --to N` brings back the values after revision N.
+    `conf rollback --to N` restores the values of revision N.
 
     Example: lmcache-internal conf history --config lmcache.yaml --index 1
     """
-    outcomes = fleet.each(lambda client: client.json("GET", "/conf/history")["revisions"])
+    outcomes = fleet.each(lambda client: client.json("GET", "/conf/history", dict[str, Any])["revisions"])
     if fleet.screen.as_json:
         fleet.show(outcomes, dict)
         return
+    outcomes = [outcome.map(_revisions) for outcome in outcomes]
     rows = [
         [*outcome.target.cells(short=True).values(), *row]
         for outcome in outcomes
-        if outcome.ok
-        for row in _revisions(outcome.data)
+        for row in (outcome.data if outcome.ok else ())
     ]
     if rows:
         fleet.screen.show(fleet.screen.table(["server", "revision", "time (utc)", "changes"], rows))
-    fleet.complain(outcomes)
+    fleet.report_failures(outcomes)
 
 
 def fetch_details(client: Client) -> dict[str, dict[str, Any]]:
-    """What a server says of each key; raises `Failure` where that is its value alone."""
-    found = client.json("GET", "/conf", params={"details": True})
-    if not all(isinstance(told, dict) and told.keys() >= set(_COLUMNS) for told in found.values()):
-        raise Failure("it tells the values of its keys and no more, as LMCache's own server does")
+    """Return the fields of each key; raises `Failure` if the server answers with the values only."""
+    found = client.json("GET", "/conf", dict[str, Any], params={"details": True})
+    if not all(isinstance(fields, dict) and fields.keys() >= set(_COLUMNS) for fields in found.values()):
+        raise Failure("/conf answered with the values only, without details, as LMCache's own server does")
     return dict(found)
 
 
@@ -79,8 +80,8 @@ def _plain(found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _detailed(found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    for name, told in found.items():
-        yield name, *(shown(told[field]) if field in _JSON else told[field] for field in _COLUMNS)
+    for name, fields in found.items():
+        yield name, *(shown(fields[field]) if field in _JSON else fields[field] for field in _COLUMNS)
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
@@ -88,10 +89,12 @@ def _unknown(name: str, known: Mapping[str, Any]) -> str:
     return f"there is no key {name!r}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _revisions(revisions: list[dict[str, Any]]) -> Iterator[list[str]]:
-    yield ["0", UNKNOWN, "(start)"]
-    for revision in revisions:
-        changes = revision["changes"].items()
-        lines = [f"{name}: {shown(change['old'])} → {shown(change['new'])}" for name, change in changes]
-        note = ["(rollback)"] if revision["rollback"] else []
-        yield [str(revision["number"]), revision["time"][:19].replace("T", " "), "\n".join([*note, *lines])]
+def _revisions(revisions: list[dict[str, Any]]) -> list[list[object]]:
+    return [["0", UNKNOWN, "(start)"], *map(_revision, revisions)]
+
+
+def _revision(revision: dict[str, Any]) -> list[object]:
+    changes = revision["changes"].items()
+    lines = [f"{name}: {shown(change['old'])} → {shown(change['new'])}" for name, change in changes]
+    note = ["(rollback)"] if revision["rollback"] else []
+    return [str(revision["number"]), revision["time"][:19].replace("T", " "), [*note, *lines]]

@@ -1,4 +1,7 @@
-"""A change of the configuration on several servers: tried on all of them first, then made on all or explained."""
+"""Change the configuration of several servers: check it on all of them first, then apply it.
+
+The entity tag of the check goes with the change, so that a server refuses it if its configuration changed in between.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from ...redaction import MASK
 from ..client import Client, Failure
 
 
+class _Revision(msgspec.Struct):
+    number: int
+
+
+class _History(msgspec.Struct):
+    revisions: list[_Revision]
+
+
 @dataclass(frozen=True)
 class Request:
-    """What changes the configuration, and can be tried with `dry_run=true`.
+    """A request that changes the configuration, and that can be checked with `dry_run=true`.
 
     Attributes:
-        path: of the endpoint; it is sent a POST.
-        params: its query.
-        values: its JSON body, or None.
+        path: the path of the endpoint, for a POST.
+        params: the query.
+        values: the JSON body, or None.
     """
 
     path: str
@@ -26,13 +39,13 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What one server said to the dry run.
+class Check:
+    """The answer of one server to the dry run.
 
     Attributes:
-        tag: the entity tag of the configuration that was looked at.
-        revision: the number of its last change; rolling back to it undoes this one.
-        changes: old and new value by key, secrets masked; none where nothing would change.
+        tag: the entity tag of the configuration that was checked.
+        revision: the number of the last change; a rollback to it undoes this one.
+        changes: the old and the new value by key, with secrets masked; only of keys that change.
     """
 
     tag: str
@@ -40,44 +53,46 @@ class Trial:
     changes: Mapping[str, tuple[Any, Any]]
 
     def public(self, applied: bool) -> dict[str, Any]:
-        """What `--json` says of it."""
+        """Return the data of this server in `--json`."""
         changes = {name: {"old": old, "new": new} for name, (old, new) in self.changes.items()}
         return {"applied": applied, "changes": changes, "revision_before": self.revision}
 
 
-def attempt(client: Client, request: Request) -> Trial:
-    """Try it on one server; raises `Failure` where that refuses it."""
+def check(client: Client, request: Request) -> Check:
+    """Check a change on one server; raises `Failure` if the server refuses it."""
     live = client.request("GET", "/conf")
     tag = live.headers.get("ETag")
     if tag is None:
-        # LMCache's own server takes a dry run for a change.
-        raise Failure("it has no dry run, as LMCache's own server has none; nothing was sent")
-    revisions = client.json("GET", "/conf/history")["revisions"]
-    old, new = live.json(), _send(client, request, tag, dry_run=True)["updated"]
-    return Trial(
+        # LMCache's own server would apply a dry run.
+        raise Failure("the server has no dry run, as LMCache's own server; nothing was sent")
+    revisions = client.json("GET", "/conf/history", _History).revisions
+    old, new = live.json(dict[str, Any]), _send(client, request, tag, dry_run=True)["updated"]
+    return Check(
         tag,
-        revisions[-1]["number"] if revisions else 0,
-        # What is masked may differ all the same.
+        revisions[-1].number if revisions else 0,
+        # Two masked values may differ.
         {name: (old.get(name), value) for name, value in new.items() if old.get(name) != value or MASK in str(value)},
     )
 
 
-def apply(client: Client, request: Request, trial: Trial) -> dict[str, Any]:
-    """Make the change where it was tried, if nothing has changed since; raises `Failure` otherwise."""
-    _send(client, request, trial.tag)
-    return trial.public(applied=True)
+def apply(client: Client, request: Request, checked: Check) -> dict[str, Any]:
+    """Apply a change that was checked; raises `Failure`, also if the configuration changed since the check."""
+    _send(client, request, checked.tag)
+    return checked.public(applied=True)
 
 
 def _send(client: Client, request: Request, tag: str, dry_run: bool = False) -> Any:
     params = {**request.params, **({"dry_run": "true"} if dry_run else {})}
     try:
-        return client.json("POST", request.path, params=params, json=request.values, headers={"If-Match": tag})
+        return client.json(
+            "POST", request.path, dict[str, Any], params=params, json=request.values, headers={"If-Match": tag}
+        )
     except Failure as failure:
-        raise Failure(_words(failure), failure.status, failure.body, failure.unsure) from failure
+        raise Failure(_reason(failure), failure.status, failure.body, failure.unsure, failure.unreachable) from failure
 
 
-def _words(failure: Failure) -> str:
+def _reason(failure: Failure) -> str:
     if failure.status == 412:
-        return "the configuration has changed meanwhile; look at it with `conf history`, and try again"
+        return "the configuration changed in between; check `conf history`, and try again"
     errors = failure.body.get("errors") if isinstance(failure.body, dict) else None
     return "; ".join(f"{name}: {reason}" for name, reason in errors.items()) if errors else str(failure)

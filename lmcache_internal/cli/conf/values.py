@@ -1,4 +1,4 @@
-"""Configuration values as people write them: on the command line and in the engine's YAML."""
+"""Read and compare configuration values from the command line and from the engine's YAML."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _TYPES: dict[str, Any] = {
 
 
 def shown(value: Any) -> str:
-    """The value as JSON; what YAML has and JSON has not, as text."""
+    """Return the value as JSON; types that only YAML has become text."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read `KEY=VALUE` arguments, each value as JSON or, where it is none, as text.
+    """Read `KEY=VALUE` arguments. A value is JSON, or text if it is not valid JSON.
 
     Raises:
-        click.UsageError: one of them is something else. It is not quoted: it may be a secret.
+        click.UsageError: an argument has another form. The message does not quote it, because it may be a secret.
     """
     values: dict[str, Any] = {}
     for number, pair in enumerate(pairs, 1):
@@ -42,17 +42,17 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def means(name: str, written: Any, type: str, live: Any) -> bool:
-    """Whether an engine that reads `written` for a key has the value `live`, as far as its mask lets see.
+    """Whether an engine that reads `written` for a key has the value `live`; secrets are compared masked.
 
     Args:
         name: the key.
-        written: what stands in the YAML.
-        type: the key's type, as GET /conf?details=true names it.
-        live: the value as it is answered.
+        written: the value in the YAML.
+        type: the type of the key, from GET /conf?details=true.
+        live: the value that the server answers.
     """
     converted = _converted(name, written, type, live)
     if isinstance(converted, str):
-        converted = converted.replace("file://", "")  # LMCache keeps the paths alone, and none for an empty one.
+        converted = converted.replace("file://", "")  # LMCache keeps only the path, and no path if it is empty.
     return bool(redact(converted, name) == live) or (live is None and converted == "")
 
 
@@ -73,4 +73,4 @@ def _parse(name: str, text: str) -> Any:
     except UnicodeEncodeError:
         raise click.UsageError(f"The value of {name} is not valid UTF-8.") from None
     except (ValueError, RecursionError):
-        return text  # The server converts it by the key's type, as it does variables of the environment.
+        return text  # The server converts it by the type of the key, as it converts environment variables.

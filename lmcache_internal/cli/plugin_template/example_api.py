@@ -1,4 +1,4 @@
-"""What the endpoints of this file are about."""
+"""The endpoints of this file, in one sentence."""
 
 from flask import Blueprint
 from lmcache_internal.api import engine, metadata, operation
@@ -9,7 +9,7 @@ router = Blueprint("example", __name__)
 @router.get("/example")
 @operation(action="show example")
 def show(times: int = 1) -> dict[str, object]:
-    """What it tells; this line stands in the list of endpoints, GET /."""
+    """This line is the summary of the endpoint in the list, GET /."""
     return {
         "greetings": [f"Hello, {metadata().model_name}!"] * times,
         "frozen": engine().is_frozen(),

@@ -1,4 +1,4 @@
-"""example_api.py: its answer, a bad argument, a process without an engine."""
+"""Test example_api.py: an answer, an invalid argument, no engine."""
 
 import pytest
 from flask.testing import FlaskClient

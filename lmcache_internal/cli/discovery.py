@@ -1,0 +1,108 @@
+"""Find the servers: count the ranks of a deployment, and learn the index of a server from its address.
+
+The engine's configuration says where rank n listens, but often not how many ranks there are; a server knows that. A URL
+says nothing about the rank behind it; `/meta` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from ..errors import ConfigError
+from ..settings import Settings
+from .client import Client, Failure
+from .credentials import BearerToken
+from .fleet import Fleet
+from .outcome import Found, Outcome
+from .output import Screen
+from .sources import Source
+from .targets import Target, targets_of
+
+MAX_RANKS = 1024
+"""The largest number of workers that a server is believed to have."""
+PROBED = range(8)
+"""The indices that are asked for the number of ranks."""
+
+
+def find(source: Source, token: BearerToken | None, seconds: float) -> Found:
+    """Find the servers that the options choose.
+
+    Raises:
+        click.ClickException: the options or a file cannot be used.
+    """
+    found = source.targets()
+    if isinstance(found, Settings):
+        return _count(found, token, seconds)
+    if any(target.index is None for target in found):
+        return _identify(found, token, seconds)
+    return Found(found)
+
+
+def _count(settings: Settings, token: BearerToken | None, seconds: float) -> Found:
+    try:
+        probed = targets_of(settings, PROBED)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    outcomes = []
+    for outcome in _search(probed, token, seconds).outcomes(lambda client: _all_ranks(client, settings)):
+        if outcome.ok:
+            return Found(outcome.data)
+        outcomes.append(outcome)
+    return _uncounted(probed, {outcome.target: outcome for outcome in outcomes})
+
+
+def _uncounted(probed: list[Target], outcomes: Mapping[Target, Outcome]) -> Found:
+    """Return the probed servers up to the last one that answers; all of them if none does."""
+    answered = [number for number, target in enumerate(probed) if not outcomes[target].unreachable]
+    targets = probed[: answered[-1] + 1] if answered else probed
+    failed = {target: outcomes[target] for target in targets if outcomes[target].unreachable}
+    problem = None
+    if answered:
+        first = outcomes[probed[answered[0]]]
+        problem = f"{first.target.name}: {first.error}"
+    return Found(targets, failed, counted=False, problem=problem)
+
+
+def _identify(targets: list[Target], token: BearerToken | None, seconds: float) -> Found:
+    """Ask the servers whose index is unknown."""
+    unknown = [target for target in targets if target.index is None]
+    outcomes = {outcome.target: outcome for outcome in _search(unknown, token, seconds).outcomes(_index)}
+    found = [
+        replace(target, index=outcomes[target].data) if target in outcomes and outcomes[target].ok else target
+        for target in targets
+    ]
+    failed = {target: outcome for target, outcome in outcomes.items() if not outcome.ok and outcome.status is None}
+    return Found(found, failed)
+
+
+def _search(targets: list[Target], token: BearerToken | None, seconds: float) -> Fleet:
+    screen = Screen()
+    screen.quiet = True
+    return Fleet(Found(targets), token, seconds, screen)
+
+
+def _all_ranks(client: Client, settings: Settings) -> list[Target]:
+    count = _meta(client, "world_size").get("world_size")
+    if not (type(count) is int and 0 <= count <= MAX_RANKS):
+        raise Failure(f"/meta has no usable world_size ({count!r:.40}); expected 0 to {MAX_RANKS}")
+    try:
+        return targets_of(settings, range(1 + count))
+    except ConfigError as error:
+        raise Failure(f"/meta has no usable world_size ({count}): {error}") from error
+
+
+def _index(client: Client) -> int | None:
+    """Return the index of a server; None if it does not say."""
+    meta = _meta(client, "role,worker_id")
+    if meta.get("role") == "scheduler":
+        return 0
+    worker = meta.get("worker_id")
+    return 1 + worker if type(worker) is int and 0 <= worker < MAX_RANKS else None
+
+
+def _meta(client: Client, names: str) -> dict[str, Any]:
+    return dict(client.json("GET", "/meta", params={"names": names}, type=dict[str, Any]))

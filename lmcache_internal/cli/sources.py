@@ -1,0 +1,139 @@
+"""Read where the servers are: from the engine's YAML, addresses, or a list of targets.
+
+Without any option, the defaults of the engine apply: the file that `LMCACHE_CONFIG_FILE` names, or the default ports.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import yaml
+
+from ..engine.embedded.config import CONFIG_FILE_VARIABLE, DEFINITIONS, ENV_PREFIX
+from ..errors import ConfigError
+from ..settings import PREFIX, Settings, read_config_file
+from .targets import Target, format_numbers, target_at, targets_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """The options that choose servers.
+
+    Attributes:
+        config: the engine's YAML.
+        urls: base URLs.
+        sockets: paths of Unix sockets.
+        listed: a file of targets.
+        indices: the ranks; all if empty.
+    """
+
+    config: Path | None = None
+    urls: Sequence[str] = ()
+    sockets: Sequence[str] = ()
+    listed: Path | None = None
+    indices: Collection[int] = ()
+
+    @property
+    def file(self) -> Path | None:
+        """The engine's YAML: `config`, or the file that the environment names if no other option chooses servers."""
+        named = os.environ.get(CONFIG_FILE_VARIABLE)
+        return self.config or (Path(named) if named and not (self.urls or self.sockets or self.listed) else None)
+
+    def targets(self) -> list[Target] | Settings:
+        """Return the targets, or the configuration's settings if it does not say how many ranks there are.
+
+        Raises:
+            click.UsageError: the options contradict each other.
+            click.ClickException: a file cannot be used.
+        """
+        if sum(map(bool, (self.file, self.urls or self.sockets, self.listed))) > 1:
+            raise click.UsageError("Give only one of --config, --targets, and --url or --socket.")
+        if self.listed is not None:
+            return self._chosen(read_targets(self.listed))
+        if not (self.urls or self.sockets):
+            return self._of_config(self.file)
+        if self.indices:
+            raise click.UsageError(
+                "--index, --worker and --scheduler go with --config and --targets, not with addresses."
+            )
+        return [
+            *(target_at(url) for url in self.urls),
+            *(Target("http://localhost", path, by_address=True) for path in self.sockets),
+        ]
+
+    def options(self, targets: Sequence[Target]) -> list[str]:
+        """Return the options that choose these servers and no others."""
+        if any(target.index is None or target.by_address for target in targets):
+            return [option for target in targets for option in target.options()]
+        where = ["--config", str(self.file)] if self.file else ["--targets", str(self.listed)] if self.listed else []
+        return [*where, "--index", format_numbers([target.index for target in targets if target.index is not None])]
+
+    def _of_config(self, path: Path | None) -> list[Target] | Settings:
+        try:
+            settings = _settings(read_config_file(path), str(path)) if path else default_settings()
+            indices = self.indices or settings.include_indices
+            return targets_of(settings, indices) if indices else settings
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
+
+    def _chosen(self, targets: list[Target]) -> list[Target]:
+        missing = set(self.indices) - {target.index for target in targets}
+        if missing:
+            raise click.UsageError(f"{self.listed} has no target with index {format_numbers(missing)}.")
+        return [target for target in targets if not self.indices or target.index in self.indices]
+
+
+def default_settings() -> Settings:
+    """Return the settings of an engine without a configuration file: from its environment variables, or the defaults.
+
+    Raises:
+        ConfigError: a variable cannot be used.
+    """
+    variables = {name: os.environ.get(f"{ENV_PREFIX}{name.upper()}") for name in DEFINITIONS}
+    return _settings({name: value for name, value in variables.items() if value}, "from the environment")
+
+
+def _settings(values: Mapping[str, Any], source: str) -> Settings:
+    """Return the settings of the server among configuration values, as the engine converts them."""
+    names = [name for name in values if name in DEFINITIONS and name.startswith((PREFIX, "extra_config"))]
+    try:
+        return Settings.of(SimpleNamespace(**{name: DEFINITIONS[name].convert(name, values[name]) for name in names}))
+    except ConfigError as error:
+        raise ConfigError(f"{error} ({source})") from error
+
+
+def read_targets(path: Path) -> list[Target]:
+    """Read a file of targets in Prometheus' service discovery format, as GET /sd/prometheus answers it.
+
+    The file is a YAML or JSON list of `{targets: [address, …], labels: {index: …}}`, or of addresses. An address is
+    `host:port`, a URL, or the path of a Unix socket.
+
+    Raises:
+        click.ClickException: the file cannot be read, or has another format.
+    """
+    try:
+        groups = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = [target for group in groups for target in _group(group)]
+    except (
+        OSError, yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError, ValueError, RecursionError
+    ) as error:  # fmt: skip
+        raise click.ClickException(
+            f"{path} is not a list of targets ({type(error).__name__}: {error}); expected items such as "
+            "{targets: ['10.0.0.1:7000'], labels: {index: '1'}}"
+        ) from error
+    if not found:
+        raise click.ClickException(f"{path} lists no targets")
+    return found
+
+
+def _group(group: Any) -> list[Target]:
+    if isinstance(group, str):
+        group = {"targets": [group]}
+    index = group.get("labels", {}).get("index")
+    return [target_at(str(address), None if index is None else int(index)) for address in group["targets"]]
