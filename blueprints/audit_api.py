@@ -10,5 +10,5 @@ router = Blueprint("audit", __name__)
 @router.get("/audit")
 @operation(action="read the audit log", media="pretty", access=Role.ADMIN, cheap=True)
 def audit() -> list[AuditEntry]:
-    """List the last 200 changes and refused requests, oldest first."""
+    """List the last 200 changes and the last 200 refused requests, oldest first."""
     return list(internal_app().state.gate.audit.recent)

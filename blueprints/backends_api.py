@@ -4,7 +4,18 @@ from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import NotFound, Role, StorageManager, cut, operation, redact, runtime, storage_manager
+from lmcache_internal.api import (
+    NotFound,
+    Role,
+    StorageManager,
+    cut,
+    mode_switched,
+    operation,
+    redact,
+    runtime,
+    storage_manager,
+    suggestion,
+)
 
 router = Blueprint("backends", __name__, url_prefix="/backends")
 
@@ -66,6 +77,7 @@ def close(name: str) -> Closed:
     storage = storage_manager(_UNAVAILABLE)
     if not storage.close_backend(name):
         raise _not_found(name, storage)
+    mode_switched("closed", True, name)
     return {"status": "success", "message": f"Backend {name} closed", "backends": storage.list_backends()}
 
 
@@ -75,6 +87,7 @@ def create() -> Created:
     """Create missing storage backends from the configuration."""
     storage = storage_manager(_UNAVAILABLE)
     created = storage.create_backends()
+    _note_created(created)
     return {"status": "success", "created": created, "backends": storage.list_backends(), **_warnings()}
 
 
@@ -86,7 +99,13 @@ def recreate(name: str) -> Recreated:
     if name not in storage.list_backends():
         raise _not_found(name, storage)
     created = storage.recreate_backend(name)
+    _note_created(created)
     return {"status": "success", "recreated": created, "backends": storage.list_backends(), **_warnings()}
+
+
+def _note_created(created: dict[str, str]) -> None:
+    for name in created:
+        mode_switched("closed", False, name)
 
 
 def _warnings() -> Warned:
@@ -96,6 +115,7 @@ def _warnings() -> Warned:
 
 
 def _not_found(name: str, storage: StorageManager) -> NotFound:
-    message = f"Backend {cut(name)} not found"
-    payload: UnknownBackend = {"status": "not_found", "message": message, "backends": storage.list_backends()}
+    backends = storage.list_backends()
+    message = f"Backend {cut(name)} not found{suggestion(name, backends)}"
+    payload: UnknownBackend = {"status": "not_found", "message": message, "backends": backends}
     return NotFound(message, payload=payload)

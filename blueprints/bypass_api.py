@@ -4,7 +4,16 @@ from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, Meta, Role, StorageManager, operation, storage_manager
+from lmcache_internal.api import (
+    BadRequest,
+    Meta,
+    Role,
+    StorageManager,
+    mode_switched,
+    operation,
+    storage_manager,
+    suggestion,
+)
 
 router = Blueprint("bypass", __name__, url_prefix="/bypass")
 
@@ -78,11 +87,13 @@ def _set(storage: StorageManager, name: str, bypassed: bool, known: list[str]) -
     """Set the bypass of a backend; return whether it was bypassed before."""
     if name not in known:
         raise BadRequest(
-            f"No backend {name!r}; known backends: {', '.join(dict.fromkeys(known))}", title="Unknown backend"
+            f"No backend {name!r}{suggestion(name, known)}; known backends: {', '.join(dict.fromkeys(known))}",
+            title="Unknown backend",
         )
     before = storage.is_backend_bypassed(name)
     if before != bypassed:
         storage.set_backend_bypass(name, bypassed)
+        mode_switched("bypass", bypassed, name)
     return before
 
 

@@ -1,12 +1,12 @@
 """Cached KV chunks: store, retrieve, clear."""
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypedDict
 
 from flask import Blueprint
 
 from lmcache_internal.api import (
+    TOKENS_PATTERN,
     BadRequest,
     FromText,
     JsonBody,
@@ -15,30 +15,25 @@ from lmcache_internal.api import (
     backend_names,
     cut,
     operation,
+    parse_tokens,
     runtime,
-    shown,
     started_engine,
 )
+from lmcache_internal.diagnostics.storing import store_and_count
 
 router = Blueprint("cache", __name__, url_prefix="/cache")
 
-MAX_TOKENS = 1 << 20
-
 
 def _parse_tokens(text: str) -> range:
-    """Parse `start,end`, and check the size of the range before it is expanded."""
-    numbers = re.fullmatch(r"\s*(-?\d{1,18})\s*,\s*(-?\d{1,18})\s*", text)
-    if numbers is None:
-        raise _invalid(f"expected two whole numbers, got {text[:100]!r}")
-    tokens = range(int(numbers[1]), int(numbers[2]))
-    if not tokens:
-        raise _invalid(f"start must be less than end, got {shown(text)}")
-    if len(tokens) > MAX_TOKENS:
-        raise _invalid(f"at most {MAX_TOKENS} tokens, got {len(tokens)}")
-    return tokens
+    """Parse `start,end` or `start:end`."""
+    try:
+        return parse_tokens(text)
+    except ValueError as error:
+        message = f"tokens_mock must be 'start,end' or 'start:end': {error}"
+        raise BadRequest(message, title="Invalid tokens_mock format") from error
 
 
-_START_END = {"type": "string", "pattern": r"^\s*-?\d{1,18}\s*,\s*-?\d{1,18}\s*$", "examples": ["0,256"]}
+_START_END = {"type": "string", "pattern": TOKENS_PATTERN, "examples": ["0,256", "0:256"]}
 TokenRange = Annotated[range, FromText(_parse_tokens, missing="Missing parameters", schema=_START_END)]
 
 
@@ -49,21 +44,29 @@ class Cleared(TypedDict):
     num_removed: int
 
 
-class Stored(TypedDict):
+class Asked(TypedDict):
     """Number of tokens in the request."""
 
     status: Literal["success"]
     num_tokens: int
 
 
-class Retrieved(Stored):
+class Reason(TypedDict, total=False):
+    """Why fewer tokens are stored than requested."""
+
+    reason: str
+
+
+class Stored(Asked, Reason):
+    """Number of tokens in the request, and how many are stored; null if the engine does not report it."""
+
+    stored: int | None
+
+
+class Retrieved(Asked):
     """Number of tokens in the request, and how many were retrieved."""
 
     num_retrieved: int
-
-
-def _invalid(reason: str) -> BadRequest:
-    return BadRequest(f"tokens_mock must be 'start,end': {reason}", title="Invalid tokens_mock format")
 
 
 def _check_locations(locations: Sequence[str], known: Sequence[str] | None) -> None:
@@ -93,19 +96,19 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 @router.post("/store")
 @operation(action="store cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def store(tokens_mock: TokenRange) -> Stored:
-    """Store KV chunks of the tokens `start,end`.
+    """Store KV chunks of the tokens `start,end` (or `start:end`).
 
-    The KV data comes from the first slots of the KV caches.
+    The KV data comes from the first slots of the KV caches. The response has the number of stored tokens.
     """
-    started_engine()
-    runtime().store(tokens_mock)
-    return {"status": "success", "num_tokens": len(tokens_mock)}
+    done = store_and_count(runtime(), tokens_mock, started_engine())
+    reason: Reason = {"reason": done.reason} if done.reason else {}
+    return {"status": "success", "num_tokens": len(tokens_mock), "stored": done.tokens, **reason}
 
 
 @router.post("/retrieve")
 @operation(action="retrieve cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def retrieve(tokens_mock: TokenRange) -> Retrieved:
-    """Retrieve KV chunks of the tokens `start,end`.
+    """Retrieve KV chunks of the tokens `start,end` (or `start:end`).
 
     The KV data goes to the first slots of the KV caches; only whole chunks are retrieved.
     """

@@ -34,20 +34,25 @@ from lmcache_internal.api import (
 router = Blueprint("conf", __name__)
 
 
-class Updated(TypedDict):
-    """The updated keys and values."""
+class Refused(TypedDict):
+    """An error for each rejected key; nothing is updated."""
 
     updated: dict[str, Any]
+    errors: dict[str, str]
+
+
+class _Values(TypedDict):
+    updated: dict[str, Any]
+
+
+class Updated(_Values, total=False):
+    """The updated keys and values; with `dry_run`, those that would be updated."""
+
+    dry_run: bool
 
 
 class PartlyUpdated(Updated, total=False):
     """The updated keys and values, and an error for each rejected key."""
-
-    errors: dict[str, str]
-
-
-class Refused(Updated):
-    """An error for each rejected key; nothing is updated."""
 
     errors: dict[str, str]
 
@@ -106,7 +111,7 @@ def set_config(values: JsonBody, atomic: bool = False, dry_run: bool = False) ->
     body: PartlyUpdated = {"updated": redact(accepted)}
     if errors:
         body["errors"] = errors
-    return _answer(body, found)
+    return _answer(body, found, dry_run)
 
 
 @router.get("/conf/history")
@@ -135,7 +140,7 @@ def roll_back(to: Annotated[int, Meta(ge=0)], dry_run: bool = False) -> Annotate
         raise _refusal(errors, found)
     require_match(entity_tag(found.values()))
     updated = redact(values) if dry_run else _change(history, found, values, rollback=True)
-    return _answer({"updated": updated}, found)
+    return _answer({"updated": updated}, found, dry_run)
 
 
 def _configuration() -> Configuration:
@@ -152,7 +157,9 @@ def _change(
     return updated
 
 
-def _answer(body: Updated, found: Configuration) -> Response:
+def _answer(body: Updated, found: Configuration, dry_run: bool) -> Response:
+    if dry_run:
+        body["dry_run"] = True
     return tagged(body, "json", entity_tag(found.values()))
 
 

@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Role, engine, operation, started_engine
+from lmcache_internal.api import Role, engine, mode_switched, operation, started_engine
 
 router = Blueprint("freeze", __name__, url_prefix="/freeze")
 
@@ -42,5 +42,6 @@ def status() -> Freeze:
 def _set(enabled: bool, unavailable: str) -> Freeze:
     # While LMCache's engine starts, it reports success but loses the setting.
     started_engine(unavailable).freeze(enabled)
+    mode_switched("frozen", enabled)
     done = "enabled" if enabled else "disabled"
     return {"status": "success", "freeze": enabled, "message": f"Freeze mode {done} successfully"}

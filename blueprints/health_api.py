@@ -1,13 +1,13 @@
 """Health checks for probes, load balancers and operators: liveness, readiness, health."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 from flask import Blueprint, request
 
-from lmcache_internal.api import LOAD_KEY, EngineUnavailable, NotFound, Role, health, operation, parse_bool
-from lmcache_internal.diagnostics.checks import CHECKS
-from lmcache_internal.diagnostics.health import Report
+from lmcache_internal.api import LOAD_KEY, EngineUnavailable, NotFound, Role, caller, health, operation, parse_bool
+from lmcache_internal.diagnostics.checks import CHECKS, Level
+from lmcache_internal.diagnostics.health import HEALTHY, READY, Report
 
 router = Blueprint("health", __name__)
 
@@ -29,7 +29,7 @@ _ALL = tuple(CHECKS)
 )
 def livez(verbose: str | None = None) -> Report:
     """Check liveness; a failure requires a restart."""
-    return _report(_LIVE, verbose)
+    return _report(_LIVE, READY, verbose)
 
 
 @router.get("/livez/<check>")
@@ -38,14 +38,14 @@ def livez(verbose: str | None = None) -> Report:
 )
 def livez_check(check: str, verbose: str | None = None) -> Report:
     """Run one check of /livez."""
-    return _report(_LIVE, verbose, check)
+    return _report(_LIVE, READY, verbose, check)
 
 
 @router.get("/readyz")
 @operation(action="check the engine", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing,))
 def readyz(verbose: str | None = None) -> Report:
     """Check readiness: whether the engine can serve requests."""
-    return _report(_ALL, verbose)
+    return _report(_ALL, READY, verbose)
 
 
 @router.get("/readyz/<check>")
@@ -54,14 +54,14 @@ def readyz(verbose: str | None = None) -> Report:
 )
 def readyz_check(check: str, verbose: str | None = None) -> Report:
     """Run one check of /readyz."""
-    return _report(_ALL, verbose, check)
+    return _report(_ALL, READY, verbose, check)
 
 
 @router.get("/healthz")
 @operation(action="check the health", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing,))
 def healthz(verbose: str | None = None) -> Report:
     """Check health; a warning is a failure."""
-    return _report(_ALL, verbose, strict=True)
+    return _report(_ALL, HEALTHY, verbose)
 
 
 @router.get("/healthz/<check>")
@@ -70,15 +70,16 @@ def healthz(verbose: str | None = None) -> Report:
 )
 def healthz_check(check: str, verbose: str | None = None) -> Report:
     """Run one check of /healthz; a warning is a failure."""
-    return _report(_ALL, verbose, check, strict=True)
+    return _report(_ALL, HEALTHY, verbose, check)
 
 
-def _report(known: Sequence[str], verbose: str | None, check: str | None = None, strict: bool = False) -> Report:
+def _report(known: Sequence[str], bad: Collection[Level], verbose: str | None, check: str | None = None) -> Report:
     if check is not None and check not in known:
         raise NotFound(f"There is no check {check[:100]} here; there are: {', '.join(known)}", title="Unknown check")
     outcomes = health().outcomes([check] if check else known, request.environ.get(LOAD_KEY))
     # `?verbose` and `?verbose=` count as true.
-    report = Report.of(outcomes, strict, verbose is not None and parse_bool(verbose) is not False)
+    is_verbose = verbose is not None and parse_bool(verbose) is not False
+    report = Report.of(outcomes, bad, is_verbose, detailed=caller().level >= Role.VIEWER)
     if report.status == "failed":
         raise EngineUnavailable(str(report), text=str(report), payload=report)
     return report

@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import Conflict, Role, backend_names, engine, operation, started_engine
+from lmcache_internal.api import Conflict, Role, backend_names, engine, mode_switched, operation, started_engine
 
 router = Blueprint("hot_cache", __name__, url_prefix="/hot_cache")
 
@@ -52,5 +52,6 @@ def _set(enabled: bool) -> HotCache:
     if backend_names(found) is not None and found.is_hot_cache_enabled() != enabled:
         message = "The engine ignored the setting; check that LocalCPUBackend is not closed (GET /backends)"
         raise Conflict(message, title="Not applied")
+    mode_switched("hot-off", not enabled)
     done = "enabled" if enabled else "disabled"
     return {"status": "success", "hot_cache": enabled, "message": f"Hot cache {done} successfully"}

@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, FromText, Meta, Role, cut, note, operation
+from lmcache_internal.api import BadRequest, FromText, Meta, Role, cut, note, operation, suggestion
 from lmcache_internal.diagnostics.log_levels import set_level
 
 router = Blueprint("loglevel", __name__)
@@ -44,6 +44,12 @@ class LevelSet(TypedDict):
     restored_after_seconds: float | None
 
 
+class NewLevelSet(LevelSet, total=False):
+    """The level was set on a logger that nobody has used so far; there is one of a similar name."""
+
+    message: str
+
+
 @router.get("/loglevel")
 @operation(action="get or set the log level", media="text", write_parameter="level", cheap=True, errors=(InvalidLevel,))
 def log_level(logger_name: LoggerName | None = None, level: str | None = None) -> str:
@@ -53,24 +59,29 @@ def log_level(logger_name: LoggerName | None = None, level: str | None = None) -
             raise BadRequest("level needs a logger_name", title="Missing parameter")
         return _all_levels()
     if not level:
-        return f"{logger_name}: {_level_name(logger_name)}"
+        return f"{logger_name}: {_level_name(logger_name)}{_hint(logger_name)}"
+    hint = _hint(logger_name)
     _set(logger_name, level)
-    return f"Set {logger_name} level to {level.upper()} (including all handlers)"
+    return f"Set {logger_name} level to {level.upper()} (including all handlers){hint}"
 
 
 @router.put("/loglevel")
 @operation(action="set the log level", access=Role.OPERATOR, media="pretty", cheap=True, errors=(InvalidLevel,))
-def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> LevelSet:
+def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> NewLevelSet:
     """Set or reset (`NOTSET`) the log level of a logger; with `for=10m`, restore the old level after 10 minutes."""
+    hint = _hint(logger_name)
     before = _set(logger_name, level, for_)
     logger = logging.getLogger(logger_name)
-    return {
+    told: NewLevelSet = {
         "logger_name": logger.name,
         "level": logging.getLevelName(logger.level),
         "effective": logging.getLevelName(logger.getEffectiveLevel()),
         "before": logging.getLevelName(before),
         "restored_after_seconds": for_,
     }
+    if hint:
+        told["message"] = hint.strip()
+    return told
 
 
 def _set(name: str, level: str, seconds: float | None = None) -> int:
@@ -93,6 +104,13 @@ def _all_levels() -> str:
         if isinstance(logger, logging.Logger)
     ]
     return "=== Loggers and Levels ===\n" + "".join(lines)
+
+
+def _hint(name: str) -> str:
+    """A line for who has misspelt the name of a logger; empty where there is a logger of that name, or none like it."""
+    loggers = {"root", *logging.Logger.manager.loggerDict}
+    hint = "" if name in loggers else suggestion(name, loggers, cutoff=0.9)
+    return f"\nNobody has used a logger of this name{hint}" if hint else ""
 
 
 def _level_name(name: str) -> str:

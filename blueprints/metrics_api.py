@@ -6,13 +6,27 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
-from lmcache_internal.api import ANSWER_BY_KEY, CallTimedOut, Content, OnWire, Role, internal_app, operation, runtime
+from lmcache_internal.api import (
+    ANSWER_BY_KEY,
+    CallTimedOut,
+    Content,
+    NotSupported,
+    OnWire,
+    Role,
+    history_of,
+    internal_app,
+    operation,
+    runtime,
+)
+from lmcache_internal.engine import multiprocess
 from lmcache_internal.limits.single_flight import SingleFlight
-from lmcache_internal.metrics.exposition import expose, select
+from lmcache_internal.metrics.exposition import expose
 from lmcache_internal.metrics.process import keep_lock
+from lmcache_internal.metrics.server import watch
 
 router = Blueprint("metrics", __name__)
 router.record_once(lambda _app: keep_lock())
+router.record_once(lambda setup: watch(setup.app, lambda manager: history_of(manager).number))
 
 Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]
 
@@ -31,8 +45,7 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
         # lmcache-frontend forwards a browser's headers to this server and then corrupts a gzip response.
         encodings = ""
     # As in prometheus_client, an empty name is ignored.
-    registry = select(REGISTRY, names) if names and any(names) else REGISTRY
-    scrape = functools.partial(expose, registry, accept, encodings)
+    scrape = functools.partial(expose, REGISTRY, accept, encodings, list(filter(None, names or ())))
     key = (accept, encodings, *(names or ()))
     body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(ANSWER_BY_KEY))
     return Response(body, headers=headers)
@@ -42,5 +55,11 @@ def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metr
 @operation(action="reset the metrics", access=Role.OPERATOR, media="text", exclusive=True)
 def reset() -> str:
     """Reset the engine's metrics to zero."""
+    if multiprocess.in_use():
+        raise NotSupported(
+            f"The metrics cannot be reset: {multiprocess.VARIABLE} is set, and in multi-process mode "
+            "prometheus_client cannot reset them. Restart the engine with an empty directory.",
+            title="Not supported in multi-process mode",
+        )
     runtime().reset_metrics()
     return "ok"

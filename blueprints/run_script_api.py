@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, after_this_request, request
 
 from lmcache_internal.api import (
     BadRequest,
@@ -21,7 +21,7 @@ from lmcache_internal.api import (
     operation,
     settings,
 )
-from lmcache_internal.diagnostics.scripts import Outcome, ScriptFailed, run_script
+from lmcache_internal.diagnostics.scripts import WHERE_OUTPUT_IS, Outcome, ScriptFailed, run_script
 
 router = Blueprint("run_script", __name__)
 
@@ -47,14 +47,24 @@ _HOW_TO_ENABLE = (
     ),
 )
 def run(script: Upload) -> Outcome:
-    """Run the uploaded Python file `script` and return its variable `result`."""
+    """Run the uploaded Python file `script` and return its variable `result`; as JSON, also its output."""
     if not _enabled():
         raise NotFound(_HOW_TO_ENABLE, text=_HOW_TO_ENABLE)
     digest, limits = hashlib.sha256(script).hexdigest(), settings()
     note(script_sha256=digest)
     allowed = getattr(config(), "script_allowed_imports", None) or ()
     about = f"SHA-256 {digest[:12]}…, sent by {caller().name}"
-    return run_script(script, internal_app(), allowed, limits.script_timeout, limits.max_scripts, about)
+    outcome = run_script(script, internal_app(), allowed, limits.script_timeout, limits.max_scripts, about)
+    if outcome.stdout:
+        after_this_request(_tell_where_output_is)
+    return outcome
+
+
+def _tell_where_output_is(response: Response) -> Response:
+    # In a header: the body is the result, as LMCache's is.
+    if response.mimetype == "text/plain":
+        response.headers["Script-Output"] = WHERE_OUTPUT_IS
+    return response
 
 
 def _enabled() -> bool:

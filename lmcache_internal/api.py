@@ -12,8 +12,9 @@ from .app import InternalApp
 from .configuration.history import History, PublicRevision, history_of, public_changes
 from .configuration.live import Configuration
 from .configuration.snapshot import masked
-from .conversion import cut, parse_bool, shown
+from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown, suggestion
 from .diagnostics.health import HEALTH_KEY, Health
+from .diagnostics.modes import MODES_KEY, ModeName, Modes
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
 from .engine.runtime import KVLayer, Runtime
 from .engine.select import runtime_of
@@ -49,6 +50,7 @@ __all__ = [
     "ANSWER_BY_KEY",
     "LOAD_KEY",
     "MASK",
+    "TOKENS_PATTERN",
     "ApiError",
     "AuditEntry",
     "BadRequest",
@@ -95,9 +97,12 @@ __all__ = [
     "is_local",
     "masked",
     "metadata",
+    "mode_switched",
+    "modes",
     "note",
     "operation",
     "parse_bool",
+    "parse_tokens",
     "public_changes",
     "redact",
     "require_match",
@@ -108,6 +113,7 @@ __all__ = [
     "shown",
     "started_engine",
     "storage_manager",
+    "suggestion",
     "tagged",
 ]
 
@@ -178,6 +184,16 @@ def metadata() -> Metadata:
 def health() -> Health:
     """Return the health checks of the app that serves this request."""
     return cast(Health, internal_app().extensions[HEALTH_KEY])
+
+
+def modes() -> Modes:
+    """The modes of the engine of the app that serves this request."""
+    return cast(Modes, internal_app().extensions[MODES_KEY])
+
+
+def mode_switched(name: ModeName, on: bool, backend: str = "") -> None:
+    """Remember that the caller has switched a mode of the engine on or off."""
+    modes().switched(name, on, caller().name, backend)
 
 
 def runtime() -> Runtime:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import request
+from flask import Response, g, request
 
 from .diagnostics.health import HEALTH_KEY, Health
+from .diagnostics.modes import MODES_KEY, Modes
 from .limits.bulkheads import Bulkheads, leaving
 from .limits.concurrency import app_limits
+from .limits.request_counts import UNMATCHED, requests
 from .operations.error_handlers import register_error_handlers
 from .operations.flask_fastpath import LeanFlask
 from .plugins import mount_plugins
 from .security.caller import DIRECT_KEY
 from .security.gate import Gate, with_safe_headers
-from .settings import MAX_BODY_BYTES, LiveSettings, Settings
+from .settings import MAX_BODY_BYTES, LiveSettings, Settings, warn_of_old_names
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -78,6 +81,7 @@ class InternalApp(LeanFlask):
                 self.bulkheads.enter()
         except Exception:  # Whatever refuses it.
             if self.bulkheads.bounds(request.endpoint):
+                g.refused_rule = request.url_rule
                 request.url_rule = None  # Nor shall what the blueprint of a plugin has for after its requests.
             raise
         return super().preprocess_request()
@@ -129,11 +133,23 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     register_error_handlers(app)
+    app.after_request(_count)  # Flask calls it after all others.
+    warn_of_old_names(getattr(adapter, "config", None))
     gate = Gate(settings)
     gate.guard(app)
     app.state.gate = gate
     plugins = mount_plugins(app, [*settings.plugin_dirs, *map(Path, plugin_dirs)])
     app.extensions["lmcache_internal"] = plugins
     patience = max(settings.call_timeout, settings.script_timeout)
-    app.extensions[HEALTH_KEY] = Health(app.state, plugins, patience)
+    modes = app.extensions[MODES_KEY] = Modes(app.state)
+    app.extensions[HEALTH_KEY] = Health(app.state, plugins, modes, patience)
     return app
+
+
+def _count(response: Response) -> Response:
+    """Count the current request in the metrics of the process."""
+    incoming = request._get_current_object()  # type: ignore[attr-defined]  # werkzeug's proxy, looked through once.
+    visit, rule = g.get("visit"), incoming.url_rule or g.get("refused_rule")
+    seconds = None if visit is None else time.perf_counter() - visit.started
+    requests.add(incoming.method, UNMATCHED if rule is None else rule.rule, response.status_code, seconds)
+    return response

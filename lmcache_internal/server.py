@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -14,13 +13,14 @@ from typing import Any
 from .address import Address, address_of, public_address_of, serves
 from .app import InternalApp, create_app
 from .errors import ServerStartError
+from .log_lines import get_logger
 from .serving.listener import identity_of, listen_on, remove_socket_file
 from .serving.memory import Memory
 from .serving.transport import Transport
 from .settings import Settings
 from .system.log_queue import LogQueue
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 GRACE_SECONDS = 5.0
 _LIMITS_HINT = "raise the limits of the process on threads (ulimit -u) and open files (ulimit -n)"
@@ -81,7 +81,7 @@ class InternalAPIServer:
             if not (self.address.is_private or self.app.state.gate.tokens.in_use):
                 logger.warning(
                     "%s can be reached from other machines, and there are no tokens: they are served public routes "
-                    "only. Set extra_config.internal_api_server_token_file to let them in.",
+                    "only. Set extra_config.internal_api_server_tokens_file to let them in.",
                     self.address,
                 )
 

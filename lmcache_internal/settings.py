@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-import yaml
 from msgspec import Struct
 
 from .conversion import cut
 from .errors import ConfigError
+from .locations import bound_host, expand_path, socket_prefix
+from .log_lines import get_logger
 from .roles import Role
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 PREFIX = "internal_api_server_"
 _PATH = (str, os.PathLike)
@@ -41,9 +41,10 @@ class Settings(Struct, frozen=True):
         include_indices: the indices that serve, 0 the scheduler and 1 + n worker n; all when empty.
         socket_path_prefix: listen on the Unix socket `<prefix>_<port>` instead of the port.
         plugin_dirs: further directories of `*_api.py` files.
-        token_file: the tokens that callers must bring, made by `lmcache-internal token new`.
+        tokens_file: names, roles and hashes of the tokens that callers must send, made by `lmcache-internal token new`.
+        tokens_file_strict: refuse a tokens file that users other than its owner may read, not only one they may change.
         max_access: the highest level ever granted; `viewer` makes the server read-only.
-        allowed_hosts: further host names that requests may be addressed to.
+        allowed_hosts: further host names that requests may be addressed to; `.example.com` is that name and all below.
         trust_loopback: behind another WSGI server, trust that REMOTE_ADDR is the client's.
         audit_file: where to write the audit log, besides the logger.
         public_host: the address of the public listener.
@@ -60,7 +61,8 @@ class Settings(Struct, frozen=True):
     include_indices: tuple[int, ...] = ()
     socket_path_prefix: str | None = None
     plugin_dirs: tuple[Path, ...] = ()
-    token_file: Path | None = None
+    tokens_file: Path | None = None
+    tokens_file_strict: bool = False
     max_access: Role = Role.ADMIN
     allowed_hosts: tuple[str, ...] = ()
     trust_loopback: bool = False
@@ -85,17 +87,18 @@ class Settings(Struct, frozen=True):
         level = _get(extra, "max_access", (str,), "a level", str(default.max_access))
         return cls(
             enabled=_attribute(config, "enabled", (bool,), "true or false", default.enabled),
-            host=_attribute(config, "host", (str,), "an address", "") or default.host,
+            host=bound_host(_attribute(config, "host", (str,), "an address", "") or default.host),
             port_start=_attribute(config, "port_start", (int,), "a port", default.port_start),
             include_indices=_indices(config),
-            socket_path_prefix=os.fspath(_attribute(config, "socket_path_prefix", _PATH, "a path", "")) or None,
-            plugin_dirs=tuple(map(Path, _strings(extra, "plugin_dirs"))),
-            token_file=_path(extra, "token_file"),
+            socket_path_prefix=_socket_prefix(config),
+            plugin_dirs=tuple(_expanded("plugin_dirs", text) for text in _strings(extra, "plugin_dirs")),
+            tokens_file=_tokens_file(extra),
+            tokens_file_strict=_flag(extra, "tokens_file_strict", default.tokens_file_strict),
             max_access=_level(level),
             allowed_hosts=_strings(extra, "allowed_hosts"),
             trust_loopback=_flag(extra, "trust_loopback", default.trust_loopback),
             audit_file=_path(extra, "audit_file"),
-            public_host=_get(extra, "public_host", (str,), "an address", default.public_host),
+            public_host=bound_host(_get(extra, "public_host", (str,), "an address", default.public_host)),
             public_port_start=_port(extra, "public_port_start"),
             script_timeout=_positive(extra, "script_timeout", default.script_timeout),
             max_scripts=_number(extra, "max_scripts", default.max_scripts, MOST_SCRIPTS),
@@ -139,37 +142,46 @@ def extra_config(config: Any) -> Mapping[str, Any]:
     return found or {}
 
 
-def read_config_file(path: str | Path) -> dict[str, Any]:
-    """The keys and values of an engine's YAML file.
+def warn_of_old_names(config: Any) -> None:
+    """Log which settings of `config` have an old name."""
+    if extra_config(config).get(f"{PREFIX}token_file"):
+        logger.warning(
+            "extra_config.%stoken_file is deprecated, as it holds the hashes of all tokens: call it %stokens_file",
+            PREFIX,
+            PREFIX,
+        )
 
-    Raises:
-        ConfigError: it cannot be read, or holds something else.
-    """
-    try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Cannot read the configuration file {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if loaded is not None and not isinstance(loaded, Mapping):
-        raise ConfigError(f"{path} must hold `key: value` pairs, not a {type(loaded).__name__}")
-    return {str(key): value for key, value in (loaded or {}).items()}
+
+def not_mutable(what: str = "") -> str:
+    """Why a key is not set over HTTP, in LMCache's words, and how it is set."""
+    return f"Config is not mutable at runtime{what}; set it in the configuration file and restart the engine"
 
 
 def guarded_reason(name: str, value: Any, config: Any) -> str | None:
     """Why setting `name` to `value` over HTTP is refused; None where it may be."""
     if name.startswith(PREFIX) or name in _GUARDED:
-        return "Config is not mutable at runtime"
-    if name == "extra_config" and (value is None or isinstance(value, Mapping)):
-        before, after = (_own(settings) for settings in (extra_config(config), value or {}))
+        return not_mutable()
+    if name == "extra_config":
+        before, after = (dict(_guarded_in(settings)) for settings in (extra_config(config), value))
         if before != after:
             changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-            return f"Config is not mutable at runtime: {', '.join(map(cut, changed[:10]))} in extra_config"
+            return not_mutable(f": {', '.join(map(cut, changed[:10]))} in extra_config")
     return None
 
 
-def _own(extra: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in extra.items() if key.startswith(PREFIX)}
+def _guarded_in(extra: Any) -> Iterator[tuple[str, Any]]:
+    """What guards the server in `extra`, at any depth: its path, and what is set."""
+    found, seen = [("", extra)], set()  # No recursion: a client decides how deep it is.
+    while found:
+        path, value = found.pop()
+        if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
+            if str(key).startswith(PREFIX) or key in _GUARDED:
+                yield f"{path}{key}", inner
+            else:
+                found.append((f"{path}{key}.", inner))
 
 
 def _data(value: Any) -> Any:
@@ -186,6 +198,11 @@ def _indices(config: Any) -> tuple[int, ...]:
     name, expected = "include_index_list", "a list of indices"
     values = _attribute(config, name, (list, tuple, Set), expected, ())
     return tuple(_checked(PREFIX + name, value, (int,), expected) for value in values)
+
+
+def _socket_prefix(config: Any) -> str | None:
+    text = os.fspath(_attribute(config, "socket_path_prefix", _PATH, "a path", ""))
+    return socket_prefix(f"{PREFIX}socket_path_prefix", text) if text else None
 
 
 def _get(extra: Mapping[str, Any], name: str, types: tuple[type, ...], expected: str, default: Any) -> Any:
@@ -226,7 +243,20 @@ def _strings(extra: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 def _path(extra: Mapping[str, Any], name: str) -> Path | None:
     value = _get(extra, name, (str,), "a path", "")
-    return Path(value) if value else None
+    return _expanded(name, value) if value else None
+
+
+def _expanded(name: str, text: str) -> Path:
+    return Path(expand_path(f"extra_config.{PREFIX}{name}", text))
+
+
+def _tokens_file(extra: Mapping[str, Any]) -> Path | None:
+    path, old = _path(extra, "tokens_file"), _path(extra, "token_file")
+    if path and old and path != old:
+        raise ConfigError(
+            f"extra_config.{PREFIX}tokens_file and {PREFIX}token_file name two files; remove the latter, its old name"
+        )
+    return path or old
 
 
 def _port(extra: Mapping[str, Any], name: str) -> int | None:

@@ -13,6 +13,7 @@ from .app import create_app as assemble
 from .engine.embedded import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata
 from .engine.embedded.metadata import EXAMPLE_MODEL, example_kv_shape
 from .errors import ConfigError
+from .system.worker_processes import warn_of_siblings
 
 VARIABLE = "LMCACHE_INTERNAL_ADAPTER"
 
@@ -51,6 +52,7 @@ class _PerProcess:
 
     def ensure(self) -> None:
         """In a forked child, put its own engine in the place of its parent's, which is left alone."""
+        warn_of_siblings()
         if self._owner == os.getpid():
             return
         with self._lock:

@@ -29,7 +29,7 @@ def board(tmp_path: Path) -> Path:
 
 def test_the_page_and_its_parts_are_public_and_its_data_are_not(board: Path) -> None:
     path, tokens = token_file(board, viewer="viewer")
-    with make_manager(extra_config={"internal_api_server_token_file": str(path)}) as manager:
+    with make_manager(extra_config={"internal_api_server_tokens_file": str(path)}) as manager:
         client = create_app(manager, [board]).test_client()
         client.environ_base["REMOTE_ADDR"] = "192.0.2.1"
         shown = {

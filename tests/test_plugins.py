@@ -440,3 +440,25 @@ def test_broken_built_in_endpoint_raises(tmp_path: Path, text: str, reason: str)
     assert result.returncode == 1
     assert last.startswith(f"lmcache_internal.plugins.report.PluginError: {tmp_path / 'blueprints' / 'zz_api.py'}: ")
     assert reason in last
+
+
+def test_a_get_view_that_declares_no_access_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "lint_api.py").write_text(
+        "from flask import Blueprint\n"
+        "from lmcache_internal.api import Role, operation\n"
+        "router = Blueprint('lint', __name__)\n"
+        "@router.get('/plain')\n"
+        "def plain(): return 'x'\n"
+        "@router.get('/undeclared')\n"
+        "@operation(action='show')\n"
+        "def undeclared() -> int: return 1\n"
+        "@router.get('/declared')\n"
+        "@operation(action='show', access=Role.PUBLIC)\n"
+        "def declared() -> int: return 1\n"
+        "@router.post('/written')\n"
+        "@operation(action='write')\n"
+        "def written() -> int: return 1\n"
+    )
+    create_app(None, [tmp_path])
+    warned = [record.getMessage() for record in caplog.records if "declares no access" in record.getMessage()]
+    assert [message.split()[1] for message in warned] == ["/plain", "/undeclared"]

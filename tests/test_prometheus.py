@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
@@ -13,6 +13,9 @@ from urllib.parse import quote
 
 import pytest
 import yaml
+from prometheus_client import REGISTRY
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from lmcache_internal import InternalAPIServer
 from tests.browser import answers, running
@@ -22,6 +25,33 @@ PROMETHEUS = Path("/usr/bin/prometheus")
 WORKERS = 4
 
 pytestmark = pytest.mark.skipif(not PROMETHEUS.exists(), reason=f"there is no {PROMETHEUS}; apt-get install prometheus")
+
+
+class Odd(Collector):
+    """Families that Prometheus could not read, if they were written as they are."""
+
+    def collect(self) -> Iterable[Metric]:
+        for number, (labels, value) in enumerate(
+            [
+                ({"x": "\udcff"}, 1),
+                ({"x.y": "1"}, 2),
+                ({"x.y": "1", "x_y": "2"}, 3),
+                ({"": "1"}, 4),
+                ({}, "x"),
+                ({}, None),
+            ]
+        ):
+            family = Metric(f"odd_{number}", "\ud800", "gauge")
+            family.add_sample(f"odd_{number}", labels, value)  # type: ignore[arg-type]  # That is what is odd.
+            yield family
+
+
+@pytest.fixture(scope="module", autouse=True)
+def odd_metrics() -> Iterator[None]:
+    odd = Odd()
+    REGISTRY.register(odd)
+    yield
+    REGISTRY.unregister(odd)
 
 
 @pytest.fixture(scope="module")
@@ -101,5 +131,10 @@ def test_every_rank_is_found_and_scraped(prometheus: int, first_port: int) -> No
     assert {(sample["worker_id"], sample["value"]) for sample in stored} == {
         (str(worker), str((worker + 1) * CHUNK)) for worker in range(WORKERS)
     }
+    # What can be read of the odd ones is there, and costs nothing else.
+    assert {(sample.get("x"), sample["value"]) for sample in query(prometheus, 'odd_0{index="3"}')} == {
+        ("\\udcff", "1")
+    }
+    assert {(sample.get("x_y"), sample["value"]) for sample in query(prometheus, 'odd_1{index="3"}')} == {("1", "2")}
     # The samples' own labels are where they were.
     assert not any(name.startswith("exported_") for sample in stored for name in sample)

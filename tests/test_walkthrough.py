@@ -17,6 +17,7 @@ import yaml
 from tests.support import ROOT, eventually, free_port
 
 Curl = Callable[[str], str]
+URL = "http://localhost:7000"
 
 
 def commands() -> list[str]:
@@ -35,16 +36,15 @@ def curl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "unix":
         config["internal_api_server_socket_path_prefix"] = str(directory / "socket")
     (directory / "lmcache.yaml").write_text(yaml.safe_dump(config))
-    process = subprocess.Popen(
-        [sys.executable, "example_app.py", "--config", str(directory / "lmcache.yaml")],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    while "Ctrl-C" not in (line := process.stdout.readline()):
-        assert line, "it ended before it listened"
+    terminal = directory / "terminal"
+    with terminal.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "example_app.py", "--config", str(directory / "lmcache.yaml")],
+            cwd=ROOT,
+            stdout=stream,
+            stderr=stream,
+        )
+    assert eventually(lambda: "Ctrl-C" in terminal.read_text(), 30), terminal.read_text()
 
     def run(command: str) -> str:
         words = shlex.split(command.replace("localhost:7000", f"localhost:{port + 1}"))
@@ -55,10 +55,13 @@ def curl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
     yield run
     process.send_signal(signal.SIGINT)
-    output = process.stdout.read()
     assert process.wait(30) == 0
-    assert output.startswith("Stopping.") or "\nStopping." in output
-    process.stdout.close()
+    output = terminal.read_text()
+    assert "\nStopping.\n" in output
+    # What the README says of the log level.
+    assert re.search(
+        r"^.* DEBUG \[worker 0\] lmcache.v1.cache_engine: Retrieved 256 of 256 tokens$", output, re.MULTILINE
+    )
 
 
 def test_the_readme_has_the_seeds_commands() -> None:
@@ -67,18 +70,29 @@ def test_the_readme_has_the_seeds_commands() -> None:
         assert word in fetched
 
 
-@pytest.mark.parametrize("command", commands())
-def test_command_works_as_written(curl: Curl, command: str) -> None:
-    assert curl(command)
+def state(curl: Curl) -> list[str]:
+    """What the walk-through changes, and what else shows whether it leaves something behind."""
+    paths = ("/conf", "/freeze/status", "/hot_cache/status", "/loglevel", "/bypass/list", "/backends")
+    usage = [line for line in curl(f"curl {URL}/metrics").splitlines() if line.startswith("lmcache:local_c")]
+    return [*(curl(f"curl {URL}{path}") for path in paths), *(line for line in usage if "_created" not in line)]
+
+
+def test_the_walkthrough_works_as_written_and_leaves_the_demo_as_it_was(curl: Curl) -> None:
+    curl(f"curl {URL}/loglevel?logger_name=lmcache.v1.cache_engine")
+    before = state(curl)
+    answers = [curl(command) for command in commands()]
+    assert all(answers)
+    assert state(curl) == before
 
 
 def test_answers_are_those_of_the_readme(curl: Curl) -> None:
-    base = "http://localhost:7000"
+    base = URL
     assert "lmcache:num_stored_tokens_total" in curl(f"curl {base}/metrics")
     posted = curl(f'curl -X POST {base}/conf -d \'{{"min_retrieve_tokens": 512, "unknown_key": 1}}\'')
     assert json.loads(posted) == {"updated": {"min_retrieve_tokens": 512}, "errors": {"unknown_key": "Unknown config"}}
+    curl(f"curl -X POST {base}/conf -d '{{\"min_retrieve_tokens\": 0}}'")
     assert curl(f"curl -X POST {base}/run_script -F script=@examples/scratch.py") == (
-        "{'is_first_rank': True, 'model_version': (27, 1, 64, 1, 576), 'LocalCPUBackend.use_hot': False}"
+        "{'is_first_rank': True, 'model_version': (27, 1, 64, 1, 576), 'LocalCPUBackend.use_hot': True}"
     )
     assert curl(f"curl '{base}/loglevel?logger_name=lmcache.v1.cache_engine&level=DEBUG'") == (
         "Set lmcache.v1.cache_engine level to DEBUG (including all handlers)"

@@ -16,6 +16,7 @@ from .cache import cache
 from .commands import Main, summary
 from .completion import completion
 from .conf import conf
+from .drain import drain, undrain
 from .get import get
 from .loglevel import loglevel
 from .metrics import metrics
@@ -31,7 +32,7 @@ from .top import top
 
 _SECTIONS = {
     "Inspect": (status, top, get, metrics, threads, routes, bundle),
-    "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, script),
+    "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, drain, undrain, script),
     "Setup": (serve, token, new_plugin, completion),
 }
 

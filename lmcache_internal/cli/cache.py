@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import click
 
+from ..conversion import parse_tokens
 from .client import Client
 from .commands import Group
 from .confirm import confirm, yes_option
 from .fleet import Fleet
 from .options import ENGINE_SECONDS, fleet_options
-from .units import servers
+from .units import UNKNOWN, servers
 
 
 @click.group(cls=Group)
@@ -24,14 +24,19 @@ def cache() -> None:
 
 
 def _range(_: click.Context, __: click.Parameter, text: str) -> str:
-    match = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text, re.ASCII)
-    if match is None or int(match[1]) >= int(match[2]):
-        raise click.BadParameter(f"expected START:END with START below END, as in 0:512, got {text!r}")
-    return f"{match[1]},{match[2]}"
+    try:
+        tokens = parse_tokens(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return f"{tokens.start},{tokens.stop}"
 
 
 _tokens_option = click.option(
-    "--tokens", callback=_range, required=True, metavar="START:END", help="The tokens START to END - 1."
+    "--tokens",
+    callback=_range,
+    required=True,
+    metavar="START:END",
+    help="The tokens START to END - 1; START,END is the same.",
 )
 
 
@@ -62,16 +67,17 @@ def clear(fleet: Fleet, locations: tuple[str, ...], yes: bool) -> None:
 def store(fleet: Fleet, tokens: str) -> None:
     """Store tokens.
 
-    The command takes them from the first slots of the KV caches.
+    The command takes them from the first slots of the KV caches, and shows how many are newly cached, and why not all.
 
     Example: lmcache-internal cache store --tokens 0:512 --config lmcache.yaml --index 1
     """
 
     def send(client: Client) -> dict[str, Any]:
         answer = client.json("POST", "/cache/store", dict[str, Any], params={"tokens_mock": tokens})
-        return {"tokens": answer["num_tokens"]}
+        # LMCache's own server says only how many it was given.
+        return {"tokens": answer["num_tokens"], "stored": answer.get("stored"), "reason": answer.get("reason")}
 
-    fleet.show(fleet.each(send), dict)
+    fleet.show(fleet.each(send), lambda data: {k: UNKNOWN if v is None else v for k, v in data.items()})
 
 
 @cache.command()

@@ -11,10 +11,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..security.tokens import TOKEN_VARIABLE
 from ..system.peer_credentials import Peer
 from .answers import Answer, UnusableAnswerError, join_chunks
-from .credentials import BearerToken
+from .credentials import CLIENT_VARIABLE, BearerToken
 from .targets import Target
 from .text import one_line
 
@@ -171,7 +170,11 @@ def _refused(answer: Answer, response: httpx.Response) -> Failure:
         reason = _reason_of(answer.text, response.reason_phrase)
     if status == 401:
         sent = "Authorization" in response.request.headers
-        reason = f"the token is refused: {reason}" if sent else f"{reason} Give --token-file or set {TOKEN_VARIABLE}."
+        reason = (
+            f"the token is refused: {reason}"
+            if sent
+            else f"{reason} Give --bearer-token-file or set {CLIENT_VARIABLE}."
+        )
     # A server that stops waiting for the engine does not know what the engine does next.
     return Failure(f"HTTP {status}: {reason}", status, body, unsure=status in (502, 504))
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import click
+
 from ..errors import ConfigError
+from ..security.bearer import checked_token, token_in
 from ..security.tokens import TOKEN_FILE_VARIABLE, TOKEN_VARIABLE
 from ..system.peer_credentials import Peer
+
+CLIENT_VARIABLE = "LMCACHE_INTERNAL_TOKEN"
+"""Holds the token that a command sends."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +48,34 @@ def uid_of(user: str) -> int:
         raise ConfigError(f"There is no user {user!r} on this machine; give a name or a number") from None
 
 
-def token_from(path: str | None, environ: dict[str, str]) -> str | None:
+def token_file_named(path: str | None, old: str | None) -> str | None:
+    """Return the file that `--bearer-token-file` names, or `--token-file`, its old name."""
+    if path is not None and old is not None:
+        raise click.UsageError("--token-file is the old name of --bearer-token-file; give one of them.")
+    if old is not None:
+        _warn("--token-file", "--bearer-token-file")
+    return path or old
+
+
+def token_from(path: str | None, environ: Mapping[str, str]) -> str | None:
     """Return the token to send: from the file `path`, or from the environment; None if there is none.
 
     Raises:
-        ConfigError: the file cannot be read, or is empty.
+        ConfigError: the file cannot be read, or what it or the variable holds is no token.
     """
-    path = path or (None if environ.get(TOKEN_VARIABLE) else environ.get(TOKEN_FILE_VARIABLE))
-    if path is None:
-        return environ.get(TOKEN_VARIABLE) or None
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123  # One call, and `path` is a string.
-            token = file.read().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the token in {path}: {error}") from error
-    if not token:
-        raise ConfigError(f"The token file {path} is empty; it must hold the token alone")
-    return token
+    if path is not None:
+        return token_in(path, path)
+    if text := environ.get(CLIENT_VARIABLE):
+        return checked_token(text, CLIENT_VARIABLE)
+    # What the server reads, too: the commands took it before they had a variable of their own.
+    if text := environ.get(TOKEN_VARIABLE):
+        _warn(TOKEN_VARIABLE, CLIENT_VARIABLE)
+        return checked_token(text, TOKEN_VARIABLE)
+    if old := environ.get(TOKEN_FILE_VARIABLE):
+        _warn(TOKEN_FILE_VARIABLE, "--bearer-token-file")
+        return token_in(old, f"{TOKEN_FILE_VARIABLE}={old}")
+    return None
+
+
+def _warn(old: str, new: str) -> None:
+    click.echo(f"Warning: {old} is deprecated for what a command sends; use {new}.", err=True)

@@ -17,7 +17,7 @@ import click
 
 from ..errors import ConfigError
 from .commands import FleetOption
-from .credentials import BearerToken, token_from, uid_of
+from .credentials import BearerToken, token_file_named, token_from, uid_of
 from .discovery import find
 from .fleet import Fleet
 from .outcome import Found
@@ -46,7 +46,14 @@ _OPTIONS = [
     _option("--worker", "workers", default="", metavar="LIST", help="Workers by number, such as 0,2-4."),
     _option("--scheduler", is_flag=True, help="The scheduler."),
     _option("--all", "everyone", is_flag=True, help="All ranks. Commands that only read use all ranks by default."),
-    _option("--token-file", type=click.Path(dir_okay=False), help="A file with the token to send."),
+    _option("--bearer-token-file", type=click.Path(dir_okay=False), help="A file with the token to send."),
+    _option(
+        "--token-file",
+        "old_token_file",
+        type=click.Path(dir_okay=False),
+        hidden=True,
+        help="The old name of --bearer-token-file.",
+    ),
     _option(
         "--peer-user",
         "peer_users",
@@ -77,11 +84,12 @@ def fleet_options(
         @functools.wraps(function)
         def command(timeout: float, **given: Any) -> None:
             _require_extra()
-            source, access = _source(given), _access(given)
+            token_file = token_file_named(given.pop("bearer_token_file"), given.pop("old_token_file"))
+            source, access = _source(given), _access(token_file, given["peer_users"])
             everyone, screen = given.pop("everyone"), Screen(given.pop("as_json"), given.pop("color"))
             if everyone and source.indices:
                 raise click.UsageError("--all contradicts --index, --worker and --scheduler.")
-            token = _token(given.pop("token_file"), given.pop("peer_users"))
+            token = _token(token_file, given.pop("peer_users"))
 
             def search() -> Found:
                 found = find(source, token, timeout)
@@ -117,10 +125,10 @@ def _source(given: dict[str, Any]) -> Source:
     )
 
 
-def _access(given: Mapping[str, Any]) -> list[str]:
+def _access(token_file: str | None, peer_users: Iterable[str]) -> list[str]:
     """Return the options that say how to reach the servers, for hints."""
-    token_file = ["--token-file", given["token_file"]] if given["token_file"] else []
-    return [*token_file, *(option for user in given["peer_users"] for option in ("--peer-user", user))]
+    token = ["--bearer-token-file", token_file] if token_file else []
+    return [*token, *(option for user in peer_users for option in ("--peer-user", user))]
 
 
 def _check_choice(found: Found, chosen: bool) -> None:
@@ -149,7 +157,7 @@ def _workers(targets: Sequence[Target]) -> list[Target]:
 def _require_extra() -> None:
     for module in ("httpx", "rich"):
         if find_spec(module) is None:
-            raise click.ClickException(f"This command needs {module}: pip install 'lmcache-internal[cli]'")
+            raise click.ClickException(f"This command needs {module}: pip install httpx rich")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

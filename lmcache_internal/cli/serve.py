@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
-import threading
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +14,6 @@ from ..errors import ConfigError, ServerStartError
 if TYPE_CHECKING:
     from ..engine.embedded import EmbeddedConfig
     from ..engine.embedded.metadata import KVShape
-    from ..server import InternalAPIServer
 
 
 def _shape(context: click.Context, parameter: click.Parameter, text: str | None) -> KVShape | None:  # noqa: ARG001  # Click's signature.
@@ -38,34 +33,49 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
     help="An engine's YAML; by default the one that LMCACHE_CONFIG_FILE names, or none.",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many workers.")
+@click.option(
+    "--memory",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="MiB for the KV buffers and the cached chunks of all workers together.",
+)
+@click.option(
+    "--traffic", is_flag=True, help="Send requests, and add a simulated remote backend that is slow and sometimes down."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Which requests --traffic sends.")
+@click.option("--reload", is_flag=True, help="Restart the ranks when a file of a plugin changes.")
 @click.option("--model", default="example-model", show_default=True, help="The model's name.")
 @click.option(
     "--kv-shape",
     callback=_shape,
     metavar="L,KV,T,H,S",
-    help="Layers, 2 or 1 (MLA), tokens per chunk, KV heads, head size; by default 27,1,<chunk_size>,1,576.",
+    help="Layers, 2 or 1 (MLA), tokens per chunk, KV heads, head size; by default 27,1,<chunk_size>,1,576, or a "
+    "smaller head size where the memory does not hold 32 such chunks a worker.",
 )
-def serve(config: Path | None, workers: int, model: str, kv_shape: KVShape | None) -> None:
+def serve(
+    config: Path | None,
+    workers: int,
+    memory: int,
+    traffic: bool,
+    seed: int,
+    reload: bool,
+    model: str,
+    kv_shape: KVShape | None,
+) -> None:
     """Serve a scheduler and its workers on the embedded engine, until Ctrl-C.
 
-    It is for trying, for writing plugins and for tests; LMCache is for production.
+    Each rank is a process of its own. It is for trying, for writing plugins and for tests; LMCache is for production.
 
-    Example: lmcache-internal serve --config lmcache.yaml --workers 4
+    Example: lmcache-internal serve --config lmcache.yaml --workers 4 --traffic
     """
-    from ..engine.embedded.deployment import deployment
-    from ..server import InternalAPIServer
+    from ..engine.embedded.deployment import Deployment
+    from .serve_parent import serve_ranks
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    deployment = Deployment(partial(_read, config), workers, model, kv_shape, memory, remote=traffic)
+    file = config or os.environ.get("LMCACHE_CONFIG_FILE")
     try:
-        with ExitStack() as stack:
-            managers = stack.enter_context(deployment(partial(_read, config), workers, model, kv_shape))
-            servers = [stack.enter_context(InternalAPIServer(manager)) for manager in managers]
-            _print_addresses([server for server in servers if server.enable])
-            stopping.wait()
-            click.echo("Stopping.")
+        serve_ranks(deployment, seed if traffic else None, reload, str(file) if file else None)
     except (ConfigError, ServerStartError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -78,16 +88,3 @@ def _read(path: Path | None) -> EmbeddedConfig:
         return EmbeddedConfig.from_file(path)
     without_file = {} if os.environ.get(CONFIG_FILE_VARIABLE) else {"LMCACHE_INTERNAL_API_SERVER_ENABLED": "true"}
     return EmbeddedConfig.from_env({**without_file, **os.environ})
-
-
-def _print_addresses(servers: list[InternalAPIServer]) -> None:
-    if not servers:
-        click.echo("Nothing is served: see internal_api_server_enabled and internal_api_server_include_index_list.")
-    for server in servers:
-        index = server.address.index
-        click.echo(f"{f'Worker {index - 1}' if index else 'Scheduler'} listens on {server.address}")
-    if servers:
-        click.echo("Try:")
-        for path in ("/", "/metrics", "/conf"):
-            click.echo(f"    {servers[-1].address.curl(path)}")
-    click.echo("Ctrl-C ends it.")

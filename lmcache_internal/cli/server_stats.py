@@ -11,7 +11,7 @@ import msgspec
 from .client import Client, Failure
 from .output import Screen
 from .samples import Samples, fetch_samples
-from .units import percent, size
+from .units import UNKNOWN, percent, size
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -39,6 +39,11 @@ class _Check(msgspec.Struct):
 
 class _Report(msgspec.Struct):
     checks: dict[str, _Check]
+    mode: str = ""
+
+    def not_ok(self) -> dict[str, str]:
+        """Return the checks that fail, with the reason of each."""
+        return {name: check.message for name, check in self.checks.items() if not check.ok}
 
 
 def fetch_stats(client: Client) -> dict[str, Any]:
@@ -63,6 +68,7 @@ def cells(screen: Screen, data: Mapping[str, Any]) -> dict[str, object]:
     """Return the columns that all tables of servers share."""
     return {
         "health": _health_cell(screen, data),
+        "mode": data["mode"] or UNKNOWN,
         "hit rate": percent(data["hit_rate"]),
         "usage": size(data["usage_bytes"]),
     }
@@ -76,21 +82,23 @@ def reasons(data: Mapping[str, Any]) -> list[str]:
 def _health(client: Client) -> dict[str, Any]:
     """Fetch the health; `healthy` is None for a server without health checks, such as LMCache's own."""
     try:
-        all_checks = _not_ok(client, "/healthz")
+        report = _report(client, "/healthz")
     except Failure as failure:
         if failure.status != 404:
             raise
-        return {"healthy": None, "health": "unknown", "failing": {}, "warnings": {}}
+        return {"healthy": None, "health": "unknown", "mode": "", "failing": {}, "warnings": {}}
+    all_checks = report.not_ok()
     # Warnings fail /healthz, but not /readyz.
-    failing = _not_ok(client, "/readyz") if all_checks else {}
+    failing = _report(client, "/readyz").not_ok() if all_checks else {}
+    failing.pop("drain", None)  # It is a mode: an operator has asked for it.
     warnings = {name: message for name, message in all_checks.items() if name not in failing}
     word = "failing" if failing else "warning" if warnings else "ok"
-    return {"healthy": word == "ok", "health": word, "failing": failing, "warnings": warnings}
+    return {"healthy": word == "ok", "health": word, "mode": report.mode, "failing": failing, "warnings": warnings}
 
 
-def _not_ok(client: Client, path: str) -> dict[str, str]:
-    report = client.json("GET", path, type=_Report, good=(503,))
-    return {name: check.message for name, check in report.checks.items() if not check.ok}
+def _report(client: Client, path: str) -> _Report:
+    report: _Report = client.json("GET", path, type=_Report, good=(503,))
+    return report
 
 
 def _health_cell(screen: Screen, data: Mapping[str, Any]) -> Text:

@@ -13,7 +13,8 @@ import click
 
 from ..errors import ConfigError
 from ..roles import Role
-from ..security.tokens import editing, new_token, read_token_file, write_token_file
+from ..security.token import new_token
+from ..security.token_file import editing, read_tokens_file, write_tokens_file
 from .commands import Group
 
 _LEVELS = click.Choice([str(level) for level in Role if level is not Role.PUBLIC], case_sensitive=False)
@@ -22,9 +23,9 @@ _FILE = click.option(
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    envvar="LMCACHE_INTERNAL_TOKENS",
-    show_envvar=True,
-    help="The token file that extra_config.internal_api_server_token_file names.",
+    envvar=["LMCACHE_INTERNAL_TOKENS_FILE", "LMCACHE_INTERNAL_TOKENS"],
+    help="The tokens file that extra_config.internal_api_server_tokens_file names; it holds hashes.  "
+    "[env var: LMCACHE_INTERNAL_TOKENS_FILE]",
 )
 
 
@@ -40,11 +41,11 @@ def token() -> None:
 def new(name: str, level: str, path: Path) -> None:
     """Create a token, print it once, and add its hash to the file."""
     with _errors(), editing(path, create=True):
-        tokens = read_token_file(path)
+        tokens = read_tokens_file(path, any_owner=True)
         if name in (known.name for known in tokens):
             raise ConfigError(f"{path} has a token named {name!r} already; revoke it first or choose another name")
         text, entry = new_token(name, Role.named(level))
-        write_token_file(path, [*tokens, entry])
+        write_tokens_file(path, [*tokens, entry])
     click.echo(text)
     click.echo(f"Added {name} ({level}) to {path}. The file has only its hash: save the token now.", err=True)
 
@@ -54,7 +55,7 @@ def new(name: str, level: str, path: Path) -> None:
 def list_tokens(path: Path) -> None:
     """List the names and roles in the file."""
     with _errors():
-        for known in read_token_file(path):
+        for known in read_tokens_file(path, any_owner=True):
             click.echo(f"{known.level:<10} {known.name}")
 
 
@@ -64,11 +65,11 @@ def list_tokens(path: Path) -> None:
 def revoke(name: str, path: Path) -> None:
     """Remove a token from the file; running servers refuse it immediately."""
     with _errors(), editing(path):
-        tokens = read_token_file(path)
+        tokens = read_tokens_file(path, any_owner=True)
         left = [known for known in tokens if known.name != name]
         if len(left) == len(tokens):
             raise ConfigError(f"{path} has no token named {name!r}")
-        write_token_file(path, left)
+        write_tokens_file(path, left)
     click.echo(f"Revoked {name}.", err=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -15,9 +14,10 @@ from msgspec import Struct
 
 from ..conversion import shown
 from ..errors import EngineFailed, NotFound
+from ..log_lines import get_logger
 from ..redaction import redact
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 KEPT = 100
 """How many revisions are remembered; the oldest go first."""
@@ -103,6 +103,12 @@ class History:
             logger.info("Configuration changed: %s", redact({name: change.new for name, change in changes.items()}))
         return changes
 
+    @property
+    def number(self) -> int:
+        """The number of the last revision; 0 before the first."""
+        revisions = self._revisions
+        return revisions[-1].number if revisions else 0
+
     def revisions(self) -> list[Revision]:
         """The last `KEPT` revisions, the oldest first."""
         with self._lock:
@@ -145,7 +151,10 @@ def history_of(manager: Any) -> History:
     """The history of an engine, the same for all apps that serve it."""
     try:
         with _creating:
-            return _histories.setdefault(manager, History())
+            found = _histories.get(manager)
+            if found is None:
+                found = _histories[manager] = History()
+            return found
     except TypeError:  # It is no key, as a namespace is none: then nothing is remembered.
         return History()
 

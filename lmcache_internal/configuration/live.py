@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..conversion import cut, type_name, without_none
+from ..conversion import cut, suggestion, type_name, without_none
 from ..engine.definitions import Definition
 from ..errors import ConfigError
 from ..redaction import MASK, redact
-from ..settings import guarded_reason
+from ..settings import guarded_reason, not_mutable
 from .history import History
 
 _MOST_ERRORS = 100
@@ -64,7 +64,7 @@ class Configuration:
             history: of the engine's changes, for the source.
 
         Returns:
-            value, default, source, type, mutable, minimum (where there is one), description, takes_effect.
+            value, default, source, type, mutable, minimum and maximum (where there are), description, takes_effect.
         """
         definition = self._definitions.get(name) or _unknown(value)
         mutable = definition.mutable and not self.guarded({name: value})
@@ -76,6 +76,7 @@ class Configuration:
             "type": _type_of(definition),
             "mutable": mutable,
             **({} if definition.minimum is None else {"minimum": definition.minimum}),
+            **({} if definition.maximum is None else {"maximum": definition.maximum}),
             "description": definition.description,
             "takes_effect": "at restart" if effect == "unknown" and not mutable else effect,
         }
@@ -83,9 +84,9 @@ class Configuration:
     def _checked(self, name: str, value: Any) -> Any:
         definition = self._definitions.get(name)
         if definition is None:
-            raise ConfigError("Unknown config")
+            raise ConfigError(f"Unknown config{suggestion(name, self._definitions)}")
         if not definition.mutable:
-            raise ConfigError("Config is not mutable at runtime")
+            raise ConfigError(not_mutable())
         if MASK in str(value) and MASK in str(redact(getattr(self.config, name, None), name)):
             raise ConfigError(f"Invalid value for {name}: {MASK} is the mask of a secret, not its value")
         converted = definition.convert(name, value)

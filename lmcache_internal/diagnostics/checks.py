@@ -1,17 +1,19 @@
-"""What can ail an engine's process. A check returns what it found, or raises; it changes nothing."""
+"""What can be wrong with an engine's process. A check returns what it found, or raises; it changes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from ..engine.select import runtime_of
-from ..limits.deadlines import stuck_calls
+from ..limits.deadlines import clock, stuck_calls
 from ..limits.server_load import Load
 from ..plugins import Plugins
+from ..security.tokens import TokenStore
+from .modes import ModeName, Modes
 
 _MOST_NAMED = 10
 
@@ -24,6 +26,25 @@ class Degraded(Exception):
     """It works, but not as it should: `/healthz` fails, the others only warn."""
 
 
+Level = Literal["ok", "notice", "warning", "drained", "failed"]
+
+
+class Outcome(Struct, frozen=True):
+    """What a check came to.
+
+    Attributes:
+        level: `notice` fails nothing, `warning` fails `/healthz` alone, `drained` `/readyz` alone.
+        message: why, or what was found; one line without secrets.
+        detail: the same for callers who may read more than the public; empty where it is no other.
+        modes: the modes that were found.
+    """
+
+    level: Level
+    message: str
+    detail: str = ""
+    modes: tuple[ModeName, ...] = ()
+
+
 class Subject(Struct, frozen=True):
     """What is checked.
 
@@ -32,12 +53,16 @@ class Subject(Struct, frozen=True):
         plugins: what became of the endpoint files.
         load: tells how busy the server is; None where it is not ours.
         patience: seconds that a call or a script may take at most.
+        modes: the modes of the engine.
+        tokens: the bearer tokens that are accepted.
     """
 
     manager: Any
     plugins: Plugins
     load: Callable[[], Load] | None
     patience: float
+    modes: Modes
+    tokens: TokenStore
 
 
 def check_engine(subject: Subject) -> str:
@@ -79,9 +104,9 @@ def check_periodic_threads(subject: Subject) -> str:
 
 def check_plugins(subject: Subject) -> str:
     """All endpoint files are served."""
-    failed = subject.plugins.failed
+    failed = subject.plugins.public
     if failed:
-        # The name is enough: whoever may fix the file knows where it lies, and everybody may ask here.
+        # Everybody may ask here: the log has the path of the file, and the text of the exception.
         reasons = _listed([f"{Path(source).name}: {reason}" for source, reason in failed.items()])
         raise Degraded(f"not served: {reasons}")
     return ""
@@ -102,15 +127,48 @@ def check_server(subject: Subject) -> str:
     return found
 
 
-CHECKS: dict[str, Callable[[Subject], str]] = {
+def check_modes(subject: Subject) -> Outcome:
+    """The engine is in no mode in which it serves less than it could."""
+    try:
+        found = subject.modes.of_engine()
+    except Exception as error:  # What an engine may raise here must not take it out of service.
+        return Outcome("notice", f"the modes cannot be read: {type(error).__name__}")
+    names = tuple(mode.name for mode in found)
+    told, detail = (_listed([mode.told(with_caller) for mode in found]) for with_caller in (False, True))
+    return Outcome("notice" if found else "ok", told, detail, names)
+
+
+def check_drain(subject: Subject) -> Outcome:
+    """The rank is in rotation."""
+    drain = subject.modes.rotation.drained
+    if drain is None:
+        return Outcome("ok", "")
+    until = "until POST /admin/undrain" if drain.until is None else f"until {clock(drain.until)}"
+    reason = f": {drain.reason}" if drain.reason else ""
+    told = f"drained since {clock(drain.since)}"
+    return Outcome("drained", f"{told}, {until}{reason}", f"{told} by {drain.by}, {until}{reason}", ("drained",))
+
+
+def check_tokens(subject: Subject) -> str:
+    """The tokens file, if there is one, can be used."""
+    problem = subject.tokens.problem
+    if problem:
+        raise Degraded(f"the tokens file cannot be used: {problem}; the server's log names it")
+    return "" if subject.tokens.in_use else "none are configured"
+
+
+CHECKS: dict[str, Callable[[Subject], str | Outcome]] = {
     "engine": check_engine,
     "backends": check_backends,
     "periodic_threads": check_periodic_threads,
     "plugins": check_plugins,
     "server": check_server,
+    "modes": check_modes,
+    "drain": check_drain,
+    "tokens": check_tokens,
 }
 
-IN_MEMORY = frozenset({"plugins", "server"})
+IN_MEMORY = frozenset({"plugins", "server", "drain"})
 """The checks that call nothing of the engine: they run in the thread of the request, and need no other."""
 
 

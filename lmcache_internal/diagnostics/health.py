@@ -16,7 +16,8 @@ from ..limits.deadlines import Call, stuck_calls
 from ..limits.server_load import Load
 from ..plugins import Plugins
 from ..redaction import redact
-from .checks import CHECKS, IN_MEMORY, Degraded, Subject, Unhealthy
+from .checks import CHECKS, IN_MEMORY, Degraded, Level, Outcome, Subject, Unhealthy
+from .modes import Modes, short
 
 CHECK_SECONDS = 2.0
 """How long a check may take."""
@@ -28,22 +29,16 @@ HEALTH_KEY = "lmcache_internal.diagnostics.health"
 """Where the app's `Health` stands in `app.extensions`."""
 
 
-class Outcome(Struct, frozen=True):
-    """What a check came to.
-
-    Attributes:
-        level: `warning` fails `/healthz` alone.
-        message: why, or what was found; one line without secrets.
-    """
-
-    level: Literal["ok", "warning", "failed"]
-    message: str
+READY: Collection[Level] = ("failed", "drained")
+"""What fails `/readyz`."""
+HEALTHY: Collection[Level] = ("failed", "warning")
+"""What fails `/healthz`."""
 
 
 class _Evaluation(Call):
     """One run of one check, for all requests that come while it runs and soon after."""
 
-    def __init__(self, check: str, function: Callable[[], str]) -> None:
+    def __init__(self, check: str, function: Callable[[], str | Outcome]) -> None:
         super().__init__(f"check {check}", functools.partial(_outcome_of, function))
         self._began = time.monotonic()
 
@@ -67,12 +62,14 @@ class Health:
     Args:
         state: the app's `state`; its `lmcache_adapter` is looked up for each evaluation.
         plugins: what became of the endpoint files.
+        modes: the modes of the engine.
         patience: seconds that a call or a script may take at most.
     """
 
-    def __init__(self, state: SimpleNamespace, plugins: Plugins, patience: float) -> None:
+    def __init__(self, state: SimpleNamespace, plugins: Plugins, modes: Modes, patience: float) -> None:
         self._state = state
         self._plugins = plugins
+        self._modes = modes
         self._patience = patience
         self._evaluations: dict[str, _Evaluation] = {}
         self._lock = threading.Lock()
@@ -85,7 +82,7 @@ class Health:
             load: tells how busy the server is that took the request; None where it is not ours.
         """
         manager = getattr(self._state, "lmcache_adapter", None)
-        subject = Subject(manager, self._plugins, load, self._patience)
+        subject = Subject(manager, self._plugins, load, self._patience, self._modes, self._state.gate.tokens)
         started = {check: self._evaluation(check, subject) for check in checks if check not in IN_MEMORY}
         return {
             check: self._outcome(started[check])
@@ -129,50 +126,63 @@ class Verdict(Struct):
     message: str
 
 
-class Report(Struct, dict=True):
+class Report(Struct, dict=True, omit_defaults=True):
     """What one request is told: as JSON, and as the text that curl and kubelet show.
 
     Attributes:
         status: `failed` where one of the checks fails.
         checks: by name.
+        mode: the modes in which the engine serves less than it could, such as `frozen,bypass`; left out without any.
     """
 
     status: Literal["ok", "failed"]
     checks: dict[str, Verdict]
+    mode: str = ""
 
     @classmethod
-    def of(cls, outcomes: Mapping[str, Outcome], strict: bool, verbose: bool) -> Report:
+    def of(cls, outcomes: Mapping[str, Outcome], bad: Collection[Level], verbose: bool, detailed: bool) -> Report:
         """Report on `outcomes`, by check.
 
         Args:
             outcomes: check to outcome.
-            strict: whether warnings fail.
+            bad: the levels that fail.
             verbose: whether the text lists what does not fail.
+            detailed: whether the caller may read more than the public.
         """
-        bad = ("failed", "warning") if strict else ("failed",)
+        told = {
+            check: outcome.detail if detailed and outcome.detail else outcome.message
+            for check, outcome in outcomes.items()
+        }
         failing = [check for check, outcome in outcomes.items() if outcome.level in bad]
-        checks = {check: Verdict(check not in failing, outcome.message) for check, outcome in outcomes.items()}
-        report = cls("failed" if failing else "ok", checks)
-        shown = outcomes if verbose else failing
-        lines = [_line(check, outcomes[check], check in failing) for check in shown]
-        report.__dict__["text"] = "\n".join(lines) or "ok"  # Not a field: no part of the JSON.
+        checks = {check: Verdict(check not in failing, message) for check, message in told.items()}
+        modes = short([mode for outcome in outcomes.values() for mode in outcome.modes])
+        report = cls("failed" if failing else "ok", checks, modes)
+        warns = [check for check in outcomes if outcomes[check].modes] if "warning" in bad else []
+        shown = [check for check in outcomes if verbose or check in failing or check in warns]
+        lines = [_line(check, outcomes[check].level, check in failing, told[check]) for check in shown]
+        if not (failing or verbose):
+            lines.insert(0, "ok")
+        report.__dict__["text"] = "\n".join(lines)  # Not a field: no part of the JSON.
         return report
 
     def __str__(self) -> str:
         return str(self.__dict__["text"])
 
 
-def _line(check: str, outcome: Outcome, fails: bool) -> str:
+def _line(check: str, level: Level, fails: bool, message: str) -> str:
     if fails:
-        return f"[-]{check} failed: {outcome.message}"
-    if outcome.level == "warning":
-        return f"[!]{check} warning: {outcome.message}"
-    return f"[+]{check} ok: {outcome.message}".removesuffix(": ")
+        return f"[-]{check} failed: {message}"
+    if level != "ok":
+        return f"[!]{check} warning: {message}"
+    return f"[+]{check} ok: {message}".removesuffix(": ")
 
 
-def _outcome_of(check: Callable[[], str]) -> Outcome:
+def _outcome_of(check: Callable[[], str | Outcome]) -> Outcome:
     try:
-        return Outcome("ok", _presentable(check()))
+        found = check()
+        if isinstance(found, Outcome):
+            return Outcome(found.level, _presentable(found.message), _presentable(found.detail), found.modes)
+        return Outcome("ok", _presentable(found))
     except BaseException as error:  # An engine may raise anything; whatever it is, it is the answer.
         return _failed(error)
 

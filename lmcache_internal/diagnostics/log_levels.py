@@ -6,9 +6,11 @@ import logging
 import threading
 
 from ..errors import Forbidden
+from ..log_lines import get_logger
 from ..security import audit
+from ..security.audit_handlers import remember_level
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Levels = list[tuple["logging.Logger | logging.Handler", int]]
 
@@ -42,6 +44,8 @@ def set_level(name: str, level: int, seconds: float | None = None) -> int:
             timer, lasting = _pending.pop(name)
             timer.cancel()
         for found, _ in before:
+            if isinstance(found, logging.Handler):
+                remember_level(found)
             found.setLevel(level)
         if seconds is not None:
             _pending[name] = _restore_later(name, lasting, seconds), lasting

@@ -10,6 +10,7 @@ import builtins
 import io
 import linecache
 import time
+import tokenize
 import traceback
 from collections.abc import Collection
 from itertools import count
@@ -22,6 +23,8 @@ from ..limits.deadlines import Call, stuck_calls
 from ..limits.script_limit import RunningScripts
 
 DONE = "Script executed successfully"
+WHERE_OUTPUT_IS = "What it printed is in the output of the engine, and in the answer to Accept: application/json."
+"""What a client is told that gets the result alone."""
 _MAX_STDOUT = 1 << 20
 _numbers = count(1)
 _running = RunningScripts()  # Of the process, not of an app: there is one interpreter to share.
@@ -58,7 +61,7 @@ def run_script(
     """Execute `source` with `app` in sight.
 
     Args:
-        source: Python source in UTF-8.
+        source: Python source in UTF-8, or in the encoding that it declares.
         app: the variable `app` of the script.
         allowed_imports: modules (with their submodules) that it may import.
         timeout: seconds after which it is stopped.
@@ -69,18 +72,12 @@ def run_script(
         The outcome of a script that came to its end.
 
     Raises:
-        BadRequest: the source is not UTF-8 text (400).
+        BadRequest: the source is no text in its encoding (400).
         Busy: too many scripts run already (503).
         ScriptFailed: the script raised, or does not compile (500).
         CallTimedOut: it was still running after `timeout` (504).
     """
-    try:
-        text = source.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"The script is not UTF-8 text: {error}", title="Invalid script") from None
-    if "\0" in text:
-        raise BadRequest("The script holds NUL characters; is it a binary file?", title="Invalid script")
-    script = _Script(text, app, allowed_imports)
+    script = _Script(_text_of(source), app, allowed_imports)
     call = Call(script.filename, script.run)
     _running.admit(call, about, limit)
     try:
@@ -95,6 +92,21 @@ def run_script(
             _running.discard(call)
         linecache.cache.pop(script.filename, None)
         call.error = None  # Its traceback leads back to the call: only the garbage collector would free them.
+
+
+def _text_of(source: bytes) -> str:
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        text = source.decode(encoding)
+    except (SyntaxError, UnicodeError, LookupError) as error:
+        raise BadRequest(
+            f"The script cannot be decoded: {error}; save it as UTF-8, or declare its encoding in the first line: "
+            "# -*- coding: cp1252 -*-",
+            title="Invalid script",
+        ) from None
+    if "\0" in text:
+        raise BadRequest("The script holds NUL characters; is it a binary file?", title="Invalid script")
+    return text
 
 
 def _judge(call: Call, script: _Script, finished: bool, timeout: float) -> Outcome:
@@ -126,11 +138,14 @@ class _Script:
         namespace = {"__name__": "__main__", "__builtins__": own, "app": self._app}
         exec(code, namespace)
         result = namespace.get("result", DONE)
-        self.outcome.__dict__["text"] = str(result)  # Not a field: no part of the JSON.
+        text = str(result)
+        if "result" not in namespace and self.stdout.tell():
+            text += f"\n{WHERE_OUTPUT_IS}"
+        self.outcome.__dict__["text"] = text  # Not a field: no part of the JSON.
         try:
             self.outcome.result = msgspec.to_builtins(result, enc_hook=str, str_keys=True)
         except (TypeError, ValueError, RecursionError):
-            self.outcome.result = str(self.outcome)
+            self.outcome.result = str(result)
 
     def own_part(self, stack: str) -> str:
         """`stack` without the frames of the server around the script."""
@@ -138,9 +153,11 @@ class _Script:
         return stack[own:] if own >= 0 else stack.splitlines()[-1]
 
     def _import(self, name: str, *arguments: Any, **keywords: Any) -> Any:
-        if any(name == allowed or name.startswith(f"{allowed}.") for allowed in self._allowed):
+        if any(name == allowed or name.startswith(f"{allowed}.") for allowed in ("__future__", *self._allowed)):
             return builtins.__import__(name, *arguments, **keywords)
-        raise ImportError(f"Import of '{name}' is not allowed")
+        raise ImportError(
+            f"Import of '{name}' is not allowed; list it in script_allowed_imports in the configuration, and restart"
+        )
 
     def _print(self, *values: Any, file: Any = None, **options: Any) -> None:
         print(*values, file=file, **options)

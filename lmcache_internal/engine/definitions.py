@@ -9,9 +9,13 @@ from typing import Any, Literal, get_origin
 import msgspec
 from msgspec import Struct
 
-from ..conversion import cut, parse_bool, type_name, without_none
+from ..conversion import MAX_DEPTH, cut, is_too_deep, parse_bool, type_name, without_none
 from ..errors import ConfigError
 from ..redaction import quoted, redact
+
+_NO_VALUE = frozenset({"", "none", "null", "~"})
+"""Texts that mean no value, where a key may have none."""
+_LARGEST_INT = (1 << 63) - 1
 
 TakesEffect = Literal["at once", "when its backend is recreated", "at restart", "never", "unknown"]
 """When the engine heeds a changed value; unknown where nobody has looked."""
@@ -26,6 +30,8 @@ class Definition(Struct, frozen=True):
         env_converter: makes the stored value of a checked one; None keeps it.
         mutable: whether it may change while the engine runs.
         minimum: the smallest number allowed, if there is one.
+        maximum: the largest number allowed, if there is one.
+        from_text: makes a value of a text before it is converted; raises `ValueError` where it cannot.
         description: one sentence for people.
         takes_effect: when a changed value counts; what is not mutable counts at restart, and need not say so.
     """
@@ -35,6 +41,8 @@ class Definition(Struct, frozen=True):
     env_converter: Callable[[Any], Any] | None = None
     mutable: bool = True
     minimum: float | None = None
+    maximum: float | None = None
+    from_text: Callable[[str], Any] | None = None
     description: str = ""
     takes_effect: TakesEffect = "unknown"
 
@@ -45,25 +53,48 @@ class Definition(Struct, frozen=True):
             ConfigError: "Invalid value for chunk_size: expected int, got 'abc'".
         """
         bare, optional = without_none(self.type)
-        if value is None or (value == "" and bare is not str):
+        if value is None or (value == "" and bare is not str) or (optional and _means_none(value)):
             if optional or self.default is None:
                 return None
             raise _invalid(name, bare, value)
         if value is False and bare is str and optional:
             return None  # `local_disk: false` means none, not a directory called False.
-        converted = _convert(name, value, bare)
-        if isinstance(converted, float) and not math.isfinite(converted):
-            raise ConfigError(f"Invalid value for {name}: expected a finite number, got {quoted(value, name)}")
-        if self.minimum is not None and converted < self.minimum:
-            raise ConfigError(
-                f"Invalid value for {name}: expected at least {self.minimum:g}, got {quoted(value, name)}"
-            )
+        converted = _convert(name, self._read(name, value), bare)
+        expected = self._expected(converted)
+        if expected:
+            raise ConfigError(f"Invalid value for {name}: expected {expected}, got {quoted(value, name)}")
         if self.env_converter is None:
             return converted
         try:
             return self.env_converter(converted)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"Invalid value for {name}: {cut(str(redact(str(error), name)))}") from error
+
+    def _read(self, name: str, value: Any) -> Any:
+        if self.from_text is None or not isinstance(value, str):
+            return value
+        try:
+            return self.from_text(value)
+        except ValueError as error:
+            raise ConfigError(f"Invalid value for {name}: {error}, got {quoted(value, name)}") from None
+
+    def _expected(self, converted: Any) -> str:
+        """What is expected instead of a value of the right type; empty where it fits."""
+        if isinstance(converted, float) and not math.isfinite(converted):
+            return "a finite number"
+        if self.minimum is not None and converted < self.minimum:
+            return f"at least {self.minimum:g}"
+        if self.maximum is not None and converted > self.maximum:
+            return f"at most {self.maximum:.6g}"
+        if isinstance(converted, int) and abs(converted) > _LARGEST_INT:
+            return f"at most {_LARGEST_INT}"
+        if is_too_deep(converted):
+            return f"at most {MAX_DEPTH} lists and mappings within one another"
+        return ""
+
+
+def _means_none(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() in _NO_VALUE
 
 
 def _convert(name: str, value: Any, bare: Any) -> Any:
@@ -91,7 +122,7 @@ def _parse(text: str, bare: Any) -> Any:
     if bare is dict or get_origin(bare) is dict:
         try:
             return msgspec.json.decode(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     return text if bare is str else text.strip()
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from msgspec import Struct
 
+from ..log_lines import get_logger
 from .lmcache_names import load
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _ROWS_AT_ONCE = 4096
 """Slots that are copied from the device at a time: a checksum must not use up the memory of a serving engine."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,13 +12,15 @@ import torch
 
 from ..conversion import cut
 from ..errors import BadRequest, EngineFailed
+from ..log_lines import get_logger
 from ..redaction import redact
 from . import kv_layout
 from .definitions import Definition
 from .lmcache_names import load
-from .runtime import KVLayer, LoadedChunks, Runtime
+from .runtime import Chunk, KVLayer, LoadedChunks, Runtime
+from .sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _LOAD_AT_ONCE = 10
 
@@ -28,6 +29,8 @@ _READ_BY_BACKENDS = frozenset(
     {"local_cpu", "local_disk", "max_local_cpu_size", "max_local_disk_size", "remote_serde", "remote_url"}
 )
 
+_LARGEST = {"max_local_cpu_size": MACHINE_MEMORY, "max_local_disk_size": LARGEST_FILE_SYSTEM}
+
 
 @functools.cache
 def _definitions() -> dict[str, Definition]:
@@ -35,6 +38,7 @@ def _definitions() -> dict[str, Definition]:
     return {
         name: Definition(
             **{field: definition[field] for field in known if field in definition},
+            maximum=_LARGEST.get(name),
             takes_effect="when its backend is recreated" if name in _READ_BY_BACKENDS else "unknown",
         )
         for name, definition in load("_CONFIG_DEFINITIONS").items()
@@ -83,6 +87,22 @@ class LMCacheRuntime(Runtime):
         """Retrieve tokens into the slots 0, 1, …; return how many were cached."""
         mask = self._engine.retrieve(req_id="internal_api_retrieve", **self._request(tokens))
         return int(mask.sum())
+
+    def chunks(self, tokens: Sequence[int]) -> list[Chunk]:
+        """The chunks in which LMCache keeps `tokens`."""
+        found = self._engine.token_database.process_tokens(list(tokens))
+        return [Chunk(end - start, key) for start, end, key in found]
+
+    def holds(self, chunk: Chunk) -> bool | None:
+        """Whether a backend in service has a chunk; None while one of them still writes it."""
+        storage = self._engine.storage_manager
+        # In this order: a chunk that is written between the two calls is found by the second.
+        is_written_now = any(
+            backend.exists_in_put_tasks(chunk.key)
+            for name, backend in list(storage.storage_backends.items())
+            if not storage.is_backend_bypassed(name)
+        )
+        return True if storage.contains(chunk.key) is not None else (None if is_written_now else False)
 
     def kv_layers(self) -> Mapping[str, KVLayer | None]:
         """The KV cache of each layer; None where its layout is not known, see kv_layout.py."""

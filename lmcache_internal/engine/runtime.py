@@ -24,6 +24,18 @@ class LoadedChunks(Struct, frozen=True):
     failed: list[str]
 
 
+class Chunk(Struct, frozen=True):
+    """A chunk of a sequence of tokens.
+
+    Attributes:
+        tokens: how many tokens it has.
+        key: what the engine's backends know it by.
+    """
+
+    tokens: int
+    key: Any
+
+
 class KVLayer(Protocol):
     """One layer's KV cache, addressed by token slot."""
 
@@ -65,6 +77,14 @@ class Runtime(Protocol):
 
     def retrieve(self, tokens: Sequence[int]) -> int:
         """Retrieve tokens into the same slots; return how many were cached."""
+
+    def chunks(self, tokens: Sequence[int]) -> list[Chunk] | None:  # noqa: ARG002  # For those that can tell.
+        """The chunks in which `store` keeps tokens; None where the engine cannot tell."""
+        return None
+
+    def holds(self, chunk: Chunk) -> bool | None:  # noqa: ARG002  # Likewise.
+        """Whether a backend in service has a chunk, without a pin or a metric; None while one still writes it."""
+        return None
 
     def kv_layers(self) -> Mapping[str, KVLayer | None]:
         """The KV cache of each layer, by its name; None for a layer without token slots that are known."""

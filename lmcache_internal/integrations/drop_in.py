@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import lmcache_internal  # The server itself is imported where one is built: vLLM calls the plugin in every process.
 
-logger = logging.getLogger(__name__)
+from ..log_lines import get_logger
+
+logger = get_logger(__name__)
 
 _NOTHING_SERVED = (
     "Nothing is served, and the engine goes on without it. Correct what the message names and restart, or set "

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from ..app import InternalApp, create_app
 from ..errors import ConfigError
+from ..system.worker_processes import warn_of_siblings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -96,6 +97,7 @@ class _Mounts:
             script = prefix.encode().decode("latin-1")  # In WSGI's encoding, as `path` is.
             if f"{path}/".startswith(f"{script}/") and (prefix or self._is_only_ours(environ)):
                 moved = {"SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + script, "PATH_INFO": path[len(script) :]}
+                warn_of_siblings()
                 return self._mounted[prefix]({**environ, **moved}, start_response)
         return self._host_wsgi_app(environ, start_response)
 

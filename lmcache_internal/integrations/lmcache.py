@@ -11,14 +11,14 @@ The first two import nothing of LMCache, which takes seconds: its server is repl
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from importlib.util import find_spec
 
+from ..log_lines import get_logger
 from .takeover import Takeover
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 VARIABLE = "LMCACHE_INTERNAL_API_SERVER"
 OURS = "lmcache_internal"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from types import ModuleType
 
 from ..engine import lmcache_names
+from ..log_lines import get_logger
 from .drop_in import DropInServer, RefusingServer, stand_in
 from .import_hook import PACKAGE, ImportHook
 from .lmcache_logging import log_as_lmcache_does
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _CLASS = "InternalAPIServer"
 _HOMES = lmcache_names.homes(_CLASS)

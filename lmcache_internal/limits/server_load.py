@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from msgspec import Struct
 
 LOAD_KEY = "lmcache_internal.limits.server_load"
@@ -29,3 +31,23 @@ class Load(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.busy} of {self.limit} threads are busy, {self.waiting} requests wait"
+
+
+class Serving(Protocol):
+    """A listener that serves, as its metrics show it; read without locks, so that no request waits for a scrape."""
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a thread."""
+
+    @property
+    def busy(self) -> int:
+        """Threads that serve a request."""
+
+
+servers: set[Serving] = set()
+"""All listeners of this process that serve."""

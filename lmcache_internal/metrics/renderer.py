@@ -20,6 +20,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from .families import KeptFamily
+
 Encoder = Callable[[Any], bytes]
 """What writes a registry; prometheus_client's `choose_encoder` gives one."""
 
@@ -39,12 +41,18 @@ class _Layout(NamedTuple):
     text: str = ""
     """The family as it was written last, and of which values."""
 
+    kept: KeptFamily | None = None
+    """The family itself, where it does not change any more."""
 
-class _Families(Collector):
+
+class Families(Collector):
+    """A registry of these families alone."""
+
     def __init__(self, *families: Metric) -> None:
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
+        """The families."""
         return self._families
 
 
@@ -57,7 +65,7 @@ class Renderer:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._end = encoder(_Families()).decode()
+        self._end = encoder(Families()).decode()
         self._layouts: dict[Any, _Layout] = {}
 
     def render(self, registry: Collector) -> bytes:
@@ -74,17 +82,22 @@ class Renderer:
             return self._write(family)
 
     def _filled_in(self, family: Metric, layouts: dict[Any, _Layout]) -> str:
+        key = (family.name, family.documentation, family.type, family.unit)
+        layout = self._layouts.get(key)
+        if layout is not None and layout.kept is family:
+            layouts[key] = layout
+            return layout.text
         # len() keeps a generator away, which can be read only once.
         series: list[Any] = list(zip(*family.samples, strict=True)) if len(family.samples) else [(), (), ()]
         values = series.pop(_VALUES)
-        key = (family.name, family.documentation, family.type, family.unit)
-        layout = self._layouts.get(key)
         if layout is None or layout.series != series:
             layout = self._lay_out(family, series)
         bits = array("d", values).tobytes()  # As numbers, -0.0 and 0.0 would be equal.
         if layout.bits != bits:
             text = layout.template % tuple([_written(values[index]) for index in layout.order])
             layout = layout._replace(bits=bits, text=text)
+        if layout.kept is not None or isinstance(family, KeptFamily):
+            layout = layout._replace(kept=family if isinstance(family, KeptFamily) else None)
         layouts[key] = layout
         return layout.text
 
@@ -107,7 +120,7 @@ class Renderer:
         return _Layout(series, "\n".join([*lines, end]), order)
 
     def _write(self, family: Metric) -> str:
-        return self._encoder(_Families(family)).decode().removesuffix(self._end)
+        return self._encoder(Families(family)).decode().removesuffix(self._end)
 
 
 def _written(value: Any) -> str:

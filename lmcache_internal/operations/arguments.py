@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -11,10 +12,12 @@ import msgspec
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
-from ..conversion import parse_bool, type_name, without_none
+from ..conversion import MAX_DEPTH, is_too_deep, parse_bool, text_of, type_name, without_none
 from ..errors import BadRequest
 from ..redaction import quoted
 from .signature_check import check_signature
+
+_FORM = re.compile(rb"[\w.+%-]+=")
 
 
 class FromText:
@@ -158,7 +161,7 @@ class Argument:
         body = request.get_data(cache=False)
         if not body and not self.required:
             return self.default
-        decoded = _json_object(body)
+        decoded = _json_object(body, request)
         if self.is_raw:
             return decoded
         try:
@@ -184,12 +187,25 @@ def signature_of(view: Callable[..., Any]) -> tuple[list[Argument], Any]:
     return arguments, hints.get("return", Any)
 
 
-def _json_object(encoded: bytes) -> dict[str, Any]:
+def _json_object(encoded: bytes, request: Request) -> dict[str, Any]:
     try:
-        body = msgspec.json.decode(encoded)
+        body = msgspec.json.decode(text_of(encoded))
+        if is_too_deep(body):
+            raise ValueError(f"more than {MAX_DEPTH} lists and objects stand within one another")
     except (ValueError, RecursionError) as error:
         # Also NaN, Infinity, 1e400 and lone surrogates: stored, they would make later JSON responses invalid.
-        raise BadRequest(str(error), title="Invalid JSON body") from None
+        raise BadRequest(_reason(encoded, request) or str(error), title="Invalid JSON body") from None
     if not isinstance(body, dict):
         raise BadRequest("Request body must be a JSON object", payload={"error": "Request body must be a JSON object"})
     return body
+
+
+def _reason(encoded: bytes, request: Request) -> str:
+    """What is wrong with a body that somebody sent in another form; empty where it is meant as JSON."""
+    example = "send a JSON object as the body: -d '{\"key\": value}'"
+    if not encoded.strip():
+        elsewhere = "; the values in the query string are not read" if request.query_string else ""
+        return f"The request has no body{elsewhere}; {example}"
+    if request.mimetype == "multipart/form-data" or _FORM.match(encoded):
+        return f"The body is a form; {example}"
+    return ""

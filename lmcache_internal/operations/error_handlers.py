@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from ..conversion import cut
+from ..conversion import cut, suggestion
 from ..errors import ApiError
+from ..log_lines import get_logger
 from ..redaction import redact_trace
 from ..system.log_queue import divert
 from .serialize import respond, wants_json
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 logger.addFilter(redact_trace)  # An engine's exception may quote a URL with a password.
 logger.addFilter(divert)
 
@@ -62,10 +61,21 @@ def _unexpected(error: Exception) -> Response:
 def _explain(error: HTTPException) -> str:
     if isinstance(error, NotFound):
         root = request.script_root  # The path where the app is mounted.
-        return f"No endpoint at {root}{cut(request.path)}; GET {root}/ lists all endpoints"
+        hint = suggestion(request.path, _builtin_paths())
+        return f"No endpoint at {root}{cut(request.path)}{hint or ';'} GET {root}/ lists all endpoints"
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return f"Method {cut(request.method)} is not allowed on {cut(request.path)}; allowed: {allowed}"
     if isinstance(error, RequestEntityTooLarge):
         return body_too_large(request.max_content_length)
     return error.description or error.name
+
+
+def _builtin_paths() -> set[str]:
+    """The paths that everybody may know of; those of plugins are told to those who may call them."""
+    views = current_app.view_functions
+    return {
+        rule.rule
+        for rule in current_app.url_map.iter_rules()
+        if getattr(views[rule.endpoint], "__module__", "").startswith("lmcache_internal.blueprints.")
+    }

@@ -10,6 +10,8 @@ import msgspec
 from flask import Request, Response
 from werkzeug.wsgi import ClosingIterator
 
+from ..conversion import as_json
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
@@ -54,7 +56,7 @@ def encode_json(data: Any, indent: int = 0) -> bytes:
     try:
         encoded = msgspec.json.encode(data, enc_hook=str)
     except (UnicodeEncodeError, TypeError):
-        return json.dumps(_plain(data), indent=indent or None).encode()
+        return json.dumps(as_json(data), indent=indent or None).encode()
     return msgspec.json.format(encoded, indent=indent) if indent else encoded
 
 
@@ -71,16 +73,3 @@ def wants_json(request: Request) -> bool:
     """Whether the client accepts JSON by name, as opposed to curl's `*/*`."""
     accepted = request.accept_mimetypes
     return "application/json" in accepted.values() and accepted["application/json"] >= accepted["text/plain"]
-
-
-def _plain(data: Any) -> Any:
-    """Convert data that msgspec rejects (keys that are not strings, lone surrogates) for the slower `json`."""
-    if isinstance(data, dict):
-        return {str(key): _plain(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple, set, frozenset)):
-        return [_plain(value) for value in data]
-    if isinstance(data, float):
-        return msgspec.json.decode(msgspec.json.encode(data))
-    if isinstance(data, (str, int, type(None))):
-        return data
-    return _plain(msgspec.to_builtins(data, enc_hook=str))

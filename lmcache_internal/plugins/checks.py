@@ -29,7 +29,7 @@ def rules_of(router: Blueprint, app: Flask) -> list[Rule]:
     try:
         app.register_blueprint(router, name=name)
     except Exception as error:  # Deferred setup functions are plugin code and may raise anything.
-        raise PluginError(f"its blueprint cannot be registered: {type(error).__name__}: {error}") from error
+        raise PluginError.of("its blueprint cannot be registered", error) from error
     return [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith(f"{name}.")]
 
 
@@ -61,6 +61,15 @@ def refuse_misuse(loaded: object, rules: Iterable[Rule], views: Mapping[str, Any
         if arguments is not None and (ignored := rule.arguments - {argument.name for argument in arguments}):
             names = ", ".join(sorted(ignored))
             raise PluginError(f"its {view.__name__} has no parameter for {names} in {rule.rule}: add it")
+
+
+def reads_without_access(rules: Iterable[Rule], views: Mapping[str, Any]) -> list[str]:
+    """The paths of `rules` whose GET view declares no access."""
+    return [
+        rule.rule
+        for rule in rules
+        if "GET" in (rule.methods or ()) and getattr(views[rule.endpoint], "access", None) is None
+    ]
 
 
 def _operations_in(loaded: object) -> list[Any]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from ..log_lines import get_logger
 from ..redaction import redact, redact_trace
-from .checks import Route, free_name, refuse_clashes, refuse_misuse, routes_of, rules_of
+from .checks import Route, free_name, reads_without_access, refuse_clashes, refuse_misuse, routes_of, rules_of
 from .report import PluginError, Plugins
 from .sources import find, router_of
 
 if TYPE_CHECKING:
     from ..app import InternalApp
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 logger.addFilter(redact_trace)
 
 
@@ -59,11 +59,19 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
             reason = redact(str(error))
             logger.error("Endpoint plugin %s is not served: %s", source.name, reason, exc_info=error.__cause__)
             plugins.failed[source.name] = str(error)
+            plugins.public[source.name] = error.public
             continue
         if not source.builtin:
             name = free_name(router.name, app)
             app.register_blueprint(router, name=name)
             app.bulkheads.add(app, name)
+            for path in reads_without_access(rules, target.view_functions):
+                logger.warning(
+                    "GET %s of the plugin %s declares no access, so viewers may read it; declare who may: "
+                    "@operation(…, access=Role.VIEWER)",
+                    path,
+                    source.name,
+                )
         taken.update(dict.fromkeys(routes, source.name))
         plugins.loaded.append(source.name)
     return plugins

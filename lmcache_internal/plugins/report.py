@@ -6,7 +6,21 @@ from msgspec import Struct
 
 
 class PluginError(Exception):
-    """An endpoint file cannot be mounted; the message gives the reason."""
+    """An endpoint file cannot be mounted; the message gives the reason.
+
+    Attributes:
+        public: the reason for anonymous readers; without the text of an exception, which may quote anything.
+    """
+
+    def __init__(self, reason: str, public: str | None = None) -> None:
+        super().__init__(reason)
+        self.public = reason if public is None else public
+
+    @classmethod
+    def of(cls, reason: str, error: BaseException) -> PluginError:
+        """The error of a plugin's own code."""
+        public = f"{reason}: {type(error).__name__}"
+        return cls(f"{public}: {error}", public)
 
 
 class Plugins(Struct):
@@ -15,7 +29,9 @@ class Plugins(Struct):
     Attributes:
         loaded: file path or entry point of each mounted plugin, in mounting order.
         failed: file path or entry point of each plugin that failed to load, with the reason.
+        public: the same keys, with the reason that anonymous clients may see.
     """
 
     loaded: list[str] = []
     failed: dict[str, str] = {}
+    public: dict[str, str] = {}

@@ -100,7 +100,8 @@ def _load_file(module: str, directory: Path) -> object:
         cause = error.__cause__
         if isinstance(cause, ModuleNotFoundError) and cause.name and (directory / f"{cause.name}.py").is_file():
             error = PluginError(
-                f"it fails to import {cause.name}.py, which is beside it: write `from .{cause.name} import …`"
+                f"it fails to import {cause.name}.py, which is beside it: write `from .{cause.name} import …`",
+                error.public,
             )
             error.__cause__ = cause
         _failures[module] = error
@@ -111,4 +112,4 @@ def _load(load: Callable[[], object]) -> object:
     try:
         return load()
     except (Exception, SystemExit) as error:  # A plugin may raise anything; the others must still load.
-        raise PluginError(f"it fails to import: {type(error).__name__}: {error}") from error
+        raise PluginError.of("it fails to import", error) from error

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..conversion import shown
+from ..log_lines import escaped_trace
 from .names import Secrecy, secrecy_of
 from .texts import mask_text, names_a_secret
 from .urls import MASK as MASK
@@ -65,7 +66,7 @@ def redact_trace(record: logging.LogRecord) -> bool:
     """Mask the secrets in a record's traceback; a filter for loggers."""
     if record.exc_info:
         # Handlers take it as it stands.
-        record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+        record.exc_text = escaped_trace(redact(logging.Formatter().formatException(record.exc_info)))
     return True
 
 
@@ -105,7 +106,10 @@ def _walk_mapping(value: Mapping[Any, Any], secrecy: Secrecy) -> dict[Any, Any]:
 def _redact_key(key: Any) -> Any:
     if key is None or isinstance(key, (int, float)):
         return key
-    return _redact_text(key) if isinstance(key, str) else _walk_object(key)
+    if isinstance(key, str):
+        return _redact_text(key)
+    walked = _walk_object(key)
+    return _redact_text(str(key)) if isinstance(walked, (dict, list)) else walked
 
 
 def _walk_items(items: Iterable[Any], secrecy: Secrecy) -> list[Any]:

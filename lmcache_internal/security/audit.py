@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import time
@@ -9,20 +10,22 @@ from collections import deque
 from datetime import datetime, timezone
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypedDict
 
 from flask import Request, current_app, g
 
 from ..conversion import cut
+from ..log_lines import escaped
 from ..operations.serialize import encode_json
 from ..redaction import MASK, redact, redact_start
 from ..system import log_queue
-from .caller import Caller
+from .audit_handlers import audible_handlers
+from .caller import PEER_UID_KEY, Caller
 
 logger = logging.getLogger("lmcache_internal.audit")
 logger.setLevel(logging.INFO)
-logger.addFilter(log_queue.divert)
 
 KEPT = 200
 MAX_TEXT = 2048
@@ -44,7 +47,7 @@ class AuditEntry(TypedDict):
         time: when it was answered: ISO 8601, UTC.
         caller: the token's name, or how the client got here.
         level: what the caller may do.
-        address: where the client is.
+        address: where the client is; "uid 1000", the user at the other end, on a Unix socket.
         path: cut to `MAX_TEXT`, secrets masked, like the arguments.
         arguments: of the query; a list where one is repeated.
         outcome: refused, done or failed.
@@ -84,22 +87,23 @@ class _AuditFile(RotatingFileHandler):
 
 
 class AuditLog:
-    """Writes the lines, and keeps the last of them.
+    """Writes the lines, and keeps the last of them: of changes and of refusals apart, as anybody can cause a refusal.
 
     Args:
-        path: a file to write to as well, rotated at 10 MiB, five files kept; or None.
-
-    Attributes:
-        recent: the last entries, the oldest first.
+        path: a file to write changes to as well; refusals go to `<path>.refused`. Each is rotated at 10 MiB, and five
+            files are kept. None for no files.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.recent: deque[AuditEntry] = deque(maxlen=KEPT)
-        self._file: _AuditFile | None = None
-        if path is not None:
-            self._file = _AuditFile(
-                path, maxBytes=_MAX_FILE_BYTES, backupCount=_MAX_FILES, encoding="utf-8", delay=True
-            )
+        self._numbers = itertools.count()
+        self._changes = _Kept(path)
+        self._refusals = _Kept(path and path.with_name(f"{path.name}.refused"))
+
+    @property
+    def recent(self) -> list[AuditEntry]:
+        """The last `KEPT` changes and the last `KEPT` refusals, the oldest first."""
+        numbered = [*self._changes.entries, *self._refusals.entries]
+        return [entry for _, entry in sorted(numbered, key=itemgetter(0))]
 
     def record(self, request: Request, caller: Caller | None, status: int, started: float) -> None:
         """Write one request down."""
@@ -107,7 +111,7 @@ class AuditLog:
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "caller": caller.name if caller else "unknown",
             "level": str(caller.level) if caller else "none",
-            "address": request.remote_addr,
+            "address": _address(request),
             "method": cut(request.method),
             "path": redact_start(request.script_root + request.path, MAX_TEXT),
             "arguments": _arguments(request),
@@ -116,17 +120,34 @@ class AuditLog:
             "seconds": round(time.perf_counter() - started, 6),
             **_details(),
         }
-        self.recent.append(entry)
-        line = encode_json(entry).decode()
-        logger.info("%s", line)
-        if self._file is not None:
+        kept = self._refusals if entry["outcome"] == "refused" else self._changes
+        kept.entries.append((next(self._numbers), entry))
+        line = escaped(encode_json(entry).decode())
+        for handler in (*audible_handlers(logger), *kept.files):
             # A full disk is reported by logging's own handler, and must not fail the request.
-            log_queue.handle(self._file, logging.LogRecord(logger.name, logging.INFO, __file__, 0, line, None, None))
+            log_queue.handle(handler, logging.LogRecord(logger.name, logging.INFO, __file__, 0, line, None, None))
 
     def close(self) -> None:
-        """Close the file, if there is one; the next line opens it again."""
-        if self._file is not None:
-            self._file.close()
+        """Close the files, if there are any; the next line opens them again."""
+        for file in (*self._changes.files, *self._refusals.files):
+            file.close()
+
+
+class _Kept:
+    """Entries of one kind, numbered, and the file that they are written to."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.entries: deque[tuple[int, AuditEntry]] = deque(maxlen=KEPT)
+        self.files: list[_AuditFile] = []
+        if path is not None:
+            self.files.append(
+                _AuditFile(path, maxBytes=_MAX_FILE_BYTES, backupCount=_MAX_FILES, encoding="utf-8", delay=True)
+            )
+
+
+def _address(request: Request) -> str | None:
+    uid = request.environ.get(PEER_UID_KEY)
+    return request.remote_addr if uid is None else f"uid {uid}"
 
 
 def _arguments(request: Request) -> dict[str, str | list[str]]:

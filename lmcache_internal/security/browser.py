@@ -13,6 +13,7 @@ from ..conversion import cut, shown
 from ..errors import Forbidden
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:,@/\s]*))(?::\d*)?")
+_NAME = re.compile(r"[a-z0-9._-]+")
 _FORMS = ("application/x-www-form-urlencoded", "text/plain", "")
 
 
@@ -21,7 +22,7 @@ def check_host(environ: Mapping[str, Any], allowed: Collection[str], trust_loopb
 
     Args:
         environ: the request's WSGI environ.
-        allowed: further host names that are ours, without port.
+        allowed: further host names that are ours, without port; `.example.com` is that name and all below it.
         trust_loopback: another WSGI server's loopback clients are let in: their browsers, too.
 
     Raises:
@@ -32,12 +33,18 @@ def check_host(environ: Mapping[str, Any], allowed: Collection[str], trust_loopb
         return  # Another server's business, or out of a browser's reach.
     host = host_of(environ)
     bound = address.host.lower() if address is not None else ""
-    if host in ("", "localhost", bound, *(name.lower() for name in allowed)) or _is_own_ip(host, bound):
+    if host in ("", "localhost", bound) or _is_own_ip(host, bound) or _is_allowed(host, allowed):
         return
     raise Forbidden(
         f"The Host {shown(host)} is not a name of this server; add it to "
         "extra_config.internal_api_server_allowed_hosts if it is."
     )
+
+
+def _is_allowed(host: str, allowed: Collection[str]) -> bool:
+    names = [name.lower() for name in allowed]
+    suffixes = tuple(name for name in names if len(name) > 1 and name[0] == ".")
+    return host in names or (f".{host}".endswith(suffixes) and _NAME.fullmatch(host) is not None)
 
 
 def check_origin(environ: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from ..errors import Unauthorized
 from ..roles import Role
 from .limiter import FailureLimiter
+from .proxies import came_through_proxy
 from .tokens import TokenStore
 
 DIRECT_KEY = "lmcache_internal.direct"
@@ -22,14 +23,12 @@ PEER_UID_KEY = "lmcache_internal.peer_uid"
 PUBLIC_KEY = "lmcache_internal.public"
 """WSGI environ key: set where the public listener took the request."""
 
-_FORWARDING = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED")
-
 
 class Caller(Struct, frozen=True):
     """A client.
 
     Attributes:
-        name: the token's, or how the client got here: "local", "unix", "anonymous".
+        name: the token's, "local" over loopback, "uid 1000" over a Unix socket, or "anonymous".
         level: what it may do.
         address: where it comes from.
     """
@@ -78,15 +77,25 @@ class Callers:
         """
         self._limiter.count(str(environ.get("REMOTE_ADDR") or ""))
 
-    @property
-    def hint(self) -> str:
-        """What somebody who was turned away may do about it."""
+    def hint(self, environ: Mapping[str, Any]) -> str:
+        """What the sender of a refused request may do about it."""
         if self._tokens.in_use:
-            return "Send a token: curl -H 'Authorization: Bearer …'."
+            return f"Send a token: curl -H 'Authorization: Bearer …'.{self.problem}"
+        if environ.get(DIRECT_KEY) or self._trust_loopback:
+            return (
+                "Without tokens, only direct connections over loopback or the Unix socket are let in; "
+                "set extra_config.internal_api_server_tokens_file to give others access."
+            )
         return (
-            "Without tokens, only direct connections over loopback or the Unix socket are let in; "
-            "set extra_config.internal_api_server_token_file to give others access."
+            "Behind another WSGI server there are two ways in: a token (extra_config.internal_api_server_tokens_file), "
+            "or loopback, where no proxy forwards requests (extra_config.internal_api_server_trust_loopback: true)."
         )
+
+    @property
+    def problem(self) -> str:
+        """A sentence on the tokens file, after a blank, where it cannot be used."""
+        problem = self._tokens.problem
+        return f" The server cannot use its tokens file: {problem}." if problem else ""
 
     def _by_token(self, environ: Mapping[str, Any], address: str) -> Caller:
         scheme, _, text = str(environ.get("HTTP_AUTHORIZATION") or "").partition(" ")
@@ -94,30 +103,27 @@ class Callers:
             return Caller("anonymous", Role.PUBLIC, address)
         token = self._tokens.find(text.strip())
         if token is None:
-            raise InvalidToken("The token is not valid.", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+            raise InvalidToken(
+                f"The token is not valid.{self.problem}", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            )
         return Caller(token.name, Role.named(token.level), address)
 
     def _by_position(self, environ: Mapping[str, Any], address: str) -> Caller:
         if not is_local(environ, self._trust_loopback):
             return Caller("anonymous", Role.PUBLIC, address)
         uid = environ.get(PEER_UID_KEY)
-        if uid is not None and uid not in (0, os.geteuid()):
-            return Caller(f"uid {uid}", Role.PUBLIC, address)
-        return Caller("local" if uid is None else "unix", Role.ADMIN, address)
+        if uid is None:
+            return Caller("local", Role.ADMIN, address)
+        return Caller(f"uid {uid}", Role.ADMIN if uid in (0, os.geteuid()) else Role.PUBLIC, address)
 
 
 def is_local(environ: Mapping[str, Any], trust_loopback: bool = False) -> bool:
     """Whether the client is on this machine: a Unix socket or loopback, and no proxy in between."""
     if not (trust_loopback or environ.get(DIRECT_KEY)) or environ.get(PUBLIC_KEY):
         return False
-    if _tell_of_a_proxy(tuple(environ)):
+    if came_through_proxy(tuple(environ)):
         return False
     return environ.get(PEER_UID_KEY) is not None or _is_loopback(environ.get("REMOTE_ADDR") or "")
-
-
-@lru_cache(maxsize=256)
-def _tell_of_a_proxy(names: tuple[str, ...]) -> bool:
-    return any(name.startswith(_FORWARDING) for name in names)
 
 
 @lru_cache(maxsize=256)

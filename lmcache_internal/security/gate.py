@@ -10,12 +10,15 @@ from typing import Any
 from flask import Flask, Request, Response, g, request
 
 from ..errors import ApiError, Forbidden, Unauthorized
+from ..log_lines import get_logger
 from ..settings import Settings
 from .access import is_write, required_access
 from .audit import AuditLog
 from .browser import check_host, check_origin
-from .caller import Caller, Callers, InvalidToken
+from .caller import PUBLIC_KEY, Caller, Callers, InvalidToken
 from .tokens import TokenStore
+
+logger = get_logger(__name__)
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -41,10 +44,15 @@ class Gate:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.tokens = TokenStore(settings.token_file, os.environ)
+        self.tokens = TokenStore(settings.tokens_file, os.environ, settings.tokens_file_strict)
         self.audit = AuditLog(settings.audit_file)
         self._callers = Callers(self.tokens, settings.trust_loopback, settings.max_access)
         self._hosts = settings.allowed_hosts
+        if any("*" in name for name in self._hosts):
+            logger.warning(
+                "extra_config.internal_api_server_allowed_hosts: `*` matches no name, as pages of any site could reach "
+                "the server then; list the names, or write .example.com for all names below example.com"
+            )
         self._trust_loopback = settings.trust_loopback
         self._views: dict[str, Callable[..., Any]] = {}
 
@@ -80,7 +88,8 @@ class Gate:
 
     def _authorize(self, incoming: Request, visit: Visit) -> None:
         environ, method = incoming.environ, incoming.method
-        check_host(environ, self._hosts, self._trust_loopback)
+        if not environ.get(PUBLIC_KEY):  # All that is served there may be read by anybody.
+            check_host(environ, self._hosts, self._trust_loopback)
         view = self._views[incoming.endpoint] if incoming.endpoint else None
         arguments = incoming.args.to_dict(flat=False) if incoming.query_string else {}
         if view is not None:
@@ -95,7 +104,7 @@ class Gate:
             return
         name, role = visit.caller.name, visit.caller.level
         if name == "anonymous":
-            message = f"Requires role {required}; an anonymous caller has role {role}. {self._callers.hint}"
+            message = f"Requires role {required}; an anonymous caller has role {role}. {self._callers.hint(environ)}"
             raise Unauthorized(message, headers={"WWW-Authenticate": "Bearer"})
         caller = f"this token ({name})" if self.tokens.in_use else f"this caller ({name})"
         raise Forbidden(f"Requires role {required}; {caller} has role {role}")

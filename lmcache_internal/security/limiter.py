@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict, deque
@@ -14,7 +15,10 @@ _MAX_ADDRESSES = 1000
 
 
 class FailureLimiter:
-    """Counts failures by address; who brings a valid token is never held up."""
+    """Counts failures by network; a valid token is never refused.
+
+    A client has all addresses of an IPv6 /64 and all of loopback, so each of these counts as one.
+    """
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
@@ -24,12 +28,13 @@ class FailureLimiter:
         """Count a failure.
 
         Raises:
-            TooManyRequests: `FAILURES` came from there within `WINDOW_SECONDS` (429).
+            TooManyRequests: `FAILURES` came from its network within `WINDOW_SECONDS` (429).
         """
+        network = _network_of(address)
         now = time.monotonic()
         with self._lock:
-            recent = self._failures.setdefault(address, deque(maxlen=FAILURES))
-            self._failures.move_to_end(address)
+            recent = self._failures.setdefault(network, deque(maxlen=FAILURES))
+            self._failures.move_to_end(network)
             if len(self._failures) > _MAX_ADDRESSES:
                 self._failures.popitem(last=False)
             wait = WINDOW_SECONDS - (now - recent[0]) if len(recent) == FAILURES else 0.0
@@ -38,5 +43,17 @@ class FailureLimiter:
         if wait > 0:
             seconds = str(int(wait) + 1)
             raise TooManyRequests(
-                f"Too many invalid tokens from {address}; try again in {seconds} s.", headers={"Retry-After": seconds}
+                f"Too many invalid tokens from {network}; try again in {seconds} s.", headers={"Retry-After": seconds}
             )
+
+
+def _network_of(address: str) -> str:
+    """What counts as one client: an IPv4 address, an IPv6 /64, loopback; a text that is no address, as it is."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    found = getattr(found, "ipv4_mapped", None) or found
+    if found.is_loopback:
+        return "loopback"
+    return str(found) if found.version == 4 else str(ipaddress.ip_network((int(found), 64), strict=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import heapq
-import logging
 import math
 import resource
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 from waitress.server import BaseWSGIServer
 
 from ..address import Address
+from ..log_lines import get_logger
 from .connection import Channel
 from .gil_sockets import accept
 from .inline import is_inline
@@ -23,7 +23,7 @@ from .memory import Memory, WaitingWriters
 from .request_parser import WireError
 from .thread_pool import Pool
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 SWEEP_SECONDS = 0.5
 MAX_CONNECTIONS = 1000
@@ -224,5 +224,8 @@ class Acceptor(BaseWSGIServer):
         return self.address.host, str(self.address.port)
 
     def fix_addr(self, addr: Any) -> Any:
-        """The address of a client; those of Unix sockets have none."""
-        return ("localhost", None) if self.family == socket.AF_UNIX else addr
+        """The address of a client; those of Unix sockets have none, and one of IPv4 is written as such."""
+        if self.family == socket.AF_UNIX:
+            return "localhost", None
+        host, *rest = addr
+        return (host.removeprefix("::ffff:") if "." in host else host, *rest)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..address import Address
 from ..errors import ServerStartError
+from ..locations import ALL_ADDRESSES
 from ..system.peer_credentials import peer_of
 from ..system.socket_directory import locked, make_trusted
 
@@ -46,6 +47,8 @@ def identity_of(path: str) -> tuple[int, int]:
 
 
 def _listen_tcp(host: str, port: int) -> socket.socket:
+    if host == ALL_ADDRESSES and not socket.has_dualstack_ipv6():
+        host = "0.0.0.0"  # noqa: S104  # There is no IPv6, and all addresses are asked for.
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:
@@ -55,6 +58,8 @@ def _listen_tcp(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Its connections inherit it, see tcp(7).
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)  # Likewise.
+        if host == ALL_ADDRESSES:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listening.bind(where)
         listening.listen(_BACKLOG)
     except OSError as error:

@@ -10,6 +10,7 @@ from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask
 
 from ..address import ADDRESS_KEY
+from ..limits.request_counts import UNMATCHED, requests
 from ..limits.server_load import ANSWER_BY_KEY, LOAD_KEY
 from ..operations.error_handlers import body_too_large
 from ..operations.serialize import encode_json
@@ -57,6 +58,7 @@ class RefusalTask(ErrorTask):
     def execute(self) -> None:
         """Write the response."""
         error = self.request.error
+        requests.add(self.request.command or "", UNMATCHED, error.code, None)
         message = body_too_large(MAX_BODY_BYTES) if error.code == 413 else error.body
         body = encode_json({"error": error.reason, "message": message}, indent=2)
         self.status = f"{error.code} {error.reason}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
 from waitress.task import ThreadedTaskDispatcher
 
 from ..limits.server_load import Load
+from ..log_lines import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Pool(ThreadedTaskDispatcher):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import sys
 import threading
@@ -14,6 +13,8 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
 from ..address import Address
+from ..limits.server_load import servers
+from ..log_lines import get_logger
 from ..settings import MAX_BODY_BYTES
 from ..system.log_queue import LogQueue
 from .acceptor import SWEEP_SECONDS, Acceptor
@@ -26,7 +27,7 @@ from .memory import Memory
 from .tasks import until_disconnected
 from .thread_pool import Pool
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MIN_THREADS = 8
 MAX_THREADS = 128
@@ -110,6 +111,22 @@ class Transport:
             self._end_threads(0.0)
             raise
         self._thread = thread
+        servers.add(self)
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return len(self._server.active_channels)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a thread."""
+        return len(self._dispatcher.queue) + len(self._probes.queue)
+
+    @property
+    def busy(self) -> int:
+        """Threads that serve a request."""
+        return int(self._dispatcher.active_count + self._probes.active_count)
 
     def _run(self) -> None:
         self._server.run_in_this_thread()
@@ -131,6 +148,7 @@ class Transport:
 
     def disown(self) -> None:
         """Close the descriptors without a word to the clients: in a forked child, or where `start` failed."""
+        servers.discard(self)
         self._loop.close()
         wasyncore.close_all(self._loop, ignore_all=True)
 
@@ -142,6 +160,7 @@ class Transport:
 
     def close(self, deadline: float) -> None:
         """Close what is open and end the threads; one that is stuck past `deadline` is left to end by itself."""
+        servers.discard(self)
         self._in_loop(self._close_all)
         self._end_threads(max(0.2, deadline - time.monotonic()))
         if self._thread is not None:

@@ -11,6 +11,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from lmcache_internal import EmbeddedEngine, EmbeddedManager, create_app
+from lmcache_internal.diagnostics import storing
+from lmcache_internal.engine.embedded.runtime import EmbeddedRuntime
+from lmcache_internal.engine.runtime import Chunk
 from tests.support import make_manager
 
 ROUTES = [
@@ -54,7 +57,7 @@ def removed(client: FlaskClient, *locations: str) -> int:
 
 def test_responses_are_indented_json(client: FlaskClient) -> None:
     for method, path, text in [
-        ("POST", "/cache/store?tokens_mock=0,50", '"num_tokens": 50'),
+        ("POST", "/cache/store?tokens_mock=0,48", '"num_tokens": 48,\n  "stored": 48'),
         ("POST", "/cache/retrieve?tokens_mock=0,50", '"num_tokens": 50,\n  "num_retrieved": 48'),
         ("DELETE", "/cache/clear", '"num_removed": 48'),
     ]:
@@ -75,6 +78,13 @@ def test_only_cached_prefix_is_retrieved(client: FlaskClient) -> None:
     store(client, 0, 32)
     assert retrieved(client, 0, 80) == 32
     assert retrieved(client, 16, 32) == 0
+
+
+@pytest.mark.parametrize("tokens", ["0:48", "0,48", "%20-1%20:%2047", "-1,47"])
+def test_a_range_is_written_with_a_colon_or_a_comma(client: FlaskClient, tokens: str) -> None:
+    assert client.post(f"/cache/store?tokens_mock={tokens}").get_json()["num_tokens"] == 48
+    other = tokens.replace(":", ",") if ":" in tokens else tokens.replace(",", ":")
+    assert client.post(f"/cache/retrieve?tokens_mock={other}").get_json()["num_retrieved"] == 48
 
 
 @pytest.mark.parametrize(("start", "end"), [(-32, 0), (10**18 - 33, 10**18 - 1)])
@@ -176,7 +186,7 @@ def test_invalid_or_huge_token_range_gets_400_fast(refusing: FlaskClient, action
     response = refusing.post(f"/cache/{action}", query_string={"tokens_mock": tokens})
     assert time.monotonic() - started < 1
     assert (response.status_code, response.get_json()["error"]) == (400, "Invalid tokens_mock format")
-    assert response.get_json()["message"].startswith("tokens_mock must be 'start,end': ")
+    assert response.get_json()["message"].startswith("tokens_mock must be 'start,end' or 'start:end': ")
     assert len(response.text) < 300
 
 
@@ -213,3 +223,136 @@ def test_engine_error_gets_500_with_secrets_masked(
         "error": f"Failed to {path[7:].partition('?')[0]} cache",
         "message": "storage_manager: redis://***@host is gone",
     }
+
+
+CPU, DISK = "LocalCPUBackend", "LocalDiskBackend"
+FREEZE, HOT_OFF = ("PUT", "/freeze/enable"), ("PUT", "/hot_cache/disable")
+
+
+def bypass(name: str) -> tuple[str, str]:
+    return "PUT", f"/bypass/add?backend_name={name}"
+
+
+def close(name: str) -> tuple[str, str]:
+    return "DELETE", f"/backends/{name}"
+
+
+def stored(client: FlaskClient, tokens: str = "0,48") -> tuple[int | None, str | None]:
+    body = client.post(f"/cache/store?tokens_mock={tokens}").get_json()
+    start, _, end = tokens.partition(",")
+    assert (body["status"], body["num_tokens"]) == ("success", int(end) - int(start))
+    return body["stored"], body.get("reason")
+
+
+@pytest.mark.parametrize(
+    ("switches", "reason"),
+    [
+        ([FREEZE], "frozen"),
+        ([HOT_OFF], "hot cache off"),
+        ([bypass(CPU)], f"bypassed: {CPU}"),
+        ([close(CPU)], "no backend"),
+        ([HOT_OFF, FREEZE], "frozen"),
+        ([HOT_OFF, bypass(CPU)], f"bypassed: {CPU}"),
+        ([bypass(CPU), close(CPU)], "no backend"),
+    ],
+)
+def test_a_store_that_stores_nothing_says_so_and_why(
+    client: FlaskClient, switches: list[tuple[str, str]], reason: str
+) -> None:
+    for method, path in switches:
+        assert client.open(path, method=method).status_code == 200
+    assert stored(client) == (0, reason)
+    assert retrieved(client) == 0
+
+
+@pytest.mark.parametrize(
+    ("switches", "expected"),
+    [
+        ([], (48, None)),
+        ([HOT_OFF], (48, None)),
+        ([bypass(DISK)], (48, None)),
+        ([close(CPU)], (48, None)),
+        ([HOT_OFF, bypass(DISK)], (0, f"bypassed: {DISK}; hot cache off")),
+        ([bypass(CPU), bypass(DISK)], (0, f"bypassed: {CPU}, {DISK}")),
+        ([HOT_OFF, close(DISK)], (0, "hot cache off")),
+        ([close(CPU), close(DISK)], (0, "no backend")),
+    ],
+)
+def test_what_one_backend_still_takes_is_stored(
+    with_disk: FlaskClient, switches: list[tuple[str, str]], expected: tuple[int, str | None]
+) -> None:
+    for method, path in switches:
+        assert with_disk.open(path, method=method).status_code == 200
+    assert stored(with_disk) == expected
+    assert retrieved(with_disk) == expected[0]
+
+
+def test_what_is_cached_or_no_whole_chunk_is_not_stored_again(client: FlaskClient) -> None:
+    assert stored(client, "0,32") == (32, None)
+    assert stored(client, "0,32") == (0, "already cached: 32 tokens")
+    assert stored(client, "0,48") == (16, "already cached: 32 tokens")
+    rest = "only whole chunks are stored (tokens left over: 2)"
+    assert stored(client, "0,50") == (0, f"already cached: 48 tokens; {rest}")
+    assert stored(client, "100,150") == (48, rest)
+    assert stored(client, "0,5") == (0, "only whole chunks are stored (tokens left over: 5)")
+    client.put("/freeze/enable")
+    assert stored(client, "0,48") == (0, "already cached: 48 tokens")
+    assert stored(client, "0,64") == (0, "frozen")
+
+
+def test_chunks_without_room_are_not_stored() -> None:
+    with make_manager(max_local_cpu_size=0.000002) as manager:
+        count, reason = stored(create_app(manager).test_client(), "0,320")
+    assert count is not None
+    assert 0 <= count < 320
+    assert (reason or "").startswith("no room")
+
+
+def test_counting_pins_nothing_and_changes_no_metric(client: FlaskClient) -> None:
+    stored(client)
+    text = client.get("/metrics?name[]=lmcache:num_lookup_requests_total").text
+    assert " 0.0\n" in text
+    assert removed(client) == 48
+
+
+class Silent(EmbeddedRuntime):
+    """An engine that cannot say what it has cached, in one of several ways."""
+
+    def __init__(self, manager: EmbeddedManager, fault: str) -> None:
+        super().__init__(manager)
+        self.fault = fault
+        self.calls = 0
+
+    def chunks(self, tokens: Sequence[int]) -> Any:
+        if self.fault == "raises":
+            raise OSError("redis://user:s3cret@host is gone")
+        return None if self.fault == "cannot" else super().chunks(tokens)
+
+    def holds(self, chunk: Chunk) -> Any:
+        self.calls += 1
+        if self.fault == "hangs":
+            time.sleep(0.3)
+        return super().holds(chunk) if self.calls <= 3 else None
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("cannot", "this engine cannot tell which chunks are cached"),
+        ("raises", "to name the chunks failed with OSError"),
+        ("hangs", "The call to look for cached chunks has been stuck since"),
+        ("writes", "48 tokens are still being written"),
+    ],
+)
+def test_what_cannot_be_known_is_null_with_the_reason_and_the_store_is_done(
+    client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str
+) -> None:
+    monkeypatch.setattr(storing, "COUNT_SECONDS", 0.1 if fault == "hangs" else 2.0)
+    monkeypatch.setattr(storing, "_WRITE_SECONDS", 0.02)
+    monkeypatch.setattr(manager, "runtime", Silent(manager, fault))
+    count, told = stored(client)
+    assert count is None
+    assert (told or "").startswith(f"not known: {reason}")
+    assert "s3cret" not in (told or "")
+    monkeypatch.undo()
+    assert retrieved(client) == 48

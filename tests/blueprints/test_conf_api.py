@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from lmcache_internal import EmbeddedManager, create_app
 from tests.support import make_manager
 
+NOT_MUTABLE = "Config is not mutable at runtime; set it in the configuration file and restart the engine"
+
 
 def test_configuration_is_json_as_plain_text(client: FlaskClient) -> None:
     response = client.get("/conf")
@@ -59,7 +61,7 @@ def test_valid_keys_of_mixed_request_are_applied(client: FlaskClient) -> None:
     assert response.status_code == 200
     assert response.get_json() == {
         "updated": {"min_retrieve_tokens": 7},
-        "errors": {"unknown_key": "Unknown config", "chunk_size": "Config is not mutable at runtime"},
+        "errors": {"unknown_key": "Unknown config", "chunk_size": NOT_MUTABLE},
     }
 
 
@@ -91,7 +93,7 @@ def test_invalid_key_or_value_gets_400_with_reason(client: FlaskClient, key: str
 )
 def test_security_settings_are_not_writable(client: FlaskClient, key: str) -> None:
     body = client.post("/conf", json={key: None}).get_json()
-    assert body == {"updated": {}, "errors": {key: "Config is not mutable at runtime"}}
+    assert body == {"updated": {}, "errors": {key: NOT_MUTABLE}}
 
 
 def test_server_settings_inside_extra_config_are_not_writable(tmp_path: Path) -> None:

@@ -71,7 +71,10 @@ class TestAllOrNone:
     def test_dry_run_reports_and_applies_nothing(self, client: FlaskClient, query: str) -> None:
         before, tag = conf(client), etag(client)
         response = post(client, query, min_retrieve_tokens="7")
-        assert (response.status_code, response.get_json()) == (200, {"updated": {"min_retrieve_tokens": 7}})
+        assert (response.status_code, response.get_json()) == (
+            200,
+            {"updated": {"min_retrieve_tokens": 7}, "dry_run": True},
+        )
         assert response.headers["ETag"] == tag
         assert (conf(client), history(client)) == (before, [])
 
@@ -376,11 +379,11 @@ class TestRollback:
         manager.config.pin_timeout_sec = 60
         before, tag = conf(client), etag(client)
         response = client.post("/conf/rollback?to=0&dry_run=true", headers={"If-Match": tag})
-        assert response.get_json() == {"updated": {"min_retrieve_tokens": 0, "extra_config": None}}
+        assert response.get_json() == {"updated": {"min_retrieve_tokens": 0, "extra_config": None}, "dry_run": True}
         assert (conf(client), etag(client), len(history(client))) == (before, tag, 1)
         roll_back(client, 0)
         told = client.post("/conf/rollback?to=1&dry_run=true").get_json()
-        assert told == {"updated": {"min_retrieve_tokens": 1, "extra_config": {"password": "***"}}}
+        assert told == {"updated": {"min_retrieve_tokens": 1, "extra_config": {"password": "***"}}, "dry_run": True}
         assert client.post("/conf/rollback?to=3&dry_run=true").status_code == 404
         assert client.post("/conf/rollback?to=1&dry_run=true", headers={"If-Match": tag}).status_code == 412
 

@@ -13,8 +13,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
+from werkzeug.test import TestResponse
 
-from lmcache_internal.metrics.exposition import expose, select
+from lmcache_internal.metrics.exposition import expose
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -99,8 +100,12 @@ def without_process(exposition: bytes) -> list[bytes]:
 def test_gzip_is_used_if_accepted(client: FlaskClient, accepted: str, zipped: bool) -> None:
     response = client.get("/metrics", headers={"Accept-Encoding": accepted})
     assert (response.headers.get("Content-Encoding") == "gzip") is zipped
-    body = gzip.decompress(response.data) if zipped else response.data
-    assert SAMPLE.encode() in body
+    assert SAMPLE.encode() in plain(response)
+
+
+def plain(response: TestResponse) -> bytes:
+    zipped = response.headers.get("Content-Encoding") == "gzip"
+    return gzip.decompress(response.data) if zipped else response.data
 
 
 STORED = "lmcache:num_store_requests"
@@ -137,8 +142,7 @@ def test_name_filter_selects_samples_and_families(client: FlaskClient, query: st
 def test_filtered_samples_match_full_output(client: FlaskClient, accept: str) -> None:
     options = {"headers": {"Accept": accept, "Accept-Encoding": "gzip"}}
     whole, some = (
-        gzip.decompress(client.get(path, **options).data).decode()
-        for path in ("/metrics", f"/metrics?name[]={STORED}_total")
+        plain(client.get(path, **options)).decode() for path in ("/metrics", f"/metrics?name[]={STORED}_total")
     )
     assert {line for line in some.splitlines() if SAMPLE in line} == {
         line for line in whole.splitlines() if SAMPLE in line
@@ -147,8 +151,23 @@ def test_filtered_samples_match_full_output(client: FlaskClient, accept: str) ->
     assert f"# HELP {STORED}" in some
 
 
+def test_a_misspelt_name_is_met_with_the_right_one(client: FlaskClient) -> None:
+    response = client.get("/metrics?name[]=lmcache:num_store_request")
+    assert response.text.startswith("# There is no metric 'lmcache:num_store_request'; did you mean lmcache:num_store")
+    assert response.text.count("\n") == 1
+    assert not sample_names(response.text)
+    both = client.get(f"/metrics?name[]={STORED}_total&name[]=lmcache%0Ax 1&name[]={STORED}_totl").text
+    assert sample_names(both) == {f"{STORED}_total"}
+    assert both.splitlines()[-1].endswith(f"did you mean {STORED}_total?")
+
+
+def test_small_bodies_are_not_compressed(client: FlaskClient) -> None:
+    headers = {"Accept-Encoding": "gzip"}
+    assert "Content-Encoding" not in client.get(f"/metrics?name[]={STORED}_total", headers=headers).headers
+
+
 @pytest.mark.parametrize(("accept", "body"), [("", ""), (PROMETHEUS_2, "# EOF\n")])
-@pytest.mark.parametrize("name", ["nobody", "lmcache:num_store", "%00", "%FF", "*", "x" * 5000])
+@pytest.mark.parametrize("name", ["nobody", "lmcache:x", "%00", "%FF", "*", "x" * 5000])
 def test_unknown_names_get_empty_exposition(client: FlaskClient, accept: str, body: str, name: str) -> None:
     response = client.get(f"/metrics?name[]={name}", headers={"Accept": accept})
     assert (response.status_code, response.text) == (200, body)
@@ -163,5 +182,5 @@ def test_filter_does_not_modify_collector_families() -> None:
 
     registry = CollectorRegistry()
     registry.register(Keeping())
-    assert expose(select(registry, ["nobody"]), "", "")[0] == b""
+    assert expose(registry, "", "", ["nobody"])[0] == b""
     assert b"kept 1.0" in expose(registry, "", "")[0]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from flask.testing import FlaskClient
 from prometheus_client import REGISTRY, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from lmcache_internal import EmbeddedManager, create_app
-from tests.support import make_manager
+from tests.support import ROOT, make_manager
 
 
 def sample(client: FlaskClient, name: str, worker_id: int = 0) -> float:
@@ -63,3 +68,39 @@ def test_reset_on_scheduler_is_a_noop(scheduler: EmbeddedManager) -> None:
 
 def test_missing_adapter_gets_503() -> None:
     assert create_app(None).test_client().post("/metrics/reset").status_code == 503
+
+
+_IN_MULTIPROCESS_MODE = """
+from tests.support import make_manager
+from lmcache_internal import create_app
+
+with make_manager() as manager:
+    client = create_app(manager).test_client()
+    client.post("/cache/store?tokens_mock=0,48")
+    for accept in ("", "application/openmetrics-text"):
+        response = client.get("/metrics", headers={"Accept": accept})
+        assert response.status_code == 200
+        assert "lmcache:num_stored_tokens_total" in response.text
+    response = client.post("/metrics/reset")
+    print(response.status_code, response.get_json()["message"])
+"""
+
+
+def run_in_multiprocess_mode(directory: Path) -> subprocess.CompletedProcess[str]:
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "PROMETHEUS_MULTIPROC_DIR": str(directory)}
+    command = [sys.executable, "-c", _IN_MULTIPROCESS_MODE]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_in_multiprocess_mode_a_reset_says_why_it_cannot_be(tmp_path: Path) -> None:
+    run = run_in_multiprocess_mode(tmp_path / "not" / "there")
+    assert run.stdout.startswith("501 The metrics cannot be reset: PROMETHEUS_MULTIPROC_DIR is set"), run.stderr
+    assert list((tmp_path / "not" / "there").glob("counter_*.db"))
+
+
+def test_a_directory_that_cannot_be_made_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    last = run_in_multiprocess_mode(tmp_path / "file" / "below").stderr.splitlines()[-1]
+    assert last.endswith(
+        f"PROMETHEUS_MULTIPROC_DIR={str(tmp_path / 'file' / 'below')!r}: the directory cannot be made: Not a directory"
+    )

@@ -28,14 +28,20 @@ def impatient() -> Any:
         yield create_app(manager).test_client()
 
 
-def test_documented_script_works(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_documented_script_only_reads(client: FlaskClient, manager: EmbeddedManager) -> None:
     response = run(client, (ROOT / "examples" / "scratch.py").read_bytes())
     assert response.status_code == 200
     assert response.content_type == "text/plain; charset=utf-8"
     shape = "(2, 2, 16, 2, 4)"
-    assert response.text == f"{{'is_first_rank': True, 'model_version': {shape}, 'LocalCPUBackend.use_hot': False}}"
-    assert manager.lmcache_engine is not None
-    assert not manager.lmcache_engine.is_hot_cache_enabled()
+    assert response.text == f"{{'is_first_rank': True, 'model_version': {shape}, 'LocalCPUBackend.use_hot': True}}"
+    assert "Accept: application/json" in response.headers["Script-Output"]
+    assert manager.require_engine().is_hot_cache_enabled()
+
+
+def test_a_script_may_change_the_engine(client: FlaskClient, manager: EmbeddedManager) -> None:
+    backends = "app.state.lmcache_adapter.lmcache_engine.storage_manager.storage_backends"
+    assert run(client, f'{backends}["LocalCPUBackend"].use_hot = False').status_code == 200
+    assert not manager.require_engine().is_hot_cache_enabled()
 
 
 @pytest.mark.parametrize(
@@ -46,6 +52,7 @@ def test_documented_script_works(client: FlaskClient, manager: EmbeddedManager) 
         ("def f(): return g()\ndef g(): return len([n for n in (1, 2)])\nresult = f()", "2"),
         ("class A:\n  x = 1\nresult = A().x", "1"),
         ("# -*- coding: utf-8 -*-\nresult = 'Grüße'", "Grüße"),
+        ("from __future__ import annotations\ndef f(x: Nope): pass\nresult = f.__annotations__['x']", "Nope"),
         ("if __name__ == '__main__': result = 1", "1"),
         ("result = app.state.lmcache_adapter.lmcache_engine.metadata.worker_id", "0"),
         ("result = '\\udcff'", "\\udcff"),
@@ -141,8 +148,20 @@ def test_missing_file_gets_400(client: FlaskClient, data: dict[str, Any]) -> Non
     assert (response.status_code, response.text) == (400, "No script file provided")
 
 
-@pytest.mark.parametrize(("source", "reason"), [(b"\xff\xfe\x00x", "not UTF-8 text"), (b"x = 1\0", "NUL")])
-def test_binary_file_gets_400(client: FlaskClient, source: bytes, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (b"\xff\xfe\x00x", "cannot be decoded"),
+        (b"x = 1\0", "NUL"),
+        ("# coding: utf-16\nx = 1".encode("utf-16"), "cannot be decoded"),
+        (b"# coding: bogus\nx = 1", "unknown encoding: bogus"),
+        (b"# coding: hex\nx = 1", "cannot be decoded"),
+        (b"# coding: rot13\nx = 1", "cannot be decoded"),
+        ("# coding: ascii\nx = 'é'".encode(), "cannot be decoded"),
+        (b"\xef\xbb\xbf# coding: latin-1\nx = 1", "cannot be decoded"),
+    ],
+)
+def test_undecodable_file_gets_400(client: FlaskClient, source: bytes, reason: str) -> None:
     response = run(client, source)
     assert response.status_code == 400
     assert reason in response.get_json()["message"]
@@ -185,3 +204,42 @@ def test_remote_token_is_accepted_if_enabled_by_config(monkeypatch: pytest.Monke
         afar = {"REMOTE_ADDR": "10.0.0.1"}
         assert run(client, "result = 1", headers=headers, environ_base=afar).text == "1"
         assert run(client, "result = 1", environ_base=afar).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "head", ["# -*- coding: {} -*-\n", "#!/usr/bin/python\n# vim: set fileencoding={} :\n", "# coding={}\r\n"]
+)
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("gbk", "你好"),
+        ("cp1252", "Grüße €"),
+        ("shift_jis", "日本"),
+        ("latin-1", "Grüße"),
+        ("koi8-r", "Привет"),
+        ("utf-8", "Grüße 日本"),
+    ],
+)
+def test_declared_encodings_count(client: FlaskClient, head: str, encoding: str, text: str) -> None:
+    source = head.format(encoding) + f"def f():\n    raise ValueError('{text}')\nresult = '{text}'"
+    assert run(client, source.encode(encoding)).text == text
+    body = run(client, f"{source}\nf()".encode(encoding), headers=JSON).get_json()
+    assert f"raise ValueError('{text}')" in body["traceback"]
+
+
+def test_an_import_that_is_not_allowed_names_the_setting(client: FlaskClient) -> None:
+    assert "Import of 'os' is not allowed; list it in script_allowed_imports" in run(client, "import os").text
+
+
+def test_who_gets_the_result_alone_is_told_where_the_output_is(
+    client: FlaskClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "What it printed is in the output of the engine, and in the answer to Accept: application/json."
+    response = run(client, "print('hello')")
+    assert response.text == f"Script executed successfully\n{told}"
+    assert capsys.readouterr().out == "hello\n"
+    response = run(client, "print('hello')\nresult = 7")
+    assert (response.text, response.headers["Script-Output"]) == ("7", told)
+    assert run(client, "print('hello')", headers=JSON).get_json()["result"] == "Script executed successfully"
+    for quiet in (run(client, "result = 7"), run(client, "print('hello')", headers=JSON)):
+        assert "Script-Output" not in quiet.headers

@@ -67,7 +67,7 @@ def test_unix_sockets_are_not_listed(tmp_path: Path) -> None:
 def test_public_listener_lists_targets_under_requested_host(tmp_path: Path) -> None:
     path, _ = token_file(tmp_path, boss="admin")
     port = free_port()
-    extra = {"public_port_start": port - 1, "public_host": "0.0.0.0", "token_file": str(path)}
+    extra = {"public_port_start": port - 1, "public_host": "0.0.0.0", "tokens_file": str(path)}
     with (
         serving(tmp_path, extra=extra),
         contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=10)) as prometheus,

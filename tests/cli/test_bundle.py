@@ -15,7 +15,8 @@ from prometheus_client import REGISTRY, Gauge
 
 from lmcache_internal.cli.redact import redacted
 from lmcache_internal.roles import Role
-from lmcache_internal.security.tokens import new_token, write_token_file
+from lmcache_internal.security.token import new_token
+from lmcache_internal.security.token_file import write_tokens_file
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 
 
@@ -48,16 +49,16 @@ def test_no_planted_secret_is_in_it(start_fleet: StartFleet, tmp_path: Path) -> 
         return f"S3cret{where}"
 
     token, entry = new_token("operator", Role.ADMIN)
-    write_token_file(tmp_path / "tokens.yaml", [entry])
+    write_tokens_file(tmp_path / "tokens.yaml", [entry])
     extra = {
-        "internal_api_server_token_file": str(tmp_path / "tokens.yaml"),
+        "internal_api_server_tokens_file": str(tmp_path / "tokens.yaml"),
         "hf_token": planted("Config"),
         "remote": f"redis://user:{planted('Userinfo')}@host:6379/0?sig={planted('Query')}",
         "nested": [{"api_key": planted("Nested")}],
     }
     fleet = start_fleet(without=(0, 2, 3, 4), extra_config=extra)
     (tmp_path / "token").write_text(token)
-    access = ("--token-file", str(tmp_path / "token"), "--index", "1")
+    access = ("--bearer-token-file", str(tmp_path / "token"), "--index", "1")
     stopping = threading.Event()
     thread = threading.Thread(target=stopping.wait, name=f"password={planted('Thread')} {token}")
     thread.start()

@@ -16,7 +16,8 @@ from lmcache_internal.cli import main
 from lmcache_internal.cli.client import Client, Failure
 from lmcache_internal.cli.targets import Target
 from lmcache_internal.roles import Role
-from lmcache_internal.security.tokens import new_token, write_token_file
+from lmcache_internal.security.token import new_token
+from lmcache_internal.security.token_file import write_tokens_file
 from tests.cli.conftest import Fleet, StartFleet
 
 
@@ -31,8 +32,8 @@ class Guarded:
         made = {level: new_token(str(level), level) for level in (Role.VIEWER, Role.ADMIN)}
         self.tokens = {level: text for level, (text, _) in made.items()}
         path = directory / "tokens.yaml"
-        write_token_file(path, [entry for _, entry in made.values()])
-        self.fleet: Fleet = start(without=(2, 3, 4), extra_config={"internal_api_server_token_file": str(path)})
+        write_tokens_file(path, [entry for _, entry in made.values()])
+        self.fleet: Fleet = start(without=(2, 3, 4), extra_config={"internal_api_server_tokens_file": str(path)})
         self.url = self.fleet.url(1)
 
 
@@ -42,30 +43,57 @@ def guarded(start_fleet: StartFleet, tmp_path: Path) -> Guarded:
 
 
 def test_the_token_comes_from_a_file_or_the_environment(guarded: Guarded, tmp_path: Path) -> None:
+    path, token = tmp_path / "token", guarded.tokens[Role.VIEWER]
+    path.write_text(token + "\n")
+    result = run("get", "/conf", "--url", guarded.url, "--bearer-token-file", str(path))
+    assert (result.exit_code, result.stderr) == (0, "")
+    result = run("get", "/conf", "--url", guarded.url, LMCACHE_INTERNAL_TOKEN=token)
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+OLD_NAMES = ["--token-file", "LMCACHE_INTERNAL_API_SERVER_TOKEN", "LMCACHE_INTERNAL_API_SERVER_TOKEN_FILE"]
+
+
+@pytest.mark.parametrize("old", OLD_NAMES)
+def test_the_old_names_of_the_token_still_work_and_are_warned_of(guarded: Guarded, tmp_path: Path, old: str) -> None:
+    path, token = tmp_path / "token", guarded.tokens[Role.VIEWER]
+    path.write_text(token)
+    options = [old, str(path)] if old.startswith("-") else []
+    variables = {} if options else {old: str(path) if old.endswith("FILE") else token}
+    result = run("get", "/conf", "--url", guarded.url, *options, **variables)
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"Warning: {old} is deprecated")
+    assert token not in result.output
+
+
+@pytest.mark.parametrize(
+    "content", ["two S3cret words", "S3cret\nS3cret", "S3crét", "tokens:\n- name: S3cret\n", "\udcffS3cret"]
+)
+def test_what_is_no_token_is_named_and_not_printed(tmp_path: Path, content: str) -> None:
     path = tmp_path / "token"
-    path.write_text(guarded.tokens[Role.VIEWER] + "\n")
-    assert run("get", "/conf", "--url", guarded.url, "--token-file", str(path)).exit_code == 0
-    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN_FILE": str(path)}
-    assert run("get", "/conf", "--url", guarded.url, **variables).exit_code == 0
-    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": guarded.tokens[Role.VIEWER]}
-    assert run("get", "/conf", "--url", guarded.url, **variables).exit_code == 0
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    result = run("get", "/conf", "--url", "http://127.0.0.1:1", "--bearer-token-file", str(path))
+    assert (result.exit_code, "S3cr" in result.output, str(path) in result.stderr) == (1, False, True)
+    assert ("holds the hashes of a tokens file" in result.stderr) == ("tokens:" in content)
+    result = run("get", "/conf", "--url", "http://127.0.0.1:1", LMCACHE_INTERNAL_TOKEN=content)
+    assert (result.exit_code, "S3cr" in result.output, "LMCACHE_INTERNAL_TOKEN" in result.stderr) == (1, False, True)
 
 
 def test_without_a_token_it_says_how_to_give_one(guarded: Guarded) -> None:
     result = run("get", "/conf", "--url", guarded.url)
     assert result.exit_code == 1
-    assert "Give --token-file or set LMCACHE_INTERNAL_API_SERVER_TOKEN." in result.stderr
+    assert "Give --bearer-token-file or set LMCACHE_INTERNAL_TOKEN." in result.stderr
 
 
 def test_a_refused_token_is_told_and_not_shown(guarded: Guarded) -> None:
-    result = run("get", "/conf", "--url", guarded.url, LMCACHE_INTERNAL_API_SERVER_TOKEN="lmci_wrong")
+    result = run("get", "/conf", "--url", guarded.url, LMCACHE_INTERNAL_TOKEN="lmci_wrong")
     assert result.exit_code == 1
     assert "HTTP 401: the token is refused" in result.stderr
     assert "lmci_wrong" not in result.output
 
 
 def test_a_level_that_does_not_suffice_is_told(guarded: Guarded) -> None:
-    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": guarded.tokens[Role.VIEWER]}
+    variables = {"LMCACHE_INTERNAL_TOKEN": guarded.tokens[Role.VIEWER]}
     result = run("get", "/env", "--url", guarded.url, **variables)
     assert "Requires role admin; this token (viewer) has role viewer" in result.stderr
 
@@ -75,7 +103,7 @@ def test_a_token_file_that_holds_none(tmp_path: Path, content: str | None) -> No
     path = tmp_path / "token"
     if content is not None:
         path.write_text(content)
-    result = run("get", "/conf", "--url", "http://127.0.0.1:1", "--token-file", str(path))
+    result = run("get", "/conf", "--url", "http://127.0.0.1:1", "--bearer-token-file", str(path))
     assert result.exit_code == 1
     assert str(path) in result.stderr
 
@@ -141,7 +169,7 @@ def test_what_was_not_sent_was_not_carried_out(url: str) -> None:
 
 
 def test_no_redirect_is_followed(odd: str) -> None:
-    assert "302" in run("get", "/redirect", "--url", odd, LMCACHE_INTERNAL_API_SERVER_TOKEN="secret").stderr
+    assert "302" in run("get", "/redirect", "--url", odd, LMCACHE_INTERNAL_TOKEN="secret").stderr
 
 
 def test_no_proxy_of_the_environment_is_used(odd: str) -> None:

@@ -21,7 +21,8 @@ from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.cli import main
 from lmcache_internal.configuration import history as revisions
 from lmcache_internal.roles import Role
-from lmcache_internal.security.tokens import new_token, write_token_file
+from lmcache_internal.security.token import new_token
+from lmcache_internal.security.token_file import write_tokens_file
 from tests.cli.conftest import Fleet, StartFleet
 from tests.cli.terminal import terminal
 from tests.support import eventually, make_manager, server_values
@@ -243,11 +244,11 @@ class TestNowhere:
     def test_a_viewer_and_a_stranger_may_not(self, start_fleet: StartFleet, tmp_path: Path) -> None:
         text, entry = new_token("grafana", Role.VIEWER)
         path = tmp_path / "tokens.yaml"
-        write_token_file(path, [entry])
-        extra = {"internal_api_server_token_file": str(path)}
+        write_tokens_file(path, [entry])
+        extra = {"internal_api_server_tokens_file": str(path)}
         fleet = start_fleet(without=(2, 3, 4), extra_config=extra)
         for token, message in [(text, "HTTP 403: Requires role admin"), ("x", "the token is refused")]:
-            env = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": token}
+            env = {"LMCACHE_INTERNAL_TOKEN": token}
             result = fleet.run("conf", "set", "pin_timeout_sec=60", "--index", "0,1", "--yes", env=env)
             assert result.exit_code == 1
             assert "Nothing was applied." in result.stderr

@@ -20,7 +20,8 @@ from lmcache_internal import InternalAPIServer
 from lmcache_internal.cli import fleet as servers
 from lmcache_internal.cli import main
 from lmcache_internal.roles import Role
-from lmcache_internal.security.tokens import new_token, write_token_file
+from lmcache_internal.security.token import new_token
+from lmcache_internal.security.token_file import write_tokens_file
 from tests.cli.commands import ALL, CHANGING, READING, arguments
 from tests.cli.conftest import Fleet
 from tests.cli.terminal import terminal
@@ -111,7 +112,7 @@ def test_json_is_valid_whatever_fails(down: Down, tmp_path: Path, command: str) 
         [*given, "--targets", str(down.config)],
         [*given, "--index", "x"],
         [*given, "--no-such-option"],
-        [*given, "--token-file", "/no/such/file"],
+        [*given, "--bearer-token-file", "/no/such/file"],
         [*given[:-1]] if len(given) > 1 else [*given, "unexpected", "arguments", "of", "all", "sorts"],
     ]
     for each in failing:
@@ -144,7 +145,7 @@ class TestRefusals:
     def one_refuses(self, tmp_path: Path) -> Iterator[Down]:
         """Worker 1 wants a token; nothing else runs."""
         path = tmp_path / "tokens.yaml"
-        write_token_file(path, [new_token("a", Role.VIEWER)[1]])
+        write_tokens_file(path, [new_token("a", Role.VIEWER)[1]])
         down = Down(tmp_path)
         values: dict[str, Any] = {"internal_api_server_enabled": True, "internal_api_server_port_start": down.port}
         extra = {"internal_api_server_token_file": str(path)}

@@ -169,7 +169,7 @@ class TestHelp:
         text = run(*path, "--help").stdout
         own, _, fleet = text.partition("\nOptions:\n")[2].partition("\nFleet options:\n")
         for param in command.params:
-            if isinstance(param, click.Option):
+            if isinstance(param, click.Option) and not param.hidden:
                 place, other = (fleet, own) if isinstance(param, FleetOption) else (own, fleet)
                 assert re.search(rf"^ .*{param.opts[-1]}\b", place, re.MULTILINE), param.opts
                 assert not re.search(rf"^  (-\w, )?{param.opts[-1]}\b", other, re.MULTILINE), param.opts

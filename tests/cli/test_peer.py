@@ -70,7 +70,7 @@ def stranger() -> Iterator[Listener]:
 
 
 def get(path: object, *options: str, token: str = TOKEN) -> Result:
-    variables = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": token} if token else {}
+    variables = {"LMCACHE_INTERNAL_TOKEN": token} if token else {}
     return CliRunner().invoke(main, ["get", "/lmc_version", "--socket", str(path), *options], env=variables)
 
 
@@ -90,9 +90,7 @@ def test_a_server_of_another_user_gets_no_token_and_not_a_byte(stranger: Listene
 )
 def test_whatever_the_command(stranger: Listener, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(stranger.path.parent)
-    CliRunner().invoke(
-        main, [*command, "--socket", str(stranger.path)], env={"LMCACHE_INTERNAL_API_SERVER_TOKEN": TOKEN}
-    )
+    CliRunner().invoke(main, [*command, "--socket", str(stranger.path)], env={"LMCACHE_INTERNAL_TOKEN": TOKEN})
     assert eventually(lambda: stranger.received != [])
     assert set(stranger.received) == {b""}
 
@@ -133,7 +131,7 @@ def test_root_is_trusted_by_everybody() -> None:
 
 
 def test_our_own_server_is_sent_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", TOKEN)
+    monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", TOKEN)  # The server reads it; the command falls back to it.
     with make_manager(**server_values("unix", tmp_path)) as manager, InternalAPIServer(manager) as server:
         assert get(server.socket_path).exit_code == 0
         assert "HTTP 401: the token is refused" in get(server.socket_path, token="lmci_wrong").stderr

@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from click.testing import CliRunner, Result
 
-from lmcache_internal.cli import main
-from tests.support import ROOT, free_port
-
-
-@contextmanager
-def served(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """The process and what it printed until it was ready."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LMCACHE_")} | variables
-    command = [sys.executable, "-m", "lmcache_internal.cli", "serve", *arguments]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line.rstrip("\n"))
-            if line.startswith("Ctrl-C"):
-                break
-        try:
-            yield process, lines
-        finally:
-            process.kill()
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, env={"LMCACHE_CONFIG_FILE": None})
+from tests.cli.serving import TINY, children, config_file, run, served
+from tests.support import eventually, free_port
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    path = tmp_path / "lmcache.yaml"
-    path.write_text(
-        f"internal_api_server_enabled: true\ninternal_api_server_port_start: {free_port(8)}\nchunk_size: 16\n"
-    )
-    return path
+    return config_file(tmp_path, free_port(8))
 
 
 def test_a_scheduler_and_its_workers_that_say_how_many_they_are(config: Path) -> None:
@@ -120,3 +85,59 @@ def test_what_cannot_be_served_is_told(config: Path, arguments: tuple[str, ...],
     result = run("serve", "--config", str(config), *arguments)
     assert result.exit_code == status
     assert message in result.stderr
+
+
+class TestProcesses:
+    def test_each_rank_is_a_process_with_metrics_loggers_and_threads_of_its_own(self, config: Path) -> None:
+        with served("--config", str(config), "--workers", "2", *TINY) as (process, lines):
+            urls = [line.partition(" on ")[2] for line in lines[:3]]
+            assert len(children(process.pid)) == 3
+            httpx.put(f"{urls[1]}/loglevel?logger_name=lmcache&level=ERROR").raise_for_status()
+            httpx.post(f"{urls[1]}/cache/store?tokens_mock=5000,5016").raise_for_status()
+            assert [httpx.get(f"{url}/loglevel?logger_name=lmcache").text for url in urls] == [
+                "lmcache: NOTSET",
+                "lmcache: ERROR",
+                "lmcache: NOTSET",
+            ]
+            stored = "lmcache:num_stored_tokens_total"
+            texts = [httpx.get(f"{url}/metrics", params={"name[]": stored}).text for url in urls]
+            assert [line.split()[-1] for text in texts for line in text.splitlines() if line.startswith(stored)] == [
+                "144.0",
+                "128.0",
+            ]
+
+    def test_the_scheduler_looks_tokens_up_in_the_workers(self, config: Path) -> None:
+        with served("--config", str(config), "--workers", "2", *TINY) as (_, lines):
+            url, name = lines[2].partition(" on ")[2], "lmcache:num_lookup_hits_total"
+
+            def hits() -> str:
+                return httpx.get(f"{url}/metrics", params={"name[]": name}).text
+
+            assert eventually(lambda: hits().endswith(" 192.0\n"), 10), hits()
+
+
+class TestMemory:
+    def usage(self, config: Path, *arguments: str) -> list[float]:
+        """GiB of the hot cache of each worker, by its configuration."""
+        with served("--config", str(config), *arguments) as (_, lines):
+            urls = [line.partition(" on ")[2] for line in lines if line.startswith("Worker")]
+            return [httpx.get(f"{url}/conf?names=max_local_cpu_size").json()["max_local_cpu_size"] for url in urls]
+
+    @pytest.mark.parametrize(("workers", "memory"), [(1, 256), (4, 256), (2, 64)])
+    def test_workers_share_it(self, config: Path, workers: int, memory: int) -> None:
+        sizes = self.usage(config, "--workers", str(workers), "--memory", str(memory))
+        assert len(set(sizes)) == 1
+        # The buffers take a quarter of it where the chunks are as large as may be.
+        assert 0.7 * memory / 1024 < sum(sizes) < memory / 1024
+
+    def test_the_configuration_may_ask_for_less(self, config: Path) -> None:
+        config.write_text(config.read_text() + "max_local_cpu_size: 0.01\n")
+        assert self.usage(config) == [0.01]
+
+    def test_a_shape_that_does_not_fit_is_refused_with_what_would_do(self, config: Path) -> None:
+        arguments = ("serve", "--config", str(config), "--workers", "64", "--kv-shape", "27,2,16,8,128")
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert (
+            "256 MiB for 64 workers are too little for chunks of 1769472 bytes; give --memory 1728 or" in result.stderr
+        )

@@ -15,7 +15,18 @@ def test_a_row_for_each_server(fleet: Fleet) -> None:
     result = fleet.run("status")
     lines = result.stdout.splitlines()
     assert result.exit_code == 0
-    assert lines[0].split() == ["INDEX", "ROLE", "ADDRESS", "VERSION", "HEALTH", "HIT", "RATE", "USAGE", "UPTIME"]
+    assert lines[0].split() == [
+        "INDEX",
+        "ROLE",
+        "ADDRESS",
+        "VERSION",
+        "HEALTH",
+        "MODE",
+        "HIT",
+        "RATE",
+        "USAGE",
+        "UPTIME",
+    ]
     assert [line.split()[0] for line in lines[1:]] == ["0", "1", "2", "3", "4"]
     assert "scheduler" in lines[1]
     assert f"worker 2   {fleet.url(3)}" in lines[4]
@@ -82,3 +93,32 @@ def test_get_fails_where_a_server_refuses(fleet: Fleet) -> None:
     assert result.exit_code == 1
     assert "HTTP 503: LMCache engine not configured." in result.stderr
     assert "LocalCPUBackend" in result.stdout
+
+
+def test_modes_have_a_column_and_do_not_fail_the_command(fleet: Fleet) -> None:
+    fleet.managers[2].require_engine().freeze(True)
+    assert fleet.run("drain", "--index", "2,3", "--reason", "new disk", "--seconds", "600").exit_code == 0
+    result = fleet.run("status")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    column = lines[0].index("MODE")
+    modes = [line[column:].split()[0] for line in lines[1:]]
+    assert modes == ["-", "-", "frozen,drained", "drained", "-"]
+    assert [entry["data"]["mode"] for entry in fleet.json("status", "--index", "1-2")] == ["", "frozen,drained"]
+    assert "frozen,drained" in fleet.run("top", "--count", "1", "--index", "2").stdout
+
+
+def test_drain_and_undrain_say_what_is_in_force(fleet: Fleet) -> None:
+    lines = fleet.run("drain", "--index", "1", "--reason", "new disk").stdout.splitlines()
+    assert lines[0].split() == ["INDEX", "ROLE", "ADDRESS", "DRAINED", "UNTIL", "REASON"]
+    assert lines[1].endswith("yes      undrain  new disk")
+    assert "HTTP 503" in fleet.run("get", "/readyz", "--index", "1").stderr
+    (told,) = fleet.json("undrain", "--index", "1")
+    assert told["data"]["drained"] is False
+    assert fleet.run("get", "/readyz", "--index", "1").exit_code == 0
+
+
+def test_a_drain_of_several_needs_all_or_indices(fleet: Fleet) -> None:
+    result = fleet.run("drain")
+    assert result.exit_code == 2
+    assert "--all" in result.stderr

@@ -13,7 +13,8 @@ from lmcache_internal import InternalAPIServer
 from lmcache_internal.cli import main
 from lmcache_internal.engine.embedded.storage_manager import EmbeddedStorageManager
 from lmcache_internal.roles import Role
-from lmcache_internal.security.tokens import new_token, write_token_file
+from lmcache_internal.security.token import new_token
+from lmcache_internal.security.token_file import write_tokens_file
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 from tests.cli.terminal import terminal
 from tests.support import free_port, make_manager, server_values
@@ -195,7 +196,11 @@ class TestSwitches:
 
 class TestCache:
     def test_store_retrieve_and_clear(self, fleet: Fleet) -> None:
-        assert rows(fleet.run("cache", "store", "--tokens", "100:140", "--all")) == [["40"]] * 4
+        why = "only whole chunks are stored (tokens left over: 8)"
+        stored = fleet.json("cache", "store", "--tokens", "100:140", "--all")
+        assert [entry["data"] for entry in stored] == [{"tokens": 40, "stored": 32, "reason": why}] * 4
+        fleet.managers[1].require_engine().freeze(True)
+        assert "0       frozen" in fleet.run("cache", "store", "--tokens", "900:932", "--index", "1").stdout
         assert rows(fleet.run("cache", "retrieve", "--tokens", "100:140", "--all")) == [["40", "32"]] * 4
         assert rows(fleet.run("cache", "clear", "--index", "1", "--yes")) == [["64"]]
         assert fleet.json("cache", "retrieve", "--tokens", "100:140", "--index", "1")[0]["data"]["retrieved"] == 0
@@ -210,17 +215,21 @@ class TestCache:
         assert held(fleet)[0] == 0
 
     @pytest.mark.parametrize(
-        "tokens", ["", "5", "5:5", "9:5", "a:b", "0:-1", "-1:5", "0,5", "0:5:6", "\u0660:\u0665", "0:" + "9" * 99]
+        "tokens", ["", "5", "5:5", "9:5", "a:b", "0:-1", "0;5", "0:5:6", "0,5:6", "\u0660:\u0665", "0:" + "9" * 99]
     )
     def test_what_is_no_range_is_a_usage_error(self, fleet: Fleet, tokens: str) -> None:
         result = fleet.run("cache", "store", "--tokens", tokens, "--all")
         assert result.exit_code == 2
-        assert "START:END" in result.stderr
+        assert "Invalid value for '--tokens'" in result.stderr
 
-    def test_a_range_that_is_too_long_is_refused_by_the_server(self, fleet: Fleet) -> None:
+    def test_a_range_that_is_too_long_is_a_usage_error(self, fleet: Fleet) -> None:
         result = fleet.run("cache", "store", "--tokens", "0:999999999999", "--index", "1")
-        assert result.exit_code == 1
-        assert "at most 1048576 tokens" in result.stdout
+        assert result.exit_code == 2
+        assert "at most 1048576 tokens" in result.stderr
+
+    @pytest.mark.parametrize("tokens", ["100:140", "100,140", " 100 , 140 "])
+    def test_a_range_is_written_with_a_colon_or_a_comma(self, fleet: Fleet, tokens: str) -> None:
+        assert rows(fleet.run("cache", "store", "--tokens", tokens, "--index", "1"))[0][:2] == ["40", "32"]
 
 
 def test_over_a_unix_socket(tmp_path: Path) -> None:
@@ -233,14 +242,14 @@ def test_over_a_unix_socket(tmp_path: Path) -> None:
 def test_an_operator_may_and_a_viewer_may_not(start_fleet: StartFleet, tmp_path: Path) -> None:
     made = {level: new_token(str(level), level) for level in (Role.VIEWER, Role.OPERATOR)}
     path = tmp_path / "tokens.yaml"
-    write_token_file(path, [entry for _, entry in made.values()])
-    fleet = start_fleet(without=(0, 2, 3, 4), extra_config={"internal_api_server_token_file": str(path)})
+    write_tokens_file(path, [entry for _, entry in made.values()])
+    fleet = start_fleet(without=(0, 2, 3, 4), extra_config={"internal_api_server_tokens_file": str(path)})
     for level, exit_code, message in [(Role.VIEWER, 1, "Requires role operator"), (Role.OPERATOR, 0, "on")]:
-        env = {"LMCACHE_INTERNAL_API_SERVER_TOKEN": made[level][0]}
+        env = {"LMCACHE_INTERNAL_TOKEN": made[level][0]}
         result = fleet.run("freeze", "on", "--index", "1", env=env)
         assert result.exit_code == exit_code
         assert message in result.stdout
     assert "the token is refused" in fleet.run(
-        "freeze", "off", "--index", "1", env={"LMCACHE_INTERNAL_API_SERVER_TOKEN": "lmci_x"}
+        "freeze", "off", "--index", "1", env={"LMCACHE_INTERNAL_TOKEN": "lmci_x"}
     ).stdout  # fmt: skip
     assert fleet.managers[1].require_engine().is_frozen()

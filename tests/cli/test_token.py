@@ -60,7 +60,7 @@ def test_the_file_is_private_whatever_the_umask(path: Path) -> None:
 
 def test_a_token_opens_a_running_server_and_revoking_closes_it(path: Path) -> None:
     new(path, "other", "admin")
-    with make_manager(extra_config={"internal_api_server_token_file": str(path)}) as manager:
+    with make_manager(extra_config={"internal_api_server_tokens_file": str(path)}) as manager:
         client = create_app(manager).test_client()
         headers = {"Authorization": f"Bearer {new(path, 'me', 'operator').stdout.strip()}"}
         assert client.put("/freeze/disable", headers=headers).status_code == 200
@@ -77,7 +77,7 @@ def test_list_shows_names_and_levels(path: Path) -> None:
 
 
 def test_the_file_may_stand_in_the_environment(path: Path) -> None:
-    result = run("token", "new", "--name", "a", "--level", "admin", LMCACHE_INTERNAL_TOKENS=str(path))
+    result = run("token", "new", "--name", "a", "--level", "admin", LMCACHE_INTERNAL_TOKENS_FILE=str(path))
     assert result.exit_code == 0
     assert names(path) == ["a"]
 
@@ -113,7 +113,10 @@ def test_revoking_an_unknown_name_is_an_error(path: Path) -> None:
 
 
 def test_an_unusable_file_is_left_alone(path: Path) -> None:
-    for content, mode, reason in [("tokens: []", 0o644, "open to others"), ("tokens: [", 0o600, "not as expected")]:
+    for content, mode, reason in [
+        ("tokens: []", 0o666, "other users may write to it"),
+        ("tokens: [", 0o600, "not as expected"),
+    ]:
         path.write_text(content)
         path.chmod(mode)
         result = new(path)
@@ -127,7 +130,7 @@ def test_a_missing_file_is_one_clear_error(path: Path, command: str) -> None:
     name = ["--name", "a"] if command == "revoke" else []
     result = run("token", command, *name, "--file", str(path))
     assert result.exit_code == 1
-    assert "Cannot read the token file" in result.stderr
+    assert "cannot be used: No such file" in result.stderr
     assert "Traceback" not in result.output
 
 

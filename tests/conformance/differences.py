@@ -118,6 +118,12 @@ DIFFERENCES: dict[str, Difference] = {
         "One namespace, all Python builtins; only imports are restricted",
         "Functions can use global names and builtins such as `len`",
     ),
+    "imports": Difference(
+        "Script that imports a module that is not allowed",
+        "`Import of 'os' is not allowed`",
+        "The message also names `script_allowed_imports`; `__future__` is always allowed",
+        "The message shows how to allow the import",
+    ),
     "location": Difference(
         "DELETE /cache/clear with an unknown location",
         "200, nothing removed",
@@ -148,6 +154,12 @@ DIFFERENCES: dict[str, Difference] = {
 }
 
 UNCOMPARED: tuple[Difference, ...] = (
+    Difference(
+        "POST /cache/store that stores nothing: frozen, no backend, bypassed, hot cache disabled, already cached",
+        "`num_tokens` only, as after a store",
+        "Also `stored`, and `reason` if that is less; `stored` is null if the engine does not report it",
+        "Failure must be visible",
+    ),
     Difference(
         "Secrets in GET /env, /conf, /meta, /inference_info",
         "In plain text",
@@ -188,6 +200,7 @@ UNCOMPARED: tuple[Difference, ...] = (
         "Cheap requests must always get a thread and CPU time",
     ),
     Difference("Request body larger than 1 MiB", "Accepted", "413", "The memory belongs to the engine"),
+    Difference("`tokens_mock=0:512`", "400", "Same as `0,512`", "The command line and HTTP accept the same syntax"),
     Difference("Huge `tokens_mock`, slot range or thread name", "Expanded", "400", "It would exhaust the memory"),
     Difference(
         "PUT /hot_cache/enable without a memory backend", "200 without effect", "409", "Failure must be visible"

@@ -178,7 +178,7 @@ SCRIPTS = [
     script("result = app.state.lmcache_adapter.lmcache_engine.metadata.worker_id"),
     script("raise ValueError('broken')", difference="scripts"),
     script("result = missing_name"),
-    script("import os"),
+    script("import os", difference="imports"),
     script("import json\nresult = json.dumps([1])"),
     script("result = 1 // 0"),
     script("def f():\n    return g()\ndef g():\n    return 1\nresult = f()", difference="scripts"),

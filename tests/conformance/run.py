@@ -112,6 +112,9 @@ def _ask(port: int, fact: Fact, directory: Path) -> Answer:
         content = json.loads(text)
     except ValueError:
         content = text
+    if fact.path.startswith("/cache/store") and isinstance(content, dict):
+        for added in ("stored", "reason"):  # Ours alone; see UNCOMPARED in `differences.py`.
+            content.pop(added, None)
     return Answer(response.status, response.headers.get_content_type(), content)
 
 

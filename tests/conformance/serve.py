@@ -40,7 +40,7 @@ def settings(port: int, directory: Path) -> dict[str, Any]:
 def serve_embedded(values: dict[str, Any]) -> list[Any]:
     worker = EmbeddedManager(EmbeddedConfig(values), EmbeddedMetadata("test-model", SHAPE))
     scheduler_metadata = EmbeddedMetadata("test-model", SHAPE, role="scheduler")
-    scheduler = EmbeddedManager(EmbeddedConfig(values), scheduler_metadata, workers=[worker])
+    scheduler = EmbeddedManager(EmbeddedConfig(values), scheduler_metadata, workers=[worker.require_engine()])
     return [InternalAPIServer(scheduler), InternalAPIServer(worker)]
 
 

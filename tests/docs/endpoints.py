@@ -18,7 +18,7 @@ HEAD = """# Endpoints
 
 `GET /` lists the endpoints with curl commands. `GET /openapi.json` is the OpenAPI 3.1 document of the process, with its
 plugins. `GET /docs` is a web page from which you can call the endpoints; it requires the extra `docs`:
-`pip install 'lmcache-internal[docs]'`. If tokens are configured, the page asks for one.
+`pip install '.[docs]'` in a clone of the repository. If tokens are configured, the page asks for one.
 
 The [required role](security.md) follows each path. Any endpoint may respond with 401, 403 or 429. HEAD, OPTIONS and a
 trailing slash are supported. The body of an error is `{error, message}` unless stated otherwise (a few of LMCache's own

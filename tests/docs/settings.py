@@ -28,7 +28,8 @@ VARIABLES = f"""
 | --- | --- |
 | `{CONFIG_FILE_VARIABLE}` | the YAML file |
 | `LMCACHE_<KEY>` | overrides the file (embedded engine only): `LMCACHE_{PREFIX.upper()}PORT_START=8000` |
-| `{TOKEN_VARIABLE}`, `{TOKEN_FILE_VARIABLE}` | a token with role admin, or a file that contains it |
+| `{TOKEN_VARIABLE}`, `{TOKEN_FILE_VARIABLE}` | for the server: a token with role admin, or a file that contains it |
+| `LMCACHE_INTERNAL_TOKEN` | for a command: the token that it sends |
 | `{VARIABLE}` | `module:callable` that creates the engine's manager, for [WSGI servers](wsgi.md) |
 | `LMCACHE_INTERNAL_API_SERVER` | `lmcache_internal` replaces [LMCache's own server](lmcache.md) with this one |
 """

@@ -60,7 +60,7 @@ def test_environment_wins_over_the_file(file: Path) -> None:
         file,
         "chunk_size: 64\nlocal_disk: /data\nmax_local_disk_size: 3\n",
         LMCACHE_CHUNK_SIZE="128",
-        LMCACHE_LOCAL_DISK="",
+        LMCACHE_LOCAL_DISK="none",
         LMCACHE_INTERNAL_API_SERVER_INCLUDE_INDEX_LIST="0,2",
         LMCACHE_EXTRA_CONFIG='{"a": 1}',
         lmcache_local_cpu="false",
@@ -101,7 +101,7 @@ def test_unknown_keys_are_kept_and_warned_of_once(file: Path, caplog: pytest.Log
 
 
 def test_known_keys_are_not_warned_of(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    read(file, "chunk_size: 64\n", LMCACHE_LOCAL_CPU="true", LMCACHE_UNHEARD_OF="1")
+    read(file, "chunk_size: 64\n", LMCACHE_LOCAL_CPU="true", LMCACHE_LOG_LEVEL="INFO", HOME="/x")
     assert not caplog.records
 
 
@@ -166,3 +166,67 @@ def test_unreadable_file_is_one_clear_error(file: Path, tmp_path: Path) -> None:
         EmbeddedConfig.from_env({"LMCACHE_CONFIG_FILE": str(file)})
     with pytest.raises(ConfigError, match="Is a directory"):
         EmbeddedConfig.from_file(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "warning"),
+    [
+        ("LMCACHE_CHUNK_SIZ", "s3cret", "unknown, and not read; did you mean LMCACHE_CHUNK_SIZE?"),
+        ("LMCACHE_INTERNAL_API_SERVER_TOKN", "s3cret", "did you mean LMCACHE_INTERNAL_API_SERVER_TOKEN?"),
+        ("LMCACHE_UNHEARD_OF", "s3cret", "The variable LMCACHE_UNHEARD_OF is unknown, and not read"),
+        ("LMCACHE_LOCAL_DISK", "", "The variable LMCACHE_LOCAL_DISK is empty, and counts as unset"),
+        ("LMCACHE_CHUNK_SIZE", " ", "The variable LMCACHE_CHUNK_SIZE is empty, and counts as unset"),
+        ("LMCACHE_CHUNK_SIZE", "32", "chunk_size is given in the configuration file and by LMCACHE_CHUNK_SIZE"),
+    ],
+)
+def test_variables_that_mislead_are_warned_of(
+    file: Path, caplog: pytest.LogCaptureFixture, variable: str, value: str, warning: str
+) -> None:
+    config = read(file, "chunk_size: 64\nlocal_disk: /data\n", **{variable: value})
+    (record,) = caplog.records
+    assert warning in record.getMessage()
+    assert "s3cret" not in record.getMessage()
+    assert (config.chunk_size, config.local_disk) == (32 if value == "32" else 64, "/data")
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("chunk_size: 1\nchunk_size: 2\n", ["the key 'chunk_size' is given twice; the value in line 2 counts"]),
+        ("extra_config:\n  a: [{b: 1, 'b': 2}]\n", ["the key 'b' is given twice; the value in line 2 counts"]),
+        ("extra_config: {1: a, '1': b, 1.0: c}\n", []),
+        ("extra_config:\n  x: &x {a: 1}\n  y: {<<: *x, a: 2}\n", []),
+    ],
+)
+def test_keys_that_are_given_twice_are_warned_of(
+    file: Path, caplog: pytest.LogCaptureFixture, text: str, warned: list[str]
+) -> None:
+    read(file, text)
+    assert [record.getMessage().removeprefix(f"{file}: ") for record in caplog.records] == warned
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_files_in_the_encodings_of_unicode_are_read(file: Path, encoding: str) -> None:
+    file.write_bytes("extra_config: {a: Grüße}\n".encode(encoding))
+    assert EmbeddedConfig.from_file(file, {}).extra_config == {"a": "Grüße"}
+
+
+def test_a_file_that_is_nested_too_deep_is_one_clear_error(file: Path) -> None:
+    for depth in (101, 5000):
+        with pytest.raises(ConfigError):
+            read(file, f"extra_config: {{a: {'[' * depth}{']' * depth}}}")
+
+
+def test_paths_are_expanded(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("WHERE", "/mnt")
+    assert read(file, "local_disk: ~/kv\n").local_disk == "/home/me/kv"
+    assert read(file, "local_disk: file://$WHERE/kv\n").local_disk == "/mnt/kv"
+    assert read(file, "", LMCACHE_LOCAL_DISK="${WHERE}/kv").local_disk == "/mnt/kv"
+    with pytest.raises(ConfigError, match=r"local_disk: the variable NO_SUCH in '/\$NO_SUCH/kv' is not set"):
+        read(file, "local_disk: /$NO_SUCH/kv\n")
+
+
+def test_sizes_have_units(file: Path) -> None:
+    config = read(file, "max_local_cpu_size: 1GiB\n", LMCACHE_MAX_LOCAL_DISK_SIZE="2TiB")
+    assert (config.max_local_cpu_size, config.max_local_disk_size) == (1, 2048)

@@ -26,6 +26,8 @@ COUNTERS = [
     "num_lookup_tokens",
     "num_lookup_hits",
     "local_cpu_evict_count",
+    "get_blocking_failed_count",
+    "put_failed_count",
 ]
 GAUGES = [
     "retrieve_hit_rate",

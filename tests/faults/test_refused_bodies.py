@@ -60,7 +60,7 @@ refusals = pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refu
 def guarded(directory: Path) -> Iterator[tuple[Host, dict[str, str]]]:
     """A server with tokens, and these by level."""
     path, tokens = token_file(directory, admin="admin", viewer="viewer")
-    with hosting(directory, token_file=str(path)) as running:
+    with hosting(directory, tokens_file=str(path)) as running:
         yield running, tokens
 
 

@@ -109,3 +109,13 @@ def test_a_token_opens_it(host: Flask, monkeypatch: pytest.MonkeyPatch, manager:
     assert client.get("/lmcache/env").status_code == 401
     assert client.get("/lmcache/env", headers=bearer("wrong")).status_code == 401
     assert client.get("/lmcache/env", headers=bearer(TOKEN)).status_code == 200
+
+
+def test_a_401_names_the_two_ways_in() -> None:
+    host = Flask("shop")
+    with make_manager() as manager:
+        InternalAPI(host, manager)
+        answer = host.test_client().get("/lmcache/conf")
+    assert answer.status_code == 401
+    for setting in ("internal_api_server_tokens_file", "internal_api_server_trust_loopback: true"):
+        assert f"extra_config.{setting}" in answer.get_json()["message"]

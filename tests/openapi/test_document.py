@@ -85,7 +85,7 @@ def test_security_is_optional_without_tokens(client: FlaskClient) -> None:
 
 def test_security_is_required_with_tokens(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, reader="viewer")
-    with app_with(token_file=str(path)) as app:
+    with app_with(tokens_file=str(path)) as app:
         assert app.test_client().get("/openapi.json").status_code == 401
         document = document_of(app.test_client(), headers=bearer(tokens["reader"]))
     assert document["paths"]["/env"]["get"]["security"] == [{"bearer": ["admin"]}]

@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from lmcache_internal import InternalAPIServer, create_app
 from lmcache_internal.app import InternalApp
 from lmcache_internal.roles import Role
-from lmcache_internal.security.tokens import Token, new_token, write_token_file
+from lmcache_internal.security.token import Token, new_token
+from lmcache_internal.security.token_file import write_tokens_file
 from tests.support import connect, make_manager, server_values
 
 PREFIX = "internal_api_server_"
@@ -81,7 +82,7 @@ def token_file(directory: Path, **levels: str) -> tuple[Path, dict[str, str]]:
         texts[name], entry = new_token(name, Role.named(level))
         tokens.append(entry)
     path = directory / "tokens.yaml"
-    write_token_file(path, tokens)
+    write_tokens_file(path, tokens)
     return path, texts
 
 

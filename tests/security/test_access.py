@@ -5,22 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
 from lmcache_internal.roles import Role
 from lmcache_internal.security.access import is_write, required_access
-from lmcache_internal.settings import guarded_reason
+from lmcache_internal.settings import guarded_reason, not_mutable
 from tests.security.support import bearer, prefixed, token_file
 from tests.support import make_manager
 
 # Written out, not computed: a new route, or another level, has to be put down here by somebody who thought about it.
 LEVELS = {
     ("GET", "/"): "viewer",
+    ("GET", "/admin/drain"): "viewer",
+    ("POST", "/admin/drain"): "operator",
+    ("POST", "/admin/undrain"): "operator",
     ("GET", "/audit"): "admin",
     ("GET", "/backends"): "viewer",
     ("POST", "/backends"): "admin",
@@ -119,7 +125,7 @@ class Callers:
     def __init__(self, directory: Path, **values: Any) -> None:
         names = {level: level for level in ("viewer", "operator", "admin")}
         path, self.tokens = token_file(directory, **names)
-        self.manager = make_manager(extra_config=prefixed({"token_file": str(path)}), **values)
+        self.manager = make_manager(extra_config=prefixed({"tokens_file": str(path)}), **values)
         (directory / "plain_api.py").write_text(PLAIN)
         self.app = create_app(self.manager, [directory])
         self.client = self.app.test_client()
@@ -233,7 +239,7 @@ def test_an_argument_that_writes_takes_an_operator_whatever_is_declared() -> Non
 
 def test_the_ceiling_caps_every_token(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
-    extra = prefixed({"token_file": str(path), "max_access": "viewer"})
+    extra = prefixed({"tokens_file": str(path), "max_access": "viewer"})
     with make_manager(extra_config=extra) as manager:
         client = create_app(manager).test_client()
         assert client.get("/conf", headers=bearer(tokens["boss"])).status_code == 200
@@ -259,12 +265,15 @@ def test_the_ceiling_caps_local_callers_too() -> None:
         {"internal_api_server_host": "0.0.0.0"},
         {"internal_api_server_enabled": False},
         {"extra_config": {"internal_api_server_max_access": "admin"}},
-        {"extra_config": {"internal_api_server_token_file": "/tmp/mine.yaml"}},
+        {"extra_config": {"internal_api_server_tokens_file": "/tmp/mine.yaml"}},
         {"extra_config": {"internal_api_server_trust_loopback": True}},
         {"extra_config": {"internal_api_server_allowed_hosts": ["evil.example"]}},
         {"extra_config": '{"internal_api_server_allowed_hosts": "evil.example"}'},
         {"extra_config": {"internal_api_server_audit_file": "/dev/null"}},
         {"extra_config": {"internal_api_server_a_later_setting": 1}},
+        {"extra_config": {"run_script_api_enabled": True}},
+        {"extra_config": {"script_allowed_imports": ["os"]}},
+        {"extra_config": {"a": [{"b": {"run_script_api_enabled": True}}]}},
     ],
 )
 def test_nothing_that_guards_the_server_is_writable_over_http(client: FlaskClient, values: dict[str, Any]) -> None:
@@ -282,7 +291,7 @@ def test_nothing_that_guards_the_server_is_writable_over_http(client: FlaskClien
 def test_a_guard_is_none_of_the_engines_to_release(client: FlaskClient, name: str) -> None:
     # LMCache's own table might call it mutable one day.
     config = client.application.state.lmcache_adapter.config  # type: ignore[attr-defined]
-    assert guarded_reason(name, "x", config) == "Config is not mutable at runtime"
+    assert guarded_reason(name, "x", config) == not_mutable()
     assert guarded_reason("min_retrieve_tokens", 7, config) is None
 
 
@@ -292,3 +301,42 @@ def test_a_guard_is_not_taken_away_over_http(value: Any) -> None:
         client = create_app(manager).test_client()
         assert client.post("/conf", json={"extra_config": value}).status_code == 400
         assert manager.config.extra_config == prefixed({"allowed_hosts": ["a.example"]})
+
+
+GUARDED = st.sampled_from(["run_script_api_enabled", "script_allowed_imports", "internal_api_server_max_access"])
+PLAIN_KEYS = st.text(max_size=5).filter(lambda name: not name.startswith("internal_api_server_"))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 3) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PLAIN_KEYS | GUARDED, inner, max_size=3),
+)
+EXTRA = st.dictionaries(PLAIN_KEYS | GUARDED, VALUES, max_size=3)
+
+
+def guards_of(value: Any) -> list[Any]:
+    """What guards the server anywhere in `value`, and where: found another way than the code does."""
+    if isinstance(value, dict):
+        return [
+            (key, inner if key.startswith("internal_api") or key in ("run_script_api_enabled", "script_allowed_imports")
+             else below)
+            for key, inner in sorted(value.items())
+            if (below := guards_of(inner))
+            or key.startswith("internal_api") or key in ("run_script_api_enabled", "script_allowed_imports")
+        ]  # fmt: skip
+    if isinstance(value, list):
+        return [(index, below) for index, inner in enumerate(value) if (below := guards_of(inner))]
+    return []
+
+
+@given(EXTRA, EXTRA)
+def test_no_change_of_extra_config_changes_a_guard_at_any_depth(before: dict[str, Any], after: dict[str, Any]) -> None:
+    config = SimpleNamespace(extra_config=before)
+    reason = guarded_reason("extra_config", after, config)
+    assert (reason is None) == (guards_of(before) == guards_of(after))
+    assert guarded_reason("extra_config", before, config) is None
+
+
+def test_no_depth_hides_a_guard_or_breaks_the_search() -> None:
+    deep: Any = {"run_script_api_enabled": True}
+    for _ in range(5000):
+        deep = {"a": [deep]}
+    assert guarded_reason("extra_config", deep, SimpleNamespace(extra_config={}))

@@ -6,8 +6,10 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -74,7 +76,7 @@ def test_the_outcome_is_that_of_the_answer(
 
 def test_each_kind_of_refusal_leaves_a_line(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, reader="viewer")
-    with app_with(token_file=str(path), allowed_hosts="engine.example") as app:
+    with app_with(tokens_file=str(path), allowed_hosts="engine.example") as app:
         client = app.test_client()
         client.get("/env")
         client.get("/env", headers=bearer("wrong"))
@@ -206,7 +208,7 @@ def test_nobody_writes_a_line_of_his_own(client: FlaskClient, caplog: pytest.Log
 
 def test_the_last_200_are_at_get_audit_for_admins(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin", op="operator")
-    with app_with(token_file=str(path)) as app:
+    with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
         for number in range(KEPT + 5):
             client.get(f"/env?n={number}")
@@ -227,7 +229,12 @@ def test_the_file_gets_the_same_lines_and_is_closed_with_the_server(tmp_path: Pa
             server.start()
         entries = audit_of(server.app)
     assert len(entries) == 4
-    assert [json.loads(line) for line in path.read_text().splitlines()] == entries
+    refusals = path.with_name("audit.jsonl.refused")
+    for file, outcome in ((path, "done"), (refusals, "refused")):
+        written = [json.loads(line) for line in file.read_text().splitlines()]
+        assert written == [entry for entry in entries if entry["outcome"] == outcome]
+        assert len(written) == 2
+        assert file.stat().st_mode & 0o777 == 0o600
 
 
 def open_files() -> set[str]:
@@ -264,6 +271,85 @@ def test_raising_the_level_of_its_ancestors_does_not_silence_it(
         client.put("/loglevel?logger_name=lmcache_internal&level=NOTSET")
 
 
+@pytest.fixture
+def written() -> Iterator[list[str]]:
+    """What a handler of the root logger writes, which takes INFO and above, as logging.basicConfig makes it."""
+    lines: list[str] = []
+    handler = logging.Handler(logging.INFO)
+    handler.name = "written"
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    yield lines
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.parametrize("name", ["root", "lmcache_internal"])
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+def test_no_level_set_over_http_takes_its_handlers_away(
+    client: FlaskClient, written: list[str], name: str, method: str
+) -> None:
+    own = logging.getLogger("lmcache_internal")
+    changed: list[Any] = [logging.getLogger(), own, *logging.getLogger().handlers]
+    before = [(found, found.level) for found in changed]
+    own.addHandler(extra := logging.NullHandler(logging.INFO))
+    path = f"/loglevel?logger_name={name}&level=CRITICAL"
+    try:
+        for _ in range(2):
+            assert client.open(path, method=method).status_code == 200
+        written.clear()
+        client.put("/freeze/disable")
+        assert ["/freeze/disable" in text for text in written] == [True]
+        logging.getLogger("lmcache_internal.settings").warning("another line")
+        assert len(written) == 1  # All else is as silent as it was told to be.
+    finally:
+        own.removeHandler(extra)
+        for found, level in before:
+            found.setLevel(level)
+
+
+def test_neither_disabling_all_logs_nor_this_one_silences_it(client: FlaskClient, written: list[str]) -> None:
+    logger = logging.getLogger(LOGGER)
+    try:
+        logging.disable(logging.CRITICAL)
+        logger.disabled = True
+        client.put("/freeze/disable")
+    finally:
+        logging.disable(logging.NOTSET)
+        logger.disabled = False
+    assert len(written) == 1
+
+
+def test_a_handler_that_was_made_for_errors_stays_one(client: FlaskClient, written: list[str]) -> None:
+    (handler,) = [found for found in logging.getLogger().handlers if found.name == "written"]
+    handler.setLevel(logging.ERROR)
+    client.put("/freeze/disable")
+    assert written == []
+
+
+def test_refusals_push_no_change_out(client: FlaskClient, app: InternalApp) -> None:
+    client.put("/freeze/disable")
+    for _ in range(KEPT + 5):
+        client.get("/env", environ_base={"REMOTE_ADDR": "10.0.0.1"})
+    entries = audit_of(app)
+    assert [entry["outcome"] for entry in entries] == ["done"] + ["refused"] * KEPT
+    client.put("/freeze/disable")
+    assert audit_of(app)[-1]["outcome"] == "done"
+
+
+BIDI = "\x7f\x80\x85\x9b\u061c\u200e\u2028\u2029\u202a\u202e\u2066\u2069\x1b"
+
+
+def test_no_control_or_bidi_character_reaches_a_line(tmp_path: Path, written: list[str]) -> None:
+    path = tmp_path / "audit.jsonl"
+    with app_with(audit_file=str(path)) as app:
+        app.test_client().put(f"/bypass/add?backend_name=x{quote(BIDI)}")
+        app.state.gate.audit.close()
+    (line,) = [text for text in written if '"path"' in text]
+    for text in (line, path.read_text().removesuffix("\n")):
+        assert not set(BIDI) & set(text)
+        assert json.loads(text)["arguments"]["backend_name"] == f"x{BIDI}"
+
+
 def test_two_apps_have_two_logs(app: InternalApp) -> None:
     with make_manager() as manager:
         other = create_app(manager)
@@ -273,7 +359,7 @@ def test_two_apps_have_two_logs(app: InternalApp) -> None:
 
 def test_who_comes_through_a_proxy_is_written_down_by_the_address_that_connected(server: InternalAPIServer) -> None:
     ask(server, "GET /env", "X-Forwarded-For: 1.2.3.4")
-    assert audit_of(server.app)[-1]["address"] in ("127.0.0.1", "localhost")
+    assert audit_of(server.app)[-1]["address"] in ("127.0.0.1", f"uid {os.geteuid()}")
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:

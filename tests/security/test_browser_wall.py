@@ -252,3 +252,35 @@ def test_a_token_does_not_open_the_wall(monkeypatch: pytest.MonkeyPatch) -> None
     with app_with() as app:
         headers = {"Authorization": "Bearer t0ken", "Origin": EVIL}
         assert app.test_client().put("/freeze/enable", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("corp.example", True),
+        ("CORP.example:8000", True),
+        ("a.corp.example", True),
+        ("a.b.corp.example:1", True),
+        ("evilcorp.example", False),
+        ("corp.example.evil", False),
+        ("example", False),
+        ("evil.example/.corp.example", False),
+        ("evil.example,a.corp.example", False),
+        ("evil@a.corp.example", False),
+        ("other.example", False),
+    ],
+)
+def test_a_suffix_allows_its_name_and_all_below_it(host: str, allowed: bool) -> None:
+    environ = {ADDRESS_KEY: Address(1, "0.0.0.0", 1), "HTTP_HOST": host}
+    if allowed:
+        check_host(environ, [".Corp.example"])
+    else:
+        with pytest.raises(Forbidden):
+            check_host(environ, [".Corp.example"])
+
+
+@pytest.mark.parametrize("pattern", ["*", "*.corp.example", "."])
+def test_a_star_allows_nothing_and_is_warned_of(pattern: str, caplog: pytest.LogCaptureFixture) -> None:
+    with app_with(allowed_hosts=[pattern]) as app:
+        assert app.test_client().get("/conf", headers={"Host": "a.corp.example"}).status_code == 403
+    assert ("`*` matches no name" in caplog.text) == ("*" in pattern)

@@ -36,6 +36,70 @@ PROXIED = [
     "Via: 1.1 proxy",
     "X-Real-IP: 127.0.0.1",
     "X_Forwarded_For: 127.0.0.1\r\nX-Forwarded-For: 10.0.0.1",
+    *(
+        f"{name}: 127.0.0.1"
+        for name in [
+            "CF-Connecting-IP",
+            "CF-Connecting-IPv6",
+            "CF-Ray",
+            "True-Client-IP",
+            "X-Client-IP",
+            "Fastly-Client-IP",
+            "Fly-Client-IP",
+            "X-Cluster-Client-IP",
+            "X-Envoy-External-Address",
+            "X-Envoy-Attempt-Count",
+            "X-Original-Forwarded-For",
+            "X-Original-URI",
+            "X-Original-Host",
+            "CDN-Loop",
+            "X-Amzn-Trace-Id",
+            "X-Amz-Cf-Id",
+            "X-Cloud-Trace-Context",
+            "X-Azure-ClientIP",
+            "X-ARR-LOG-ID",
+            "X-AppEngine-User-IP",
+            "X-ProxyUser-Ip",
+            "WL-Proxy-Client-IP",
+            "Proxy-Connection",
+            "X-Remote-IP",
+            "X-Remote-Addr",
+            "Client-IP",
+            "X-Originating-IP",
+            "X-Varnish",
+            "Max-Forwards",
+            "X-Vercel-Forwarded-For",
+            "Akamai-Origin-Hop",
+            "Remote-Addr",
+        ]
+    ),
+]
+DIRECT_CLIENTS = [
+    "Accept",
+    "Accept-Encoding",
+    "Authorization",
+    "Cache-Control",
+    "Connection",
+    "Content-Type",
+    "Cookie",
+    "If-Match",
+    "If-None-Match",
+    "Origin",
+    "Referer",
+    "Sec-Fetch-Site",
+    "User-Agent",
+    "X-Prometheus-Scrape-Timeout-Seconds",
+    "X-Request-ID",
+    "traceparent",
+    "Range",
+    "Pragma",
+    "DNT",
+    "X-B3-TraceId",
+    "Sec-CH-UA-Platform",
+    "Upgrade-Insecure-Requests",
+    "Priority",
+    "TE",
+    "Date",
 ]
 
 
@@ -44,7 +108,7 @@ def test_direct_connections_are_the_admins(server: InternalAPIServer) -> None:
     assert audit_of(server.app) == []
     assert ask(server, "PUT /freeze/disable").status == 200
     entry = audit_of(server.app)[-1]
-    assert (entry["caller"], entry["level"]) == ("unix" if server.socket_path else "local", "admin")
+    assert (entry["caller"], entry["level"]) == (f"uid {os.geteuid()}" if server.socket_path else "local", "admin")
 
 
 @pytest.mark.parametrize("header", PROXIED)
@@ -89,12 +153,17 @@ def test_what_is_loopback(address: str, local: bool) -> None:
     assert not is_local(DIRECT | {"REMOTE_ADDR": address, "HTTP_FORWARDED": ""})
 
 
+def test_no_header_of_a_direct_client_tells_of_a_proxy() -> None:
+    environ = {f"HTTP_{name.upper().replace('-', '_')}": "x" for name in DIRECT_CLIENTS}
+    assert is_local(DIRECT | environ | {"REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "1", "SERVER_ADDR": "127.0.0.1"})
+
+
 def test_from_elsewhere_only_public_routes_are_served(client: FlaskClient) -> None:
     elsewhere = {"REMOTE_ADDR": "10.0.0.1"}
     assert client.get("/metrics", environ_base=elsewhere).status_code == 200
     refused = client.get("/conf", environ_base=elsewhere)
     assert refused.status_code == 401
-    assert "internal_api_server_token_file" in refused.get_json()["message"]
+    assert "internal_api_server_tokens_file" in refused.get_json()["message"]
 
 
 def test_behind_another_wsgi_server_loopback_proves_nothing(client: FlaskClient) -> None:
@@ -203,7 +272,7 @@ def test_a_bind_that_others_reach_starts_and_says_how_to_open_it(
         (message,) = [record.getMessage() for record in caplog.records if record.name == "lmcache_internal.server"]
         assert f"http://0.0.0.0:{server.port} can be reached from other machines" in message
         assert "public routes only" in message
-        assert "extra_config.internal_api_server_token_file" in message
+        assert "extra_config.internal_api_server_tokens_file" in message
         assert fetch(server, "/env")[0] == 200
         address = own_address()
         if address is None:

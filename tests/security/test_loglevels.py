@@ -49,7 +49,7 @@ QUERIES = [
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_viewer_reads_and_sets_nothing(tmp_path: Path, logger: logging.Logger, method: str, query: str) -> None:
     path, tokens = token_file(tmp_path, reader="viewer", op="operator")
-    with app_with(token_file=str(path)) as app:
+    with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
         url = f"/loglevel?logger_name={logger.name}&{query}"
         assert client.open(url, method=method, headers=bearer(tokens["reader"])).status_code == 403
@@ -61,7 +61,7 @@ def test_a_viewer_reads_and_sets_nothing(tmp_path: Path, logger: logging.Logger,
 
 def test_an_operator_sets_by_get_and_by_put(tmp_path: Path, logger: logging.Logger) -> None:
     path, tokens = token_file(tmp_path, op="operator", reader="viewer")
-    with app_with(token_file=str(path)) as app:
+    with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
         client.get(f"/loglevel?logger_name={logger.name}&level=DEBUG", headers=bearer(tokens["op"]))
         assert levels(logger) == (logging.DEBUG, logging.DEBUG)

@@ -51,17 +51,18 @@ def test_a_write_by_get_is_no_public_one(public: Public) -> None:
     assert public.ask("GET /loglevel?logger_name=x&level=DEBUG").status == 401
 
 
-def test_it_is_behind_the_same_wall(public: Public) -> None:
-    request = b"GET /metrics HTTP/1.0\r\nHost: evil.example\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", public.port), timeout=10) as connection:
-        connection.sendall(request)
-        assert parsed(connection.recv(65536)).status == 403
+def test_public_routes_are_served_there_under_any_name(public: Public) -> None:
+    for path, status in ("/metrics", 200), ("/livez", 200), ("/conf", 401), ("/audit", 401):
+        request = f"GET {path} HTTP/1.0\r\nHost: lmcache.pods.example\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", public.port), timeout=10) as connection:
+            connection.sendall(request)
+            assert parsed(connection.recv(65536)).status == status, path
 
 
 def test_no_token_raises_anybody_there(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     port = free_port()
-    with serving(tmp_path, extra={"public_port_start": port - 1, "token_file": str(path)}) as server:
+    with serving(tmp_path, extra={"public_port_start": port - 1, "tokens_file": str(path)}) as server:
         public = Public(server, port)
         header = f"Authorization: Bearer {tokens['boss']}"
         assert public.ask("GET /conf", header).status == 401

@@ -187,7 +187,7 @@ def test_tokens_and_their_hashes_are_in_no_reply_and_no_log_line(
 ) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", "S3c-single-token")
-    with listening() as log, app_with(token_file=str(path)) as app:
+    with listening() as log, app_with(tokens_file=str(path)) as app:
         client = app.test_client()
         said = ""
         for token in (tokens["boss"], "S3c-single-token", "S3c-wrong-token"):

@@ -126,7 +126,7 @@ def guarded(tmp_path: Path) -> Iterator[InternalAPIServer]:
     """A server that lets in who has a token; nobody has one."""
     (tmp_path / "tokens.yaml").write_text("tokens: []\n")
     (tmp_path / "tokens.yaml").chmod(0o600)
-    with serving(tmp_path, internal_api_server_token_file=str(tmp_path / "tokens.yaml")) as server:
+    with serving(tmp_path, internal_api_server_tokens_file=str(tmp_path / "tokens.yaml")) as server:
         yield server
 
 

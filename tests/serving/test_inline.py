@@ -20,7 +20,8 @@ from lmcache_internal.limits.bulkheads import VIEW_PLACES
 from lmcache_internal.limits.change_lock import change_lock_of
 from lmcache_internal.roles import Role
 from lmcache_internal.security.limiter import FAILURES
-from lmcache_internal.security.tokens import new_token, write_token_file
+from lmcache_internal.security.token import new_token
+from lmcache_internal.security.token_file import write_tokens_file
 from lmcache_internal.serving.inline import inline_paths
 from tests.support import connect, eventually, fetch, in_thread, make_manager, server_values
 
@@ -196,10 +197,10 @@ def test_a_refusal_is_audited_once_and_not_written_by_the_loop(
     tmp_path: Path, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     token, entry = new_token("reader", Role.VIEWER)
-    write_token_file(tmp_path / "tokens.yaml", [entry])
+    write_tokens_file(tmp_path / "tokens.yaml", [entry])
     extra = {
         "internal_api_server_plugin_dirs": [str(directory)],
-        "internal_api_server_token_file": str(tmp_path / "tokens.yaml"),
+        "internal_api_server_tokens_file": str(tmp_path / "tokens.yaml"),
         "internal_api_server_audit_file": str(tmp_path / "audit.jsonl"),
     }
     values = server_values("tcp", tmp_path)
@@ -222,9 +223,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 def test_a_wrong_token_counts_once(tmp_path: Path) -> None:
     _, entry = new_token("reader", Role.VIEWER)
-    write_token_file(tmp_path / "tokens.yaml", [entry])
+    write_tokens_file(tmp_path / "tokens.yaml", [entry])
     values = server_values("tcp", tmp_path)
-    extra = {"internal_api_server_token_file": str(tmp_path / "tokens.yaml")}
+    extra = {"internal_api_server_tokens_file": str(tmp_path / "tokens.yaml")}
     with make_manager(extra_config=extra, **values) as manager, InternalAPIServer(manager) as server:
         wrong = {"Authorization": "Bearer lmci_wrong"}
         statuses = [fetch(server, "/lmc_version", headers=wrong)[0] for _ in range(FAILURES + 1)]

@@ -122,10 +122,9 @@ def test_the_script_of_the_documentation_runs_in_each_worker(vllm: Deployment, p
     body, headers = upload((ROOT / "examples" / "scratch.py").read_bytes())
     for index in RANKS[1:]:
         shape = (2, 2, CHUNK, 4 // WORKERS, 64)
-        expected = {"is_first_rank": index == 1, "model_version": shape, "LocalCPUBackend.use_hot": False}
+        expected = {"is_first_rank": index == 1, "model_version": shape, "LocalCPUBackend.use_hot": True}
         assert vllm.ask(index, "/run_script", "POST", body, headers) == (200, str(expected))
         assert f"Worker ID: {index - 1}\n" in vllm.log()
-        assert vllm.get(index, "/hot_cache/enable", method="PUT")["hot_cache"] is True
 
 
 def test_changes_are_audited_in_vllms_log(vllm: Deployment, prompted: Prompted) -> None:

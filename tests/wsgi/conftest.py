@@ -23,7 +23,7 @@ def guarded_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fl
     """Every server on a port and on a socket, with tokens; and what each token's owner sends."""
     directory = tmp_path_factory.mktemp("guarded")
     path, tokens = token_file(directory, viewer="viewer", admin="admin")
-    config = config_file(directory, {"token_file": str(path)}, run_script_api_enabled=True)
+    config = config_file(directory, {"tokens_file": str(path)}, run_script_api_enabled=True)
     with ExitStack() as stack:
         fleet = {
             pair: stack.enter_context(launched(directory / "-".join(pair), *pair, LMCACHE_CONFIG_FILE=config))

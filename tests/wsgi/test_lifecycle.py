@@ -55,7 +55,22 @@ def test_after_a_preload_each_worker_has_an_engine_of_its_own(tmp_path: Path) ->
             assert b"PinMonitor-thread" in fetch(server, "/threads")[1]
             assert fetch(server, "/readyz") == (200, b"ok")
         assert len(engines) == 2
+        # Each says it once at most; the first may have been asked before there was a second.
+        assert started.text().count("2 worker processes serve this app") in (1, 2)
         assert started.end() == 0
+
+
+def test_one_worker_warns_of_no_other_and_its_401_names_the_ways_in(tmp_path: Path) -> None:
+    with launched(tmp_path / "gunicorn", "gunicorn", "tcp", LMCACHE_CONFIG_FILE=config_file(tmp_path)) as started:
+        started.wait_until_it_serves()
+        server: Any = started
+        status, body = fetch(server, "/conf")
+        message = json.loads(body)["message"]
+        assert status == 401
+        assert "two ways in: a token (extra_config.internal_api_server_tokens_file)" in message
+        assert "extra_config.internal_api_server_trust_loopback: true" in message
+        assert fetch(server, "/readyz")[0] == 200
+        assert "worker processes" not in started.text()
 
 
 def test_none_starts_with_an_adapter_that_is_unusable_and_each_says_why(tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
+from ...conversion import suggestion
 from ..client import Client, Failure
 from ..commands import Command
 from ..fleet import Fleet
@@ -85,8 +85,7 @@ def _detailed(found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(name, known, 1)
-    return f"there is no key {name!r}" + (f"; did you mean {near[0]}?" if near else "")
+    return f"there is no key {name!r}{suggestion(name, known)}"
 
 
 def _revisions(revisions: list[dict[str, Any]]) -> list[list[object]]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from ...conversion import type_name
+from ...conversion import as_json, type_name
 from ...engine.definitions import Definition
 from ...errors import ConfigError
 from ...redaction import redact
@@ -21,7 +21,7 @@ _TYPES: dict[str, Any] = {
 
 def shown(value: Any) -> str:
     """Return the value as JSON; types that only YAML has become text."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(as_json(value), ensure_ascii=False)
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def means(name: str, written: Any, type: str, live: Any) -> bool:
     converted = _converted(name, written, type, live)
     if isinstance(converted, str):
         converted = converted.replace("file://", "")  # LMCache keeps only the path, and no path if it is empty.
-    return bool(redact(converted, name) == live) or (live is None and converted == "")
+    return bool(as_json(redact(converted, name)) == live) or (live is None and converted == "")
 
 
 def _converted(name: str, written: Any, type: str, live: Any) -> Any:

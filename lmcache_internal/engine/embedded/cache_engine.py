@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ...log_lines import get_logger
 from .chunks import ChunkKey, chunk_keys
 from .config import EmbeddedConfig
 from .kv_buffers import KVBuffer, read_slots, write_slots
 from .local_cpu import LocalCPUBackend
 from .metadata import EmbeddedMetadata
 from .metrics import EngineMetrics
+from .simulated_remote import SimulatedRemoteBackend
 from .storage_manager import EmbeddedStorageManager
 
-logger = logging.getLogger(__name__)
+# The name of LMCache's logger, so that commands for it work on both engines.
+logger = get_logger("lmcache.v1.cache_engine")
 
 
 class EmbeddedEngine:
@@ -42,7 +45,7 @@ class EmbeddedEngine:
         self._pinned: dict[str, list[ChunkKey]] = {}
         self._totals = dict.fromkeys(("requested", "hit", "looked_up", "found"), 0)
         self._lock = threading.Lock()
-        self._evictions = 0
+        self._counted = Counter[str]()
         self._closed = False
         self._refresh_gauges()
 
@@ -56,6 +59,7 @@ class EmbeddedEngine:
                     data = read_slots(self._kv_caches, start % self._num_slots, self.metadata.chunk_size)
                 stored += self.metadata.chunk_size * self.storage_manager.put(key, data)
         self._log_slots("store", len(tokens))
+        logger.debug("Stored %d of %d tokens", stored, len(tokens))
         self.metrics.count("num_store_requests")
         self.metrics.count("num_stored_tokens", stored)
         self.metrics.observe("time_to_store", time.perf_counter() - started)
@@ -77,6 +81,7 @@ class EmbeddedEngine:
             with self._lock:
                 write_slots(self._kv_caches, start % self._num_slots, self.metadata.chunk_size, data)
         self._log_slots("retrieve", hit)
+        logger.debug("Retrieved %d of %d tokens", hit, len(tokens))
         self.metrics.count("num_retrieve_requests")
         self.metrics.count("num_requested_tokens", len(tokens))
         self.metrics.count("num_hit_tokens", hit)
@@ -184,10 +189,17 @@ class EmbeddedEngine:
         self.metrics.set("local_cache_usage", cpu.used_bytes if cpu is not None else 0)
         self.metrics.set("local_storage_usage", disk.used_bytes if disk is not None else 0)
         self.metrics.set("local_cpu_hot_cache_count", len(cpu) if cpu is not None else 0)
+        remote = backends.get("RemoteBackend")
+        self._count_up("local_cpu_evict_count", cpu.evictions if cpu is not None else 0)
+        if isinstance(remote, SimulatedRemoteBackend):
+            self._count_up("get_blocking_failed_count", remote.failed_reads)
+            self._count_up("put_failed_count", remote.failed_writes)
+
+    def _count_up(self, name: str, total: int) -> None:
+        """Let a counter follow a backend's own count, which starts again where the backend is made again."""
         with self._lock:
-            evictions = cpu.evictions if cpu is not None else 0
-            self.metrics.count("local_cpu_evict_count", max(0, evictions - self._evictions))
-            self._evictions = evictions
+            self.metrics.count(name, max(0, total - self._counted[name]))
+            self._counted[name] = total
 
     def _log_slots(self, what: str, count: int) -> None:
         if self.kvcache_check_log_enabled:

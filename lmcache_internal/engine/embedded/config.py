@@ -3,44 +3,62 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from ...config_file import read_config_file
 from ...errors import ConfigError
-from ...settings import read_config_file
+from ...locations import expand_path
+from ...log_lines import get_logger
 from ..definitions import Definition, TakesEffect
+from ..sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY, parse_gib
+from .environment import ENV_PREFIX, variables_of
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
-ENV_PREFIX = "LMCACHE_"
 CONFIG_FILE_VARIABLE = "LMCACHE_CONFIG_FILE"
 
 Origin = Literal["arguments", "file", "env"]
 _BACKEND: TakesEffect = "when its backend is recreated"
+_MEMORY_FOR_CHUNKS = 5.0
 
 
-def _strip_file_scheme(path: str) -> str | None:
-    return path.removeprefix("file://") or None
+def _directory(path: str) -> str | None:
+    path = path.removeprefix("file://")
+    if path.startswith("~") or "$" in path:
+        raise ValueError("~ and $ are expanded in the configuration file alone; give the path itself")
+    return path or None
 
 
 DEFINITIONS: dict[str, Definition] = {
     "chunk_size": Definition(int, 256, mutable=False, minimum=1, description="Tokens per chunk."),
     "local_cpu": Definition(bool, True, description="Keep chunks in memory (hot cache).", takes_effect=_BACKEND),
     "max_local_cpu_size": Definition(
-        float, 5.0, minimum=0, description="Memory for chunks, in GiB.", takes_effect=_BACKEND
+        float,
+        _MEMORY_FOR_CHUNKS,
+        minimum=0,
+        maximum=max(_MEMORY_FOR_CHUNKS, MACHINE_MEMORY),
+        from_text=parse_gib,
+        description="Memory for chunks, in GiB, or with a unit: 5GB.",
+        takes_effect=_BACKEND,
     ),
     "local_disk": Definition(
         str | None,
-        env_converter=_strip_file_scheme,
+        env_converter=_directory,
         description="Directory for chunks; none when unset.",
         takes_effect=_BACKEND,
     ),
     "max_local_disk_size": Definition(
-        float, 0.0, minimum=0, description="Disk space for chunks, in GiB.", takes_effect=_BACKEND
+        float,
+        0.0,
+        minimum=0,
+        maximum=LARGEST_FILE_SYSTEM,
+        from_text=parse_gib,
+        description="Disk space for chunks, in GiB, or with a unit: 5GB.",
+        takes_effect=_BACKEND,
     ),
     "save_decode_cache": Definition(
         bool, False, description="Kept for LMCache's sake: there is no decoding here.", takes_effect="never"
@@ -130,6 +148,15 @@ class EmbeddedConfig:
         config._set_from_environment(environ)
         return config
 
+    def override(self, values: Mapping[str, Any], source: str) -> None:
+        """Set what wins over the file and the environment; raises `ConfigError` as the constructor does.
+
+        Args:
+            values: key to raw value.
+            source: who sets them, for messages.
+        """
+        self._set(values, source, "arguments")
+
     def get_extra_config_value(self, key: str, default: Any = None) -> Any:
         """The value of `key` in `extra_config`."""
         return (self.extra_config or {}).get(key, default)
@@ -144,16 +171,21 @@ class EmbeddedConfig:
         return origin if getattr(self, name) == value else "runtime"
 
     def _set_from_environment(self, environ: Mapping[str, str] | None) -> None:
-        environ = os.environ if environ is None else environ
-        names = {name: f"{ENV_PREFIX}{name.upper()}" for name in DEFINITIONS}
-        for name, variable in names.items():
-            if variable in environ:
-                self._set({name: environ[variable]}, f"environment variable {variable}", "env")
+        for name, text in variables_of(os.environ if environ is None else environ, DEFINITIONS).items():
+            variable = f"{ENV_PREFIX}{name.upper()}"
+            before = getattr(self, name)
+            given = name in self._loaded
+            self._set({name: text}, f"environment variable {variable}", "env")
+            if given and before != getattr(self, name):
+                logger.warning("%s is given in the configuration file and by %s; the variable counts", name, variable)
 
     def _set(self, values: Mapping[str, Any], source: str, origin: Origin) -> None:
         for name, value in values.items():
             if name in DEFINITIONS:
                 try:
+                    if name == "local_disk" and isinstance(value, str):
+                        # Here, not over HTTP: whoever may change the configuration need not read the environment.
+                        value = expand_path(name, value)
                     setattr(self, name, DEFINITIONS[name].convert(name, value))
                 except ConfigError as error:
                     raise ConfigError(f"{error} ({source})") from error

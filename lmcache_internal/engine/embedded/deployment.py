@@ -1,57 +1,99 @@
-"""A scheduler and its workers in one process: a deployment to try."""
+"""A scheduler and its workers, to try: what each of them is made of, whichever process it is made in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from ...errors import ConfigError
+from .cache_engine import EmbeddedEngine
 from .config import EmbeddedConfig
+from .kv_buffers import NUM_BLOCKS
+from .local_cpu import GIB
+from .lookup import TokenLookup
 from .manager import EmbeddedManager
 from .metadata import EXAMPLE_MODEL, EmbeddedMetadata, KVShape, example_kv_shape
+from .simulated_remote import SETTING as REMOTE_SETTING
+
+MIB = 1 << 20
+
+_CHUNKS = 32
+"""How many chunks a worker's share of the memory holds where nobody names a shape."""
+_FEWEST_CHUNKS = NUM_BLOCKS + 8
+"""The buffers, and what `fill` stores."""
 
 
-@contextmanager
-def deployment(
-    read_config: Callable[[], EmbeddedConfig],
-    workers: int = 1,
-    model: str = EXAMPLE_MODEL,
-    kv_shape: KVShape | None = None,
-) -> Iterator[list[EmbeddedManager]]:
-    """Yields the managers, the scheduler's first; with something in their caches to see.
+@dataclass(frozen=True)
+class Deployment:
+    """A scheduler and its workers.
 
-    Args:
-        read_config: makes the configuration, for each rank its own, as in processes of their own.
-        workers: how many there are.
+    Attributes:
+        read_config: makes the configuration; each rank has its own.
+        workers: how many workers there are.
         model: the model's name.
-        kv_shape: see `KVShape`; a small model's by default.
-
-    Raises:
-        ConfigError: the configuration is unusable.
-        ValueError: the shape is impossible.
+        kv_shape: see `KVShape`; where it is None, a small model's, with a head size that fits into the memory.
+        memory: MiB for the KV buffers and the chunks in memory, of all workers together.
+        remote: whether the workers have a simulated remote backend, which is slow and fails now and then.
     """
 
-    def manager(role: str, worker_id: int = 0) -> EmbeddedManager:
-        config = read_config()
-        shape = kv_shape or example_kv_shape(config.chunk_size)
-        metadata = EmbeddedMetadata(model, shape, worker_id=worker_id, world_size=workers, role=role)
-        return EmbeddedManager(config, metadata, made)
+    read_config: Callable[[], EmbeddedConfig]
+    workers: int = 1
+    model: str = EXAMPLE_MODEL
+    kv_shape: KVShape | None = None
+    memory: int = 256
+    remote: bool = False
 
-    made: list[EmbeddedManager] = []
-    with ExitStack() as stack:
-        for worker_id in range(workers):
-            made.append(stack.enter_context(manager("worker", worker_id)))
-        scheduler = stack.enter_context(manager("scheduler"))
-        _fill(scheduler, made)
-        yield [scheduler, *made]
+    def manager(self, index: int, workers: Sequence[TokenLookup] = ()) -> EmbeddedManager:
+        """Make a rank: 0 is the scheduler, 1 + n worker n.
+
+        Args:
+            index: which.
+            workers: what the scheduler looks tokens up in.
+
+        Raises:
+            ConfigError: the configuration is unusable, or the memory does not suffice.
+            ValueError: the shape is impossible.
+        """
+        config = self.read_config()
+        shape = self.kv_shape or example_kv_shape(config.chunk_size, self._share // _CHUNKS)
+        metadata = EmbeddedMetadata(
+            self.model,
+            shape,
+            worker_id=max(0, index - 1),
+            world_size=self.workers,
+            role="worker" if index else "scheduler",
+        )
+        self._divide_memory(config, metadata)
+        return EmbeddedManager(config, metadata, workers)
+
+    @property
+    def _share(self) -> int:
+        """Bytes for one worker."""
+        return self.memory * MIB // self.workers
+
+    def _divide_memory(self, config: EmbeddedConfig, metadata: EmbeddedMetadata) -> None:
+        """Set the size of the hot cache, and of the remote backend, which is twice as large."""
+        if metadata.chunk_size == config.chunk_size and self._share < _FEWEST_CHUNKS * metadata.chunk_bytes:
+            needed = -(-_FEWEST_CHUNKS * metadata.chunk_bytes * self.workers // MIB)
+            raise ConfigError(
+                f"{self.memory} MiB for {self.workers} workers are too little for chunks of {metadata.chunk_bytes} "
+                f"bytes; give --memory {needed} or more, or a smaller --kv-shape"
+            )
+        left = (self._share - NUM_BLOCKS * metadata.chunk_bytes) / GIB
+        sizes = {"max_local_cpu_size": min(config.max_local_cpu_size, left / 3 if self.remote else left)}
+        extra = {**(config.extra_config or {}), REMOTE_SETTING: left * 2 / 3}
+        config.override(sizes | ({"extra_config": extra} if self.remote else {}), "lmcache-internal serve")
 
 
-def _fill(scheduler: EmbeddedManager, workers: list[EmbeddedManager]) -> None:
-    """Two prompts that share their first four chunks, the second asked for again."""
-    shared = list(range(4 * scheduler.config.chunk_size))
-    for prompt in (shared, [*shared, *shared]):
-        if scheduler.lookup_client is not None:
-            scheduler.lookup_client.lookup(prompt)
-        for worker in workers:
-            worker.require_engine().store(prompt)
-    for worker in workers:
-        worker.require_engine().retrieve([*shared, *shared])
+def example_prompts(chunk_size: int) -> list[list[int]]:
+    """Two prompts that share their first four chunks."""
+    shared = list(range(4 * chunk_size))
+    return [shared, [*shared, *shared]]
+
+
+def fill(engine: EmbeddedEngine) -> None:
+    """Store the example prompts, and retrieve the second one: there is something in the caches to see."""
+    prompts = example_prompts(engine.metadata.chunk_size)
+    for prompt in prompts:
+        engine.store(prompt)
+    engine.retrieve(prompts[-1])

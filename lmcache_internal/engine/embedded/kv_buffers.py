@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .metadata import DTYPE_BYTES, EmbeddedMetadata
 
+NUM_BLOCKS = 8
+"""How many chunks a worker's KV buffers hold."""
+
 
 class KVBuffer:
     """One layer's paged KV cache in host memory, with the attributes of a tensor.
@@ -54,7 +57,7 @@ class KVBuffer:
             plane[slot * self._row : slot * self._row + width] = data[number * width : (number + 1) * width]
 
 
-def make_kv_buffers(metadata: EmbeddedMetadata, num_blocks: int = 8) -> dict[str, KVBuffer]:
+def make_kv_buffers(metadata: EmbeddedMetadata, num_blocks: int = NUM_BLOCKS) -> dict[str, KVBuffer]:
     """One buffer a layer, `num_blocks` chunks deep, under vLLM's layer names."""
     layers = range(metadata.kv_shape[0])
     return {f"model.layers.{layer}": KVBuffer(metadata, num_blocks, seed=layer) for layer in layers}

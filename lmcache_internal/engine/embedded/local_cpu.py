@@ -27,6 +27,7 @@ class LocalCPUBackend:
     Attributes:
         use_hot: whether new chunks are kept.
         evictions: chunks dropped for want of room.
+        lock: held while anything changes.
     """
 
     def __init__(self, max_size: float, use_hot: bool = True) -> None:
@@ -35,14 +36,14 @@ class LocalCPUBackend:
         self.used_bytes = 0
         self._max_bytes = int(max_size * GIB)
         self._entries: OrderedDict[ChunkKey, _Entry] = OrderedDict()
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def contains(self, key: ChunkKey, pin: bool = False) -> bool:
         """Whether the chunk is here; with `pin`, it then stays until it is unpinned."""
-        with self._lock:
+        with self.lock:
             entry = self._entries.get(key)
             if entry is not None and pin:
                 entry.pins.append(time.monotonic())
@@ -50,7 +51,7 @@ class LocalCPUBackend:
 
     def unpin(self, key: ChunkKey) -> None:
         """Take back one pin."""
-        with self._lock:
+        with self.lock:
             entry = self._entries.get(key)
             if entry is not None and entry.pins:
                 entry.pins.pop()
@@ -59,7 +60,7 @@ class LocalCPUBackend:
         """Drop the pins set more than `seconds` ago; return how many."""
         limit = time.monotonic() - seconds
         dropped = 0
-        with self._lock:
+        with self.lock:
             for entry in self._entries.values():
                 fresh = [pinned for pinned in entry.pins if pinned > limit]
                 dropped += len(entry.pins) - len(fresh)
@@ -68,7 +69,7 @@ class LocalCPUBackend:
 
     def put(self, key: ChunkKey, data: bytes) -> bool:
         """Keep a chunk, evicting older ones for it; False where it found no place."""
-        with self._lock:
+        with self.lock:
             if not self.use_hot:
                 return False
             if key in self._entries:
@@ -82,7 +83,7 @@ class LocalCPUBackend:
 
     def get(self, key: ChunkKey) -> bytes | None:
         """The chunk's bytes, or None."""
-        with self._lock:
+        with self.lock:
             entry = self._entries.get(key)
             if entry is None:
                 return None
@@ -91,7 +92,7 @@ class LocalCPUBackend:
 
     def clear(self) -> list[ChunkKey]:
         """Drop all that is not pinned; return the keys dropped."""
-        with self._lock:
+        with self.lock:
             keys = [key for key, entry in self._entries.items() if not entry.pins]
             for key in keys:
                 self._drop(key)
@@ -99,7 +100,7 @@ class LocalCPUBackend:
 
     def close(self) -> None:
         """Let go of everything, pinned or not."""
-        with self._lock:
+        with self.lock:
             self._entries.clear()
             self.used_bytes = 0
 

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import logging
 import os
 import threading
 from collections import OrderedDict
@@ -15,10 +14,11 @@ from typing import TypedDict
 
 import msgspec
 
+from ...log_lines import get_logger
 from .chunks import ChunkKey
 from .local_cpu import GIB
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _MAGIC = b"lmcache-internal chunk 1 "
 _MAX_HEADER = 4096
@@ -43,6 +43,7 @@ class LocalDiskBackend:
     Attributes:
         corrupt: files that were skipped because they are not what they say.
         evictions: chunks deleted for want of room.
+        lock: held while anything changes.
 
     Raises:
         OSError: the directory cannot be made or read.
@@ -55,7 +56,7 @@ class LocalDiskBackend:
         self.used_bytes = 0
         self._max_bytes = int(max_size * GIB)
         self._sizes: OrderedDict[ChunkKey, int] = OrderedDict()
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
         self.directory.mkdir(parents=True, exist_ok=True)
         for leftover in self.directory.glob("*.part"):
             with contextlib.suppress(OSError):
@@ -69,17 +70,17 @@ class LocalDiskBackend:
 
     def keys(self) -> list[ChunkKey]:
         """The chunks that are here, the least recently used first."""
-        with self._lock:
+        with self.lock:
             return list(self._sizes)
 
     def contains(self, key: ChunkKey, pin: bool = False) -> bool:  # noqa: ARG002  # The backends' common signature.
         """Whether the chunk is here; files are not pinned."""
-        with self._lock:
+        with self.lock:
             return key in self._sizes
 
     def put(self, key: ChunkKey, data: bytes) -> bool:
         """Write a chunk; False where there is no room or the disk refuses it."""
-        with self._lock:
+        with self.lock:
             if key in self._sizes:
                 self._sizes.move_to_end(key)
                 return True
@@ -99,7 +100,7 @@ class LocalDiskBackend:
 
     def get(self, key: ChunkKey) -> bytes | None:
         """The chunk's bytes; None where it is not here, or no longer what was written."""
-        with self._lock:
+        with self.lock:
             if key not in self._sizes:
                 return None
             self._sizes.move_to_end(key)
@@ -118,7 +119,7 @@ class LocalDiskBackend:
 
     def clear(self) -> list[ChunkKey]:
         """Delete all chunks; return their keys."""
-        with self._lock:
+        with self.lock:
             keys = list(self._sizes)
             for key in keys:
                 self._drop(key)
@@ -126,7 +127,7 @@ class LocalDiskBackend:
 
     def close(self) -> None:
         """Serve and take nothing more; the files stay for the next start."""
-        with self._lock:
+        with self.lock:
             self._sizes.clear()
             self.used_bytes = self._max_bytes = 0
 

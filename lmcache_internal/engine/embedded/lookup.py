@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from .cache_engine import EmbeddedEngine
 from .chunks import chunk_keys
 from .metadata import EmbeddedMetadata
+
+
+class TokenLookup(Protocol):
+    """Something that knows which tokens are cached: an engine, or a link to one in another process."""
+
+    def lookup(self, tokens: Sequence[int], /) -> int:
+        """The number of cached tokens of the prefix."""
 
 
 class EmbeddedLookupServer:
@@ -25,7 +32,7 @@ class EmbeddedLookupServer:
 class EmbeddedLookupClient:
     """The scheduler's side: a prefix counts as far as every worker has it."""
 
-    def __init__(self, engines: Sequence[EmbeddedEngine]) -> None:
+    def __init__(self, engines: Sequence[TokenLookup]) -> None:
         self._engines = engines
 
     def lookup(self, tokens: Sequence[int]) -> int:
@@ -36,7 +43,7 @@ class EmbeddedLookupClient:
 class EmbeddedStatisticsClient(EmbeddedLookupClient):
     """Counts the chunks of what is looked up: how many in all, how many different ones."""
 
-    def __init__(self, engines: Sequence[EmbeddedEngine], metadata: EmbeddedMetadata) -> None:
+    def __init__(self, engines: Sequence[TokenLookup], metadata: EmbeddedMetadata) -> None:
         super().__init__(engines)
         self._metadata = metadata
         self._lock = threading.Lock()

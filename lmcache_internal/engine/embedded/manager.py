@@ -10,7 +10,7 @@ from ...errors import ConfigError, EngineUnavailable
 from .cache_engine import EmbeddedEngine
 from .config import EmbeddedConfig
 from .kv_buffers import make_kv_buffers
-from .lookup import EmbeddedLookupClient, EmbeddedLookupServer, EmbeddedStatisticsClient
+from .lookup import EmbeddedLookupClient, EmbeddedLookupServer, EmbeddedStatisticsClient, TokenLookup
 from .metadata import EmbeddedMetadata
 from .periodic import PeriodicThread
 from .runtime import EmbeddedRuntime
@@ -24,7 +24,7 @@ class EmbeddedManager:
     Args:
         config: the configuration.
         metadata: model and worker; with the role "scheduler", there is no engine.
-        workers: on a scheduler, the managers of the workers that it looks tokens up in.
+        workers: on a scheduler, the workers' engines that it looks tokens up in, or links to them.
 
     Attributes:
         lmcache_engine: the cache engine; None on a scheduler.
@@ -36,9 +36,7 @@ class EmbeddedManager:
         ConfigError: the config's chunk size is not that of the metadata.
     """
 
-    def __init__(
-        self, config: EmbeddedConfig, metadata: EmbeddedMetadata, workers: Sequence[EmbeddedManager] = ()
-    ) -> None:
+    def __init__(self, config: EmbeddedConfig, metadata: EmbeddedMetadata, workers: Sequence[TokenLookup] = ()) -> None:
         if config.chunk_size != metadata.chunk_size:
             raise ConfigError(
                 f"chunk_size is {config.chunk_size}, but kv_shape {metadata.kv_shape} says {metadata.chunk_size} "
@@ -87,12 +85,11 @@ class EmbeddedManager:
 
     def create_lookup_client(self, dryrun: bool = False) -> dict[str, Any]:
         """Make a lookup client by the config; with `dryrun`, only say which."""
-        engines = [worker.require_engine() for worker in self._workers]
         counting = self.config.enable_chunk_statistics
         client = (
-            EmbeddedStatisticsClient(engines, self.lmcache_engine_metadata)
+            EmbeddedStatisticsClient(self._workers, self.lmcache_engine_metadata)
             if counting
-            else EmbeddedLookupClient(engines)
+            else EmbeddedLookupClient(self._workers)
         )
         if dryrun:
             return {"new": _class_name(client), "dryrun": True}

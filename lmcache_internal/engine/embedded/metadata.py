@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -47,6 +48,11 @@ class EmbeddedMetadata:
         return self.kv_shape[2]
 
     @property
+    def chunk_bytes(self) -> int:
+        """Bytes per chunk, over all layers."""
+        return math.prod(self.kv_shape) * DTYPE_BYTES[self.kv_dtype]
+
+    @property
     def use_mla(self) -> bool:
         """Whether keys and values are one latent vector (multi-head latent attention)."""
         return self.kv_shape[1] == 1
@@ -56,10 +62,14 @@ class EmbeddedMetadata:
         return self.worker_id == self.first_rank
 
 
-def example_kv_shape(chunk_size: int) -> KVShape:
+def example_kv_shape(chunk_size: int, max_chunk_bytes: int | None = None) -> KVShape:
     """The shape where nobody names one: a small model with multi-head latent attention, 30 KB a token.
 
     Args:
         chunk_size: tokens per chunk.
+        max_chunk_bytes: how large a chunk may be; a smaller head size keeps to it, as far as that can be.
     """
-    return (27, 1, chunk_size, 1, 576)
+    layers, head_size = 27, 576
+    if max_chunk_bytes is not None:
+        head_size = max(1, min(head_size, max_chunk_bytes // (layers * chunk_size * DTYPE_BYTES["float16"])))
+    return (layers, 1, chunk_size, 1, head_size)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import Metric
 
+from ..multiprocess import make_directory
 from .metadata import EmbeddedMetadata
 
 _LABELS = ("model_name", "worker_id", "role", "served_model_name")
@@ -23,6 +24,8 @@ _COUNTERS = {
     "num_lookup_tokens": "Tokens asked for by lookup requests",
     "num_lookup_hits": "Tokens found by lookup requests",
     "local_cpu_evict_count": "Chunks evicted from memory",
+    "get_blocking_failed_count": "Chunks that the remote backend failed to read",
+    "put_failed_count": "Chunks that the remote backend failed to write",
 }
 _GAUGES = {
     "retrieve_hit_rate": "Share of the requested tokens that were found, since start or reset",
@@ -74,6 +77,7 @@ def _shared_families() -> _Families:
     global _families  # Registered once per process, and only where an embedded engine lives.
     with _lock:
         if _families is None:
+            make_directory()
             _families = _Families()
             REGISTRY.register(_families)
         return _families

@@ -9,11 +9,13 @@ from ...conversion import cut
 from ...errors import BadRequest, ConfigError, EngineUnavailable
 from ...redaction import redact
 from ...version import __version__
-from ..runtime import LoadedChunks, Runtime
+from ..runtime import Chunk, LoadedChunks, Runtime
+from .chunks import chunk_keys
 from .config import DEFINITIONS, EmbeddedConfig
 from .kv_buffers import KVBuffer
 from .local_cpu import LocalCPUBackend
 from .local_disk import LocalDiskBackend
+from .simulated_remote import SimulatedRemoteBackend
 from .storage_manager import disk_directory
 
 if TYPE_CHECKING:
@@ -48,6 +50,15 @@ class EmbeddedRuntime(Runtime):
         """Retrieve tokens; return how many were cached."""
         return sum(self._manager.require_engine().retrieve(tokens))
 
+    def chunks(self, tokens: Sequence[int]) -> list[Chunk]:
+        """The whole chunks of `tokens`."""
+        metadata = self._manager.lmcache_engine_metadata
+        return [Chunk(metadata.chunk_size, key) for _, key in chunk_keys(tokens, metadata)]
+
+    def holds(self, chunk: Chunk) -> bool:
+        """Whether a backend in service has a chunk."""
+        return self._manager.require_engine().storage_manager.contains(chunk.key) is not None
+
     def kv_layers(self) -> Mapping[str, KVBuffer]:
         """The KV buffer of each layer."""
         return self._manager.kv_caches
@@ -75,5 +86,8 @@ class EmbeddedRuntime(Runtime):
         return LoadedChunks(len(chosen) - len(failed), len(keys), failed)
 
     def unreachable_backends(self) -> dict[str, str]:
-        """None: memory and disk need no connection."""
-        return {}
+        """The simulated remote backend during an outage; memory and disk need no connection."""
+        engine = self._manager.lmcache_engine
+        remote = engine and engine.storage_manager.storage_backends.get("RemoteBackend")
+        outage = remote.outage if isinstance(remote, SimulatedRemoteBackend) else None
+        return {"RemoteBackend": outage} if outage else {}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from ...log_lines import get_logger
 from .chunks import ChunkKey
 from .config import EmbeddedConfig
 from .local_cpu import LocalCPUBackend
 from .local_disk import LocalDiskBackend
 from .metadata import EmbeddedMetadata
+from .simulated_remote import SETTING as REMOTE_SETTING
+from .simulated_remote import SimulatedRemoteBackend
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Backend = LocalCPUBackend | LocalDiskBackend
 
@@ -98,25 +100,35 @@ class EmbeddedStorageManager:
         """Create the backends that the config asks for and that are absent; return those."""
         with self._lock:
             created = {}
-            for name in ("LocalCPUBackend", "LocalDiskBackend"):
-                if name not in self.storage_backends:
-                    backend = self._make(name)
-                    if backend is not None:
-                        created[name] = backend
+            for name in ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend"):
+                try:
+                    backend = None if name in self.storage_backends else self._make(name)
+                except OSError as error:
+                    logger.error("%s is not created: %s", name, error)
+                    continue
+                if backend is not None:
+                    created[name] = backend
             merged = self.storage_backends | created
             self.storage_backends = {name: merged[name] for name in sorted(merged)}
         return {name: type(backend).__name__ for name, backend in created.items()}
 
     def recreate_backend(self, backend_name: str) -> dict[str, str]:
-        """Close a backend and create it by the config as it is now; return what was created.
+        """Close a backend and create it and those that are absent by the config as it is now; return what was created.
 
         Raises:
             KeyError: there is no backend of that name.
+            OSError: it cannot be created again; the old one is kept.
         """
         with self._lock:
-            if not self.close_backend(backend_name):
+            old = self.storage_backends.get(backend_name)
+            if old is None:
                 raise KeyError(f"Backend {backend_name} not found")
-            return self.create_backends()
+            with old.lock:  # Two backends must not write to one directory.
+                new = self._make(backend_name)
+                self.close_backend(backend_name)
+            if new is not None:
+                self.storage_backends = self.storage_backends | {backend_name: new}
+            return ({} if new is None else {backend_name: type(new).__name__}) | self.create_backends()
 
     def set_backend_bypass(self, backend_name: str, bypassed: bool) -> None:
         """Take a backend out of service, or back into it, without closing it."""
@@ -163,14 +175,16 @@ class EmbeddedStorageManager:
     def _make(self, name: str) -> Backend | None:
         if name == "LocalCPUBackend":
             return LocalCPUBackend(self._config.max_local_cpu_size, use_hot=self._config.local_cpu)
+        if name == "RemoteBackend":
+            size = self._config.get_extra_config_value(REMOTE_SETTING)
+            return SimulatedRemoteBackend(float(size)) if size else None
         if self._config.local_disk is None or self._config.max_local_disk_size <= 0:
             return None
         directory = disk_directory(self._config.local_disk, self._metadata)
         try:
             return LocalDiskBackend(str(directory), self._config.max_local_disk_size)
         except OSError as error:
-            logger.error("local_disk %s cannot be used: %s", directory, error)
-            return None
+            raise OSError(f"local_disk {directory} cannot be used: {error}") from error
 
 
 def disk_directory(local_disk: str, metadata: EmbeddedMetadata) -> Path:

@@ -1,0 +1,71 @@
+"""Draining: take a rank out of rotation, so that load balancers send it nothing new, and put it back."""
+
+from typing import Annotated, TypedDict
+
+from flask import Blueprint
+
+from lmcache_internal.api import BadRequest, FromText, Meta, Role, caller, modes, note, operation
+from lmcache_internal.limits.deadlines import clock
+
+router = Blueprint("drain", __name__, url_prefix="/admin")
+
+MAX_REASON = 200
+"""Characters of a reason."""
+MAX_SECONDS = 7 * 24 * 3600
+"""The longest drain that ends by itself; one without `seconds` has no end."""
+
+Seconds = Annotated[int, Meta(ge=1, le=MAX_SECONDS)]
+
+
+def _parse_reason(text: str) -> str:
+    if len(text) > MAX_REASON or not text.isprintable():
+        # It is shown in terminals and logs, and to whoever probes.
+        what = f"at most {MAX_REASON} printable characters, got {text[:MAX_REASON]!a}"
+        raise BadRequest(f"Invalid value for reason: expected {what}", title="Invalid parameter")
+    return text
+
+
+Reason = Annotated[str, FromText(_parse_reason, schema={"type": "string", "maxLength": MAX_REASON})]
+
+
+class DrainState(TypedDict):
+    """Whether the rank is drained; if so why, by whom, since and until when (ISO 8601, UTC; null without an end)."""
+
+    drained: bool
+    reason: str | None
+    by: str | None
+    since: str | None
+    until: str | None
+
+
+@router.get("/drain")
+@operation(action="get the drain state", media="pretty", cheap=True)
+def state() -> DrainState:
+    """Whether the rank is drained: why, by whom, since and until when."""
+    return _state()
+
+
+@router.post("/drain")
+@operation(action="drain the rank", access=Role.OPERATOR, media="pretty", cheap=True)
+def drain(reason: Reason = "", seconds: Seconds | None = None) -> DrainState:
+    """Fail `/readyz` with `reason`, for `seconds` or until `POST /admin/undrain`; the engine still serves all else."""
+    modes().rotation.drain(reason, seconds, caller().name)
+    note(drained=True, reason=reason, seconds=seconds)
+    return _state()
+
+
+@router.post("/undrain")
+@operation(action="undrain the rank", access=Role.OPERATOR, media="pretty", cheap=True)
+def undrain() -> DrainState:
+    """Put the rank back into rotation."""
+    modes().rotation.undrain()
+    note(drained=False)
+    return _state()
+
+
+def _state() -> DrainState:
+    found = modes().rotation.drained
+    if found is None:
+        return {"drained": False, "reason": None, "by": None, "since": None, "until": None}
+    until = None if found.until is None else clock(found.until)
+    return {"drained": True, "reason": found.reason, "by": found.by, "since": clock(found.since), "until": until}

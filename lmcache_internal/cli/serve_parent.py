@@ -1,0 +1,161 @@
+"""The parent of the ranks: checks what they need, starts them, says what becomes of them, and ends them."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from ..address import Address, public_address_at, ranks_of
+from ..engine.embedded.deployment import Deployment
+from ..errors import ServerStartError
+from ..serving.listener import identity_of, listen_on, remove_socket_file
+from ..settings import Settings
+from .serve_plugins import PluginFiles
+from .serve_processes import SIGNALS, STOP_SIGNALS, Processes, Stopped, load_everything
+
+_LOOK_SECONDS = 0.3
+"""How often files of plugins are looked at."""
+_MOST_NAMED = 4
+
+
+def serve_ranks(deployment: Deployment, seed: int | None, reload: bool, config: str | None) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        deployment: what the ranks are made of.
+        seed: of the traffic; None for none.
+        reload: whether to restart the ranks when a file of a plugin changes.
+        config: the path of the engine's YAML, for the commands that are printed.
+
+    Raises:
+        ConfigError: the configuration is unusable.
+        ServerStartError: a rank cannot serve; the message says why.
+        ValueError: the shape of the KV caches is impossible.
+    """
+    settings = _check(deployment)
+    load_everything()
+    sys.dont_write_bytecode = True  # Two changes within a second leave bytecode that looks up to date.
+    with _blocked_signals():
+        try:
+            processes = Processes(deployment, seed)
+        except Stopped:
+            return
+        try:
+            _print_broken(processes)
+            _print_start(ranks_of(settings, deployment.workers), config)
+            files = PluginFiles(settings.plugin_dirs) if reload else None
+            while not _wait(processes, files):
+                processes.stop()
+                processes = _start_again(deployment, seed, files)
+            click.echo("Stopping.")
+        except Stopped:
+            click.echo("Stopping.")
+        finally:
+            processes.stop()
+
+
+def _start_again(deployment: Deployment, seed: int | None, files: PluginFiles | None) -> Processes:
+    """Start the ranks; where a plugin ends them, at its next change. Raises `Stopped` on a signal."""
+    while True:
+        try:
+            processes = Processes(deployment, seed)
+        except ServerStartError as error:
+            click.echo(f"Not served: {error}")
+            if _wait(None, files):
+                raise Stopped from None
+            continue
+        _print_broken(processes)
+        click.echo("Serving again.")
+        return processes
+
+
+def _wait(processes: Processes | None, files: PluginFiles | None) -> bool:
+    """Wait until all shall end (True), or begin again (False).
+
+    Raises:
+        ServerStartError: no rank is left.
+    """
+    while True:
+        received = signal.sigtimedwait(SIGNALS, _LOOK_SECONDS if files else 3600.0)
+        if received and received.si_signo in STOP_SIGNALS:
+            return True
+        if processes:
+            processes.reap()
+        if not (files or (processes and processes.any_left)):
+            raise ServerStartError("No rank is left.")
+        if files and (changed := files.changed()):
+            click.echo(f"Reloading: {', '.join(changed[:_MOST_NAMED])} changed.")
+            return False
+
+
+def _check(deployment: Deployment) -> Settings:
+    """Raise what would keep a rank from starting, for all of them at once; return the settings."""
+    with deployment.manager(0) as scheduler:
+        settings = Settings.of(scheduler.config)
+    wanted = ranks_of(settings, deployment.workers)
+    public = [public_address_at(rank.index, settings) for rank in wanted]
+    errors = [error for address in (*wanted, *public) if address and (error := _why_not(address))]
+    if errors:
+        more = f"\n… and {len(errors) - _MOST_NAMED} more" if len(errors) > _MOST_NAMED else ""
+        raise ServerStartError("\n".join(errors[:_MOST_NAMED]) + more)
+    return settings
+
+
+def _why_not(address: Address) -> str | None:
+    """Why nobody can listen there, if so."""
+    try:
+        listening = listen_on(address)
+    except ServerStartError as error:
+        return str(error)
+    if address.socket_path:
+        remove_socket_file(address.socket_path, identity_of(address.socket_path))
+    listening.close()
+    return None
+
+
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    disposition = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, disposition)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _print_start(ranks: list[Address], config: str | None) -> None:
+    if not ranks:
+        click.echo("Nothing is served: see internal_api_server_enabled and internal_api_server_include_index_list.")
+    for rank in ranks:
+        name = f"Worker {rank.index - 1}" if rank.index else "Scheduler"
+        click.echo(f"{name} listens on {rank}")
+    if ranks:
+        click.echo("Try:")
+        for path in ("/", "/metrics", "/conf"):
+            click.echo(f"    {ranks[-1].curl(path)}")
+        servers = _servers(ranks, config)
+        for command in ("status", "top"):
+            click.echo(f"    lmcache-internal {command} {servers}")
+    click.echo("Ctrl-C ends it.")
+
+
+def _servers(ranks: list[Address], config: str | None) -> str:
+    """The options that name the ranks, the first few where there is no file that names them all."""
+    if config:
+        return f"--config {shlex.quote(config)}"
+    first = ranks[:_MOST_NAMED]
+    return " ".join(
+        f"--socket {shlex.quote(rank.socket_path)}" if rank.socket_path else f"--url {rank.url}" for rank in first
+    )
+
+
+def _print_broken(processes: Processes) -> None:
+    for source, reason in processes.broken.items():
+        click.echo(f"{Path(source).name} is not served: {' '.join(reason.split())}")

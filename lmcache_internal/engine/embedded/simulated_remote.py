@@ -1,0 +1,76 @@
+"""A remote backend that is none: it keeps chunks in memory, is slow, and fails now and then."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from .chunks import ChunkKey
+from .local_cpu import LocalCPUBackend
+
+logger = logging.getLogger(__name__)
+
+SETTING = "embedded_simulated_remote_size"
+"""In `extra_config`: the size of the backend in GiB; without it there is none."""
+
+_SECONDS = 0.005
+_SLOW_EVERY, _SLOW_SECONDS = 25, 0.2
+_PERIOD, _OUTAGE = 200, 40
+"""Of each 200 calls, the last 40 fail."""
+
+
+class SimulatedRemoteBackend(LocalCPUBackend):
+    """Chunks somewhere else, as it were.
+
+    It takes 5 ms a chunk, and 200 ms for each 25th. An outage begins after 160 calls and lasts for 40. All of this
+    follows from the number of calls alone, so that the same requests meet the same failures.
+
+    Args:
+        max_size: room for chunks in GiB.
+        sleep: waits for that many seconds.
+
+    Attributes:
+        failed_reads: chunks that could not be read.
+        failed_writes: chunks that could not be written.
+    """
+
+    def __init__(self, max_size: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(max_size)
+        self.failed_reads = self.failed_writes = 0
+        self._calls = 0
+        self._sleep = sleep
+
+    @property
+    def outage(self) -> str | None:
+        """Why it cannot be reached; None where it can."""
+        done = self._calls % _PERIOD - (_PERIOD - _OUTAGE)
+        return f"a simulated outage, for {_OUTAGE - done} more calls" if done >= 0 else None
+
+    def put(self, key: ChunkKey, data: bytes) -> bool:
+        """Write a chunk; False where there is no room, or during an outage."""
+        if self._is_reached("write", key):
+            return super().put(key, data)
+        self.failed_writes += 1
+        return False
+
+    def get(self, key: ChunkKey) -> bytes | None:
+        """The chunk's bytes; None where it is not here, or during an outage."""
+        if not self.contains(key):
+            return None
+        if self._is_reached("read", key):
+            return super().get(key)
+        self.failed_reads += 1
+        return None
+
+    def _is_reached(self, action: str, key: ChunkKey) -> bool:
+        before, self._calls = self.outage, self._calls + 1
+        self._sleep(_SLOW_SECONDS if self._calls % _SLOW_EVERY == 0 else _SECONDS)
+        if before is None:
+            if self.outage:
+                logger.warning("The remote backend cannot be reached: %s", self.outage)
+            return True
+        logger.debug("Cannot %s chunk %s: %s", action, key, before)
+        if self.outage is None:
+            logger.warning("The remote backend can be reached again")
+        return False

@@ -1,0 +1,61 @@
+"""Each log line of the package is one line, and shows what is in it in the order in which it is."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmcache_internal.log_lines import escaped, get_logger
+from lmcache_internal.redaction import redact_trace
+from tests.support import ROOT
+
+SEPARATORS = ("Zl", "Zp", "Cc", "Cs")
+REORDERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+def is_unsafe(character: str) -> bool:
+    return unicodedata.category(character) in SEPARATORS or unicodedata.bidirectional(character) in REORDERING
+
+
+@given(st.text(st.characters(exclude_categories=()) | st.sampled_from("\r\n\x1b\x7f\x85\u2028\u202e\u2066\ud800")))
+def test_nothing_unsafe_is_left_and_nothing_else_changes(text: str) -> None:
+    safe = escaped(text)
+    assert not any(map(is_unsafe, safe))
+    expected = "".join(
+        f"\\u{ord(character):04x}" if is_unsafe(character) or character in "\u061c\u200e\u200f" else character
+        for character in text
+    )
+    assert safe == expected
+
+
+@pytest.mark.parametrize("filters", [[], [redact_trace]])
+def test_a_message_its_arguments_and_a_traceback_are_escaped(
+    caplog: pytest.LogCaptureFixture, filters: list[logging.Filter]
+) -> None:
+    logger = get_logger("tests.log_lines")
+    for added in filters:
+        logger.addFilter(added)
+    try:
+        raise OSError("a\x1b[31m\u202eb password=hunter2")
+    except OSError:
+        logger.exception("one %s", "x\ny\x9b")
+    for added in filters:
+        logger.removeFilter(added)
+    line, *trace = caplog.handler.format(caplog.records[0]).split("\n")
+    assert line.endswith("one x\\u000ay\\u009b")
+    assert not any(map(is_unsafe, "".join(trace)))
+    assert "a\\u001b[31m\\u202eb" in trace[-1]
+    assert ("hunter2" in trace[-1]) == (not filters)
+
+
+def test_each_module_has_such_a_logger() -> None:
+    allowed = {"log_lines.py", "audit.py"}  # The audit log escapes its lines itself, for its files, too.
+    for file in ROOT.glob("lmcache_internal/**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("logging.getLogger("):
+                assert file.name in allowed or ast.unparse(node.targets[0]) != "logger", file

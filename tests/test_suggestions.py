@@ -1,0 +1,94 @@
+"""A misspelt name is met with the right one, and a body in the wrong form with the right form."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmcache_internal.conversion import suggestion
+
+
+@given(st.text(max_size=200), st.lists(st.text(max_size=80)))
+def test_only_known_names_are_suggested(name: str, known: list[str]) -> None:
+    hint = suggestion(name, known)
+    assert hint == "" or hint.removeprefix("; did you mean ").removesuffix("?") in known
+
+
+def test_a_hostile_name_costs_little() -> None:
+    started = time.perf_counter()
+    suggestion("a" * 1_000_000, ["a" * 1_000_000, *(f"a{number}" for number in range(100))])
+    assert time.perf_counter() - started < 0.1
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [("/health", "/healthz"), ("/ready", "/readyz"), ("/config", "/conf"), ("/Metrics", "/metrics")],
+)
+def test_paths(client: FlaskClient, path: str, meant: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 404
+    assert response.get_json()["message"] == (
+        f"There is no endpoint at {path}; did you mean {meant}? GET / lists them all."
+    )
+
+
+def test_config_keys(client: FlaskClient) -> None:
+    errors = client.post("/conf", json={"min_retrieve_token": 1, "nope": 1}).get_json()["errors"]
+    assert errors == {
+        "min_retrieve_token": "Unknown config; did you mean min_retrieve_tokens?",
+        "nope": "Unknown config",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/backends/LocalCpuBackend"),
+        ("POST", "/backends/LocalCPUBackends/recreate"),
+        ("PUT", "/bypass/add?backend_name=LocalCPU_Backend"),
+    ],
+)
+def test_backends(client: FlaskClient, method: str, path: str) -> None:
+    response = client.open(path, method=method)
+    assert response.status_code in (400, 404)
+    assert "; did you mean LocalCPUBackend?" in response.get_json()["message"]
+
+
+def test_loggers(client: FlaskClient) -> None:
+    logging.getLogger("lmcache.suggested")
+    hint = "Nobody has used a logger of this name; did you mean lmcache.suggested?"
+    query = "/loglevel?logger_name=lmcache.sugested"
+    assert client.get(query).text == f"lmcache.sugested: NOTSET\n{hint}"
+    assert client.get("/loglevel?logger_name=lmcache.suggested").text == "lmcache.suggested: NOTSET"
+    assert client.put("/loglevel?logger_name=lmcache.sugestd&level=INFO").get_json()["message"] == hint
+    set_to = "Set lmcache.sugested level to INFO (including all handlers)"
+    assert client.get(f"{query}&level=INFO").text.startswith(f"{set_to}\nNobody")
+    assert client.get(f"{query}&level=INFO").text == set_to
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "content_type", "message"),
+    [
+        ("/conf", b"", "", "The request has no body; send a JSON object as the body: -d '{\"key\": value}'"),
+        ("/conf?min_retrieve_tokens=1", b" \n", "", "has no body; the values in the query string are not read; send"),
+        ("/conf", b"min_retrieve_tokens=1", "application/x-www-form-urlencoded", "The body is a form; send a JSON"),
+        ("/conf", b"--b\r\n\r\n1\r\n--b--", "multipart/form-data; boundary=b", "The body is a form; send a JSON"),
+        ("/conf", b"{1", "", "JSON is malformed"),
+    ],
+)
+def test_bodies(client: FlaskClient, path: str, data: bytes, content_type: str, message: str) -> None:
+    response = client.post(path, data=data, content_type=content_type)
+    assert (response.status_code, response.get_json()["error"]) == (400, "Invalid JSON body")
+    assert message in response.get_json()["message"]
+
+
+def test_a_dry_run_says_that_it_is_one(client: FlaskClient) -> None:
+    body = client.post("/conf?dry_run=true", json={"min_retrieve_tokens": 9}).get_json()
+    assert body == {"updated": {"min_retrieve_tokens": 9}, "dry_run": True}
+    assert client.post("/conf/rollback?to=0&dry_run=true").get_json() == {"updated": {}, "dry_run": True}
+    assert "dry_run" not in client.post("/conf", json={"min_retrieve_tokens": 9}).get_json()
