@@ -107,7 +107,7 @@ def _all_levels() -> str:
 
 
 def _hint(name: str) -> str:
-    """A line for who has misspelt the name of a logger; empty where there is a logger of that name, or none like it."""
+    """Return a hint if the name of a logger is misspelled; empty if the logger exists or no name is similar."""
     loggers = {"root", *logging.Logger.manager.loggerDict}
     hint = "" if name in loggers else suggestion(name, loggers, cutoff=0.9)
     return f"\nNobody has used a logger of this name{hint}" if hint else ""
