@@ -1,4 +1,4 @@
-"""Service discovery: what Prometheus is to scrape."""
+"""Service discovery for Prometheus."""
 
 from typing import TypedDict
 
@@ -12,17 +12,20 @@ router = Blueprint("sd", __name__)
 
 
 class TargetGroup(TypedDict):
-    """Targets that share their labels, as Prometheus' `http_sd_configs` reads them."""
+    """Targets with the same labels, in the format of Prometheus' `http_sd_configs`."""
 
     targets: list[str]
     labels: dict[str, str]
 
 
-# Public, like what it leads to: it tells no more than a look at the ports and /metrics would.
+# Public, as /metrics is: it reveals only what the open ports and /metrics reveal.
 @router.get("/sd/prometheus")
 @operation(action="list the targets", access=Role.PUBLIC, cheap=True, errors=(EngineUnavailable,))
 def list_targets() -> list[TargetGroup]:
-    """Every rank of the deployment that Prometheus can scrape; none where they listen on Unix sockets alone."""
+    """List the ranks that Prometheus can scrape.
+
+    The list is empty if they listen on Unix sockets.
+    """
     found = metadata()
     host = host_of(request.environ)
     ranks = scrape_targets(settings(), found.world_size)
@@ -30,8 +33,8 @@ def list_targets() -> list[TargetGroup]:
 
 
 def _labels(rank: Address, model_name: str) -> dict[str, str]:
-    # LMCache's own samples have the labels role, worker_id and model_name. As labels of the target, too, these would
-    # push the samples' aside (`exported_…`), so they are for relabeling only.
+    # LMCache's samples have the labels role, worker_id and model_name. Target labels of the same names would make
+    # Prometheus rename those of the samples (`exported_…`), so these are available to relabeling only.
     meta = {"role": rank.role, "model_name": redact(model_name)}
     if rank.index:
         meta["worker_id"] = str(rank.index - 1)

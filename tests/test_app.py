@@ -58,7 +58,7 @@ def test_an_unknown_path_is_a_404_in_the_common_format(client: FlaskClient) -> N
     assert (response.status_code, response.mimetype) == (404, "application/json")
     assert response.get_json() == {
         "error": "Not Found",
-        "message": "There is no endpoint at /no/such/path; GET / lists them all.",
+        "message": "No endpoint at /no/such/path; GET / lists all endpoints",
     }
 
 
@@ -66,7 +66,7 @@ def test_a_wrong_method_is_a_405_that_lists_the_allowed_ones(client: FlaskClient
     response = client.delete("/conf")
     assert response.status_code == 405
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
-    assert "DELETE is not allowed on /conf" in response.get_json()["message"]
+    assert "Method DELETE is not allowed on /conf" in response.get_json()["message"]
 
 
 PLUGIN = '''
