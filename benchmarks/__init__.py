@@ -1,1 +1,1 @@
-"""How fast the server is, and what it costs the engine it lives in, beside LMCache's own: `make bench`."""
+"""Benchmarks: the speed of the server and its cost for the engine, beside LMCache's own server: `make bench`."""

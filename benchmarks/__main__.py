@@ -1,4 +1,4 @@
-"""Ask some questions, or all; print the answers, and write them to `results/`.
+"""Measure some questions, or all; print the results, and write them to `results/`.
 
 python -m benchmarks [--rounds N] [--quick DIRECTORY] [QUESTION …]
 """
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def allow_descriptors() -> None:
-    """Let this process and those it starts have a thousand connections."""
+    """Allow this process and its children as many file descriptors as the system permits."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

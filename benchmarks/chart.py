@@ -1,4 +1,4 @@
-"""The results as a picture: a pair of bars for each thing that something is asked of."""
+"""The results as a bar chart: a pair of bars for each figure that has a target."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = {"lmcache": "LMCache's own server", "ours": "lmcache-internal"}
 
 
 def as_svg(results: list[Result]) -> str:
-    """A bar chart; of each pair, the longer bar is as long as can be."""
+    """Return the bar chart as SVG; the longer bar of each pair has the full length."""
     shapes: list[str] = []
     top = 30
     for result in results:

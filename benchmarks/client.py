@@ -1,4 +1,4 @@
-"""An HTTP client on a raw socket, so that what is measured is the server."""
+"""An HTTP client on a raw socket, so that its own cost is small."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 def get(path: str, headers: str = "") -> bytes:
-    """A GET request; each header ends its line."""
+    """Return a GET request; each header ends with CR LF."""
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode()
 
 
 def post_script(source: str) -> bytes:
-    """A request that runs a script."""
+    """Return a request that runs a script."""
     head = 'Content-Disposition: form-data; name="script"; filename="s.py"'
     body = f"--b\r\n{head}\r\n\r\n{source}\r\n--b--\r\n"
     kind = "Content-Type: multipart/form-data; boundary=b"
@@ -32,15 +32,15 @@ def post_script(source: str) -> bytes:
 
 
 class Client:
-    """One connection, with one request under way at a time.
+    """A connection with one request at a time.
 
     Args:
-        address: where to connect to.
-        request: what to send.
+        address: the server's address.
+        request: the bytes to send.
 
     Attributes:
         started: when the request was sent, by `perf_counter`.
-        status: of the last answer.
+        status: the status of the last response.
     """
 
     def __init__(self, address: Address, request: bytes) -> None:
@@ -53,11 +53,11 @@ class Client:
         self.status = 0
 
     def fileno(self) -> int:
-        """The descriptor, for epoll."""
+        """Return the descriptor, for epoll."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
     def send(self) -> None:
@@ -66,17 +66,17 @@ class Client:
         self._socket.sendall(self._request)
 
     def reconnect(self) -> None:
-        """Hang up, and send the request on a new connection; `started` is before that is made."""
+        """Close the connection, and send the request on a new one; `started` is before it is made."""
         self._socket.close()
         self.started = perf_counter()
         self._socket = connect(self._address)
         self._socket.sendall(self._request)
 
     def receive(self) -> bool:
-        """Receive once; return whether the answer is complete.
+        """Receive once; return whether the response is complete.
 
         Raises:
-            ConnectionError: the server has hung up.
+            ConnectionError: the server has closed the connection.
         """
         count = self._socket.recv_into(self._buffer)
         if not count:
@@ -85,12 +85,12 @@ class Client:
         return not self._missing
 
     def ask(self) -> None:
-        """Send the request, and receive the whole answer."""
+        """Send the request, and receive the complete response."""
         self.send()
         self.finish()
 
     def finish(self) -> None:
-        """Receive the rest of the answer."""
+        """Receive the rest of the response."""
         while not self.receive():
             pass
 
@@ -104,7 +104,7 @@ class Client:
 
 
 def first_answer(address: Address, path: str) -> None:
-    """Ask until a server that is starting answers with 200."""
+    """Send requests until a server that is starting responds with 200."""
     deadline = perf_counter() + TIMEOUT_SECONDS
     while perf_counter() < deadline:
         with contextlib.suppress(OSError), contextlib.closing(Client(address, get(path))) as client:
@@ -116,10 +116,10 @@ def first_answer(address: Address, path: str) -> None:
 
 
 def connect(address: Address) -> socket.socket:
-    """A connection whose calls fail after `TIMEOUT_SECONDS`."""
+    """Return a connection with a timeout of `TIMEOUT_SECONDS` for each call."""
     made = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
     try:
-        # By the kernel: Python's own timeout takes a poll() before each call.
+        # The kernel's timeout: Python's own needs a poll() before each call.
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             made.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", TIMEOUT_SECONDS, 0))
         made.connect(address)

@@ -1,4 +1,4 @@
-"""Print docs/benchmarks.md, its picture and the README's figures from the results: `make docs`."""
+"""Generate docs/benchmarks.md, its chart and the README's figures from the results: `make docs`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ FALLING_SHORT = """\
 
 
 def as_markdown(results: list[Result]) -> str:
-    """The document."""
+    """Return the document."""
     asked = [row for result in results for row in _table(result, asked_only=True)]
     parts = [
         INTRODUCTION,
@@ -83,7 +83,7 @@ def as_markdown(results: list[Result]) -> str:
 
 
 def main() -> None:
-    """Write them."""
+    """Write the document, the chart and the README."""
     results = written(QUESTIONS)
     DOCUMENT.write_text(as_markdown(results), encoding="utf-8")
     PICTURE.write_text(as_svg(results), encoding="utf-8")

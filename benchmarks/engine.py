@@ -1,4 +1,4 @@
-"""What an engine thread that only runs Python has left while the server is asked."""
+"""The CPU time that an engine thread keeps while the server gets requests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from benchmarks.servers import Server
 
 @dataclass(frozen=True)
 class Beside:
-    """A load beside a spinning engine thread.
+    """A load beside an engine thread that runs Python without a pause.
 
     Attributes:
         load: the load.
-        left: the CPU time that the thread gets meanwhile, as a share of what it gets alone. Unlike the work that
-            it gets done, this does not change with the clock of the CPU.
+        left: the CPU time that the thread gets during the load, as a share of what it gets alone. Unlike the work
+            that it completes, this does not depend on the clock rate of the CPU.
     """
 
     load: Load
@@ -26,13 +26,13 @@ class Beside:
 
     @property
     def lost(self) -> float:
-        """Milliseconds that the thread loses in all."""
+        """Milliseconds of CPU time that the thread loses."""
         return 1000 * (1 - self.left) * self.load.seconds
 
 
 @contextlib.contextmanager
 def spinning(server: Server) -> Iterator[None]:
-    """An engine thread in the server's process that runs Python without end."""
+    """Run an engine thread in the server's process that executes Python without a pause."""
     server.call("spin")
     try:
         yield
@@ -41,7 +41,7 @@ def spinning(server: Server) -> Iterator[None]:
 
 
 def beside(server: Server, alone_seconds: float, run: Callable[[], Load]) -> Beside:
-    """Put a load on the server; before and after, the engine thread is alone for so long."""
+    """Put a load on the server; measure the engine thread alone for `alone_seconds` before and after."""
     loads: list[Load] = []
     with spinning(server):
         before = _share(server, lambda: time.sleep(alone_seconds))

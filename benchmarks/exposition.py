@@ -8,13 +8,13 @@ from benchmarks.servers import Kind, serving
 
 SIZES = (370, 3_000, 30_000)
 WINDOW = 2
-"""A load lasts this many times `Plan.seconds`."""
+"""Duration of a load, in multiples of `Plan.seconds`."""
 
 ASKED = {370: "≥ 1.6x"}
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """One scraper after another, with more and more metrics."""
+    """Measure scrapes with more and more metrics."""
     with serving(kind) as server:
         for lines in SIZES:
             server.call("fill", lines)

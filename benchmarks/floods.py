@@ -12,15 +12,15 @@ from benchmarks.servers import Kind, serving
 CLIENTS = 30
 PER_SECOND = 25
 WINDOW = 8
-"""The requests last this many times `Plan.seconds`."""
+"""Duration of the requests, in multiples of `Plan.seconds`."""
 HEAD_START_SECONDS = 1
-"""Until the load has begun; its clients are a process of their own, or they would delay the client that is measured."""
+"""Time until the load has started. It runs in another process, so that it does not delay the measured client."""
 PROBED = {"ours": ("/livez", "/lmc_version"), "lmcache": ("/lmc_version", "/lmc_version")}
-"""LMCache's server has no probe: where ours is asked for one, it is asked for the cheapest that it has."""
+"""LMCache's server has no probe, so its cheapest endpoint is measured instead."""
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """A fresh /livez and a fresh /lmc_version, beside 30 clients that ask for /backends or /metrics again at once."""
+    """Measure /livez and /lmc_version on new connections, beside 30 clients that flood /backends or /metrics."""
     seconds = WINDOW * plan.seconds
     processes = multiprocessing.get_context("spawn")
     with serving(kind) as server:

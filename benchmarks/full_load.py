@@ -10,11 +10,11 @@ from benchmarks.measure import Figure, Measuring, Plan
 from benchmarks.servers import Kind, serving
 
 WINDOW = 5
-"""A load lasts this many times `Plan.seconds`."""
+"""Duration of a load, in multiples of `Plan.seconds`."""
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """/lmc_version by one client and by eight that ask again at once, and what the engine has left."""
+    """Measure /lmc_version with one client and with eight at full speed, and what the engine keeps."""
     seconds = WINDOW * plan.seconds
     with serving(kind) as server:
         for _ in range(plan.rounds):

@@ -1,9 +1,9 @@
-"""The process that is measured: an engine with one of the two servers in it.
+"""The measured process: an engine with one of the two servers.
 
     python -m benchmarks.host '{"kind": …, "engine": …, "values": {…}}'
 
-Tells in a line of JSON where it serves; then each line of its input is a method of `Host` with its
-arguments, as a JSON list, and is answered by a line with the result. Ends with its input.
+It prints its address as a line of JSON. Then each input line is a method of `Host` with its arguments, as a JSON list,
+and each output line is a result. It ends when its input ends.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ JOIN_SECONDS = 10.0
 
 
 class Spinner(threading.Thread):
-    """An engine thread that does nothing but run Python."""
+    """An engine thread that runs Python without a pause."""
 
     def __init__(self) -> None:
         super().__init__(name="engine", daemon=True)
         self.spinning = True
 
     def run(self) -> None:
-        """Spin."""
+        """Run until `spinning` is false."""
         while self.spinning:
             pass
 
 
 class Host:
-    """The engine, its server, and what can be done to them.
+    """The engine, its server, and the operations on them.
 
     Args:
-        kind: whose server.
-        engine: "real" for LMCache's worker, "none" for a manager that has a config and nothing else.
-        values: of the configuration.
+        kind: the kind of server.
+        engine: "real" for LMCache's worker, "none" for a manager that has only a configuration.
+        values: the configuration.
     """
 
     def __init__(self, kind: str, engine: str, values: dict[str, Any]) -> None:
@@ -65,16 +65,16 @@ class Host:
 
     @property
     def address(self) -> Address:
-        """Where it serves."""
+        """The address of the server."""
         return self._server.socket_path or ("127.0.0.1", self._server.port)
 
     def spin(self) -> None:
-        """Let an engine thread spin until `rest`."""
+        """Start an engine thread that runs until `rest`."""
         self._spinner = Spinner()
         self._spinner.start()
 
     def progress(self) -> tuple[float, float]:
-        """The time, and the CPU seconds that the engine thread has had."""
+        """Return the time, and the CPU seconds of the engine thread."""
         clock = time.pthread_getcpuclockid(self._spinner.ident or 0)
         return time.perf_counter(), time.clock_gettime(clock)
 
@@ -84,12 +84,12 @@ class Host:
         self._spinner.join()
 
     def memory(self) -> int:
-        """Resident bytes, without garbage."""
+        """Return the resident bytes after a garbage collection."""
         gc.collect()
         return resident_bytes()
 
     def fill(self, lines: int) -> int:
-        """Register metrics until /metrics has at least so many lines; return how many it has."""
+        """Register metrics until /metrics has at least `lines` lines; return how many it has."""
         there = generate_latest(REGISTRY).count(b"\n")
         if there < lines:
             gauge = Gauge(f"benchmark_{lines}", "Filler.", ["shard"])
@@ -107,7 +107,7 @@ class Host:
         return time.perf_counter() - begun
 
     def restart(self, times: int) -> None:
-        """Stop it and start it, so often; each time it answers one request. LMCache's cannot start again: a new one."""
+        """Stop and start the server `times` times, with one request each; LMCache's server needs a new object."""
         for _ in range(times):
             self.stop()
             if not self._restarts:
@@ -117,7 +117,7 @@ class Host:
 
 
 def main() -> None:
-    """Serve, and do what is asked."""
+    """Serve, and execute the commands."""
     options = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # LMCache logs there.
@@ -127,12 +127,12 @@ def main() -> None:
     for line in sys.stdin:
         method, *arguments = json.loads(line)
         print(json.dumps(getattr(host, method)(*arguments)), file=answers)
-    os._exit(0)  # Nobody listens any more, and the engine's threads would keep the process.
+    os._exit(0)  # The input has ended, and the engine's threads would keep the process alive.
 
 
 if __name__ == "__main__":
     try:
         main()
-    except Exception:  # Likewise.
+    except Exception:  # Any failure: the engine's threads would keep the process alive.
         traceback.print_exc()
         os._exit(1)

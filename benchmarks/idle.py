@@ -9,11 +9,11 @@ from benchmarks.measure import Figure, Measuring, Plan
 from benchmarks.servers import Kind, serving
 
 WINDOW = 15
-"""It is watched for this many times `Plan.seconds`."""
+"""Duration of the measurement, in multiples of `Plan.seconds`."""
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """Its process has a server in it, and no engine; both servers are watched at the same time."""
+    """Measure a process with a server and no engine; both servers are measured at the same time."""
     seconds = WINDOW * plan.seconds
     with serving(kind, engine="none") as server:
         for _ in range(plan.rounds):
@@ -28,7 +28,7 @@ def measure(kind: Kind, plan: Plan) -> Measuring:
 
 
 def activity(pid: int) -> tuple[int, float]:
-    """How often the threads of a process went to sleep, and the seconds of CPU that they took."""
+    """Return how often the threads of a process went to sleep, and their CPU seconds."""
     sleeps, nanoseconds = 0, 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())

@@ -11,11 +11,11 @@ from benchmarks.measure import Figure, Measuring, Plan
 from benchmarks.servers import Kind, Server, serving
 
 MANY = 1000
-PATIENCE_SECONDS = 1.0
+WAIT_SECONDS = 1.0
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """/lmc_version by one client while others are connected; and how many of a thousand are answered."""
+    """Measure /lmc_version with one client beside idle connections, and how many of a thousand are served."""
     with serving(kind) as server:
         for _ in range(plan.rounds):
             for connections in (0, 10, 100, 900):
@@ -44,7 +44,7 @@ def _is_answered(client: Client) -> bool:
     client.send()
     with closing(select.epoll()) as poll:
         poll.register(client, select.EPOLLIN)
-        answers = bool(poll.poll(PATIENCE_SECONDS))
+        answers = bool(poll.poll(WAIT_SECONDS))
     if answers:
         client.finish()
     return answers

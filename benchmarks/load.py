@@ -1,4 +1,4 @@
-"""The load generator: closed loops and steady rates of requests."""
+"""The load generator: closed loops and constant request rates."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ WARM_UP_REQUESTS = 50
 
 @dataclass
 class Load:
-    """What a load of requests came to.
+    """The result of a load.
 
     Attributes:
-        latencies: seconds that each answer with status 200 took.
-        refused: how many answers had another status.
-        seconds: how long all of it took.
+        latencies: seconds of each response with status 200.
+        refused: the number of responses with another status.
+        seconds: the duration of the load.
     """
 
     latencies: list[float] = field(default_factory=list)
@@ -30,11 +30,11 @@ class Load:
 
     @property
     def per_second(self) -> float:
-        """Answers with status 200 per second."""
+        """Responses with status 200 per second."""
         return len(self.latencies) / self.seconds
 
     def percentile(self, percent: float) -> float:
-        """Milliseconds within which `percent` of the answers came."""
+        """Return the latency percentile in milliseconds."""
         if not self.latencies:
             raise ValueError(f"no request was answered with 200; {self.refused} had another answer")
         ordered = sorted(self.latencies)
@@ -43,7 +43,7 @@ class Load:
         return 1000 * (ordered[at] + beyond * (ordered[min(at + 1, len(ordered) - 1)] - ordered[at]))
 
     def count(self, client: Client, now: float) -> None:
-        """Count the answer that `client` has received."""
+        """Count the response that `client` has received."""
         if client.status == 200:
             self.latencies.append(now - client.started)
         else:
@@ -52,7 +52,7 @@ class Load:
 
 @contextlib.contextmanager
 def connected(count: int, address: Address, request: bytes) -> Iterator[list[Client]]:
-    """So many connected clients."""
+    """Yield that many connected clients."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(contextlib.closing(Client(address, request))) for _ in range(count)]
 
@@ -60,15 +60,15 @@ def connected(count: int, address: Address, request: bytes) -> Iterator[list[Cli
 def closed_loop(
     address: Address, path: str, clients: int, seconds: float, *, reconnect: bool = False, sleepless: bool = True
 ) -> Load:
-    """Clients that send their next request as soon as the last one is answered.
+    """Run clients that send their next request as soon as they have a response.
 
     Args:
-        address: the server's.
-        path: what they ask for.
-        clients: how many there are.
-        seconds: after which they send no more.
-        reconnect: make a new connection for each request; that counts, too.
-        sleepless: poll all the time, so that waking the client is no part of a latency; it takes a core.
+        address: the server's address.
+        path: the requested path.
+        clients: the number of clients.
+        seconds: the time after which they send no more.
+        reconnect: open a new connection for each request, and include that time.
+        sleepless: poll all the time, so that no latency includes waking the client; this uses a core.
     """
     load = Load()
     with connected(clients, address, get(path)) as asking, contextlib.closing(select.epoll()) as poll:
@@ -101,10 +101,9 @@ def closed_loop(
 def steady(
     address: Address, path: str, per_second: float, seconds: float, headers: str = "", *, reconnect: bool = False
 ) -> Load:
-    """One client that sends at a steady rate, with `reconnect` each time on a new connection.
+    """Run one client at a constant rate; with `reconnect`, each request has a new connection.
 
-    A request that is late because the one before it took so long counts from when it was due: a
-    stall counts for all that it delays.
+    The latency of a request counts from its scheduled time, so a stall counts for every request that it delays.
     """
     load = Load()
     with connected(1, address, get(path, headers)) as (client,):
@@ -127,7 +126,7 @@ def steady(
 
 
 def warm_up(address: Address) -> None:
-    """Wait until the server answers, and let it do what it does only at first."""
+    """Wait until the server responds, and let it finish its one-time initialization."""
     with connected(1, address, get("/lmc_version")) as (client,):
         for _ in range(WARM_UP_REQUESTS):
             client.ask()

@@ -1,4 +1,4 @@
-"""The machine, and how busy it was with other things."""
+"""The machine, and its load from other programs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from time import monotonic
 
 
 class Watch:
-    """Watches what other programs take of the machine, from now on."""
+    """Measures the CPU time that other programs use from now on."""
 
     def __init__(self) -> None:
         self._before = self._now()
 
     def machine(self) -> dict[str, str]:
-        """What the machine is, and how many of its cores others have taken, neighbors of a virtual one included."""
+        """Return the machine, and how many cores others have used, including neighbors of a virtual machine."""
         seconds, taken = (now - before for now, before in zip(self._now(), self._before, strict=True))
         return {
             "CPU": f"{_model()}, {os.cpu_count()} cores",
@@ -28,7 +28,7 @@ class Watch:
     def _now() -> tuple[float, float]:
         user, nice, system, _, _, interrupts, soft, stolen, *_ = map(int, Path("/proc/stat").read_text().split()[1:11])
         all_of_it = (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
-        # Ours: this process, and the measured ones, which have ended by the time that it matters.
+        # Our CPU time: this process, and the measured processes, which have ended when it is read.
         usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return monotonic(), all_of_it - sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

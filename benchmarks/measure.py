@@ -1,4 +1,4 @@
-"""Both servers, in alternation: what troubles the machine for a while troubles both."""
+"""Measure both servers alternately, so that a disturbance of the machine affects both."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from benchmarks.servers import KINDS, Kind
 
 @dataclass(frozen=True)
 class Plan:
-    """How thoroughly to measure.
+    """The extent of the measurements.
 
     Attributes:
-        rounds: how often.
-        seconds: of the shortest measurement; others take a multiple.
+        rounds: the number of rounds.
+        seconds: the duration of the shortest measurement; others take a multiple.
         restarts: how often a server is started and stopped.
     """
 
@@ -31,7 +31,7 @@ class Figure:
 
     Attributes:
         name: what is measured.
-        value: in `unit`.
+        value: the value in `unit`.
         unit: see `rows.MORE_IS_BETTER`.
         asked: see `Row`.
     """
@@ -43,14 +43,14 @@ class Figure:
 
 
 Measuring = Generator[list[Figure], None, None]
-"""It yields after each step, and the other server has its turn."""
+"""It yields after each step, and then the other server is measured."""
 
 Measure = Callable[[Kind, Plan], Measuring]
-"""What each question has under the name `measure`."""
+"""The function `measure` of each question."""
 
 
 def alternate(measure: Measure, plan: Plan) -> list[Row]:
-    """Measure both servers step by step; the one that was last is first next."""
+    """Measure both servers step by step; the one that was last in a step is first in the next."""
     rows: dict[str, Row] = {}
     order = list(KINDS)
     with ExitStack() as stack:

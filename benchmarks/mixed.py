@@ -11,13 +11,13 @@ from benchmarks.servers import Kind, serving
 
 PER_SECOND = 20
 WINDOW = 2
-"""The requests last this many times `Plan.seconds`."""
+"""Duration of the requests, in multiples of `Plan.seconds`."""
 HEAD_START_SECONDS = 1
-"""Until the load has begun; its clients are a process of their own, or they would delay the client that is measured."""
+"""Time until the load has started. It runs in another process, so that it does not delay the measured client."""
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """/backends at a steady rate, beside 1 and 8 clients that ask for /lmc_version again at once."""
+    """Measure /backends at a constant rate, beside 1 and 8 clients that request /lmc_version all the time."""
     seconds = WINDOW * plan.seconds
     processes = multiprocessing.get_context("spawn")
     with serving(kind) as server:

@@ -12,7 +12,7 @@ ASKED = {("tcp", 1): "≥ 2x", ("tcp", 8): "≥ 2.5x"}
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """/lmc_version by one client and by eight."""
+    """Measure /lmc_version with one client and with eight."""
     with ExitStack() as stack:
         servers = {transport: stack.enter_context(serving(kind, transport=transport)) for transport in TRANSPORTS}
         for _ in range(plan.rounds):

@@ -1,4 +1,4 @@
-"""A process that starts one server, and tells how many seconds and bytes it took until the first answer.
+"""A process that starts one server, and prints the seconds and bytes until the first response.
 
 python -m benchmarks.newborn {lmcache,ours} {bare,engine,manager} PORT
 """
@@ -26,7 +26,7 @@ def embedded_manager(values: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Load what the state says, then start the server."""
+    """Load the engine that the state names, then start the server."""
     kind, state, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
     for module in LOADED[state]:
         importlib.import_module(module)
@@ -38,7 +38,7 @@ def main() -> None:
     server.start()
     first_answer(("127.0.0.1", port), "/lmc_version")
     print(json.dumps([perf_counter() - begun, resident_bytes() - before]), flush=True)
-    os._exit(0)  # LMCache's threads would keep it.
+    os._exit(0)  # LMCache's threads would keep the process alive.
 
 
 if __name__ == "__main__":

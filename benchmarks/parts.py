@@ -1,4 +1,4 @@
-"""What the measured processes are made of; it imports next to nothing, because imports are measured, too."""
+"""Parts of the measured processes. It imports little, because imports are measured, too."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ HOMES = {"ours": "lmcache_internal", "lmcache": "lmcache.v1.internal_api_server.
 
 
 def server_class(kind: str) -> Any:
-    """The class of a server."""
+    """Return the class of a server."""
     return importlib.import_module(HOMES[kind]).InternalAPIServer
 
 
 def manager_without_engine(values: dict[str, Any]) -> Any:
-    """A scheduler's manager that has a config of LMCache's, and nothing else."""
+    """Return a scheduler's manager that has only a configuration of LMCache."""
     from lmcache.v1.config import LMCacheEngineConfig
 
     return SimpleNamespace(config=LMCacheEngineConfig.from_defaults(**values), lmcache_engine=None)
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process."""
+    """Return the resident memory of this process, in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

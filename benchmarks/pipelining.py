@@ -16,22 +16,22 @@ from benchmarks.servers import Kind, serving
 
 CONNECTIONS = 30
 DEPTH = 290
-"""Requests that each connection sends without waiting for an answer; 16 KiB of them."""
+"""Requests that each connection sends without waiting for a response; 16 KiB in all."""
 PER_SECOND = 25
 WINDOW = 8
-"""The requests last this many times `Plan.seconds`."""
+"""Duration of the requests, in multiples of `Plan.seconds`."""
 HEAD_START_SECONDS = 1
-"""Until the load has begun."""
+"""Time until the load has started."""
 PROBED = {"ours": "/livez", "lmcache": "/lmc_version"}
-"""What is asked for meanwhile: LMCache's server has no probe, and this is the cheapest that it has."""
+"""The measured path. LMCache's server has no probe, so its cheapest endpoint is measured instead."""
 
 
 class Pipeline:
     """A connection that sends many requests at once, and again when all of them are answered.
 
     Args:
-        address: the server's.
-        path: what it asks for; the body of the answer must not have an empty line in it.
+        address: the server's address.
+        path: the requested path; the body of its response must not contain an empty line.
     """
 
     def __init__(self, address: Address, path: str) -> None:
@@ -42,11 +42,11 @@ class Pipeline:
         self.answered = 0
 
     def fileno(self) -> int:
-        """The descriptor, for epoll."""
+        """Return the descriptor, for epoll."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
     def send(self) -> None:
@@ -54,10 +54,10 @@ class Pipeline:
         self._socket.sendall(self._requests)
 
     def receive(self) -> None:
-        """Receive once, and send again after the last answer.
+        """Receive once, and send again after the last response.
 
         Raises:
-            ConnectionError: the server has hung up.
+            ConnectionError: the server has closed the connection.
         """
         received = self._socket.recv(1 << 18)
         if not received:
@@ -91,12 +91,12 @@ def flood(address: Address, path: str, seconds: float) -> int:
 
 @contextlib.contextmanager
 def flooded(address: Address, path: str, seconds: float) -> Iterator[None]:
-    """Pipeline requests from another process, so that it does not delay the client that is measured.
+    """Pipeline requests from another process, so that it does not delay the measured client.
 
     Args:
-        address: the server's.
-        path: what is asked for.
-        seconds: that the load lasts, besides its head start.
+        address: the server's address.
+        path: the requested path.
+        seconds: the duration of the load after its start.
     """
     processes = multiprocessing.get_context("spawn")
     others = processes.Process(target=flood, args=(address, path, seconds + 2 * HEAD_START_SECONDS))
@@ -109,7 +109,7 @@ def flooded(address: Address, path: str, seconds: float) -> Iterator[None]:
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """A fresh /livez at a steady rate, beside 30 connections that pipeline 290 requests for /lmc_version each."""
+    """Measure /livez on new connections at a constant rate, beside 30 connections that each pipeline 290 requests."""
     seconds = WINDOW * plan.seconds
     with serving(kind) as server:
         for _ in range(plan.rounds):

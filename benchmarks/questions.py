@@ -1,4 +1,4 @@
-"""The questions, each a module with a docstring that names it and a function `measure`."""
+"""The questions. Each is a module with a function `measure`; its docstring is the title."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ QUESTIONS = (
 
 
 def load(question: str) -> tuple[str, Measure]:
-    """The title of a question, and how it is measured."""
+    """Return the title of a question, and its function `measure`."""
     module = importlib.import_module(f"benchmarks.{question}")
     return str(module.__doc__).partition("\n")[0], cast(Measure, module.measure)

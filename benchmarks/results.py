@@ -1,4 +1,4 @@
-"""The result of one question: written as JSON, committed, and compared with what was committed last."""
+"""The result of one question: written as JSON, committed, and compared with the last commit."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _PACKAGES = ("lmcache", "torch", "fastapi", "uvicorn", "uvloop", "flask", "werkz
 
 @dataclass(frozen=True)
 class Result:
-    """The answer to one question.
+    """The result of one question.
 
     Attributes:
-        question: its name.
-        title: it, in words.
-        date: when it was measured, ISO 8601, UTC.
-        commit: of the server; "+" where the checkout had other changes.
-        machine: on what.
-        versions: of what.
-        rows: the answer.
+        question: the name of its module.
+        title: the question in words.
+        date: the time of the measurement, ISO 8601, UTC.
+        commit: the commit of the server; "+" if the checkout had other changes.
+        machine: the machine.
+        versions: the versions of the measured packages.
+        rows: the figures.
     """
 
     question: str
@@ -43,14 +43,14 @@ class Result:
 
     @classmethod
     def now(cls, question: str, title: str, machine: dict[str, str], rows: list[Row]) -> Result:
-        """A result of now."""
+        """Return a result with the current time."""
         date = datetime.now(timezone.utc).isoformat(timespec="seconds")
         versions = {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
         return cls(question, title, date, _commit(), machine, versions, rows)
 
     @classmethod
     def parse(cls, text: str) -> Result:
-        """Read what `write` wrote."""
+        """Read a result that `write` wrote."""
         fields = json.loads(text)
         return cls(**fields | {"rows": [Row(**row) for row in fields["rows"]]})
 
@@ -61,18 +61,18 @@ class Result:
         (directory / f"{self.question}.json").write_text(text + "\n", encoding="utf-8")
 
     def row(self, name: str) -> Row | None:
-        """The row of that name."""
+        """Return the row of that name."""
         return next((row for row in self.rows if row.name == name), None)
 
 
 def committed(question: str) -> Result | None:
-    """The result that was committed last; None where none was, or where there is no git."""
+    """Return the last committed result; None if there is none, or no git."""
     shown = _git("show", f"HEAD:benchmarks/results/{question}.json")
     return Result.parse(shown) if shown else None
 
 
 def written(questions: Iterable[str]) -> list[Result]:
-    """The results in the checkout."""
+    """Return the results in the checkout."""
     paths = [RESULTS / f"{question}.json" for question in questions]
     return [Result.parse(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
 

@@ -1,4 +1,4 @@
-"""What was measured of one thing: the values of both servers, their ratio, and what is asked of it."""
+"""One measured figure: the values of both servers, their ratio, and the target."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 MORE_IS_BETTER = frozenset({"requests/s", "% left"})
-"""Units of what should be large; everything else should be small."""
+"""Units in which larger is better; in all others, smaller is better."""
 
 _COMPARES = {"≥": operator.ge, "≤": operator.le}
 
 
 class Spread(NamedTuple):
-    """The median of some values, the least and the greatest of them."""
+    """Median, minimum and maximum of some values."""
 
     median: float
     least: float
@@ -23,7 +23,7 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: list[float]) -> Spread | None:
-        """The spread of `values`; None where there are none."""
+        """Return the spread of `values`; None if there are none."""
         return cls(statistics.median(values), min(values), max(values)) if values else None
 
 
@@ -32,11 +32,11 @@ class Row:
     """One line of a table.
 
     Attributes:
-        name: what was measured.
-        unit: of the values.
-        asked: what it must come to: "≥ 2.2x" LMCache's, "≤ 6.5" by itself, or nothing.
-        lmcache: a value for each round.
-        ours: likewise.
+        name: what is measured.
+        unit: the unit of the values.
+        asked: the target: "≥ 2.2x" of LMCache's value, "≤ 6.5" in `unit`, or empty.
+        lmcache: LMCache's value in each round.
+        ours: our value in each round.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Row:
     ours: list[float] = field(default_factory=list)
 
     def values(self, kind: Literal["lmcache", "ours"]) -> list[float]:
-        """The values of one server."""
+        """Return the values of one server."""
         return self.ours if kind == "ours" else self.lmcache
 
     @property
     def ratio(self) -> Spread | None:
-        """Ours to LMCache's, round by round; the median is that of the medians."""
+        """Our values relative to LMCache's, per round; the median is the ratio of the medians."""
         pairs = [(ours, lmcache) for ours, lmcache in zip(self.ours, self.lmcache, strict=False) if lmcache > 0]
         each = Spread.of([ours / lmcache for ours, lmcache in pairs])
         median = statistics.median(self.lmcache) if pairs else 0.0
@@ -59,7 +59,7 @@ class Row:
 
     @property
     def holds(self) -> bool | None:
-        """Whether it comes to what is asked; None where nothing is."""
+        """Whether the target is met; None if there is no target."""
         matched = re.fullmatch(r"([≥≤]) ([\d.]+)(x?)", self.asked)
         if matched is None or not self.ours:
             return None
@@ -67,7 +67,7 @@ class Row:
         return None if measured is None else bool(_COMPARES[matched[1]](measured.median, float(matched[2])))
 
     def since(self, before: Row) -> str:
-        """How the ratio has changed since `before`: "better" or "worse" where the spreads lie apart, else nothing."""
+        """Return how the ratio has changed since `before`: "better" or "worse" if the spreads are apart, else ""."""
         new, old = self.ratio, before.ratio
         if new is None or old is None or (new.least <= old.greatest and old.least <= new.greatest):
             return ""

@@ -1,4 +1,4 @@
-"""Start and steer the processes that are measured."""
+"""Start and control the measured processes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ TRANSPORTS: tuple[Transport, Transport] = ("tcp", "unix")
 
 
 class Server:
-    """A process with an engine, and one of the two servers in it; see `host.Host` for what it can do.
+    """A process with an engine and one of the two servers; see `host.Host` for its commands.
 
     Attributes:
-        address: where the server listens.
-        pid: of the process.
+        address: the server's address.
+        pid: the process id.
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -38,7 +38,7 @@ class Server:
         self.address: Address = address if isinstance(address, str) else tuple(address)
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Have the host do something; return its result."""
+        """Call a method of the host; return its result."""
         print(json.dumps([method, *arguments]), file=self._process.stdin, flush=True)
         return self._answer()
 
@@ -51,12 +51,12 @@ class Server:
 
 @contextlib.contextmanager
 def serving(kind: Kind, engine: Engine = "real", transport: Transport = "tcp") -> Iterator[Server]:
-    """A server in a process of its own.
+    """Yield a server in its own process.
 
     Args:
-        kind: whose.
-        engine: "real" for LMCache's own worker on CPU, "none" where the engine's threads would be in the way.
-        transport: where it listens.
+        kind: the kind of server.
+        engine: "real" for LMCache's own worker on CPU, "none" if the engine's threads would disturb the measurement.
+        transport: the kind of address that it listens on.
     """
     with tempfile.TemporaryDirectory() as directory, (Path(directory) / "log").open("w+") as log:
         options = {"kind": kind, "engine": engine, "values": _values(transport, directory)}
@@ -73,18 +73,18 @@ def serving(kind: Kind, engine: Engine = "real", transport: Transport = "tcp") -
             server = Server(process)
             warm_up(server.address)
             yield server
-        except Exception:  # Whatever failed, its reason may stand in the log; it goes on.
+        except Exception:  # Any failure: print the log, which may contain the reason, and raise again.
             log.seek(0)
             sys.stderr.write(f"The log of {kind} ends with:\n{log.read()[-3000:]}\n")
             raise
         finally:
-            process.kill()  # There is nothing in it that somebody would miss.
+            process.kill()  # It holds no data that must be saved.
             process.communicate()
 
 
 def environment() -> dict[str, str]:
-    """The environment of what is measured."""
-    # Usage tracking would ask the network, and the order of sets is one thing less that differs.
+    """Return the environment of the measured processes."""
+    # Usage tracking would use the network. A fixed hash seed removes one source of variation.
     return os.environ | {"LMCACHE_TRACK_USAGE": "false", "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
 
 

@@ -9,7 +9,7 @@ from benchmarks.servers import Kind, serving
 
 PER_SECOND = 50
 SLOW = 2
-"""Slow requests take this many times `Plan.seconds`."""
+"""Duration of slow requests, in multiples of `Plan.seconds`."""
 
 SCRIPTS = {
     "sleeping": "import time\ntime.sleep({})",
@@ -23,7 +23,7 @@ ASKED = {
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """/lmc_version at a steady rate, beside 1, 4 and 8 scripts that sleep or burn CPU."""
+    """Measure /lmc_version at a constant rate, beside 1, 4 and 8 scripts that sleep or use the CPU."""
     seconds = SLOW * plan.seconds
     with serving(kind) as server:
         for _ in range(plan.rounds):

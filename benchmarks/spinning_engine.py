@@ -10,7 +10,7 @@ from benchmarks.measure import Figure, Measuring, Plan
 from benchmarks.servers import Kind, serving
 
 WINDOW = 10
-"""A load lasts this many times `Plan.seconds`."""
+"""Duration of a load, in multiples of `Plan.seconds`."""
 
 PROMETHEUS = (
     "User-Agent: Prometheus/3.5.0\r\n"
@@ -20,7 +20,7 @@ PROMETHEUS = (
     "Accept-Encoding: gzip\r\n"
     "X-Prometheus-Scrape-Timeout-Seconds: 10\r\n"
 )
-"""What it sends, which takes its answers compressed."""
+"""The headers of Prometheus, which accepts compressed responses."""
 
 LOADS = {
     "/lmc_version, 10 a second": ("/lmc_version", 10, ""),
@@ -36,7 +36,7 @@ ASKED = {
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """/lmc_version and /metrics at 10 a second, /metrics at 1 a second."""
+    """Measure /lmc_version and /metrics at 10 requests per second, and /metrics at 1 per second."""
     seconds = WINDOW * plan.seconds
     with serving(kind) as server:
         for _ in range(plan.rounds):

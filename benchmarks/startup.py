@@ -19,7 +19,7 @@ STATES = {
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """A fresh process for each figure; see `newborn.py`."""
+    """Measure each figure in a new process; see `newborn.py`."""
     for directory in ("lmcache_internal", "blueprints"):
         compileall.compile_dir(ROOT / directory, quiet=1)  # As pip does; LMCache's server is compiled, too.
     for _ in range(plan.rounds):

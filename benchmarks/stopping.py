@@ -12,7 +12,7 @@ WARM_UP_RESTARTS = 3
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """In a process that has a server, and no engine; a fresh one for each round, as later starts find memory there."""
+    """Measure a process with a server and no engine; a new process per round, because later starts reuse its memory."""
     for _ in range(plan.rounds):
         with serving(kind, engine="none") as server:
             yield [Figure("stop with idle clients", 1000 * _stop(server), "ms", "≤ 5")]

@@ -1,4 +1,4 @@
-"""The few figures that the README shows."""
+"""The README's selection of figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN = {
 
 
 def put_into(readme: str, results: list[Result]) -> str:
-    """The README with the figures of `results` in their place."""
+    """Return the README with the figures of `results`."""
     before, _, rest = readme.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     return f"{before}{_BEGIN}{_table(results)}{_END}{after}"

@@ -1,4 +1,4 @@
-"""A result as a table of text."""
+"""A result as a text table."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ NOTHING = "-"
 
 
 def as_text(result: Result, before: Result | None) -> str:
-    """A table for the terminal.
+    """Return a table for the terminal.
 
     Args:
-        result: what was measured.
-        before: what it is compared with.
+        result: the result.
+        before: the result that it is compared with.
     """
     lines = [(*HEADER, "committed"), *((*cells(row), _before(row, before)) for row in result.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -23,20 +23,20 @@ def as_text(result: Result, before: Result | None) -> str:
 
 
 def origin(result: Result) -> str:
-    """When and where it was measured."""
+    """Return the time and the machine of the measurement."""
     machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
     return f"{result.date}, commit {result.commit}, {machine}"
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """The cells of a row below `HEADER`: medians, and in parentheses the least and the greatest."""
+    """Return the cells of a row for `HEADER`: medians, and in parentheses minimum and maximum."""
     verdict = {True: ": yes", False: ": no", None: ""}[row.holds]
     values = [_spread(Spread.of(values)) for values in (row.lmcache, row.ours)]
     return row.name, row.unit, *values, _spread(row.ratio, "x"), row.asked + verdict
 
 
 def number(value: float) -> str:
-    """Three digits of it, or all before the point."""
+    """Return the number with three digits, or with all digits before the decimal point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -22,7 +22,7 @@ ASKED = {
 
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
-    """Each path, over TCP and over a Unix socket, by few clients and by many."""
+    """Measure each path, over TCP and over a Unix socket, with few clients and with many."""
     with ExitStack() as stack:
         servers = {transport: stack.enter_context(serving(kind, transport=transport)) for transport in TRANSPORTS}
         for _ in range(plan.rounds):
@@ -34,7 +34,7 @@ def measure(kind: Kind, plan: Plan) -> Measuring:
 
 
 def figures(name: str, load: Load) -> list[Figure]:
-    """What a closed loop comes to."""
+    """Return the figures of a closed loop."""
     refused = 100 * load.refused / (load.refused + len(load.latencies))
     return [
         Figure(name, load.per_second, "requests/s", ASKED.get(name, "")),

@@ -1,5 +1,5 @@
-"""The built-in endpoints: one concern a file, `*_api.py`, each with a Blueprint named `router`.
+"""The built-in endpoints: one file `*_api.py` per concern, each with a Blueprint named `router`.
 
-Their annotations are read when they are loaded. As text, which `from __future__ import annotations` makes
-of them, each would first have to be compiled.
+Annotations are evaluated when a file is loaded. The files do not use `from __future__ import annotations`, because
+each annotation would then be a string that must be compiled first.
 """

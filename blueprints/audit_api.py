@@ -1,4 +1,4 @@
-"""Who changed what, and who was refused."""
+"""Audit log of changes and refused requests."""
 
 from flask import Blueprint
 
@@ -11,5 +11,5 @@ engines = ("in-process", "mp")
 @router.get("/audit")
 @operation(action="read the audit log", media="pretty", access=Role.ADMIN, cheap=True)
 def audit() -> list[AuditEntry]:
-    """The last 200 changes and the last 200 refusals, the oldest first."""
+    """List the last 200 changes and the last 200 refused requests, oldest first."""
     return list(internal_app().state.gate.audit.recent)

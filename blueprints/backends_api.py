@@ -1,4 +1,4 @@
-"""The storage backends of the engine."""
+"""Storage backends."""
 
 from typing import Annotated, Literal, TypedDict
 
@@ -23,7 +23,7 @@ _UNAVAILABLE = "/backends API is unavailable"
 
 
 class Closed(TypedDict):
-    """What was closed, and what is left: name and class of each backend."""
+    """The remaining backends: name to class."""
 
     status: Literal["success"]
     message: str
@@ -31,13 +31,13 @@ class Closed(TypedDict):
 
 
 class Warned(TypedDict, total=False):
-    """Backends that were created and cannot be reached, with the reason."""
+    """Created backends that are unreachable: name to reason."""
 
     warnings: dict[str, str]
 
 
 class Created(Warned):
-    """What was created, and what there is now."""
+    """The created and the current backends: name to class."""
 
     status: Literal["success"]
     created: dict[str, str]
@@ -45,7 +45,7 @@ class Created(Warned):
 
 
 class Recreated(Warned):
-    """What was created again, and what there is now."""
+    """The recreated and the current backends: name to class."""
 
     status: Literal["success"]
     recreated: dict[str, str]
@@ -53,7 +53,7 @@ class Recreated(Warned):
 
 
 class UnknownBackend(TypedDict):
-    """There is no such backend; these there are."""
+    """Unknown backend, with the known ones: name to class."""
 
     status: Literal["not_found"]
     message: str
@@ -66,14 +66,14 @@ Unknown = Annotated[NotFound, UnknownBackend]
 @router.get("")
 @operation(action="list backends")
 def list_backends() -> dict[str, str]:
-    """Name and class of each backend."""
+    """List storage backends."""
     return storage_manager(_UNAVAILABLE).list_backends()
 
 
 @router.delete("/<name>")
 @operation(action="close backend", access=Role.ADMIN, exclusive=True, errors=(Unknown,))
 def close(name: str) -> Closed:
-    """Close a backend and take it out of the engine."""
+    """Close a storage backend and remove it from the engine."""
     storage = storage_manager(_UNAVAILABLE)
     if not storage.close_backend(name):
         raise _not_found(name, storage)
@@ -84,7 +84,7 @@ def close(name: str) -> Closed:
 @router.post("")
 @operation(action="create backends", access=Role.ADMIN, exclusive=True)
 def create() -> Created:
-    """Create the backends that the configuration asks for and that are absent."""
+    """Create missing storage backends from the configuration."""
     storage = storage_manager(_UNAVAILABLE)
     created = storage.create_backends()
     _note_created(created)
@@ -94,7 +94,7 @@ def create() -> Created:
 @router.post("/<name>/recreate")
 @operation(action="recreate backend", access=Role.ADMIN, exclusive=True, errors=(Unknown,))
 def recreate(name: str) -> Recreated:
-    """Close a backend and create it again by the configuration as it is now."""
+    """Close a storage backend and create it again from the current configuration."""
     storage = storage_manager(_UNAVAILABLE)
     if name not in storage.list_backends():
         raise _not_found(name, storage)
@@ -109,7 +109,7 @@ def _note_created(created: dict[str, str]) -> None:
 
 
 def _warnings() -> Warned:
-    # LMCache calls it a success, too, when a remote cannot be reached.
+    # LMCache reports success even if a remote backend is unreachable.
     unreachable = runtime().unreachable_backends()
     return {"warnings": redact(unreachable)} if unreachable else {}
 

@@ -1,4 +1,4 @@
-"""Take a storage backend out of service without closing it."""
+"""Bypass of storage backends: take a backend out of service without closing it."""
 
 from typing import Annotated, Literal, TypedDict
 
@@ -23,7 +23,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class Bypassed(TypedDict):
-    """The names of the bypassed backends, and of all."""
+    """Names of the bypassed backends and of all backends."""
 
     status: Literal["success"]
     bypassed_backends: list[str]
@@ -31,7 +31,7 @@ class Bypassed(TypedDict):
 
 
 class Switched(TypedDict):
-    """A backend's state now, and the names of all that are bypassed."""
+    """Current state of a backend, and the names of all bypassed backends."""
 
     status: Literal["success"]
     backend_name: str
@@ -40,13 +40,13 @@ class Switched(TypedDict):
 
 
 class Added(Switched):
-    """And whether it was bypassed before."""
+    """Current state of a backend, and whether it was bypassed before."""
 
     was_already_bypassed: bool
 
 
 class Removed(Switched):
-    """And whether it was bypassed before."""
+    """Current state of a backend, and whether it was bypassed before."""
 
     was_bypassed: bool
 
@@ -54,7 +54,7 @@ class Removed(Switched):
 @router.get("/list")
 @operation(action="list bypassed backends")
 def list_bypassed() -> Bypassed:
-    """The bypassed backends beside all of them."""
+    """List bypassed backends."""
     storage = storage_manager(_UNAVAILABLE)
     return {
         "status": "success",
@@ -66,7 +66,7 @@ def list_bypassed() -> Bypassed:
 @router.put("/add")
 @operation(action="add bypass backend", access=Role.OPERATOR, exclusive=True)
 def add(backend_name: Name) -> Added:
-    """Bypass a backend."""
+    """Bypass a storage backend."""
     storage = storage_manager(_UNAVAILABLE)
     before = _set(storage, backend_name, True, storage.get_all_backend_names())
     return {**_state(storage, backend_name), "was_already_bypassed": before}
@@ -75,19 +75,19 @@ def add(backend_name: Name) -> Added:
 @router.put("/remove")
 @operation(action="remove bypass backend", access=Role.OPERATOR, exclusive=True)
 def remove(backend_name: Name) -> Removed:
-    """Put a backend back into service."""
+    """Stop bypassing a storage backend."""
     storage = storage_manager(_UNAVAILABLE)
-    # A bypassed backend that was closed is still bypassed, should it come again.
+    # In LMCache, a closed backend stays bypassed, and is still out of service when it is created again.
     known = [*storage.get_all_backend_names(), *storage.get_bypassed_backends()]
     before = _set(storage, backend_name, False, known)
     return {**_state(storage, backend_name), "was_bypassed": before}
 
 
 def _set(storage: StorageManager, name: str, bypassed: bool, known: list[str]) -> bool:
-    """Bypass a backend or not; whether it was bypassed before."""
+    """Set the bypass of a backend; return whether it was bypassed before."""
     if name not in known:
         raise BadRequest(
-            f"There is no backend {name!r}{suggestion(name, known)}; there are: {', '.join(dict.fromkeys(known))}",
+            f"No backend {name!r}{suggestion(name, known)}; known backends: {', '.join(dict.fromkeys(known))}",
             title="Unknown backend",
         )
     before = storage.is_backend_bypassed(name)

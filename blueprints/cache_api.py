@@ -1,4 +1,4 @@
-"""Store, retrieve and clear cached tokens."""
+"""Cached KV chunks: store, retrieve, clear."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypedDict
@@ -25,6 +25,7 @@ router = Blueprint("cache", __name__, url_prefix="/cache")
 
 
 def _parse_tokens(text: str) -> range:
+    """Parse `start,end` or `start:end`."""
     try:
         return parse_tokens(text)
     except ValueError as error:
@@ -37,33 +38,33 @@ TokenRange = Annotated[range, FromText(_parse_tokens, missing="Missing parameter
 
 
 class Cleared(TypedDict):
-    """How much was removed; the real engine counts tokens."""
+    """Number of removed tokens."""
 
     status: Literal["success"]
     num_removed: int
 
 
 class Asked(TypedDict):
-    """How many tokens the request named."""
+    """Number of tokens in the request."""
 
     status: Literal["success"]
     num_tokens: int
 
 
 class Reason(TypedDict, total=False):
-    """Why fewer tokens were stored than the request named."""
+    """Why fewer tokens are stored than requested."""
 
     reason: str
 
 
 class Stored(Asked, Reason):
-    """And how many of them the engine has stored; null where it cannot tell."""
+    """Number of tokens in the request, and how many are stored; null if the engine does not report it."""
 
     stored: int | None
 
 
 class Retrieved(Asked):
-    """And how many of them were cached."""
+    """Number of tokens in the request, and how many were retrieved."""
 
     num_retrieved: int
 
@@ -82,7 +83,10 @@ def _check_locations(locations: Sequence[str], known: Sequence[str] | None) -> N
 @router.delete("/clear")
 @operation(action="clear cache", access=Role.OPERATOR, media="pretty", exclusive=True, errors=(NotFound,))
 def clear(locations: list[str] | None = None, request_configs: JsonBody | None = None) -> Cleared:
-    """Drop cached chunks of the backends in `locations` (repeatable), of the memory alone by default."""
+    """Clear cached KV chunks.
+
+    Clears the backends in `locations` (repeatable), or the CPU memory by default.
+    """
     found = started_engine()
     _check_locations(locations or [], backend_names(found))
     removed = found.clear(locations=locations, request_configs=request_configs)
@@ -92,7 +96,10 @@ def clear(locations: list[str] | None = None, request_configs: JsonBody | None =
 @router.post("/store")
 @operation(action="store cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def store(tokens_mock: TokenRange) -> Stored:
-    """Store the tokens `start,end` (or `start:end`) from the first slots of the KV caches; say how many were stored."""
+    """Store KV chunks of the tokens `start,end` (or `start:end`).
+
+    The KV data comes from the first slots of the KV caches. The response has the number of stored tokens.
+    """
     done = store_and_count(runtime(), tokens_mock, started_engine())
     reason: Reason = {"reason": done.reason} if done.reason else {}
     return {"status": "success", "num_tokens": len(tokens_mock), "stored": done.tokens, **reason}
@@ -101,7 +108,10 @@ def store(tokens_mock: TokenRange) -> Stored:
 @router.post("/retrieve")
 @operation(action="retrieve cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def retrieve(tokens_mock: TokenRange) -> Retrieved:
-    """Retrieve the tokens `start,end` (or `start:end`) into the first slots of the KV caches; whole chunks count."""
+    """Retrieve KV chunks of the tokens `start,end` (or `start:end`).
+
+    The KV data goes to the first slots of the KV caches; only whole chunks are retrieved.
+    """
     started_engine()
     retrieved = runtime().retrieve(tokens_mock)
     return {"status": "success", "num_tokens": len(tokens_mock), "num_retrieved": retrieved}

@@ -1,4 +1,4 @@
-"""Counts of the chunks that the scheduler looks up."""
+"""Chunk statistics: counts of the chunks that the scheduler looks up."""
 
 import time
 from typing import Literal, TypedDict, cast
@@ -11,14 +11,14 @@ router = Blueprint("chunk_statistics", __name__, url_prefix="/chunk_statistics")
 
 
 class StatisticsSwitched(TypedDict):
-    """What was done."""
+    """Result of the action."""
 
     status: Literal["success"]
     message: str
 
 
 class Counts(TypedDict):
-    """What the client counted; LMCache's adds more, by its recording strategy."""
+    """Chunk counts; LMCache adds fields that depend on its recording strategy."""
 
     enabled: bool
     total_requests: int
@@ -29,7 +29,7 @@ class Counts(TypedDict):
 
 
 class Statistics(Counts):
-    """And when counting ends by itself."""
+    """Chunk counts and the automatic stop; `timestamp` in seconds since the epoch."""
 
     timestamp: float
     auto_exit_enabled: bool
@@ -40,7 +40,7 @@ class Statistics(Counts):
 @router.post("/start")
 @operation(action="start", access=Role.OPERATOR, media="pretty", exclusive=True, errors=(BadRequest,))
 def start() -> StatisticsSwitched:
-    """Count from now on."""
+    """Start collecting chunk statistics."""
     _client().start_statistics()
     return {"status": "success", "message": "Started"}
 
@@ -48,7 +48,7 @@ def start() -> StatisticsSwitched:
 @router.post("/stop")
 @operation(action="stop", access=Role.OPERATOR, media="pretty", exclusive=True, errors=(BadRequest,))
 def stop() -> StatisticsSwitched:
-    """Count no more; the counts stay."""
+    """Stop collecting chunk statistics; the counts are kept."""
     _client().stop_statistics()
     return {"status": "success", "message": "Stopped"}
 
@@ -56,7 +56,7 @@ def stop() -> StatisticsSwitched:
 @router.post("/reset")
 @operation(action="reset", access=Role.OPERATOR, media="pretty", exclusive=True, errors=(BadRequest,))
 def reset() -> StatisticsSwitched:
-    """Start the counts again at zero."""
+    """Reset chunk statistics to zero."""
     _client().reset_statistics()
     return {"status": "success", "message": "Reset"}
 
@@ -64,14 +64,14 @@ def reset() -> StatisticsSwitched:
 @router.get("/status")
 @operation(action="get status", media="pretty", errors=(BadRequest,))
 def status() -> Statistics:
-    """The counts so far, and when counting ends by itself."""
+    """Show chunk statistics and when collection stops automatically."""
     counts = cast(Counts, _client().get_statistics())
     hours = getattr(config(), "chunk_statistics_auto_exit_timeout_hours", 0.0)
     target = getattr(config(), "chunk_statistics_auto_exit_target_unique_chunks", 0)
     return {
         **counts,
         "timestamp": time.time(),
-        # The contract's rule: a target of 0, the default, counts as one.
+        # As in LMCache's server, a target of 0 (the default) counts as a target.
         "auto_exit_enabled": hours > 0 or target is not None,
         "auto_exit_timeout_hours": hours,
         "auto_exit_target_unique_chunks": target,
@@ -84,7 +84,7 @@ def _client() -> StatisticsClient:
         raise EngineUnavailable("Lookup client not configured.", title="API unavailable")
     if not hasattr(client, "get_statistics"):
         raise BadRequest(
-            f"{type(client).__name__} keeps no statistics; set enable_chunk_statistics: true and restart.",
+            f"{type(client).__name__} does not collect statistics; set enable_chunk_statistics: true and restart.",
             title="Not available",
         )
     return client  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The engine's live configuration: read, changed as a transaction, and brought back."""
+"""Engine configuration: read, update in a transaction, roll back."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
@@ -35,7 +35,7 @@ router = Blueprint("conf", __name__)
 
 
 class Refused(TypedDict):
-    """Nothing was set, and why."""
+    """An error for each rejected key; nothing is updated."""
 
     updated: dict[str, Any]
     errors: dict[str, str]
@@ -46,19 +46,19 @@ class _Values(TypedDict):
 
 
 class Updated(_Values, total=False):
-    """The keys that were set, or, with `dry_run`, those that would be."""
+    """The updated keys and values; with `dry_run`, those that would be updated."""
 
     dry_run: bool
 
 
 class PartlyUpdated(Updated, total=False):
-    """The keys that were set, and why others were not."""
+    """The updated keys and values, and an error for each rejected key."""
 
     errors: dict[str, str]
 
 
 class Revisions(TypedDict):
-    """What was changed so far, the oldest first."""
+    """Configuration changes, oldest first."""
 
     revisions: list[PublicRevision]
 
@@ -72,7 +72,10 @@ class Revisions(TypedDict):
     errors=(EngineUnavailable, PreconditionFailed),
 )
 def read_config(names: Names | None = None, details: bool = False) -> Annotated[Response, dict[str, Any]]:
-    """The configuration, secrets masked, or the keys in `names`; `details=true` says what each of them is."""
+    """Show the configuration, with secrets masked.
+
+    With `names`, only these keys; with `details=true`, also type, default, source and mutability of each key.
+    """
     found = _configuration()
     values = found.values()
     whole = masked(values)
@@ -93,9 +96,10 @@ def read_config(names: Names | None = None, details: bool = False) -> Annotated[
     errors=(Annotated[BadRequest, Refused], PreconditionFailed),
 )
 def set_config(values: JsonBody, atomic: bool = False, dry_run: bool = False) -> Annotated[Response, PartlyUpdated]:
-    """Set configuration values; all are checked first, then the good ones applied together.
+    """Update configuration values.
 
-    With `atomic=true`, one bad key refuses all; with `dry_run=true`, nothing is applied.
+    All values are checked first; the valid ones are then applied together. With `atomic=true`, one invalid value
+    rejects the whole request. With `dry_run=true`, nothing is applied.
     """
     found = _configuration()
     accepted, errors = found.check(values)
@@ -113,7 +117,7 @@ def set_config(values: JsonBody, atomic: bool = False, dry_run: bool = False) ->
 @router.get("/conf/history")
 @operation(action="read the configuration's history", media="pretty", cheap=True, errors=(EngineUnavailable,))
 def read_history() -> Revisions:
-    """The last 100 changes of the configuration since the start, secrets masked."""
+    """List the last 100 configuration changes since the start, with secrets masked."""
     return {"revisions": [revision.public() for revision in history_of(adapter()).revisions()]}
 
 
@@ -125,9 +129,9 @@ def read_history() -> Revisions:
     errors=(Annotated[BadRequest, Refused], NotFound, PreconditionFailed),
 )
 def roll_back(to: Annotated[int, Meta(ge=0)], dry_run: bool = False) -> Annotated[Response, Updated]:
-    """Bring back the values after revision `to`, all or none; 0 is the start.
+    """Roll the configuration back to a revision.
 
-    With `dry_run=true`, nothing is applied.
+    Restores the values after revision `to`, all or none; 0 is the start. With `dry_run=true`, nothing is applied.
     """
     found, history = _configuration(), history_of(adapter())
     values = found.differing(history.values_after(to))
@@ -146,7 +150,7 @@ def _configuration() -> Configuration:
 def _change(
     history: History, found: Configuration, values: Mapping[str, object], rollback: bool = False
 ) -> dict[str, Any]:
-    """Apply and audit; what changed, secrets masked."""
+    """Apply and audit a change; return the changed values, with secrets masked."""
     changes = history.change(found.config, values, rollback)
     note(changes=public_changes(changes))
     updated: dict[str, Any] = redact({name: change.new for name, change in changes.items()})

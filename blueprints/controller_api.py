@@ -1,4 +1,4 @@
-"""What LMCache's controller knows of the workers; served where there is a controller."""
+"""LMCache controller: registered workers and their keys. Without a controller, the endpoints respond with 503."""
 
 from typing import Any, TypedDict
 
@@ -11,7 +11,7 @@ carry_detail(router, ApiError)
 
 
 class Instance(TypedDict):
-    """How many keys an instance's workers hold."""
+    """Number of keys and workers of an instance."""
 
     instance_id: str
     key_count: int
@@ -19,7 +19,7 @@ class Instance(TypedDict):
 
 
 class KeyStats(TypedDict):
-    """How many keys there are, in all and by instance."""
+    """Number of keys, in total and per instance."""
 
     total_key_count: int
     total_instance_count: int
@@ -28,7 +28,7 @@ class KeyStats(TypedDict):
 
 
 class Worker(TypedDict):
-    """What the controller knows of a worker; times in seconds since the epoch."""
+    """A registered worker; times in seconds since the epoch."""
 
     instance_id: str
     worker_id: int
@@ -41,7 +41,7 @@ class Worker(TypedDict):
 
 
 class Workers(TypedDict):
-    """The workers asked for."""
+    """The selected workers."""
 
     workers: list[Worker]
     total_count: int
@@ -50,7 +50,7 @@ class Workers(TypedDict):
 @router.get("/key-stats")
 @operation(action="get the key statistics")
 def key_stats() -> KeyStats:
-    """How many keys each instance holds."""
+    """Show the number of keys per instance."""
     registry = _registry()
     instances: list[Instance] = [
         {
@@ -71,7 +71,7 @@ def key_stats() -> KeyStats:
 @router.get("/workers")
 @operation(action="list the workers", errors=(NotFound,))
 def workers(instance_id: str | None = None, worker_id: int | None = None) -> Workers | Worker:
-    """All registered workers, those of an instance, or one."""
+    """List registered workers: all, those of an instance, or one."""
     registry = _registry()
     if instance_id and worker_id is not None:
         worker = registry.get_worker(instance_id, worker_id)

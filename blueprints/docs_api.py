@@ -1,4 +1,4 @@
-"""What this server offers, for programs and for people."""
+"""API documentation: the OpenAPI document and a web page."""
 
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ Page = Content("text/html")
 @router.get("/openapi.json")
 @operation(action="describe the endpoints", cheap=True)
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document of this very app, plugins and all."""
+    """Show the OpenAPI document of this app, with its plugins."""
     app = internal_app()
     document = document_of(app, app.state.gate.tokens.in_use)
     return document | {"servers": [{"url": request.script_root or "/"}]}
@@ -26,25 +26,28 @@ def openapi() -> dict[str, Any]:
 @router.get("/docs")
 @operation(action="show the endpoints", cheap=True, errors=(Annotated[Unauthorized, Page],))
 def docs() -> Annotated[Response, Page]:
-    """The endpoints on a page, to read and, with the extra `docs`, to try."""
+    """Show the endpoints on a web page.
+
+    With the extra `docs` installed, the page can call them.
+    """
     return _page()
 
 
-# Public, since a page cannot send a token for its parts; they are the same for everybody.
+# Public, because a browser does not send a token for assets; the assets contain no data of this app.
 @router.get("/docs/<name>")
 @operation(action="send a part of the page", access=Role.PUBLIC, cheap=True, errors=(NotFound,))
 def part(name: str) -> Annotated[Response, Content("text/css", "text/javascript", "image/png")]:
-    """A script, style or image of /docs."""
+    """Get an asset of /docs (script, stylesheet, image)."""
     found = asset(name)
     if found is None:
-        raise NotFound(f"/docs has no part {name[:100]!r}.")
+        raise NotFound(f"/docs has no asset {name[:100]!r}")
     content, media_type = found
     return Response(content, content_type=media_type)
 
 
 @router.after_request
 def ask_for_a_token(response: Response) -> Response:
-    """Refuse a browser with the page, which asks for the token that a browser does not send by itself."""
+    """Send the page with a 401 to a browser, because the page asks for the token."""
     refused = response.status_code == 401 and request.path.rstrip("/") == "/docs"
     if refused and swagger_ui() and "text/html" in request.accept_mimetypes.values():
         shell = _page()

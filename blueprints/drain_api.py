@@ -1,26 +1,26 @@
-"""Draining: take a rank out of rotation, so that load balancers send it nothing new, and put it back."""
+"""Drain: take a rank out of the rotation of load balancers, and put it back."""
 
 from typing import Annotated, TypedDict
 
 from flask import Blueprint
 
 from lmcache_internal.api import BadRequest, FromText, Meta, Role, caller, modes, note, operation
-from lmcache_internal.limits.deadlines import clock
+from lmcache_internal.limits.timeouts import clock
 
 router = Blueprint("drain", __name__, url_prefix="/admin")
 engines = ("in-process", "mp")
 
 MAX_REASON = 200
-"""Characters of a reason."""
+"""Maximum length of a reason, in characters."""
 MAX_SECONDS = 7 * 24 * 3600
-"""The longest drain that ends by itself; one without `seconds` has no end."""
+"""Maximum duration of a drain with `seconds`; without, a drain has no end."""
 
 Seconds = Annotated[int, Meta(ge=1, le=MAX_SECONDS)]
 
 
 def _parse_reason(text: str) -> str:
     if len(text) > MAX_REASON or not text.isprintable():
-        # It is shown in terminals and logs, and to whoever probes.
+        # It is shown in terminals and logs, and to clients of /readyz.
         what = f"at most {MAX_REASON} printable characters, got {text[:MAX_REASON]!a}"
         raise BadRequest(f"Invalid value for reason: expected {what}", title="Invalid parameter")
     return text
@@ -30,7 +30,7 @@ Reason = Annotated[str, FromText(_parse_reason, schema={"type": "string", "maxLe
 
 
 class DrainState(TypedDict):
-    """Whether the rank is drained; if so why, by whom, since and until when (ISO 8601, UTC; null without an end)."""
+    """Whether the rank is drained, with reason, caller, start and end (ISO 8601, UTC; null without an end)."""
 
     drained: bool
     reason: str | None
@@ -42,23 +42,26 @@ class DrainState(TypedDict):
 @router.get("/drain")
 @operation(action="get the drain state", media="pretty", cheap=True)
 def state() -> DrainState:
-    """Whether the rank is drained: why, by whom, since and until when."""
+    """Show whether the rank is drained."""
     return _state()
 
 
 @router.post("/drain")
 @operation(action="drain the rank", access=Role.OPERATOR, media="pretty", cheap=True)
 def drain(reason: Reason = "", seconds: Seconds | None = None) -> DrainState:
-    """Fail `/readyz` with `reason`, for `seconds` or until `POST /admin/undrain`; the engine still serves all else."""
+    """Drain the rank: `/readyz` fails with `reason`.
+
+    The drain ends after `seconds`, or with `POST /admin/undrain`. The engine still serves all requests.
+    """
     modes().rotation.drain(reason, seconds, caller().name)
-    note(drained=True, reason=reason, drained_for=seconds)
+    note(drained=True)
     return _state()
 
 
 @router.post("/undrain")
 @operation(action="undrain the rank", access=Role.OPERATOR, media="pretty", cheap=True)
 def undrain() -> DrainState:
-    """Put the rank back into rotation."""
+    """Undrain the rank."""
     modes().rotation.undrain()
     note(drained=False)
     return _state()

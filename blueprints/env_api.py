@@ -1,4 +1,4 @@
-"""The environment of the engine's process."""
+"""Environment variables of the engine's process."""
 
 import os
 
@@ -13,5 +13,5 @@ engines = ("in-process", "mp")
 @router.get("/env")
 @operation(action="read the environment", access=Role.ADMIN, media="text-json", cheap=True)
 def environment() -> dict[str, str]:
-    """The environment variables, sorted by name, secrets masked."""
+    """Show environment variables, sorted by name, with secrets masked."""
     return {name: redact(value, name) for name, value in sorted(os.environ.items())}

@@ -1,4 +1,4 @@
-"""Freeze mode: serve what is cached, store nothing new."""
+"""Freeze mode: the cache is read-only."""
 
 from typing import Literal, TypedDict
 
@@ -10,7 +10,7 @@ router = Blueprint("freeze", __name__, url_prefix="/freeze")
 
 
 class Freeze(TypedDict):
-    """Whether the engine is frozen, and so in words."""
+    """Whether freeze mode is enabled."""
 
     status: Literal["success"]
     freeze: bool
@@ -20,27 +20,27 @@ class Freeze(TypedDict):
 @router.put("/enable")
 @operation(action="enable freeze mode", access=Role.OPERATOR, media="pretty", exclusive=True)
 def enable() -> Freeze:
-    """Store nothing new from now on."""
+    """Enable freeze mode (read-only cache)."""
     return _set(True, "/freeze/enable API is unavailable")
 
 
 @router.put("/disable")
 @operation(action="disable freeze mode", access=Role.OPERATOR, media="pretty", exclusive=True)
 def disable() -> Freeze:
-    """Store again."""
+    """Disable freeze mode."""
     return _set(False, "/freeze/disable API is unavailable")
 
 
 @router.get("/status")
 @operation(action="get freeze mode status", media="pretty")
 def status() -> Freeze:
-    """Whether the engine is frozen."""
+    """Show whether freeze mode is enabled."""
     frozen = engine("/freeze/status API is unavailable").is_frozen()
     return {"status": "success", "freeze": frozen, "message": f"Freeze mode is {'enabled' if frozen else 'disabled'}"}
 
 
 def _set(enabled: bool, unavailable: str) -> Freeze:
-    # One that still starts would say yes and forget it.
+    # While LMCache's engine starts, it reports success but loses the setting.
     started_engine(unavailable).freeze(enabled)
     mode_switched("frozen", enabled)
     done = "enabled" if enabled else "disabled"

@@ -1,4 +1,4 @@
-"""Whether the process lives, can serve, and is all well: for probes, load balancers and people."""
+"""Health checks for probes, load balancers and operators: liveness, readiness, health."""
 
 from collections.abc import Collection, Sequence
 from typing import Annotated
@@ -28,7 +28,7 @@ _LIVE = ("server",)
     errors=(Failing,),
 )
 def livez(verbose: str | None = None) -> Report:
-    """Whether the process lives; what fails here, only a restart mends."""
+    """Check liveness; a failure requires a restart."""
     return _report(_LIVE, READY, verbose)
 
 
@@ -37,14 +37,14 @@ def livez(verbose: str | None = None) -> Report:
     action="check the process", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing, NotFound)
 )
 def livez_check(check: str, verbose: str | None = None) -> Report:
-    """One check of /livez."""
+    """Run one check of /livez."""
     return _report(_LIVE, READY, verbose, check)
 
 
 @router.get("/readyz")
 @operation(action="check the engine", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing,))
 def readyz(verbose: str | None = None) -> Report:
-    """Whether the engine can serve."""
+    """Check readiness: whether the engine can serve requests."""
     return _report(health().names, READY, verbose)
 
 
@@ -53,14 +53,14 @@ def readyz(verbose: str | None = None) -> Report:
     action="check the engine", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing, NotFound)
 )
 def readyz_check(check: str, verbose: str | None = None) -> Report:
-    """One check of /readyz."""
+    """Run one check of /readyz."""
     return _report(health().names, READY, verbose, check)
 
 
 @router.get("/healthz")
 @operation(action="check the health", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing,))
 def healthz(verbose: str | None = None) -> Report:
-    """Whether all is well; warnings count."""
+    """Check health; a warning is a failure."""
     return _report(health().names, HEALTHY, verbose)
 
 
@@ -69,7 +69,7 @@ def healthz(verbose: str | None = None) -> Report:
     action="check the health", access=Role.PUBLIC, media="pretty", as_text=str, cheap=True, errors=(Failing, NotFound)
 )
 def healthz_check(check: str, verbose: str | None = None) -> Report:
-    """One check of /healthz; warnings count."""
+    """Run one check of /healthz; a warning is a failure."""
     return _report(health().names, HEALTHY, verbose, check)
 
 
@@ -77,7 +77,7 @@ def _report(known: Sequence[str], bad: Collection[Level], verbose: str | None, c
     if check is not None and check not in known:
         raise NotFound(f"There is no check {check[:100]} here; there are: {', '.join(known)}", title="Unknown check")
     outcomes = health().outcomes([check] if check else known, request.environ.get(LOAD_KEY))
-    # Bare `?verbose` and `?verbose=` say yes, too.
+    # `?verbose` and `?verbose=` count as true.
     is_verbose = verbose is not None and parse_bool(verbose) is not False
     report = Report.of(outcomes, bad, is_verbose, detailed=caller().level >= Role.VIEWER)
     if report.status == "failed":

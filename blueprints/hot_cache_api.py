@@ -1,4 +1,4 @@
-"""The hot cache: whether memory takes new chunks."""
+"""Hot cache: whether the CPU memory backend stores new chunks."""
 
 from typing import Literal, TypedDict
 
@@ -12,7 +12,7 @@ _UNAVAILABLE = "hot_cache API is unavailable"
 
 
 class HotCache(TypedDict):
-    """Whether memory takes new chunks, and so in words."""
+    """Whether the hot cache is enabled."""
 
     status: Literal["success"]
     hot_cache: bool
@@ -22,21 +22,21 @@ class HotCache(TypedDict):
 @router.put("/enable")
 @operation(action="enable hot cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def enable() -> HotCache:
-    """Keep new chunks in memory."""
+    """Enable the hot cache (store new chunks in CPU memory)."""
     return _set(True)
 
 
 @router.put("/disable")
 @operation(action="disable hot cache", access=Role.OPERATOR, media="pretty", exclusive=True)
 def disable() -> HotCache:
-    """Drop the chunks in memory and take no more."""
+    """Disable the hot cache and drop its chunks."""
     return _set(False)
 
 
 @router.get("/status")
 @operation(action="get hot cache status", media="pretty")
 def status() -> HotCache:
-    """Whether memory takes new chunks."""
+    """Show whether the hot cache is enabled."""
     enabled = engine(_UNAVAILABLE).is_hot_cache_enabled()
     return {
         "status": "success",
@@ -48,9 +48,9 @@ def status() -> HotCache:
 def _set(enabled: bool) -> HotCache:
     found = started_engine(_UNAVAILABLE)
     found.set_hot_cache(enabled)
-    # LMCache says nothing where there is no memory backend to take the setting.
+    # Without a memory backend, LMCache ignores the setting and reports success.
     if backend_names(found) is not None and found.is_hot_cache_enabled() != enabled:
-        message = "The engine did not take it: is the LocalCPUBackend closed? GET /backends lists them."
+        message = "The engine ignored the setting; check that LocalCPUBackend is not closed (GET /backends)"
         raise Conflict(message, title="Not applied")
     mode_switched("hot-off", not enabled)
     done = "enabled" if enabled else "disabled"

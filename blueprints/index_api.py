@@ -1,4 +1,4 @@
-"""What this server offers."""
+"""List of the endpoints."""
 
 import shlex
 from typing import TypedDict
@@ -14,8 +14,8 @@ class Endpoint(TypedDict):
     """One method of one path.
 
     Attributes:
-        access: the level that it takes.
-        curl: a line to call it with; what stands as … is to be filled in.
+        access: the required role.
+        curl: a curl command; replace each … with a value.
     """
 
     method: str
@@ -32,13 +32,13 @@ def _as_text(routes: list[Endpoint]) -> str:
         f"       {route['curl']}\n"
         for route in routes
     ]
-    return "The internal API of this engine process\n\n" + "\n".join(blocks)
+    return "LMCache internal API\n\n" + "\n".join(blocks)
 
 
 @router.get("/")
 @operation(action="list the endpoints", as_text=_as_text, cheap=True)
 def list_endpoints() -> list[Endpoint]:
-    """Every endpoint with its method, what it does, and a curl line."""
+    """List endpoints with summaries and curl commands."""
     return [
         {
             "method": route.method,

@@ -1,4 +1,4 @@
-"""What the inference engine around the cache engine says of itself."""
+"""The inference engine (vLLM) that uses the cache engine."""
 
 from typing import Any, TypedDict
 
@@ -10,7 +10,7 @@ router = Blueprint("inference", __name__)
 
 
 class InferenceVersion(TypedDict):
-    """The version of vLLM."""
+    """The vLLM version."""
 
     vllm_version: str | None
 
@@ -18,7 +18,7 @@ class InferenceVersion(TypedDict):
 @router.get("/inference_info")
 @operation(action="get inference info", media="pretty")
 def inference_info(format: str | None = None) -> dict[str, Any]:  # noqa: ARG001  # Old clients send it.
-    """What the adapter knows of the inference engine, secrets masked."""
+    """Show information about the inference engine, with secrets masked."""
     info: dict[str, Any] = redact(adapter().get_inference_info())
     return info
 
@@ -26,7 +26,7 @@ def inference_info(format: str | None = None) -> dict[str, Any]:  # noqa: ARG001
 @router.get("/inference_version")
 @operation(action="get inference version", media="pretty")
 def inference_version() -> InferenceVersion:
-    """The inference engine's version, where the adapter knows it."""
+    """Show the version of the inference engine."""
     found = adapter()
     ask = getattr(found, "get_inference_version", None)
     if ask is not None:
@@ -34,7 +34,7 @@ def inference_version() -> InferenceVersion:
     version = found.get_inference_info().get("vllm_version") if hasattr(found, "get_inference_info") else None
     if version is None:
         raise EngineUnavailable(
-            f"{type(found).__name__} does not know the inference engine's version.",
+            f"{type(found).__name__} does not provide the version of the inference engine",
             title="Inference version unavailable",
         )
     return {"vllm_version": version}

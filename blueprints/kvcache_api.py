@@ -1,4 +1,4 @@
-"""The KV caches of the inference engine: their shapes, and checksums of chosen slots."""
+"""KV caches of the inference engine: shapes, and checksums of slots."""
 
 import hashlib
 import itertools
@@ -24,13 +24,13 @@ from lmcache_internal.api import (
 router = Blueprint("kvcache", __name__, url_prefix="/cache/kvcache")
 
 MAX_SLOTS = 1 << 20
-# What stands between commas, but for those inside brackets; in one pass, however long the text.
+# Parts between commas that are not inside brackets, in time linear in the length of the text.
 _PARTS = re.compile(r"(?:\[[^\[\]]*\]|[^,])+")
 _PART = re.compile(r"(-?\d{1,18})|\[(\d{1,18}),(\d{1,18})\]")
 
 
 def _parse_slots(text: str) -> list[int]:
-    """Read numbers and inclusive ranges, `1,2,3,[9,12],17`, bounded before a range is expanded."""
+    """Parse numbers and inclusive ranges, `1,2,3,[9,12],17`; check the size of a range before it is expanded."""
     slots: list[int] = []
     for part in _PARTS.findall(re.sub(r"\s", "", text)):
         slots.extend(_slots_of(part, MAX_SLOTS - len(slots)))
@@ -40,12 +40,12 @@ def _parse_slots(text: str) -> list[int]:
 def _slots_of(part: str, room: int) -> range:
     match = _PART.fullmatch(part)
     if match is None:
-        raise _invalid(f"{part[:100]!r} is neither a number nor a range")
+        raise _invalid(f"{part[:100]!r} is not a number or a range")
     first, last = (int(match[1]), int(match[1])) if match[1] else (int(match[2]), int(match[3]))
     if first > last:
         raise _invalid(f"the range {part} ends before it starts")
     if last - first >= room:
-        raise _invalid(f"at most {MAX_SLOTS} slots in all")
+        raise _invalid(f"at most {MAX_SLOTS} slots in total")
     return range(first, last + 1)
 
 
@@ -77,10 +77,10 @@ Switch = Annotated[bool, FromText(_parse_switch, schema={"type": "boolean"})]
 
 
 class Checksums(TypedDict):
-    """MD5 of each chunk of slots, over all layers or by layer; "error" for a layer that lacks a slot.
+    """MD5 of each chunk of slots, over all layers or per layer; "error" for a layer without one of the slots.
 
     Attributes:
-        slot_mapping_ranges: the slots; runs of three and more as [first, last].
+        slot_mapping_ranges: the slots; three or more consecutive slots as [first, last].
     """
 
     status: Literal["success"]
@@ -92,14 +92,14 @@ class Checksums(TypedDict):
 
 
 class Recording(TypedDict):
-    """Whether the slots of each store and retrieve are logged."""
+    """Whether slot logging is enabled."""
 
     status: Literal["success"]
     kvcache_check_log_enabled: bool
 
 
 class Layer(TypedDict):
-    """What the KV cache of one layer is."""
+    """The KV cache of one layer."""
 
     shape: list[int]
     dtype: str
@@ -107,7 +107,7 @@ class Layer(TypedDict):
 
 
 class Layers(TypedDict):
-    """What the KV caches are, by the layer's name."""
+    """The KV caches: layer name to KV cache."""
 
     status: Literal["success"]
     num_layers: int
@@ -117,9 +117,10 @@ class Layers(TypedDict):
 @router.get("/check")
 @operation(action="compute checksums", media="pretty", errors=(NotFound,))
 def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = False) -> Checksums:
-    """MD5 of the KV tensors at these slots, per chunk of them, over all layers or per layer.
+    """Compute MD5 checksums of KV cache slots.
 
-    A layer that lacks one of the slots, or has none, is "error" throughout, and left out of the checksums over all.
+    There is one checksum per chunk of slots, over all layers or per layer. A layer without one of the slots has the
+    checksum "error" and is not part of the checksums over all layers.
     """
     layers = _layers()
     num_slots = max(layer.num_slots for layer in layers.values() if layer)
@@ -150,7 +151,7 @@ def check(slot_mapping: SlotMapping, chunk_size: ChunkSize, layerwise: bool = Fa
 @router.post("/record_slot")
 @operation(action="set record slot status", access=Role.OPERATOR, media="pretty", exclusive=True)
 def record_slot(enabled: Switch | None = None) -> Recording:
-    """Log the slots of each store and retrieve, or not; without `enabled`, only tell."""
+    """Enable or disable logging of the slots of each store and retrieve; show the state without `enabled`."""
     found = engine()
     if enabled is not None:
         found.kvcache_check_log_enabled = enabled
@@ -160,7 +161,10 @@ def record_slot(enabled: Switch | None = None) -> Recording:
 @router.get("/info")
 @operation(action="get kvcache info", media="pretty", errors=(NotFound,))
 def info() -> Layers:
-    """Shape, element type and device of each layer's KV cache; of several tensors of one layer, as `name[0]`."""
+    """Show shape, dtype and device of each layer's KV cache.
+
+    If a layer has several tensors, they are listed as `name[0]`, `name[1]`.
+    """
     caches = _kv_caches()
     layers: dict[str, Layer] = {
         name: {"shape": list(tensor.shape), "dtype": str(tensor.dtype), "device": str(tensor.device)}
@@ -190,8 +194,8 @@ def _layers() -> Mapping[str, KVLayer | None]:
     if not any(layers.values()):
         name, cache = next(iter(caches.items()))
         raise NotSupported(
-            f"The KV layout cannot be told: layer {name} is {_shape(cache)}, "
-            "which is no order of blocks, tokens and heads that is known."
+            f"Unknown KV layout: layer {name} has shape {_shape(cache)}, "
+            "which matches no known order of blocks, tokens and heads"
         )
     return layers
 
@@ -209,7 +213,7 @@ def _md5(pieces: Iterable[bytes]) -> str:
 
 
 def _over_all_layers(by_layer: Mapping[str, list[str]], num_chunks: int) -> list[str]:
-    # LMCache's definition: MD5 of the layers' hex digests, in the order of the layers' names.
+    # As LMCache defines it: MD5 of the layers' hex digests, sorted by layer name.
     names = sorted(name for name, checksums in by_layer.items() if "error" not in checksums)
     return [
         hashlib.md5("".join(by_layer[name][chunk] for name in names).encode()).hexdigest()
@@ -218,7 +222,7 @@ def _over_all_layers(by_layer: Mapping[str, list[str]], num_chunks: int) -> list
 
 
 def _ranges(slots: Sequence[int]) -> Iterator[int | list[int]]:
-    """Runs of three and more consecutive slots as [first, last], others one by one."""
+    """Return three or more consecutive slots as [first, last], others as single numbers."""
     for _, run in itertools.groupby(enumerate(slots), key=lambda pair: pair[1] - pair[0]):
         members = [slot for _, slot in run]
         if len(members) >= 3:

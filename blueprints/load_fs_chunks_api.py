@@ -1,4 +1,4 @@
-"""Warm the hot cache from chunk files."""
+"""Warm-up of the hot cache from chunk files."""
 
 from typing import Annotated, Literal, TypedDict
 
@@ -23,12 +23,12 @@ _UNAVAILABLE = "/cache/load-fs-chunks API is unavailable"
 
 
 class LoadRequest(Struct):
-    """What to load.
+    """The chunk files to load.
 
     Attributes:
-        config_path: a YAML configuration on the engine's machine that names the chunk files.
-        max_chunks: how many chunks to load at most; all when 0 or absent.
-        max_failed_keys: how many keys of failed chunks to name.
+        config_path: path, on the engine's machine, of a YAML configuration with an FS connector.
+        max_chunks: maximum number of chunks to load; 0 or absent: all.
+        max_failed_keys: maximum number of keys in `failed_keys`.
     """
 
     config_path: Annotated[str, Meta(min_length=1, pattern=r"^[^\x00]*$")]
@@ -37,12 +37,12 @@ class LoadRequest(Struct):
 
 
 class Loaded(TypedDict):
-    """What became of the chunk files.
+    """The result of loading chunk files.
 
     Attributes:
-        loaded_chunks: how many are in the hot cache now.
-        total_files: how many there are.
-        failed_keys: the keys of those that could not be loaded.
+        loaded_chunks: number of chunks loaded into the hot cache.
+        total_files: number of chunk files.
+        failed_keys: keys of chunks that failed to load.
     """
 
     status: Literal["success"]
@@ -57,7 +57,7 @@ class Loaded(TypedDict):
     action="load chunks from FSConnector", access=Role.ADMIN, media="pretty", exclusive=True, limit="long", timeout=3600
 )
 def load(request: LoadRequest) -> Loaded:
-    """Read the chunk files of the FS connector that `config_path` names into the hot cache."""
+    """Load chunk files of an FS connector into the hot cache."""
     started_engine(_UNAVAILABLE)
     chunks = runtime().load_fs_chunks(request.config_path, request.max_chunks)
     return {

@@ -1,4 +1,4 @@
-"""The log levels of the engine's process."""
+"""Log levels of the engine's process."""
 
 import logging
 from typing import Annotated, TypedDict
@@ -24,7 +24,7 @@ def _parse_duration(text: str) -> float:
     seconds = int(number) * _UNITS.get(unit, 0) if number.isascii() and number.isdigit() and len(number) < 8 else 0
     if not 0 < seconds <= _MAX_SECONDS:
         raise BadRequest(
-            f"Invalid value for for: expected a time such as 30s, 10m or 2h, at most 7 days, got {text[:100]!r}",
+            f"Invalid value for for: expected a duration such as 30s, 10m or 2h, at most 7 days, got {text[:100]!r}",
             title="Invalid parameter",
         )
     return float(seconds)
@@ -36,7 +36,7 @@ InvalidLevel = Annotated[BadRequest, str]
 
 
 class LevelSet(TypedDict):
-    """A logger's levels by name: its own now, the one that counts, and its own before."""
+    """A logger's levels: current, effective and previous."""
 
     logger_name: str
     level: str
@@ -54,7 +54,7 @@ class NewLevelSet(LevelSet, total=False):
 @router.get("/loglevel")
 @operation(action="get or set the log level", media="text", write_parameter="level", cheap=True, errors=(InvalidLevel,))
 def log_level(logger_name: LoggerName | None = None, level: str | None = None) -> str:
-    """The level of each logger, or of `logger_name`; with `level`, sets it on the logger and its handlers."""
+    """Show the log level of all loggers or of one; with `level`, set it on the logger and its handlers."""
     if not logger_name:
         if level:
             raise BadRequest("level needs a logger_name", title="Missing parameter")
@@ -69,7 +69,7 @@ def log_level(logger_name: LoggerName | None = None, level: str | None = None) -
 @router.put("/loglevel")
 @operation(action="set the log level", access=Role.OPERATOR, media="pretty", cheap=True, errors=(InvalidLevel,))
 def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> NewLevelSet:
-    """Set a logger's level, or reset it (`NOTSET`); `for=10m` brings the old level back afterwards."""
+    """Set or reset (`NOTSET`) the log level of a logger; with `for=10m`, restore the old level after 10 minutes."""
     hint = _hint(logger_name)
     before = _set(logger_name, level, for_)
     logger = logging.getLogger(logger_name)
@@ -87,7 +87,7 @@ def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration
 
 def _set(name: str, level: str, seconds: float | None = None) -> int:
     if name == "root" and level.upper() == "NOTSET":
-        level = "WARNING"  # What logging starts with: it has nobody to take its level from.
+        level = "WARNING"  # The default of logging; the root logger has no parent to inherit a level from.
     value = logging.getLevelName(level.upper())
     if not isinstance(value, int):
         message = f"Invalid log level: {cut(level)}"
@@ -108,13 +108,13 @@ def _all_levels() -> str:
 
 
 def _hint(name: str) -> str:
-    """A line for who has misspelt the name of a logger; empty where there is a logger of that name, or none like it."""
+    """Return a hint if the name of a logger is misspelled; empty if the logger exists or no name is similar."""
     loggers = {"root", *logging.Logger.manager.loggerDict}
     hint = "" if name in loggers else suggestion(name, loggers, cutoff=0.9)
     return f"\nNobody has used a logger of this name{hint}" if hint else ""
 
 
 def _level_name(name: str) -> str:
-    # Asking must not create the logger: whoever asks could fill the memory with names.
+    # Reading must not create the logger, because a client could fill the memory with names.
     logger = logging.getLogger() if name == "root" else logging.Logger.manager.loggerDict.get(name)
     return logging.getLevelName(logger.level if isinstance(logger, logging.Logger) else logging.NOTSET)

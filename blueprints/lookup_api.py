@@ -1,4 +1,4 @@
-"""The lookup client of a scheduler, the lookup server of a worker."""
+"""Lookup client of a scheduler, lookup server of a worker."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
@@ -13,14 +13,14 @@ _SIDE = {"scheduler": "client", "worker": "server"}
 
 
 class LookupInfo(TypedDict):
-    """The classes of the lookup client and server; `None` where there is none."""
+    """Classes of the lookup client and server; `None` if absent."""
 
     client: str
     server: str
 
 
 class Changed(TypedDict, total=False):
-    """The class of the client or server before and after; `error` where that was impossible."""
+    """Class of the client or server before and after; `error` if the change failed."""
 
     old: str
     new: str
@@ -29,7 +29,7 @@ class Changed(TypedDict, total=False):
 
 
 class LookupChanged(Changed):
-    """And whose it is."""
+    """Class of the client or server before and after, and the role of the engine."""
 
     role: str
 
@@ -40,7 +40,7 @@ Impossible = Annotated[BadRequest, LookupChanged]
 @router.get("/info")
 @operation(action="get the lookup info", media="pretty")
 def info() -> LookupInfo:
-    """Which lookup client and server there are."""
+    """Show the lookup client and server."""
     answer: LookupInfo = _method("get_lookup_info")()
     return answer
 
@@ -50,14 +50,14 @@ def info() -> LookupInfo:
     action="close the lookup", access=Role.ADMIN, media="pretty", exclusive=True, errors=(BadRequest, Impossible)
 )
 def close() -> LookupChanged:
-    """Close the client (on a scheduler) or the server (on a worker)."""
+    """Close the lookup client (scheduler) or server (worker)."""
     return _answer(_method(f"close_lookup_{_side()}")())
 
 
 @router.post("/create")
 @operation(action="create the lookup", access=Role.ADMIN, media="pretty", exclusive=True, errors=(Impossible,))
 def create(dryrun: bool = False) -> LookupChanged:
-    """Create the client or server; with `dryrun`, only say which it would be."""
+    """Create the lookup client or server; with `dryrun`, only show its class."""
     return _answer(_method(f"create_lookup_{_side()}")(dryrun=dryrun))
 
 
@@ -66,20 +66,20 @@ def create(dryrun: bool = False) -> LookupChanged:
     action="recreate the lookup", access=Role.ADMIN, media="pretty", exclusive=True, errors=(BadRequest, Impossible)
 )
 def recreate() -> LookupChanged:
-    """Close the client or server and create it anew."""
+    """Close the lookup client or server and create it again."""
     return _answer(_method(f"recreate_lookup_{_side()}")())
 
 
 def _side() -> str:
     if (role := _role()) not in _SIDE:
-        message = f"The engine's role is {role!r}, neither scheduler nor worker."
+        message = f"The engine's role is {role!r}; expected scheduler or worker"
         raise BadRequest(message, title="Unknown role")
     return _SIDE[role]
 
 
 def _role() -> str | None:
     manager = adapter()
-    # LMCache 0.3 has it in the manager.
+    # In LMCache 0.3, the manager has the role.
     holders = (getattr(manager, "lmcache_engine_metadata", None), manager)
     roles = (getattr(holder, "role", None) for holder in holders)
     return next((role for role in roles if isinstance(role, str)), None)
@@ -88,7 +88,7 @@ def _role() -> str | None:
 def _method(name: str) -> Callable[..., Any]:
     method: Callable[..., Any] | None = getattr(adapter(), name, None)
     if method is None:
-        raise EngineUnavailable(f"This engine's manager has no {name}.", title="API unavailable")
+        raise EngineUnavailable(f"The engine's manager has no {name}", title="API unavailable")
     return method
 
 

@@ -1,4 +1,4 @@
-"""The engine's metadata: model, worker, KV shape."""
+"""Engine metadata: model, worker, KV shape."""
 
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 @router.get("/meta")
 @operation(action="read the metadata", media="text-json", cheap=True, inline=True, errors=(EngineUnavailable,))
 def read_metadata(names: Names | None = None) -> Annotated[Response, dict[str, Any]]:
-    """The metadata's public fields, or those that `names` lists."""
+    """Show engine metadata: all public fields, or those in `names`."""
     found = metadata()
     public = {name: getattr(found, name) for name in dir(found) if not name.startswith("_")}
     fields = {name: value for name, value in public.items() if not callable(value)}
@@ -23,5 +23,5 @@ def read_metadata(names: Names | None = None) -> Annotated[Response, dict[str, A
 
 
 def _plain(value: object) -> object:
-    # By exact type: torch.Size is a tuple, but is shown as `torch.Size([…])`.
+    # Compare the exact type: torch.Size is a tuple, but LMCache shows it as `torch.Size([…])`.
     return value if type(value) in _PLAIN else str(value)

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
 
 from lmcache_internal.api import (
-    ANSWER_BY_KEY,
+    SEND_504_AFTER_KEY,
     CallTimedOut,
     Content,
     NotSupported,
@@ -37,26 +37,29 @@ _scrapes = SingleFlight("collect the metrics")
 @router.get("/metrics")
 @operation(action="collect the metrics", access=Role.PUBLIC, cheap=True, limit="scrape", errors=(CallTimedOut,))
 def metrics(names: Annotated[list[str], OnWire("name[]")] | None = None) -> Metrics:
-    """The default registry's metrics in the format that the scraper accepts: all, or the samples and families named."""
+    """Show Prometheus metrics, in the exposition format that the client accepts.
+
+    With `name[]`, only the named samples and metric families.
+    """
     accept, encodings = request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", "")
     if request.headers.get("User-Agent", "").startswith("Mozilla/"):
-        # lmcache-frontend hands a browser's headers on to us and a gzip answer broken back to it.
+        # lmcache-frontend forwards a browser's headers to this server and then corrupts a gzip response.
         encodings = ""
-    # As with Prometheus' own clients, a name that is empty is none.
+    # As in prometheus_client, an empty name is ignored.
     scrape = functools.partial(expose, REGISTRY, accept, encodings, list(filter(None, names or ())))
     key = (accept, encodings, *(names or ()))
-    body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(ANSWER_BY_KEY))
+    body, headers = _scrapes.run(key, scrape, internal_app().call_timeout, request.environ.get(SEND_504_AFTER_KEY))
     return Response(body, headers=headers)
 
 
 @router.post("/metrics/reset")
 @operation(action="reset the metrics", access=Role.OPERATOR, media="text", exclusive=True)
 def reset() -> str:
-    """Set the engine's own metrics back to zero."""
+    """Reset the engine's metrics to zero."""
     if multiprocess.in_use():
         raise NotSupported(
-            f"The metrics cannot be reset: {multiprocess.VARIABLE} is set, and in its multi-process mode "
-            "prometheus_client cannot clear what it has written. Start the engine again with an empty directory.",
+            f"The metrics cannot be reset: {multiprocess.VARIABLE} is set, and in multi-process mode "
+            "prometheus_client cannot reset them. Restart the engine with an empty directory.",
             title="Not supported in multi-process mode",
         )
     runtime().reset_metrics()

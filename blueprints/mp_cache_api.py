@@ -74,7 +74,7 @@ def clear(request: ClearRequest | None = None) -> Cleared:
 @router.post("/checksums")
 @operation(action="compute the checksums", access=Role.VIEWER, limit="long", errors=(NotFound, NotSupported))
 def checksums(request: ChecksumRequest) -> Checksums:
-    """MD5 checksums over blocks of a worker's KV cache."""
+    """Compute MD5 checksums over blocks of a worker's KV cache."""
     layers = mp_runtime().block_layers(request.instance_id)
     checked_blocks(request.block_ids, layers)
     compute = by_layer if request.layerwise else over_all_layers

@@ -30,7 +30,7 @@ class Adapters(TypedDict):
 @router.get("")
 @operation(action="read the configuration", media="pretty")
 def read_config() -> dict[str, Any]:
-    """The configuration by section, secrets masked."""
+    """Return the configuration by section, with secrets masked."""
     found: dict[str, Any] = redact(mp_runtime().configs())
     return found
 
@@ -38,7 +38,7 @@ def read_config() -> dict[str, Any]:
 @router.get("/adapters")
 @operation(action="list the L2 adapters")
 def list_adapters() -> Adapters:
-    """The L2 adapters that are in use now."""
+    """List the L2 adapters in use."""
     storage = mp_storage()
     reconfigurable = storage.reconfigurable_l2_backends()
     return {

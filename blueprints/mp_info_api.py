@@ -48,7 +48,7 @@ class Unhealthy(TypedDict):
 @router.get("/")
 @operation(action="report that the server is there", access=Role.PUBLIC, cheap=True)
 def root() -> Annotated[Response, Service, Content("text/plain")]:
-    """That the server is there; for viewers that ask for text or HTML, the list of the endpoints."""
+    """Report that the server is there; for viewers that ask for text or HTML, list the endpoints."""
     # LMCache's clients and probes ask for `*/*`; browsers and people name a text format.
     asks_for_text = request.accept_mimetypes.best in ("text/plain", "text/html")
     if asks_for_text and caller().level >= Role.VIEWER:
@@ -65,7 +65,7 @@ def root() -> Annotated[Response, Service, Content("text/plain")]:
     errors=(Annotated[EngineUnavailable, Unhealthy],),
 )
 def healthcheck() -> Healthy:
-    """Whether the server has its engine; GET /readyz asks the engine how it is."""
+    """Check that the server has its engine; GET /readyz checks the engine itself."""
     try:
         mp_engine()
     except EngineUnavailable as error:
@@ -77,7 +77,7 @@ def healthcheck() -> Healthy:
 @router.get("/status")
 @operation(action="get the status")
 def status() -> dict[str, Any]:
-    """The state of L1, L2, the controllers, the workers and the sessions."""
+    """Return the state of L1, L2, the controllers, the workers and the sessions."""
     found: dict[str, Any] = redact(mp_engine().report_status())
     return found
 

@@ -72,7 +72,7 @@ def list_objects(
     page_size: Annotated[int, Meta(ge=1, le=5000)] = 500,
     page_token: Annotated[str, Meta(max_length=4096)] | None = None,
 ) -> Page:
-    """The objects of an L2 adapter, page by page."""
+    """List the objects of an L2 adapter, page by page."""
     descriptor, page = objects.page_of(mp_storage(), adapter, model_name, page_size, page_token or None)
     return {
         "adapter": descriptor.type_name,

@@ -60,7 +60,7 @@ def submit(request: PrefetchRequest) -> Submitted:
 @router.get("/<request_id>")
 @operation(action="get the state of the prefetch", errors=(NotFound,))
 def state(request_id: Annotated[str, Meta(max_length=256)]) -> State:
-    """How far a prefetch is; when it has ended, that is reported once, then 404."""
+    """Return the state of a prefetch; the completion is reported once, then 404."""
     found = mp_runtime().prefetch(request_id)
     if not found.is_complete:
         return {"request_id": request_id, "status": "pending"}

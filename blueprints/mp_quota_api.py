@@ -25,7 +25,7 @@ class SetRequest(Struct):
 
 
 class Usage(TypedDict):
-    """The limit and the use of a salt, in GiB."""
+    """The limit and the usage of a salt, in GiB."""
 
     limit_gb: float
     current_usage_gb: float
@@ -62,7 +62,7 @@ class Removed(TypedDict):
 @router.get("")
 @operation(action="list the quotas")
 def list_quotas() -> Users:
-    """The quota and the use of each salt that has a quota."""
+    """List the quota and the usage of each salt that has a quota."""
     storage = mp_storage()
     used = storage.get_usage_bytes_by_cache_salt()
     users: dict[str, Usage] = {
@@ -78,7 +78,7 @@ def list_quotas() -> Users:
 @router.get("/<cache_salt>")
 @operation(action="get the quota")
 def get_quota(cache_salt: Salt) -> Quota:
-    """The quota and the use of a salt; `_default` is the salt of anonymous requests."""
+    """Return the quota and the usage of a salt; `_default` is the salt of anonymous requests."""
     storage, salt = mp_storage(), _salt(cache_salt)
     return {
         "cache_salt": cache_salt,
@@ -91,7 +91,7 @@ def get_quota(cache_salt: Salt) -> Quota:
 @router.put("/<cache_salt>")
 @operation(action="set the quota", access=Role.OPERATOR, exclusive=True)
 def set_quota(cache_salt: Salt, request: SetRequest) -> QuotaSet:
-    """Set the quota of a salt; what it uses above that is evicted within seconds."""
+    """Set the quota of a salt; usage above it is evicted within seconds."""
     quotas = mp_storage().quota_manager
     note(cache_salt=cache_salt, old=quotas.get_limit_bytes(_salt(cache_salt)) / GIB, new=request.limit_gb)
     quotas.set_quota(_salt(cache_salt), int(request.limit_gb * GIB))

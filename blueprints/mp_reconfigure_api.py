@@ -77,7 +77,7 @@ class RemoveRequest(Struct, forbid_unknown_fields=True):
 @router.get("/dax/l1/status")
 @operation(action="get the devices of L1", errors=(Conflict,))
 def l1_status() -> Arenas:
-    """The Device-DAX devices of L1; 409 where L1 is memory."""
+    """List the Device-DAX devices of L1; 409 if L1 is memory."""
     return {"arenas": mp_runtime().l1_arenas()}
 
 
@@ -99,7 +99,7 @@ def l1_remove(request: RemoveRequest) -> Removed:
 @router.get("/<backend>/l2/status")
 @operation(action="get the adapters of the backend")
 def l2_status(backend: Name) -> Adapters:
-    """The L2 adapters of a backend that can be reconfigured."""
+    """List the L2 adapters of a backend that can be reconfigured."""
     found = redact(adapters_of(mp_runtime(), backend))
     return {
         "enabled": bool(found),

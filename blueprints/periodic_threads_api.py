@@ -1,4 +1,4 @@
-"""The engine's periodic threads and how they do."""
+"""Periodic threads of the engine."""
 
 from typing import Annotated, Any, TypedDict
 
@@ -13,7 +13,7 @@ LEVELS = ("critical", "high", "medium", "low")
 
 
 class LastRun(TypedDict):
-    """How the last run went."""
+    """Result of the last run; `timestamp` in seconds since the epoch."""
 
     timestamp: float
     duration_ms: float
@@ -23,7 +23,7 @@ class LastRun(TypedDict):
 
 
 class ThreadStatus(TypedDict):
-    """How a thread does; times in seconds, `last_run_time` since the epoch, `success_rate` in percent."""
+    """Status of a thread; times in seconds, `last_run_time` since the epoch, `success_rate` in percent."""
 
     name: str
     level: str
@@ -40,7 +40,7 @@ class ThreadStatus(TypedDict):
 
 
 class ThreadCounts(TypedDict):
-    """How many threads there are, run, and ran as lately as they should."""
+    """Number of threads: total, running, and active (not late)."""
 
     total: int
     running: int
@@ -48,7 +48,7 @@ class ThreadCounts(TypedDict):
 
 
 class ThreadsSummary(TypedDict):
-    """How many threads there are, run, and ran as lately as they should; all, and by level."""
+    """Number of threads: total, running, and active (not late); for all levels and per level."""
 
     total_count: int
     running_count: int
@@ -57,14 +57,14 @@ class ThreadsSummary(TypedDict):
 
 
 class PeriodicThreads(TypedDict):
-    """The threads asked for, and the numbers of all."""
+    """The selected threads, and the counts of all threads."""
 
     summary: ThreadsSummary
     threads: list[ThreadStatus]
 
 
 class LateThread(TypedDict):
-    """A thread that should have run since."""
+    """A thread that is late; times in seconds."""
 
     name: str
     level: str
@@ -73,7 +73,7 @@ class LateThread(TypedDict):
 
 
 class Punctuality(TypedDict):
-    """Whether all threads that matter run as they should, and those that do not."""
+    """Whether all critical and high threads run on time, and those that are late."""
 
     healthy: bool
     unhealthy_count: int
@@ -93,7 +93,7 @@ Level = Annotated[str, FromText(_parse_level, schema={"type": "string", "enum": 
 @router.get("/periodic-threads")
 @operation(action="list the periodic threads", errors=(Annotated[BadRequest, BareError],))
 def list_threads(level: Level | None = None, running_only: bool = False, active_only: bool = False) -> PeriodicThreads:
-    """The status of all periodic threads, or of those of a level, and their numbers."""
+    """List periodic threads, with filters by level and state, and counts of all."""
     threads = _threads()
     chosen = [
         thread
@@ -116,7 +116,7 @@ def list_threads(level: Level | None = None, running_only: bool = False, active_
 @router.get("/periodic-threads/<name>")
 @operation(action="get the periodic thread", errors=(Annotated[NotFound, BareError],))
 def one_thread(name: str) -> ThreadStatus:
-    """The status of one periodic thread."""
+    """Show one periodic thread."""
     for thread in _threads():
         if thread["name"] == name:
             return thread
@@ -127,7 +127,7 @@ def one_thread(name: str) -> ThreadStatus:
 @router.get("/periodic-threads-health")
 @operation(action="check the periodic threads")
 def health() -> Punctuality:
-    """The critical and high threads that run but are late."""
+    """Check that critical and high periodic threads are not late."""
     unhealthy: list[LateThread] = [
         {
             "name": thread["name"],
@@ -142,7 +142,7 @@ def health() -> Punctuality:
 
 
 def _threads() -> list[ThreadStatus]:
-    # A summary may quote the exception of a failed run.
+    # A summary may quote an exception that contains a secret.
     return [redact(thread) for thread in runtime().periodic_threads()]
 
 

@@ -1,4 +1,4 @@
-"""Run a Python script inside the engine's process."""
+"""Python scripts in the engine's process."""
 
 import hashlib
 from typing import Annotated
@@ -48,7 +48,7 @@ _HOW_TO_ENABLE = (
     ),
 )
 def run(script: Upload) -> Outcome:
-    """Execute the uploaded file `script`; answer with its variable `result`, and as JSON with what it printed."""
+    """Run the uploaded Python file `script` and return its variable `result`; as JSON, also its output."""
     if not _enabled():
         raise NotFound(_HOW_TO_ENABLE, text=_HOW_TO_ENABLE)
     digest, limits = hashlib.sha256(script).hexdigest(), settings()

@@ -1,10 +1,10 @@
-"""Service discovery: what Prometheus is to scrape."""
+"""Service discovery for Prometheus."""
 
 from typing import TypedDict
 
 from flask import Blueprint, request
 
-from lmcache_internal.address import Address, scraped_at
+from lmcache_internal.address import Address, scrape_targets
 from lmcache_internal.api import EngineUnavailable, Role, metadata, operation, redact, settings
 from lmcache_internal.security.browser import host_of
 
@@ -12,26 +12,29 @@ router = Blueprint("sd", __name__)
 
 
 class TargetGroup(TypedDict):
-    """Targets that share their labels, as Prometheus' `http_sd_configs` reads them."""
+    """Targets with the same labels, in the format of Prometheus' `http_sd_configs`."""
 
     targets: list[str]
     labels: dict[str, str]
 
 
-# Public, like what it leads to: it tells no more than a look at the ports and /metrics would.
+# Public, as /metrics is: it reveals only what the open ports and /metrics reveal.
 @router.get("/sd/prometheus")
 @operation(action="list the targets", access=Role.PUBLIC, cheap=True, errors=(EngineUnavailable,))
 def list_targets() -> list[TargetGroup]:
-    """Every rank of the deployment that Prometheus can scrape; none where they listen on Unix sockets alone."""
+    """List the ranks that Prometheus can scrape.
+
+    The list is empty if they listen on Unix sockets.
+    """
     found = metadata()
     host = host_of(request.environ)
-    ranks = scraped_at(settings(), found.world_size)
-    return [{"targets": [rank.seen_as(host).authority], "labels": _labels(rank, found.model_name)} for rank in ranks]
+    ranks = scrape_targets(settings(), found.world_size)
+    return [{"targets": [rank.reached_as(host).authority], "labels": _labels(rank, found.model_name)} for rank in ranks]
 
 
 def _labels(rank: Address, model_name: str) -> dict[str, str]:
-    # LMCache's own samples have the labels role, worker_id and model_name. As labels of the target, too, these would
-    # push the samples' aside (`exported_…`), so they are for relabeling only.
+    # LMCache's samples have the labels role, worker_id and model_name. Target labels of the same names would make
+    # Prometheus rename those of the samples (`exported_…`), so these are available to relabeling only.
     meta = {"role": rank.role, "model_name": redact(model_name)}
     if rank.index:
         meta["worker_id"] = str(rank.index - 1)

@@ -1,4 +1,4 @@
-"""The threads of the engine's process and what each is doing."""
+"""Thread dumps and CPU profiles of the engine's process."""
 
 import functools
 from collections.abc import Callable
@@ -30,26 +30,27 @@ def list_threads(
     samples: Samples | None = None,
     interval: Interval | None = None,
 ) -> Threads | Groups | Profile:
-    """The stacks of all threads, or of those whose name contains `name` or whose ident is `thread_id`.
+    """Show a thread dump or a sampling profile.
 
-    With `group`, threads with the same stack come together. With `samples`, the stacks are looked at
-    that many times, `interval` seconds (0.01) apart, and counted: as text, folded for flame graphs.
+    `name` (a part of the name) and `thread_id` select threads. With `group`, threads with the same stack are listed
+    together. With `samples`, the stacks are sampled that many times, every `interval` seconds (0.01), and counted;
+    as text, they are folded for flame graphs.
     """
     find = functools.partial(find_threads, name, thread_id)
     if samples is not None:
         return _profile(find, samples, _INTERVAL if interval is None else interval, group)
     if interval is not None:
-        raise _contradiction("interval is the time between samples; give samples, too")
+        raise _contradiction("interval is the time between samples; it requires samples")
     return grouped(states_of(find())) if group else states_of(find())
 
 
 def _profile(find: Callable[[], list[Thread]], samples: int, interval: float, group: bool) -> Profile:
     if group:
-        raise _contradiction("samples are grouped by their stacks anyway; leave group out")
+        raise _contradiction("samples are always grouped by stack; omit group")
     seconds = samples * interval
     if seconds > _LONGEST_SECONDS:
         raise _contradiction(
-            f"{samples} samples, {interval:g} s apart, take {seconds:g} s; the limit is {_LONGEST_SECONDS} s"
+            f"{samples} samples at intervals of {interval:g} s take {seconds:g} s; the limit is {_LONGEST_SECONDS} s"
         )
     with internal_app().limits["long"].hold("profile the threads"):
         return profile(find, samples, interval)

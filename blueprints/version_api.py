@@ -1,4 +1,4 @@
-"""Which engine this is."""
+"""Version of the engine."""
 
 from flask import Blueprint
 
@@ -11,19 +11,19 @@ engines = ("in-process", "mp")
 @router.get("/lmc_version")
 @operation(action="get the LMCache version", cheap=True, inline=True, errors=(EngineUnavailable,))
 def lmc_version() -> str:
-    """The engine's version."""
+    """Show the LMCache version."""
     return runtime().lmc_version
 
 
 @router.get("/commit_id")
 @operation(action="get the commit id", cheap=True, inline=True, errors=(EngineUnavailable,))
 def commit_id() -> str:
-    """The commit that the engine was built from."""
+    """Show the commit id of the engine's build."""
     return runtime().commit_id
 
 
 @router.get("/version")
 @operation(action="get the version", cheap=True, inline=True, errors=(EngineUnavailable,))
 def version() -> str:
-    """The engine's version and commit in one."""
+    """Show the version and commit id of the engine."""
     return runtime().version

@@ -1,4 +1,4 @@
-"""Where a scheduler or worker listens: pure functions of its manager and settings."""
+"""The addresses of schedulers and workers, computed from their manager and settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .errors import ConfigError
 from .settings import Settings
 
 ADDRESS_KEY = "lmcache_internal.address"
-"""WSGI environ key: the `Address` where the request came in, when our own server took it."""
+"""WSGI environ key: the `Address` that received the request. Only our own server sets it."""
 
 
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  # Compared, not bound.
@@ -39,24 +39,24 @@ class Address(Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """The base URL; on a Unix socket its host name is a formality."""
+        """The base URL. For a Unix socket, the host name has no meaning."""
         if self.socket_path:
             return "http://localhost"
         return f"http://{self.authority}"
 
     @property
     def authority(self) -> str:
-        """Host and port as a URL has them: `127.0.0.1:7000`, `[::1]:7000`."""
+        """Host and port in the form of a URL: `127.0.0.1:7000`, `[::1]:7000`."""
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
     def role(self) -> str:
-        """What the process is: "scheduler" or "worker"."""
+        """The role of the process: "scheduler" or "worker"."""
         return "worker" if self.index else "scheduler"
 
     @property
     def is_private(self) -> bool:
-        """Whether only this machine can reach it: a Unix socket, or loopback."""
+        """Whether only this machine can reach the address: a Unix socket, or loopback."""
         if self.socket_path or self.host == "localhost":
             return True
         try:
@@ -64,41 +64,45 @@ class Address(Struct, frozen=True):
         except ValueError:
             return False
 
-    def seen_as(self, host: str) -> Address:
-        """This address for a client who calls the machine `host`; another one only where all addresses are bound."""
+    def reached_as(self, host: str) -> Address:
+        """Return the address with `host`, the client's name for this machine, if it is bound to all addresses."""
         return replace(self, host=host) if host and self.host in _ALL_ADDRESSES else self
 
     def curl(self, path: str) -> str:
-        """A curl command line that fetches `path` from here."""
+        """Return a curl command line that fetches `path` from this address, quoted for a shell."""
         option = ["--unix-socket", self.socket_path] if self.socket_path else []
         return shlex.join(["curl", *option, f"{self.url}{path}"])
 
 
 def index_of(manager: Any) -> int:
-    """The index of an LMCache manager: 0 without an engine (scheduler), else 1 + worker_id."""
+    """Return the index of an LMCache manager: 0 without an engine (scheduler), else 1 + worker_id."""
     engine = manager.lmcache_engine
     return 0 if engine is None else 1 + int(engine.metadata.worker_id)
 
 
 def address_of(manager: Any, settings: Settings) -> Address:
-    """Where `manager`'s server belongs; raises `ConfigError` for a port out of range."""
+    """Return the address of `manager`'s server; raise `ConfigError` if the port is out of range."""
     return address_at(index_of(manager), settings)
 
 
 def address_at(index: int, settings: Settings) -> Address:
-    """Where the server of the rank with that index belongs; raises `ConfigError` likewise."""
+    """Return the address of the server with that index; raise `ConfigError` if the port is out of range."""
     port = _port("internal_api_server_port_start", settings.port_start, index)
     prefix = settings.socket_path_prefix
     return Address(index, settings.host, port, f"{prefix}_{port}" if prefix else None)
 
 
 def public_address_of(manager: Any, settings: Settings) -> Address | None:
-    """Where its public routes are served besides, if anywhere; raises `ConfigError` likewise."""
+    """Return the separate address for public routes, or None; raise `ConfigError` if the port is out of range."""
     return public_address_at(index_of(manager), settings)
 
 
 def public_address_at(index: int, settings: Settings) -> Address | None:
-    """Where the public routes of the rank with that index are served; raises `ConfigError` likewise."""
+    """Return the separate address for public routes of the server with that index, or None.
+
+    Raises:
+        ConfigError: the port is out of range.
+    """
     if settings.public_port_start is None:
         return None
     name = "extra_config.internal_api_server_public_port_start"
@@ -106,17 +110,21 @@ def public_address_at(index: int, settings: Settings) -> Address | None:
 
 
 def serves(index: int, settings: Settings) -> bool:
-    """Whether the rank with that index serves at all."""
+    """Return whether the process with that index runs a server."""
     return settings.enabled and (not settings.include_indices or index in settings.include_indices)
 
 
 def ranks_of(settings: Settings, world_size: int) -> list[Address]:
-    """Where the scheduler and the `world_size` workers of one model serve; raises `ConfigError` likewise."""
+    """Return the addresses of the scheduler and the `world_size` workers of one model.
+
+    Raises:
+        ConfigError: a port is out of range.
+    """
     return [address_at(index, settings) for index in range(1 + world_size) if serves(index, settings)]
 
 
-def scraped_at(settings: Settings, world_size: int) -> list[Address]:
-    """Where Prometheus scrapes them: at the public listeners, if there are any, and never on a Unix socket."""
+def scrape_targets(settings: Settings, world_size: int) -> list[Address]:
+    """Return the addresses that Prometheus scrapes: the public ones if configured, and never a Unix socket."""
     ranks = [public_address_at(rank.index, settings) or rank for rank in ranks_of(settings, world_size)]
     return [rank for rank in ranks if not rank.socket_path]
 
@@ -124,7 +132,7 @@ def scraped_at(settings: Settings, world_size: int) -> list[Address]:
 def _port(name: str, start: int, index: int) -> int:
     if not 0 < start + index < 65536:
         raise ConfigError(
-            f"{name}: {start} + index {index} = {start + index} is no TCP port; "
+            f"{name}: {start} + index {index} = {start + index} is not a TCP port; "
             "choose a start between 1 and 65535 minus the highest index"
         )
     return start + index

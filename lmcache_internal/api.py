@@ -1,4 +1,4 @@
-"""All that an endpoint file imports: the engine it serves, @operation, and the failures."""
+"""The public API for endpoint files: `@operation`, access to the engine, and the exceptions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .errors import (
     NotSupported,
     Unauthorized,
 )
-from .limits.server_load import ANSWER_BY_KEY, LOAD_KEY
+from .limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
 from .openapi.routes import Route, routes_of
 from .operations.arguments import FromText, JsonBody, Names, OnWire, Upload
 from .operations.error_detail import carry_detail, carry_sentence
@@ -49,9 +49,9 @@ from .settings import Settings, guarded_reason
 
 __all__ = [
     "ADDRESS_KEY",
-    "ANSWER_BY_KEY",
     "LOAD_KEY",
     "MASK",
+    "SEND_504_AFTER_KEY",
     "TOKENS_PATTERN",
     "ApiError",
     "AuditEntry",
@@ -130,17 +130,17 @@ __all__ = [
 
 
 def internal_app() -> InternalApp:
-    """The app that serves this request."""
+    """Return the app that serves this request."""
     return cast(InternalApp, current_app._get_current_object())  # type: ignore[attr-defined]  # werkzeug's proxy.
 
 
 def caller() -> Caller:
-    """Who sent this request, as the gate has found out."""
+    """Return the caller of this request, as the gate authenticated it."""
     return cast(Caller, g.visit.caller)
 
 
 def adapter() -> Manager:
-    """The engine's manager, as it is now; 503 without one."""
+    """Return the engine's manager; 503 without one."""
     found = getattr(internal_app().state, "lmcache_adapter", None)
     if found is None:
         raise EngineUnavailable("LMCache adapter not configured.", title="LMCache adapter unavailable")
@@ -148,7 +148,7 @@ def adapter() -> Manager:
 
 
 def engine(unavailable: str | None = None) -> Engine:
-    """The cache engine; 503 without one, as on a scheduler, with `unavailable` as its `error`."""
+    """Return the cache engine; 503, with `unavailable` as its `error`, without one, as on a scheduler."""
     manager = getattr(internal_app().state, "lmcache_adapter", None) if unavailable else adapter()
     found = getattr(manager, "lmcache_engine", None)
     if found is None:
@@ -157,27 +157,27 @@ def engine(unavailable: str | None = None) -> Engine:
 
 
 def storage_manager(unavailable: str | None = None) -> StorageManager:
-    """The engine's storage manager; 503 without one, as while a worker still starts."""
+    """Return the engine's storage manager; 503 without one, as while a worker starts."""
     return cast(StorageManager, started_engine(unavailable).storage_manager)
 
 
 def started_engine(unavailable: str | None = None) -> Engine:
-    """The cache engine; 503 without one, and while its storage manager is still to come."""
+    """Return the cache engine; 503 without one, and while it has no storage manager yet."""
     found = engine(unavailable)
     if getattr(found, "storage_manager", found) is None:
-        raise EngineUnavailable("The engine is still starting: it has no storage manager yet.", title=unavailable)
+        raise EngineUnavailable("The engine is still starting and has no storage manager yet.", title=unavailable)
     return found
 
 
 def backend_names(found: Engine) -> list[str] | None:
-    """The names of an engine's backends; None where it does not list them, as a mock does not."""
+    """Return the names of an engine's backends; None if it does not list them, as a mock does not."""
     storage = getattr(found, "storage_manager", None)
     names = None if storage is None else storage.get_all_backend_names()
     return names if isinstance(names, list) else None
 
 
 def config() -> Config:
-    """The live configuration; 503 without one."""
+    """Return the live configuration; 503 without one."""
     found = getattr(adapter(), "config", None)
     if found is None:
         raise EngineUnavailable("LMCache config not available.")
@@ -185,7 +185,7 @@ def config() -> Config:
 
 
 def metadata() -> Metadata:
-    """The engine's metadata; 503 without any."""
+    """Return the engine's metadata; 503 without any."""
     found = getattr(adapter(), "lmcache_engine_metadata", None)
     if found is None:
         raise EngineUnavailable("LMCache metadata not available.")
@@ -212,7 +212,7 @@ def mp_runtime() -> MPRuntime:
 
 
 def health() -> Health:
-    """The checks of the app that serves this request."""
+    """Return the health checks of the app that serves this request."""
     return cast(Health, internal_app().extensions[HEALTH_KEY])
 
 
@@ -227,11 +227,11 @@ def mode_switched(name: ModeName, on: bool, backend: str = "") -> None:
 
 
 def runtime() -> Runtime:
-    """What stands beside the engine: config definitions, versions."""
+    """Return the runtime of the engine: config definitions, versions."""
     return runtime_of(adapter())
 
 
 def settings() -> Settings:
-    """The server's settings, read from the engine's config as it is now; 503 without one."""
+    """Return the server's settings from the engine's current config; 503 without one."""
     config()
     return internal_app().settings

@@ -1,4 +1,4 @@
-"""create_app: an engine's internal API as a Flask app."""
+"""`create_app`: the internal API of an engine as a Flask app."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask import Response, g, request
 
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, Modes
-from .limits.bulkheads import Bulkheads, leaving
+from .limits.bulkheads import Bulkheads, release_after
 from .limits.concurrency import app_limits
 from .limits.request_counts import UNMATCHED, requests
 from .operations.error_handlers import register_error_handlers
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 class InternalApp(LeanFlask):
-    """A Flask app that carries its engine the way LMCache's server does.
+    """A Flask app that holds its engine in the same attribute as LMCache's server.
 
     Attributes:
-        state: `state.lmcache_adapter` is the engine's manager, read at each request; it may be
-            replaced or removed at any time. `state.gate` guards the routes.
-        limits: bound how many requests of a kind run at once.
-        bulkheads: bound what the views of plugins may take.
+        state: `state.lmcache_adapter` is the engine's manager. It is read at each request, and may be replaced or
+            removed at any time. `state.gate` authorizes requests.
+        limits: the concurrency limits.
+        bulkheads: the limits of plugin views.
     """
 
     def __init__(self, import_name: str, adapter: Any, settings: Settings) -> None:
@@ -49,40 +49,40 @@ class InternalApp(LeanFlask):
 
     @property
     def settings(self) -> Settings:
-        """The server's settings, by the engine's config as it is now."""
+        """The server's settings, from the engine's current configuration."""
         return self._settings.of(getattr(getattr(self.state, "lmcache_adapter", None), "config", None))
 
     @property
     def call_timeout(self) -> float:
-        """Seconds that a call into the engine may take."""
+        """Timeout for a call into the engine, in seconds."""
         return self.settings.call_timeout
 
     def test_client(self, use_cookies: bool = True, **options: Any) -> FlaskClient:
-        """The test client: whoever has it is inside the process, and needs no proof of it."""
+        """Return a test client. It needs no credentials, because its user already controls the process."""
         client = super().test_client(use_cookies, **options)
         client.environ_base[DIRECT_KEY] = "yes"
         return client
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve a request; the safe headers stand on every answer, whatever made it."""
+        """Serve a request, and add the security headers to every response."""
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             return start_response(status, with_safe_headers(headers), *error)
 
         if self.bulkheads.in_use:
-            return leaving(environ, partial(super().wsgi_app, environ, start))
+            return release_after(environ, partial(super().wsgi_app, environ, start))
         return super().wsgi_app(environ, start)
 
     def preprocess_request(self) -> ResponseReturnValue | None:
-        """Authorize a request before any code of a plugin runs for it."""
+        """Authorize a request before any plugin code runs for it."""
         try:
             self.state.gate.check()
             if self.bulkheads.in_use:
                 self.bulkheads.enter()
-        except Exception:  # Whatever refuses it.
+        except Exception:  # Every refusal.
             if self.bulkheads.bounds(request.endpoint):
                 g.refused_rule = request.url_rule
-                request.url_rule = None  # Nor shall what the blueprint of a plugin has for after its requests.
+                request.url_rule = None  # Also skip the plugin's after-request hooks.
             raise
         return super().preprocess_request()
 
@@ -93,17 +93,17 @@ class InternalApp(LeanFlask):
         return super().dispatch_request()
 
     def admits(self, environ: WSGIEnvironment) -> bool:
-        """Whether the caller of a request may call its route: the gate's decision, without a record of it."""
+        """Return whether the caller may call the route of a request. The audit log does not record it."""
         with self.request_context(environ):
             admitted = self.state.gate.admits() is True
-            request.url_rule = None  # Nor shall its blueprint tear down what has not begun.
+            request.url_rule = None  # No request has begun, so its blueprint must not tear one down.
             return admitted
 
     def handle_user_exception(self, e: Exception) -> ResponseReturnValue | HTTPException:
-        """Answer a failure."""
+        """Return the error response for an exception."""
         answer = super().handle_user_exception(e)
-        # Of a path that nothing serves: its traceback leads back to the request, and the garbage collector alone
-        # would free them, with the connection.
+        # For an unknown path, the traceback of this exception refers to the request. Without this line, only the
+        # garbage collector would free them and the connection.
         request.routing_exception = None
         return answer
 
@@ -112,43 +112,43 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     """Assemble the internal API of one engine process.
 
     Args:
-        adapter: an object of the shape of LMCache's `LMCacheManager` (see
-            `engine/protocols.py`), or None: engine endpoints then answer 503.
-        plugin_dirs: directories of further `*_api.py` files, after those of the config's
+        adapter: an object with the interface of LMCache's `LMCacheManager` (see `engine/protocols.py`), or None:
+            engine endpoints then answer 503.
+        plugin_dirs: directories with more `*_api.py` files. They follow those of the configuration's
             `extra_config: internal_api_server_plugin_dirs`.
 
     Returns:
-        A WSGI app. What became of the plugins stands in `app.extensions["lmcache_internal"]`.
+        A WSGI app. `app.extensions["lmcache_internal"]` has the status of the plugins.
 
     Raises:
-        ConfigError: a setting of the adapter's config is unusable.
+        ConfigError: a setting in the adapter's configuration is invalid.
         PluginError: one of the built-in endpoint files is broken.
     """
     settings = Settings.of(getattr(adapter, "config", None))
     app = InternalApp("lmcache_internal", adapter, settings)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
-    # A path is served with and without a trailing slash, and never by a redirect: its
-    # target would be made of whatever Host the client claims.
+    # A path is served with and without a trailing slash, never through a redirect: the redirect's target would contain
+    # the Host that the client sends.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     register_error_handlers(app)
-    app.after_request(_count)  # Flask calls it after all others.
+    app.after_request(_count)  # Flask calls this function after all others.
     warn_of_old_names(getattr(adapter, "config", None))
     gate = Gate(settings)
     gate.guard(app)
     app.state.gate = gate
     plugins = mount_plugins(app, [*settings.plugin_dirs, *map(Path, plugin_dirs)])
     app.extensions["lmcache_internal"] = plugins
-    patience = max(settings.call_timeout, settings.script_timeout)
+    longest_timeout = max(settings.call_timeout, settings.script_timeout)
     modes = app.extensions[MODES_KEY] = Modes(app.state)
-    app.extensions[HEALTH_KEY] = Health(app.state, plugins, modes, patience)
+    app.extensions[HEALTH_KEY] = Health(app.state, plugins, modes, longest_timeout)
     return app
 
 
 def _count(response: Response) -> Response:
     """Count the current request in the metrics of the process."""
-    incoming = request._get_current_object()  # type: ignore[attr-defined]  # werkzeug's proxy, looked through once.
+    incoming = request._get_current_object()  # type: ignore[attr-defined]  # Resolve the proxy once.
     visit, rule = g.get("visit"), incoming.url_rule or g.get("refused_rule")
     seconds = None if visit is None else time.perf_counter() - visit.started
     requests.add(incoming.method, UNMATCHED if rule is None else rule.rule, response.status_code, seconds)

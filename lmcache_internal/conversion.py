@@ -1,4 +1,4 @@
-"""Small steps shared by whatever converts text to typed values."""
+"""Functions that convert text to typed values, shared by configuration, arguments and settings."""
 
 from __future__ import annotations
 
@@ -41,30 +41,30 @@ def parse_tokens(text: str) -> range:
 
 
 def parse_bool(text: str) -> bool | None:
-    """The boolean that `text` spells in any case; None where it spells none."""
+    """Return the boolean that `text` spells, in upper or lower case; None if it is not a boolean."""
     word = text.strip().lower()
     return True if word in _TRUE else False if word in _FALSE else None
 
 
 def without_none(annotation: Any) -> tuple[Any, bool]:
-    """The type without its `None` arm, and whether it had one."""
+    """Return the type without `None`, and whether it allowed `None`."""
     if get_origin(annotation) not in (Union, types.UnionType):
         return annotation, False
     return next(arm for arm in get_args(annotation) if arm is not type(None)), True
 
 
 def type_name(annotation: Any) -> str:
-    """The type as a message names it: `int`, `list[int]`."""
+    """Return the name of the type for messages: `int`, `list[int]`."""
     return str(annotation) if get_origin(annotation) else annotation.__name__
 
 
 def cut(text: str, limit: int = 100) -> str:
-    """`text`, or its first `limit` characters and an ellipsis: what a client sends must not fill a message."""
+    """Return `text`, cut to `limit` characters and an ellipsis, because a client's input must not fill a message."""
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def shown(value: Any) -> str:
-    """`repr(value)`, cut likewise."""
+    """Return `repr(value)`, cut to 100 characters and an ellipsis."""
     return cut(repr(value))
 
 

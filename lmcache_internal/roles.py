@@ -1,4 +1,4 @@
-"""The roles of callers: what a route requires, and what a token grants."""
+"""The roles of callers: a route requires a role, and a token grants one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ class Role(IntEnum):
     """Each role has the permissions of the roles below it.
 
     Attributes:
-        PUBLIC: what a load balancer or a scraper needs; no credentials.
-        VIEWER: reading.
-        OPERATOR: changes that a restart undoes.
-        ADMIN: everything; an admin controls the engine's process.
+        PUBLIC: routes for load balancers and scrapers, without credentials.
+        VIEWER: may read.
+        OPERATOR: may make changes that a restart undoes.
+        ADMIN: may do everything, including running code in the engine's process.
     """
 
     PUBLIC = 0

@@ -15,7 +15,7 @@ from .app import InternalApp, create_app
 from .errors import ServerStartError
 from .log_lines import get_logger
 from .serving.listener import identity_of, listen_on, remove_socket_file
-from .serving.memory import Memory
+from .serving.memory import MemoryBudget
 from .serving.transport import Transport
 from .settings import Settings
 from .system.log_queue import LogQueue
@@ -27,20 +27,20 @@ _LIMITS_HINT = "raise the limits of the process on threads (ulimit -u) and open 
 
 
 class InternalAPIServer:
-    """The server of one scheduler or worker; constructing it binds nothing.
+    """The server of one scheduler or worker. The constructor binds no address.
 
     Args:
-        manager: an object of the shape of LMCache's `LMCacheManager`.
+        manager: an object with the interface of LMCache's `LMCacheManager`.
 
     Attributes:
-        app: the Flask app; None when the server is disabled.
-        enable: whether `start` will serve, by `internal_api_server_enabled` and
+        app: the Flask app; None if the server is disabled.
+        enable: whether `start` serves, by `internal_api_server_enabled` and
             `internal_api_server_include_index_list`.
         port: `internal_api_server_port_start` + index (0 scheduler, 1 + n worker n).
-        socket_path: the Unix socket served instead of the port, or None.
+        socket_path: the Unix socket that is served instead of the port, or None.
 
     Raises:
-        ConfigError: a setting is unusable.
+        ConfigError: a setting is invalid.
         PluginError: a built-in endpoint file is broken.
     """
 
@@ -53,7 +53,7 @@ class InternalAPIServer:
         self.app: InternalApp | None = create_app(manager) if self.enable else None
         self._public = public_address_of(manager, settings)
         self._settings = settings
-        self._serving: list[_Serving] = []
+        self._listeners: list[_Listener] = []
         self._log_queue: LogQueue | None = None
         self._lock = threading.Lock()
         _servers.add(self)
@@ -61,67 +61,67 @@ class InternalAPIServer:
             logger.info("Internal API server %s is disabled: %s", self.address, _why_disabled(settings))
 
     def start(self) -> None:
-        """Serve; return when connections are accepted. Does nothing when disabled or started.
+        """Start to serve, and return when connections are accepted. Does nothing if disabled or already started.
 
         Raises:
-            ServerStartError: it cannot listen, or the system gives no thread or descriptor; the message says why
-                and what to do. Nothing is left behind.
+            ServerStartError: it cannot listen, or the system has no free thread or file descriptor. The message says
+                why and what to do. Everything is closed again.
         """
         with self._lock:
-            if self.app is None or self._serving:
+            if self.app is None or self._listeners:
                 return
             try:
                 self._serve(self.app)
             except ServerStartError:
-                self._end(0.0)
+                self._shut_down(0.0)
                 raise
             except (OSError, RuntimeError) as error:
-                self._end(0.0)
+                self._shut_down(0.0)
                 raise ServerStartError(f"The internal API server cannot start: {error}; {_LIMITS_HINT}") from error
             if not (self.address.is_private or self.app.state.gate.tokens.in_use):
                 logger.warning(
-                    "%s can be reached from other machines, and there are no tokens: they are served public routes "
-                    "only. Set extra_config.internal_api_server_tokens_file to let them in.",
+                    "%s can be reached from other machines, and there are no tokens: others can use only public "
+                    "routes. Set extra_config.internal_api_server_tokens_file to allow more.",
                     self.address,
                 )
 
     def _serve(self, app: InternalApp) -> None:
-        log_queue, memory = LogQueue(), Memory()
+        log_queue, memory = LogQueue(), MemoryBudget()
         log_queue.start()
         self._log_queue = log_queue
         for address, public in ((self.address, False), (self._public, True)):
             if address is not None:
-                self._serving.append(_Serving(app, address, self._settings, memory, log_queue, public))
+                self._listeners.append(_Listener(app, address, self._settings, memory, log_queue, public))
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Finish the requests in flight, then close everything. May be called again.
 
         Args:
-            grace: seconds that requests in flight may still take.
+            grace: the timeout for requests in flight, in seconds.
         """
         with self._lock:
-            self._end(grace)
+            self._shut_down(grace)
 
-    def _end(self, grace: float) -> None:
+    def _shut_down(self, grace: float) -> None:
         deadline = time.monotonic() + grace
-        for serving in self._serving:
-            serving.drain(deadline)
-        for serving in self._serving:
-            serving.close(deadline)
-        self._serving.clear()
+        for listener in self._listeners:
+            listener.drain(deadline)
+        for listener in self._listeners:
+            listener.close(deadline)
+        self._listeners.clear()
         if self._log_queue is not None:
             self._log_queue.end()
             self._log_queue = None
         if self.app is not None:
             self.app.state.gate.audit.close()
 
-    def _disown(self) -> None:
-        """In a forked child: leave the sockets, the socket file and the connections to the parent."""
-        self._lock = threading.Lock()  # Held for ever, if another thread of the parent held it.
+    def _reset_after_fork(self) -> None:
+        """In a forked child, leave the sockets, the socket file and the connections to the parent."""
+        self._lock = threading.Lock()  # Another thread of the parent may have held it during the fork.
         self._log_queue = None
-        serving, self._serving = self._serving, []
-        for each in serving:
-            each.disown()
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close_descriptors()
 
     def __enter__(self) -> InternalAPIServer:
         self.start()
@@ -133,15 +133,15 @@ class InternalAPIServer:
         self.stop()
 
 
-class _Serving:
-    """One address that is being served, with its transport and the thread of its loop."""
+class _Listener:
+    """One served address, with its transport and the thread of its event loop."""
 
     def __init__(
         self,
         app: InternalApp,
         address: Address,
         settings: Settings,
-        memory: Memory,
+        memory: MemoryBudget,
         log_queue: LogQueue,
         public: bool,
     ) -> None:
@@ -154,13 +154,13 @@ class _Serving:
                 self._file_identity = identity_of(address.socket_path)
                 undo.callback(remove_socket_file, address.socket_path, self._file_identity)
             self._transport = Transport(app, listening, address, memory, log_queue, public, settings.keep_gil)
-            undo.callback(self._transport.disown)
+            undo.callback(self._transport.close_descriptors)
             self._transport.start()
             undo.pop_all()
         logger.info("Internal API server listens on %s%s", address, " for public routes" if public else "")
 
-    def disown(self) -> None:
-        self._transport.disown()
+    def close_descriptors(self) -> None:
+        self._transport.close_descriptors()
 
     def drain(self, deadline: float) -> None:
         if self._address.socket_path:
@@ -175,16 +175,16 @@ class _Serving:
 _servers: weakref.WeakSet[InternalAPIServer] = weakref.WeakSet()
 
 
-def _disown_all() -> None:
-    # Copies left open would keep the port taken, and clients waiting, after the parent has closed its own.
+def _reset_servers_after_fork() -> None:
+    # Open copies would keep the port in use and clients waiting after the parent has closed its own.
     for server in list(_servers):
         try:
-            server._disown()
-        except Exception:  # One server's failure must not leave another's descriptors open.
+            server._reset_after_fork()
+        except Exception:  # The failure of one server must not leave the descriptors of another open.
             logger.exception("A forked process could not close its copy of %s", server.address)
 
 
-os.register_at_fork(after_in_child=_disown_all)
+os.register_at_fork(after_in_child=_reset_servers_after_fork)
 
 
 def _why_disabled(settings: Settings) -> str:

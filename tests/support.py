@@ -1,4 +1,4 @@
-"""Helpers that are no fixtures."""
+"""Helpers for tests that are not fixtures."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ROOT = Path(__file__).parent.parent
 
 
 def free_port(count: int = 1) -> int:
-    """The first of `count` TCP ports in a row that are free on loopback now.
+    """Return the first of `count` consecutive TCP ports that are free on loopback.
 
-    Below the range that the kernel takes for outgoing connections: those of other tests would
-    be in the way before a server gets there.
+    They are below the kernel's range for outgoing connections, so that connections of other tests do not take
+    them before a server does.
     """
     for first in random.SystemRandom().sample(range(20_000, 32_000), 1000):
         with ExitStack() as stack:
@@ -44,17 +44,17 @@ def free_port(count: int = 1) -> int:
 
 
 def lmcache_release() -> tuple[int, ...]:
-    """The release that the installed LMCache is or will be: (0, 5, 7) of 0.5.7rc2."""
+    """Return the release of the installed LMCache, (0, 5, 7) for 0.5.7rc2."""
     return release_of(version("lmcache"))
 
 
 def release_of(text: str) -> tuple[int, ...]:
-    """The numbers of a version, without what says that it comes before or after its release."""
+    """Return the numbers of a version, without a pre-release or post-release suffix."""
     return tuple(map(int, re.match(r"\d+(?:\.\d+)*", text)[0].split(".")))  # type: ignore[index]
 
 
 def server_values(kind: str, directory: Path) -> dict[str, Any]:
-    """Config values that let worker 0 serve on a free port, or on a socket in `directory`."""
+    """Return config values for worker 0 to serve on a free port, or on a socket in `directory`."""
     values: dict[str, Any] = {
         "internal_api_server_enabled": True,
         "internal_api_server_port_start": free_port() - 1,
@@ -71,7 +71,7 @@ def fetch(
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
 ) -> tuple[int, bytes]:
-    """Status and body of one request on a connection of its own."""
+    """Send one request on a new connection; return status and body."""
     client = http.client.HTTPConnection("localhost")
     client.sock = connect(server)
     try:
@@ -83,7 +83,7 @@ def fetch(
 
 
 def upload(source: bytes) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a multipart request that carries `source` as the file `script`."""
+    """Return body and headers of a multipart request with `source` as the file `script`."""
     head = b'--b\r\nContent-Disposition: form-data; name="script"; filename="s.py"\r\n\r\n'
     return head + source + b"\r\n--b--\r\n", {"Content-Type": "multipart/form-data; boundary=b"}
 
@@ -97,7 +97,7 @@ def run_script(server: InternalAPIServer, source: bytes) -> tuple[int, bytes]:
 def run_pytest(
     directory: Path, *arguments: str, path: Path = ROOT, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """A process of pytest in `directory` with the library's plugin alone; `path` is searched for packages first."""
+    """Run pytest in `directory` with only the library's plugin; `path` precedes other package directories."""
     environ = {
         **os.environ,
         "PYTHONPATH": f"{path}{os.pathsep}{ROOT}",
@@ -117,7 +117,7 @@ def run_pytest(
 
 
 def in_thread(function: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    """Start `function` in a thread; its result lands in the list."""
+    """Start `function` in a thread; return the thread and a list that gets the result."""
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(function()))
     thread.start()
@@ -125,7 +125,7 @@ def in_thread(function: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Whether `condition` comes true within `seconds`."""
+    """Whether `condition` becomes true within `seconds`."""
     until = time.monotonic() + seconds
     while not condition() and time.monotonic() < until:
         time.sleep(0.01)
@@ -133,20 +133,20 @@ def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
 
 
 def accepts(port: int) -> bool:
-    """Whether something listens on a port of loopback."""
+    """Whether a process listens on a loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
 def nobody_is_made_to_wait() -> Iterator[list[int]]:
-    """Another thread that counts, whenever somebody gives the interpreter's lock away, and at no other time."""
+    """Run a thread that counts whenever another thread releases the GIL; yield the counter."""
     counted, stopping = [0], threading.Event()
 
     def count() -> None:
         while not stopping.is_set():
             counted[0] += 1
-            time.sleep(0.0001)  # Who never gave it away would keep it, too.
+            time.sleep(0.0001)  # Release the GIL, so that the other thread can run.
 
     before = sys.getswitchinterval()
     thread = threading.Thread(target=count)

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from lmcache_internal.address import Address, ranks_of, scraped_at
+from lmcache_internal.address import Address, ranks_of, scrape_targets
 from lmcache_internal.errors import ConfigError
 from lmcache_internal.settings import Settings
 
@@ -31,21 +31,24 @@ def test_what_does_not_serve_is_no_rank() -> None:
 
 
 def test_a_port_that_a_rank_cannot_have_is_named() -> None:
-    with pytest.raises(ConfigError, match="65533 \\+ index 3 = 65536 is no TCP port"):
+    with pytest.raises(ConfigError, match="65533 \\+ index 3 = 65536 is not a TCP port"):
         ranks_of(Settings(enabled=True, port_start=65533), world_size=3)
 
 
 def test_prometheus_scrapes_the_public_listeners_where_there_are_any() -> None:
     public = Settings(enabled=True, public_host="10.0.0.7", public_port_start=9000)
-    assert [rank.url for rank in scraped_at(public, world_size=1)] == ["http://10.0.0.7:9000", "http://10.0.0.7:9001"]
-    assert scraped_at(ENABLED, world_size=2) == ranks_of(ENABLED, world_size=2)
+    assert [rank.url for rank in scrape_targets(public, world_size=1)] == [
+        "http://10.0.0.7:9000",
+        "http://10.0.0.7:9001",
+    ]
+    assert scrape_targets(ENABLED, world_size=2) == ranks_of(ENABLED, world_size=2)
 
 
 def test_prometheus_scrapes_no_unix_socket() -> None:
     prefix = "/run/lmcache"
-    assert scraped_at(Settings(enabled=True, socket_path_prefix=prefix), world_size=2) == []
+    assert scrape_targets(Settings(enabled=True, socket_path_prefix=prefix), world_size=2) == []
     beside = Settings(enabled=True, socket_path_prefix=prefix, public_port_start=9000)
-    assert [rank.port for rank in scraped_at(beside, world_size=2)] == [9000, 9001, 9002]
+    assert [rank.port for rank in scrape_targets(beside, world_size=2)] == [9000, 9001, 9002]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def test_prometheus_scrapes_no_unix_socket() -> None:
 def test_where_all_addresses_are_bound_the_clients_name_for_the_host_counts(
     bound: str, name: str, authority: str
 ) -> None:
-    assert Address(0, bound, 7000).seen_as(name).authority == authority
+    assert Address(0, bound, 7000).reached_as(name).authority == authority
 
 
 def test_a_curl_line_can_be_pasted_whatever_the_socket_is_called() -> None:

@@ -1,4 +1,4 @@
-"""Whatever a client sends: the right status, one JSON shape, never a 500, never a stack trace."""
+"""Malformed requests get the right status and the common error format, never a 500 or a stack trace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def in_common_shape(body: bytes) -> bool:
 
 
 @pytest.mark.parametrize("path", sorted({path for path, _ in routes()}))
-def test_every_route_refuses_other_methods(client: FlaskClient, path: str) -> None:
+def test_every_route_rejects_other_methods(client: FlaskClient, path: str) -> None:
     allowed = {method for route, methods in routes() if route == path for method in methods}
     for method in set(METHODS) - allowed:
         response = client.open(path.replace("<", "").replace(">", ""), method=method)
@@ -39,12 +39,12 @@ def test_every_route_refuses_other_methods(client: FlaskClient, path: str) -> No
 @pytest.mark.parametrize(
     "query", ["?%ff=%ff", "?names=%00", f"?names={'x' * 9000}", "?=&&=", "?names[]=1", "?a=%ud800", "?names=%ED%A0%80"]
 )
-def test_odd_queries_are_no_500(client: FlaskClient, path: str, query: str) -> None:
+def test_malformed_queries_do_not_get_500(client: FlaskClient, path: str, query: str) -> None:
     assert client.get(path.replace("<", "").replace(">", "") + query).status_code in (200, 400, 404, 503)
 
 
 @pytest.mark.parametrize("path", ["/%ff", "/conf%00", "/conf/../env", "/" + "x" * 9000, "/%2e%2e/conf", "/Conf"])
-def test_odd_paths_are_404s(client: FlaskClient, path: str) -> None:
+def test_malformed_paths_get_404(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
     assert in_common_shape(response.data)
@@ -54,14 +54,14 @@ def test_odd_paths_are_404s(client: FlaskClient, path: str) -> None:
     "content_type",
     ["application/json", "multipart/form-data", "multipart/form-data; boundary=", "text/\u00ff", "", "a" * 5000],
 )
-def test_odd_content_types_are_no_500(client: FlaskClient, content_type: str) -> None:
+def test_malformed_content_types_get_400(client: FlaskClient, content_type: str) -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="script"\r\n'
     assert client.post("/run_script", data=body, content_type=content_type).status_code == 400
     assert client.post("/conf", data=b"{]", content_type=content_type).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/conf", "/run_script"])
-def test_a_body_over_the_limit_is_a_413(server: InternalAPIServer, path: str) -> None:
+def test_body_over_limit_gets_413(server: InternalAPIServer, path: str) -> None:
     body, headers = upload(b"#" * LIMIT) if path == "/run_script" else (b" " * (LIMIT + 1), {})
     status, answer = fetch(server, path, "POST", body, headers)
     assert status == 413
@@ -69,13 +69,13 @@ def test_a_body_over_the_limit_is_a_413(server: InternalAPIServer, path: str) ->
     assert str(LIMIT) in json.loads(answer)["message"]
 
 
-def test_the_flask_app_keeps_the_limit_by_itself(client: FlaskClient) -> None:
+def test_flask_app_enforces_body_limit(client: FlaskClient) -> None:
     response = client.post("/conf", data=b" " * (LIMIT + 1))
     assert response.status_code == 413
     assert in_common_shape(response.data)
 
 
-def test_a_body_at_the_limit_is_taken(server: InternalAPIServer) -> None:
+def test_body_at_limit_is_accepted(server: InternalAPIServer) -> None:
     assert fetch(server, "/conf", "POST", b"{}".ljust(LIMIT))[0] == 200
 
 
@@ -90,7 +90,7 @@ def test_a_body_at_the_limit_is_taken(server: InternalAPIServer) -> None:
         (b"POST /conf HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
     ],
 )
-def test_what_is_no_http_gets_the_common_shape(server: InternalAPIServer, request_bytes: bytes, status: int) -> None:
+def test_invalid_http_gets_common_error_format(server: InternalAPIServer, request_bytes: bytes, status: int) -> None:
     with connect(server) as connection:
         connection.sendall(request_bytes)
         answer = b""

@@ -1,4 +1,4 @@
-"""A few requests of every kind that the API document allows and forbids; `make test-faults` sends many."""
+"""Fuzz tests with a few valid and invalid requests per operation; `make test-faults` sends many."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def fresh_engines() -> Iterator[None]:
 
 
 @WORKER.each_operation
-def test_a_worker_answers_as_documented(case: Case) -> None:
+def test_worker_responses_match_document(case: Case) -> None:
     send(case)
 
 
 @SCHEDULER.each_operation
-def test_a_scheduler_answers_as_documented(case: Case) -> None:
+def test_scheduler_responses_match_document(case: Case) -> None:
     send(case)
 
 

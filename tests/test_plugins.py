@@ -1,4 +1,4 @@
-"""Endpoint files: found, mounted, kept apart; a broken one is reported and harms no other."""
+"""Plugins are found, mounted and isolated; a broken one is reported and the others are served."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support import ROOT, make_manager
 
 
 def source(path: str = "/one", name: str = "one", expression: str = "'fine'", head: str = "") -> str:
-    """A plugin that answers GET `path` with `expression`."""
+    """Return a plugin that responds to GET `path` with `expression`."""
     variables = ", ".join(part.strip("<>").rpartition(":")[2] for part in path.split("/") if part.startswith("<"))
     return f"""
 from flask import Blueprint, url_for
@@ -42,7 +42,7 @@ def write(directory: Path, **files: str) -> Path:
 
 
 def mount(*directories: Path) -> tuple[FlaskClient, Plugins]:
-    """A client of an app with these plugins, and what became of them."""
+    """Return a client of an app with these plugins, and the report."""
     app = create_app(None, directories)
     report = app.extensions["lmcache_internal"]
     assert isinstance(report, Plugins)
@@ -55,7 +55,7 @@ def in_process(directory: Path) -> list[str]:
 
 
 def added(report: Plugins) -> list[str]:
-    """Sources of the plugins that are not built in."""
+    """Return the sources of plugins that are not built in."""
     return [loaded for loaded in report.loaded if not loaded.startswith(str(ROOT))]
 
 
@@ -90,21 +90,21 @@ def test_an_unknown_kind_of_engine_is_refused(tmp_path: Path, declared: str) -> 
     assert "its `engines` must be a tuple of" in report.failed[str(tmp_path / "one_api.py")]
 
 
-def test_only_files_named_for_it_are_loaded(tmp_path: Path) -> None:
+def test_only_files_with_the_suffix_are_loaded(tmp_path: Path) -> None:
     write(tmp_path, one_api=source(), helper="raise RuntimeError", api="raise RuntimeError")
     client, report = mount(tmp_path)
     assert added(report) == [str(tmp_path / "one_api.py")]
     assert client.get("/one").text == "fine"
 
 
-def test_order_is_that_of_the_directories_and_then_of_the_names(tmp_path: Path) -> None:
+def test_plugins_are_ordered_by_directory_then_name(tmp_path: Path) -> None:
     late = write(tmp_path / "a", b_api=source("/ab", "ab"), a_api=source("/aa", "aa"))
     early = write(tmp_path / "z", b_api=source("/zb", "zb"), a_api=source("/za", "za"))
     _, report = mount(early, late)
     assert added(report) == [str(directory / f"{name}_api.py") for directory in (early, late) for name in "ab"]
 
 
-def test_directories_of_the_config_come_before_those_of_the_caller(tmp_path: Path) -> None:
+def test_config_directories_precede_arguments(tmp_path: Path) -> None:
     first = write(tmp_path / "first", one_api=source(expression="'config'"))
     second = write(tmp_path / "second", one_api=source(), two_api=source("/two", "two"))
     with make_manager(extra_config={"internal_api_server_plugin_dirs": [str(first)]}) as manager:
@@ -113,7 +113,7 @@ def test_directories_of_the_config_come_before_those_of_the_caller(tmp_path: Pat
     assert app.test_client().get("/two").text == "fine"
 
 
-def test_one_directory_of_the_config_needs_no_list(tmp_path: Path) -> None:
+def test_config_accepts_a_single_directory(tmp_path: Path) -> None:
     write(tmp_path, one_api=source())
     with make_manager(extra_config={"internal_api_server_plugin_dirs": str(tmp_path)}) as manager:
         assert create_app(manager).test_client().get("/one").text == "fine"
@@ -143,7 +143,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_plugin_is_reported_logged_and_harms_no_other(
+def test_broken_plugin_is_reported_and_others_are_served(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     text, reason = BROKEN[kind]
@@ -210,7 +210,7 @@ MISUSE = {
 
 
 @pytest.mark.parametrize("kind", MISUSE)
-def test_misuse_is_refused_with_what_to_write_instead(tmp_path: Path, kind: str) -> None:
+def test_misuse_is_rejected_with_a_fix(tmp_path: Path, kind: str) -> None:
     text, reason = MISUSE[kind]
     imports = "from flask import Blueprint\nfrom lmcache_internal.api import Struct, operation\n"
     write(tmp_path, one_api=f"{imports}router = Blueprint('x', __name__)\n{text}", helper="VALUE = 1")
@@ -229,7 +229,7 @@ def test_misuse_is_refused_with_what_to_write_instead(tmp_path: Path, kind: str)
         ("/x/<int:a>/y", "/x/<int:b>/y"),
     ],
 )
-def test_the_first_of_two_plugins_that_clash_is_served(tmp_path: Path, first: str, second: str) -> None:
+def test_first_of_two_clashing_plugins_is_served(tmp_path: Path, first: str, second: str) -> None:
     write(tmp_path, a_api=source(first, "a", "'first'"), b_api=source(second, "b", "'second'"))
     client, report = mount(tmp_path)
     assert client.get(first.replace("<a>", "1").replace("<int:a>", "1")).text == "first"
@@ -237,7 +237,7 @@ def test_the_first_of_two_plugins_that_clash_is_served(tmp_path: Path, first: st
     assert reason.endswith(f"clashes with that of {tmp_path / 'a_api.py'}")
 
 
-def test_routes_that_differ_do_not_clash(tmp_path: Path) -> None:
+def test_different_routes_do_not_clash(tmp_path: Path) -> None:
     write(
         tmp_path,
         a_api=source("/x/<a>", "a", "'text'"),
@@ -252,14 +252,14 @@ def test_routes_that_differ_do_not_clash(tmp_path: Path) -> None:
     assert [client.get("/x").text, client.post("/x").text, client.delete("/conf").text] == ["get", "post", "delete"]
 
 
-def test_a_plugin_that_clashes_is_served_in_no_part(tmp_path: Path) -> None:
+def test_clashing_plugin_is_not_served_at_all(tmp_path: Path) -> None:
     write(tmp_path, a_api=source("/new") + "\n@router.get('/conf')\ndef again(): return ''")
     client, report = mount(tmp_path)
     assert len(report.failed) == 1
     assert client.get("/new").status_code == 404
 
 
-def test_one_blueprint_name_may_be_used_often_and_means_its_own(tmp_path: Path) -> None:
+def test_plugins_may_share_a_blueprint_name(tmp_path: Path) -> None:
     write(
         tmp_path,
         a_api=source("/a", "conf", "url_for('.answer')"),
@@ -271,7 +271,7 @@ def test_one_blueprint_name_may_be_used_often_and_means_its_own(tmp_path: Path) 
     assert [client.get(path).text for path in ("/a", "/b", "/c")] == ["/a", "/b", "/c"]
 
 
-def test_a_url_prefix_counts_in_what_is_served_and_what_clashes(tmp_path: Path) -> None:
+def test_url_prefix_is_part_of_the_route(tmp_path: Path) -> None:
     prefixed = source("/x").replace("__name__)", "__name__, url_prefix='/prefix')")
     write(tmp_path, a_api=prefixed, b_api=source("/prefix/x", "b"), c_api=source("/x", "c", "'bare'"))
     client, report = mount(tmp_path)
@@ -280,14 +280,14 @@ def test_a_url_prefix_counts_in_what_is_served_and_what_clashes(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("head", ["from .helper import VALUE", "from . import helper; VALUE = helper.VALUE"])
-def test_files_of_a_directory_import_one_another(tmp_path: Path, head: str) -> None:
+def test_files_of_a_directory_can_import_one_another(tmp_path: Path, head: str) -> None:
     write(tmp_path, one_api=source(expression="VALUE", head=head), helper="VALUE = 'helped'")
     client, report = mount(tmp_path)
     assert report.failed == {}
     assert client.get("/one").text == "helped"
 
 
-def test_a_file_is_loaded_once_per_process_and_served_from_each_app(tmp_path: Path) -> None:
+def test_file_is_loaded_once_and_served_by_each_app(tmp_path: Path) -> None:
     head = f"from prometheus_client import Gauge\nONCE = Gauge('once_{os.getpid()}', 'Exists once.')\ncalls = []"
     write(tmp_path, one_api=source(expression="str(calls.append(1) or len(calls))", head=head))
     (tmp_path / "link").symlink_to(tmp_path)
@@ -306,14 +306,14 @@ def test_hooks_of_a_file_run_once_per_request_in_each_app(tmp_path: Path) -> Non
     assert [client.get("/one").text for client in apps] == ["1", "2", "3"]
 
 
-def test_a_file_that_failed_is_reported_by_each_app_with_its_first_reason(tmp_path: Path) -> None:
+def test_failed_file_is_reported_by_each_app_with_first_error(tmp_path: Path) -> None:
     head = f"from prometheus_client import Gauge\nONCE = Gauge('half_{os.getpid()}', 'Exists once.')\n1 / 0"
     write(tmp_path, one_api=head)
     reports = [mount(tmp_path)[1].failed for _ in range(3)]
     assert reports == [{str(tmp_path / "one_api.py"): "it fails to import: ZeroDivisionError: division by zero"}] * 3
 
 
-def test_a_new_file_and_a_removed_one_count_for_the_next_app(tmp_path: Path) -> None:
+def test_next_app_sees_new_and_removed_files(tmp_path: Path) -> None:
     write(tmp_path, one_api=source())
     mount(tmp_path)
     (tmp_path / "one_api.py").unlink()
@@ -322,7 +322,7 @@ def test_a_new_file_and_a_removed_one_count_for_the_next_app(tmp_path: Path) -> 
     assert [client.get("/one").status_code, client.get("/two").status_code] == [404, 200]
 
 
-def test_files_of_one_name_in_two_directories_are_two_modules(tmp_path: Path) -> None:
+def test_files_with_same_name_are_separate_modules(tmp_path: Path) -> None:
     directories = [
         write(
             tmp_path / name,
@@ -336,7 +336,7 @@ def test_files_of_one_name_in_two_directories_are_two_modules(tmp_path: Path) ->
     assert [client.get("/a").text, client.get("/b").text] == ["a", "b"]
 
 
-def test_plugin_files_shadow_no_module_of_the_process(tmp_path: Path) -> None:
+def test_plugin_files_do_not_shadow_modules(tmp_path: Path) -> None:
     write(tmp_path, json_api=source(), json="raise RuntimeError", helper="")
     before = list(sys.path)
     assert mount(tmp_path)[1].failed == {}
@@ -346,22 +346,22 @@ def test_plugin_files_shadow_no_module_of_the_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file"])
-def test_a_missing_directory_is_reported(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_directory_is_reported(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     client, report = mount(tmp_path / name, write(tmp_path / "there", one_api=source()))
-    assert report.failed == {str(tmp_path / name): "there is no such directory"}
+    assert report.failed == {str(tmp_path / name): "no such directory"}
     assert client.get("/one").text == "fine"
     assert str(tmp_path / name) in caplog.text
 
 
-def test_the_test_of_an_endpoint_beside_it_is_no_endpoint(tmp_path: Path) -> None:
+def test_test_files_are_not_loaded(tmp_path: Path) -> None:
     client, report = mount(write(tmp_path, one_api=source(), test_one_api="1 / 0", test_api=source("/test")))
     assert added(report) == [str(tmp_path / "one_api.py"), str(tmp_path / "test_api.py")]
     assert report.failed == {}
     assert client.get("/test").text == "fine"
 
 
-def test_the_log_says_where_a_plugin_broke(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_has_traceback_of_broken_plugin(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     mount(write(tmp_path, one_api="import flask\n\nraise OSError('no answer from redis://user:s3cret@host')\n"))
     assert f'File "{tmp_path / "one_api.py"}", line 3' in caplog.text
     assert "no answer from redis://***@host" in caplog.text
@@ -388,7 +388,7 @@ def test_installed_packages_serve_endpoints(tmp_path: Path, monkeypatch: pytest.
     assert mount()[0].get("/object").text == "object"
 
 
-def test_a_package_that_is_found_twice_is_served_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_package_found_twice_is_served_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for site in (tmp_path / "one", tmp_path / "two"):
         site.mkdir()
         distribution(site, "dist_of_one", source("/once"), "once = dist_of_one")
@@ -439,7 +439,7 @@ assert app.view_functions["conf.read_config"] is conf_api.read_config, "the endp
 """
 
 
-def test_works_as_an_installed_tree(tmp_path: Path) -> None:
+def test_plugins_work_in_installed_package(tmp_path: Path) -> None:
     package = tmp_path / "site" / "lmcache_internal"
     copy_tree(package, package / "blueprints")
     write(package.parent / "blueprints", users_api="raise RuntimeError('not ours')", __init__="")
@@ -448,7 +448,7 @@ def test_works_as_an_installed_tree(tmp_path: Path) -> None:
     assert result.stdout.splitlines() == in_process(package / "blueprints")
 
 
-def test_works_from_a_plain_checkout(tmp_path: Path) -> None:
+def test_plugins_work_in_checkout(tmp_path: Path) -> None:
     copy_tree(tmp_path / "lmcache_internal", tmp_path / "blueprints")
     result = python(SERVE, tmp_path, cwd=tmp_path.parent)
     assert result.stderr == ""
@@ -463,7 +463,7 @@ def test_works_from_a_plain_checkout(tmp_path: Path) -> None:
         (source("/conf"), "GET /conf clashes"),
     ],
 )
-def test_a_broken_built_in_endpoint_is_an_error(tmp_path: Path, text: str, reason: str) -> None:
+def test_broken_built_in_endpoint_raises(tmp_path: Path, text: str, reason: str) -> None:
     copy_tree(tmp_path / "lmcache_internal", tmp_path / "blueprints")
     write(tmp_path / "blueprints", zz_api=text)
     result = python("from lmcache_internal import create_app; create_app(None)", tmp_path, cwd=tmp_path)

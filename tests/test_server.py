@@ -1,4 +1,4 @@
-"""The life of a server: start, stop, sockets, and nothing left behind."""
+"""The lifecycle of a server: start, stop, sockets, and no leaks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def open_descriptors() -> int:
 
 
 def idle_client(server: InternalAPIServer) -> socket.socket:
-    """A keep-alive connection that has been answered once."""
+    """A keep-alive connection that has received one response."""
     connection = connect(server)
     connection.sendall(b"GET /lmc_version HTTP/1.1\r\nHost: localhost\r\n\r\n")
     answer = b""
@@ -41,7 +41,7 @@ def test_serves_between_start_and_stop(server: InternalAPIServer) -> None:
         fetch(server, "/lmc_version")
 
 
-def test_construction_binds_nothing_and_the_second_to_start_fails(tmp_path: Path) -> None:
+def test_construction_binds_nothing_and_the_second_start_fails(tmp_path: Path) -> None:
     values = server_values("tcp", tmp_path)
     with make_manager(**values) as one, make_manager(**values) as two:
         first, second = InternalAPIServer(one), InternalAPIServer(two)
@@ -80,7 +80,7 @@ def test_disabled_server_does_nothing_and_says_why(
     with make_manager(**values) as manager:
         server = InternalAPIServer(manager)
         server.start()
-        assert threading.active_count() == threads + 1  # The engine's own.
+        assert threading.active_count() == threads + 1  # The index of the engine's worker.
         server.stop()
     assert not server.enable
     assert len([record for record in caplog.records if reason in record.getMessage()]) == 1
@@ -136,7 +136,7 @@ def test_stop_finishes_the_request_in_flight(server: InternalAPIServer) -> None:
     assert answers == [(200, b"done")]
 
 
-def test_stop_waits_no_longer_than_its_grace(server: InternalAPIServer) -> None:
+def test_stop_waits_no_longer_than_the_grace_period(server: InternalAPIServer) -> None:
     connection = connect(server)
     connection.sendall(b"POST /conf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
     time.sleep(0.1)
@@ -146,7 +146,7 @@ def test_stop_waits_no_longer_than_its_grace(server: InternalAPIServer) -> None:
     connection.close()
 
 
-def test_slow_requests_hold_up_nobody(server: InternalAPIServer) -> None:
+def test_slow_requests_do_not_delay_others(server: InternalAPIServer) -> None:
     release = threading.Event()
     assert server.app is not None
     server.app.state.release = release
@@ -202,26 +202,26 @@ class TestUnixSocket:
         with unix:
             assert fetch(unix, "/lmc_version")[0] == 200
 
-    def test_file_of_a_live_server_is_left_alone(self, unix: InternalAPIServer, path: Path) -> None:
+    def test_file_of_a_live_server_is_kept(self, unix: InternalAPIServer, path: Path) -> None:
         path.parent.mkdir()
         with socket.socket(socket.AF_UNIX) as live:
             live.bind(str(path))
             live.listen()
             with pytest.raises(
-                ServerStartError, match=f"Process {os.getpid()} of uid {os.geteuid()} serves on the Unix socket"
+                ServerStartError, match=f"Process {os.getpid()} of uid {os.geteuid()} listens on the Unix socket"
             ):
                 unix.start()
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(path))
 
-    def test_file_that_is_no_socket_is_left_alone(self, unix: InternalAPIServer, path: Path) -> None:
+    def test_file_that_is_not_a_socket_is_kept(self, unix: InternalAPIServer, path: Path) -> None:
         path.parent.mkdir()
         path.write_text("precious")
-        with pytest.raises(ServerStartError, match="is no socket"):
+        with pytest.raises(ServerStartError, match="is not a socket"):
             unix.start()
         assert path.read_text() == "precious"
 
-    def test_stop_leaves_the_file_of_a_successor(self, unix: InternalAPIServer, path: Path) -> None:
+    def test_stop_keeps_the_file_of_another_server(self, unix: InternalAPIServer, path: Path) -> None:
         unix.start()
         path.unlink()
         with socket.socket(socket.AF_UNIX) as successor:

@@ -32,9 +32,7 @@ def test_a_hostile_name_costs_little() -> None:
 def test_paths(client: FlaskClient, path: str, meant: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
-    assert response.get_json()["message"] == (
-        f"There is no endpoint at {path}; did you mean {meant}? GET / lists them all."
-    )
+    assert response.get_json()["message"] == (f"No endpoint at {path}; did you mean {meant}? GET / lists all endpoints")
 
 
 def test_config_keys(client: FlaskClient) -> None:

@@ -174,12 +174,12 @@ def test_what_is_wrong_fails_and_says_so(project: Path) -> None:
     broken = project / "broken" / "broken_api.py"
     assert f"{broken} is not served: it fails to import: ZeroDivisionError: division by zero" in reasons["test_broken"]
     assert f'{broken}", line 3' in reasons["test_broken"]
-    assert f"{project / 'nowhere'} is not served: there is no such directory" in reasons["test_missing"]
+    assert f"{project / 'nowhere'} is not served: no such directory" in reasons["test_missing"]
     assert "@pytest.mark.internal_api: " in reasons["test_typo"]
     assert "unexpected keyword argument 'plugin_dir'" in reasons["test_typo"]
-    assert "plugin_dirs is a list of directories, not 'plugins'" in reasons["test_string"]
+    assert "plugin_dirs must be a list of directories, got 'plugins'" in reasons["test_string"]
     assert "takes 1 positional argument but 2 were given" in reasons["test_positional"]
-    assert 'role is "worker" or "scheduler", not \'schedular\'' in reasons["test_role"]
+    assert 'role must be "worker" or "scheduler", got \'schedular\'' in reasons["test_role"]
     assert "Invalid value for chunk_size: expected int, got 'many'" in reasons["test_config"]
 
 
@@ -188,7 +188,7 @@ def test_an_lmcache_that_cannot_be_imported_is_a_reason_to_skip(project: Path, t
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12 is missing')")
     run = run_pytest(project, "-rs", "test_suite.py", "-k", "real", path=tmp_path)
     assert "1 skipped" in run.stdout, run.stdout + run.stderr
-    assert "LMCache makes no engine here: ImportError: libcudart.so.12 is missing" in run.stdout
+    assert "LMCache cannot create an engine: ImportError: libcudart.so.12 is missing" in run.stdout
 
 
 def test_it_is_loaded_once_where_the_package_is_installed(project: Path, tmp_path: Path) -> None:

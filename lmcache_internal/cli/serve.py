@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError, ServerStartError
+from .commands import Command
 
 if TYPE_CHECKING:
     from ..engine.embedded import EmbeddedConfig
@@ -26,7 +27,7 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
     return layers, planes, tokens, heads, size
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),

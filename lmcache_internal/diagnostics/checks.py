@@ -9,8 +9,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ..engine.select import runtime_of
-from ..limits.deadlines import clock, stuck_calls
 from ..limits.server_load import Load
+from ..limits.timeouts import clock, stuck_calls
 from ..plugins import Plugins
 from ..security.tokens import TokenStore
 from .modes import ModeName, Modes

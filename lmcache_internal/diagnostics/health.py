@@ -12,8 +12,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ..errors import ApiError
-from ..limits.deadlines import Call, stuck_calls
 from ..limits.server_load import Load
+from ..limits.timeouts import Call, stuck_calls
 from ..plugins import Plugins
 from ..redaction import redact
 from .checks import IN_MEMORY, Check, Degraded, Level, Outcome, Subject, Unhealthy

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from ..limits.deadlines import clock
+from ..limits.timeouts import clock
 from .drain import Rotation
 from .engine_state import EngineState
 

@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 
 from ..errors import ApiError, BadRequest, CallTimedOut
-from ..limits.deadlines import Call, stuck_calls
 from ..limits.script_limit import RunningScripts
+from ..limits.timeouts import Call, stuck_calls
 
 DONE = "Script executed successfully"
 WHERE_OUTPUT_IS = "What it printed is in the output of the engine, and in the answer to Accept: application/json."

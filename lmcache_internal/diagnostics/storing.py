@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..engine.runtime import Chunk, Runtime
 from ..errors import ApiError
-from ..limits.deadlines import call_within
+from ..limits.timeouts import call_within
 from .engine_state import EngineState
 
 COUNT_SECONDS = 2.0

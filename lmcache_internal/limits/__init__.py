@@ -1,4 +1,4 @@
-"""What one request may take from the others: timeouts, concurrency limits, one change at a time, single-flight.
+"""Limits that protect requests from each other: timeouts, concurrency limits, the change lock, single-flight.
 
-It may import `system` and the modules that everything may import (`errors`, `settings`, `address`).
+It may import `system` and the modules that every package may import (`errors`, `settings`, `address`).
 """

@@ -1,8 +1,8 @@
-"""Bulkheads: what the views of plugins may take of the server, so that one that never returns stops no other.
+"""Bulkheads: concurrency limits for plugin views, so that a view that never returns does not block other requests.
 
-Each view has a number of places. A request holds one from its authorization to the end of its response, streamed ones
-included, whatever blocks in between: the view, a hook of its blueprint, or a generator. Plain Flask views, cheap
-operations, and the hooks before any view have a timeout besides; any other @operation has its own.
+Each view has a number of slots. A request holds a slot from its authorization to the end of its response, including
+streamed responses. So the limit covers the view, the hooks of its blueprint, and generators. Plain Flask views, cheap
+operations, and hooks that run before any plugin view also have a timeout; any other `@operation` has its own.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from flask import Flask, Response, current_app, request
 from werkzeug.wsgi import get_input_stream
 
 from .concurrency import LIMITS, ConcurrencyLimit, LimitName
-from .deadlines import call_within
+from .timeouts import call_within
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from ..app import InternalApp
 
-VIEW_PLACES = 16
-"""How many requests of one plugin view may be under way, unless it has a limit of its own."""
+MAX_REQUESTS_PER_VIEW = 16
+"""Concurrent requests to one plugin view that declares no limit."""
 
-_PLACE_KEY = "lmcache_internal.place"
+_SLOT_KEY = "lmcache_internal.slot"
 
 
 class Bulkheads:
-    """The bounds of all plugin views of an app.
+    """The concurrency limits of all plugin views of an app.
 
     Args:
-        limit: the limit of all of them together.
+        limit: the limit for all plugin views together.
 
     Attributes:
-        in_use: whether there are any; most apps have no plugins, and need nothing of this.
+        in_use: whether the app has plugins. Without plugins, the app skips the bulkheads.
     """
 
     def __init__(self, limit: ConcurrencyLimit) -> None:
@@ -47,7 +47,7 @@ class Bulkheads:
         self._timed: set[str] = set()
 
     def add(self, app: Flask, blueprint: str) -> None:
-        """Bound what the plugin that is registered under the name `blueprint` has brought along."""
+        """Limit the views and hooks of the plugin that is registered as `blueprint`."""
         if not self.in_use:
             self.in_use = True
             app.after_request(_note_stream)
@@ -60,34 +60,44 @@ class Bulkheads:
                 is_operation = hasattr(view, "answers")
                 own_limit: LimitName | None = getattr(view, "limit", None) if is_operation else None
                 self._views[endpoint] = (
-                    ConcurrencyLimit(LIMITS[own_limit]) if own_limit else ConcurrencyLimit(VIEW_PLACES, self._limit)
+                    ConcurrencyLimit(LIMITS[own_limit])
+                    if own_limit
+                    else ConcurrencyLimit(MAX_REQUESTS_PER_VIEW, self._limit)
                 )
                 if not is_operation or (getattr(view, "cheap", False) and not getattr(view, "inline", False)):
                     self._timed.add(endpoint)
 
     def bounds(self, endpoint: str | None) -> bool:
-        """Whether a plugin serves `endpoint`."""
+        """Return whether `endpoint` is a plugin view."""
         return endpoint in self._views
 
     def enter(self) -> None:
-        """Take a place for the current request, if a plugin serves it; raises `Busy` where there is none (503)."""
+        """Acquire a slot for the current request if its view belongs to a plugin.
+
+        Raises:
+            Busy: all slots are in use (503).
+        """
         limit = self._views.get(request.endpoint or "")
         if limit is not None:
             environ = request.environ
-            environ[_PLACE_KEY] = _Place(limit.take(f"answer {_name()}"))
-            # Another thread may still read the body when this one has given up waiting for it.
+            environ[_SLOT_KEY] = _Slot(limit.acquire(f"answer {_name()}"))
+            # A view that has timed out may still read the body while the server reuses the connection.
             body = get_input_stream(environ, max_content_length=request.max_content_length).read()
             environ["wsgi.input"] = BytesIO(body)
 
     def call(self, dispatch: Callable[[], Any], app: InternalApp) -> Any:
-        """Call the view of the current request by `dispatch`; raises `CallTimedOut` where a plain one is late (504)."""
+        """Call the view of the current request through `dispatch`.
+
+        Raises:
+            CallTimedOut: a plain view or a cheap operation takes more than `app.call_timeout` seconds (504).
+        """
         if request.endpoint in self._timed:
             return call_within(_name(), dispatch, app.call_timeout)
         return dispatch()
 
 
-class _Place:
-    """The place of a request."""
+class _Slot:
+    """The slot that a request holds."""
 
     is_streamed = False
 
@@ -95,33 +105,33 @@ class _Place:
         self.release = release
 
 
-_NO_PLACE = _Place(lambda: None)
+_NO_SLOT = _Slot(lambda: None)
 
 
 def _note_stream(response: Response) -> Response:
-    """Keep the place of the current request until its response has been sent, if that is made piece by piece."""
-    place = request.environ.get(_PLACE_KEY)
-    if place is not None:
-        place.is_streamed = response.is_streamed
+    """Mark the slot of the current request if its response is streamed; it is then released after the last chunk."""
+    slot = request.environ.get(_SLOT_KEY)
+    if slot is not None:
+        slot.is_streamed = response.is_streamed
     return response
 
 
-def leaving(environ: WSGIEnvironment, answer: Callable[[], Iterable[bytes]]) -> Iterable[bytes]:
-    """Return the chunks that `answer` returns, and give the place of its request back when they are sent."""
+def release_after(environ: WSGIEnvironment, answer: Callable[[], Iterable[bytes]]) -> Iterable[bytes]:
+    """Return the chunks that `answer` returns, and release the slot of the request when they are sent."""
     try:
         chunks = answer()
-    except BaseException:  # Whatever it is, the request is over.
-        environ.pop(_PLACE_KEY, _NO_PLACE).release()
+    except BaseException:  # The request has ended, whatever was raised.
+        environ.pop(_SLOT_KEY, _NO_SLOT).release()
         raise
-    place = environ.pop(_PLACE_KEY, _NO_PLACE)
-    if place.is_streamed:
-        return _Stream(chunks, place.release)
-    place.release()
+    slot = environ.pop(_SLOT_KEY, _NO_SLOT)
+    if slot.is_streamed:
+        return _Stream(chunks, slot.release)
+    slot.release()
     return chunks
 
 
 class _Stream:
-    """Chunks of a response; calls `release` at their end, when they are closed, or when nobody has them any more."""
+    """Chunks of a response; calls `release` after the last chunk, on `close`, or when the object is freed."""
 
     def __init__(self, chunks: Iterable[bytes], release: Callable[[], object]) -> None:
         self._chunks = chunks
@@ -134,7 +144,7 @@ class _Stream:
     def __next__(self) -> bytes:
         try:
             return next(self._iterator)
-        except BaseException:  # StopIteration above all.
+        except BaseException:  # Usually StopIteration.
             self._release()
             raise
 
@@ -148,7 +158,7 @@ class _Stream:
 
 
 def _belongs(name: str | None, blueprint: str) -> bool:
-    """Whether an endpoint or a nested blueprint is one of `blueprint`."""
+    """Return whether an endpoint or a nested blueprint belongs to `blueprint`."""
     return name is not None and f"{name}.".startswith(f"{blueprint}.")
 
 
@@ -157,7 +167,7 @@ def _name() -> str:
 
 
 def _timed(hook: Callable[..., Any], blueprint: str) -> Callable[..., Any]:
-    """A hook that runs before the views of a blueprint, with a timeout."""
+    """Return `hook`, which runs before the views of a blueprint, with a timeout."""
     name = f"run {getattr(hook, '__name__', hook)} of {blueprint}"
 
     @functools.wraps(hook, updated=())

@@ -1,4 +1,4 @@
-"""One change at a time: engines were written for callers that take turns."""
+"""A lock that allows one change to the engine at a time, because engines do not expect concurrent changes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 
 from ..errors import Conflict
 
-PATIENCE_SECONDS = 3.0
-"""How long a change waits for the one before it."""
+WAIT_SECONDS = 3.0
+"""Seconds that a change waits for the change before it."""
 
 
 class ChangeLock:
-    """Lets through one change at a time; readers do not pass here."""
+    """A lock for requests that change the engine. Requests that only read do not use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,12 +26,15 @@ class ChangeLock:
 
     @contextlib.contextmanager
     def hold(self, action: str) -> Iterator[None]:
-        """Hold the turn while the action runs.
+        """Hold the lock while the action runs.
+
+        Args:
+            action: the name of the action, for messages: "clear the cache".
 
         Raises:
-            Conflict: another change held it for `PATIENCE_SECONDS` (409).
+            Conflict: another change holds the lock for longer than `WAIT_SECONDS` (409).
         """
-        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
+        if not self._lock.acquire(timeout=WAIT_SECONDS):
             since = datetime.fromtimestamp(self._since, timezone.utc).isoformat(timespec="seconds")
             raise Conflict(f"Cannot {action} now: another request, to {self._running}, has been running since {since}")
         try:
@@ -42,12 +45,12 @@ class ChangeLock:
 
 
 _locks: WeakKeyDictionary[Any, ChangeLock] = WeakKeyDictionary()
-_unkeyed = ChangeLock()  # Shared by managers that are no keys: namespaces, say, of a test.
+_unkeyed = ChangeLock()  # Shared by managers that are not hashable, for example a SimpleNamespace.
 _creating = threading.Lock()
 
 
 def change_lock_of(manager: Any) -> ChangeLock:
-    """The change lock of an engine, the same for all apps that serve it."""
+    """Return the change lock of an engine; all apps that serve the engine share it."""
     try:
         with _creating:
             return _locks.setdefault(manager, ChangeLock())

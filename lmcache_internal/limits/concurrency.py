@@ -1,4 +1,4 @@
-"""Concurrency limits: how many requests of a kind may run at once, so that the others always find a thread."""
+"""Concurrency limits: how many requests of a kind may run at once, so that other requests always get a thread."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ LimitName = Literal["engine", "long", "scrape", "plugin"]
 LIMITS: dict[LimitName, int] = {
     # Calls into the engine.
     "engine": 32,
-    # What may take minutes: profiles, loading chunk files. Scripts have their own limit (`script_limit.py`).
+    # Requests that may take minutes: profiles, loading chunk files. Scripts have their own limit (`script_limit.py`).
     "long": 4,
-    # Metrics: one scrape at a time collects them, and the others wait for the next.
+    # Scrapes of the metrics: one collects, the others wait for the next run (`single_flight.py`).
     "scrape": 64,
-    # Views of plugins that make no call into the engine, see `limits/bulkheads.py`.
+    # Views of plugins that do not call the engine (`bulkheads.py`).
     "plugin": 64,
 }
-MAX_PLACES = 112
-"""All limits together. The other threads, of `transport.MAX_THREADS`, are for requests without a limit."""
+MAX_LIMITED_REQUESTS = 112
+"""Requests with a limit, of all kinds together. The rest of `transport.MAX_THREADS` is for requests without a limit."""
 
 _NAMED = 5
 
 
 class ConcurrencyLimit:
-    """Lets a number of requests through at once, and turns the next away instead of letting it wait.
+    """A number of slots; a request that finds no free slot is refused and does not wait.
 
     Args:
-        limit: how many.
-        within: a wider limit, in which each of them takes a place as well.
+        limit: the number of slots.
+        within: a wider limit; each request also takes a slot there.
     """
 
     def __init__(self, limit: int, within: ConcurrencyLimit | None = None) -> None:
@@ -42,27 +42,34 @@ class ConcurrencyLimit:
         self._running: dict[object, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
-    def take(self, action: str) -> Callable[[], object]:
-        """Take a place to do what `action` names; return what gives it back, once or more often.
+    def acquire(self, action: str) -> Callable[[], object]:
+        """Acquire a slot, and return a function that releases it. The function may be called more than once.
+
+        Args:
+            action: the name of the action, for messages: "list the backends".
 
         Raises:
-            Busy: all places are taken (503, with Retry-After and what takes them).
+            Busy: all slots are in use (503, with Retry-After); the message names the actions that hold them.
         """
-        with contextlib.ExitStack() as places:
+        with contextlib.ExitStack() as stack:
             if self._within is not None:
-                places.callback(self._within.take(action))
+                stack.callback(self._within.acquire(action))
             ticket = object()
             with self._lock:
                 if len(self._running) >= self._limit:
                     raise Busy(self._explain(action), headers={"Retry-After": "1"})
                 self._running[ticket] = (action, time.monotonic())
-            places.callback(self._running.pop, ticket, None)
-            return places.pop_all().close
+            stack.callback(self._running.pop, ticket, None)
+            return stack.pop_all().close
 
     @contextlib.contextmanager
     def hold(self, action: str) -> Iterator[None]:
-        """Hold a place while the action runs; raises `Busy` likewise."""
-        release = self.take(action)
+        """Hold a slot while the action runs.
+
+        Raises:
+            Busy: all slots are in use; see `acquire` (503).
+        """
+        release = self.acquire(action)
         try:
             yield
         finally:
@@ -72,11 +79,11 @@ class ConcurrencyLimit:
         now = time.monotonic()
         oldest = sorted(self._running.values(), key=lambda running: running[1])[:_NAMED]
         named = ", ".join(f"{what} (for {now - since:.0f} s)" for what, since in oldest)
-        many = "such request is under way" if self._limit == 1 else "such requests are under way, the oldest"
+        many = "such request is running" if self._limit == 1 else "such requests are running, the oldest"
         return f"Cannot {action} now: {self._limit} {many}: {named}. Try again."
 
 
 def app_limits() -> dict[LimitName, ConcurrencyLimit]:
-    """The limits of one app."""
-    everything = ConcurrencyLimit(MAX_PLACES)
+    """Return the limits of one app."""
+    everything = ConcurrencyLimit(MAX_LIMITED_REQUESTS)
     return {name: ConcurrencyLimit(limit, everything) for name, limit in LIMITS.items()}

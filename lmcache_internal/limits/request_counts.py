@@ -1,7 +1,7 @@
-"""The requests of this process: how many by route and status, and how long they took.
+"""Counts and latencies of the requests of this process, by method, route and status.
 
-A request appends to a deque, which takes no lock. Every `_BATCH` requests, and at each scrape, one thread sums up what
-is there; a request that finds another one at it goes on.
+A request appends to a deque without a lock. After every `_BATCH` requests, and at each scrape, one thread adds up the
+entries. A request that finds another thread doing this continues without waiting.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import NamedTuple
 BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 30.0)
 """Upper limits of the latency histogram, in seconds."""
 UNMATCHED = "unmatched"
-"""The route of a request whose path or method nothing serves, or that is refused before its path is looked at."""
+"""The route of a request with an unknown path or method, or of a request that is refused before routing."""
 MAX_SERIES = 1000
-"""So many combinations of method, route and status are told apart; further ones count as `OVERFLOW`."""
+"""Combinations of method, route and status that are counted separately; further ones count as `OVERFLOW`."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _BATCH = 64
 
 
 class Series(NamedTuple):
-    """What requests are counted by."""
+    """The labels of a request."""
 
     method: str
     route: str
@@ -49,7 +49,7 @@ class RequestCounts:
         self._lock = threading.Lock()
 
     def add(self, method: str, route: str, status: int, seconds: float | None) -> None:
-        """Count a request; `seconds` is None where it was refused before it began."""
+        """Count a request; `seconds` is None if it was refused before it began."""
         self._waiting.append((method, route, status, seconds))
         if len(self._waiting) >= _BATCH and self._lock.acquire(blocking=False):
             try:
@@ -58,7 +58,7 @@ class RequestCounts:
                 self._lock.release()
 
     def sum_up(self) -> None:
-        """Bring the attributes up to date."""
+        """Add up the entries."""
         with self._lock:
             self._sum_up()
 

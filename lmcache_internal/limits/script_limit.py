@@ -1,4 +1,4 @@
-"""How many scripts run at once: each that burns CPU delays every other request and the engine."""
+"""The limit on concurrent scripts: each script that uses the CPU delays all other requests and the engine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from typing import NamedTuple
 
 from ..errors import Busy
-from .deadlines import Call
+from .timeouts import Call
 
 
 class _Running(NamedTuple):
@@ -24,10 +24,10 @@ class _Running(NamedTuple):
 
 
 class RunningScripts:
-    """The scripts of a process that run, whether or not anybody still waits for them.
+    """The running scripts of a process, including scripts that have timed out.
 
-    A script counts until its thread ends. The thread does not sign off by itself: it may be stopped at any point, and
-    the exception could strike in the middle of that.
+    A script counts until its thread ends. The thread does not remove its own entry, because the exception that stops a
+    script could be raised during the removal.
     """
 
     def __init__(self) -> None:
@@ -35,15 +35,15 @@ class RunningScripts:
         self._lock = threading.Lock()
 
     def admit(self, call: Call, about: str, limit: int) -> None:
-        """Count a script that is about to start.
+        """Add a script that is about to start.
 
         Args:
-            call: its call, not started yet.
-            about: what it is and who sent it, for the message of requests that are refused because of it.
-            limit: how many may run, this one included.
+            call: the script's call, not started yet.
+            about: a description of the script and its sender, for the message when other scripts are refused.
+            limit: the number of scripts that may run, including this one.
 
         Raises:
-            Busy: so many run already; the message names them (503, with Retry-After).
+            Busy: `limit` scripts are running; the message names them (503, with Retry-After).
         """
         with self._lock:
             self._running = [running for running in self._running if not running.has_ended]
@@ -52,13 +52,13 @@ class RunningScripts:
             self._running.append(_Running(call, about, time.monotonic()))
 
     def discard(self, call: Call) -> None:
-        """Forget a script that has ended, or could not be started."""
+        """Remove a script that has ended or could not be started."""
         with self._lock:
             self._running = [running for running in self._running if running.call is not call]
 
     def _refusal(self, limit: int) -> str:
         return (
-            f"Cannot run the script now: {limit} may run at once in this process, and these do: "
-            f"{', '.join(map(str, self._running))}. GET /threads?name=script shows where they are. "
+            f"Cannot run the script now: {limit} may run at once in this process, and these are running: "
+            f"{', '.join(map(str, self._running))}. GET /threads?name=script shows their stacks. "
             "Try again, or raise extra_config.internal_api_server_max_scripts."
         )

@@ -1,4 +1,4 @@
-"""What the app may know and ask of our own server, where that took the request."""
+"""What the server passes to the app in the WSGI environ: its load, and a function that sets a response timeout."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Protocol
 from msgspec import Struct
 
 LOAD_KEY = "lmcache_internal.limits.server_load"
-"""WSGI environ key: a function that returns the `Load` of the server, when our own took the request."""
+"""WSGI environ key: a function that returns the `Load` of the server. Only our own server sets it."""
 
-ANSWER_BY_KEY = "lmcache_internal.answer_by"
-"""WSGI environ key: a function that lets the server answer (504) in place of a worker thread that is stuck; see
-`connection.Channel.answer_by`. Set when our own server took the request."""
+SEND_504_AFTER_KEY = "lmcache_internal.send_504_after"
+"""WSGI environ key: a function that makes the event loop send 504 if the worker thread is stuck; see
+`serving.sending.SendingChannel.send_504_after`. Only our own server sets it."""
 
 
 class Load(Struct, frozen=True):
-    """The thread pool of one listener at one moment.
+    """A snapshot of the thread pool of one listener.
 
     Attributes:
         busy: threads that serve a request.
-        limit: threads that there may be.
+        limit: the largest number of threads.
         waiting: requests that wait for a thread.
-        longest_wait: seconds that the first of them has waited; 0 without any.
+        longest_wait: seconds that the oldest waiting request has waited; 0 if no request waits.
     """
 
     busy: int

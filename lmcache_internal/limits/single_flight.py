@@ -1,8 +1,8 @@
-"""Single-flight: concurrent requests for the same result share one run of the function that makes it.
+"""Single-flight: concurrent requests for the same result share one run of the function that computes it.
 
-One function runs at a time, however many requests wait, and no request gets a result whose making began before the
-request did. It runs in the thread of one of the requests: beside a busy engine, each hand-over to another thread takes
-up to 5 ms.
+One function runs at a time, however many requests wait. No request gets the result of a run that started before the
+request. The function runs in the thread of one of the requests, because each switch to another thread takes up to 5 ms
+when the engine is busy.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from concurrent import futures
 from typing import Any
 
 from ..errors import CallTimedOut
-from .deadlines import clock, stuck_calls
+from .timeouts import clock, stuck_calls
 
-AnswerBy = Callable[[float, Callable[[], str]], None]
+Send504After = Callable[[float, Callable[[], str]], None]
 
 
-class _Flight(futures.Future[Any]):
-    """One run of a function, for all requests that wait for it."""
+class _Run(futures.Future[Any]):
+    """One run of the function, for all requests that wait for its result."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -53,79 +53,82 @@ class _Flight(futures.Future[Any]):
 
 
 class SingleFlight:
-    """Makes results one after another, each for all requests that wait for it.
+    """Runs one function at a time; all requests that wait for its result share the run.
 
     Args:
-        name: what making one is called: "collect the metrics".
+        name: the name of the action, for messages: "collect the metrics".
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._turn = threading.Lock()
-        self._flying: _Flight | None = None
-        self._next: dict[Hashable, _Flight] = {}
+        self._run_lock = threading.Lock()
+        self._current: _Run | None = None
+        self._next: dict[Hashable, _Run] = {}
         self._next_lock = threading.Lock()
 
-    def run(self, key: Hashable, function: Callable[[], Any], seconds: float, answer_by: AnswerBy | None = None) -> Any:
-        """Return what `function` returns, called here or for another request, or raise what it raises.
+    def run(
+        self, key: Hashable, function: Callable[[], Any], seconds: float, send_504_after: Send504After | None = None
+    ) -> Any:
+        """Return the result of `function`, run here or for another request, or raise its exception.
 
         Args:
-            key: the same for requests that want the same.
-            function: makes the result.
-            seconds: how long to wait for a turn, and how long for the function in another thread. A function that
-                never returns keeps the thread that called it, and counts as a stuck call; no other is tried meanwhile.
-            answer_by: lets the server answer the request whose thread runs the function; see `load.ANSWER_BY_KEY`.
+            key: equal for requests that want the same result.
+            function: computes the result.
+            seconds: the timeout in seconds, for the run before and for the function in another thread. A function that
+                never returns blocks its thread and counts as a stuck call; no other run starts until it returns.
+            send_504_after: makes the server answer the request whose thread runs the function; see
+                `server_load.SEND_504_AFTER_KEY`.
 
         Raises:
-            CallTimedOut: the turn did not come, or the function did not return, within that time (504).
+            CallTimedOut: the run could not start, or the function did not return, within the timeout (504).
         """
         with self._next_lock:
-            leads = key not in self._next
-            flight = self._next.setdefault(key, _Flight(self._name))
+            is_first = key not in self._next
+            run = self._next.setdefault(key, _Run(self._name))
         try:
-            if leads:
-                self._lead(key, flight, function, seconds, answer_by)
-            return flight.result(2 * seconds)
+            if is_first:
+                self._run_for_all(key, run, function, seconds, send_504_after)
+            return run.result(2 * seconds)
         except futures.TimeoutError:
-            if flight.done():
+            if run.done():
                 raise  # The function raised it.
-            raise self._late(seconds) from None
+            raise self._timeout_error(seconds) from None
         finally:
-            del flight  # An error leads back to this frame, and from here to itself: see `limits/deadlines.py`.
+            del run  # The exception refers to this frame, and this frame to it: a reference cycle, as in `timeouts.py`.
 
-    def _lead(
-        self, key: Hashable, flight: _Flight, function: Callable[[], Any], seconds: float, answer_by: AnswerBy | None
+    def _run_for_all(
+        self, key: Hashable, run: _Run, function: Callable[[], Any], seconds: float, send_504_after: Send504After | None
     ) -> None:
-        has_turn = not self._is_stuck(seconds) and self._turn.acquire(timeout=seconds)
+        has_lock = not self._is_stuck(seconds) and self._run_lock.acquire(timeout=seconds)
         with self._next_lock:
-            del self._next[key]  # A request that comes from now on could miss what has just changed.
-        if not has_turn:
-            flight.set_exception(self._late(seconds))
+            del self._next[key]  # Requests that arrive from now on need a new run: this one could miss their change.
+        if not has_lock:
+            run.set_exception(self._timeout_error(seconds))
             return
-        self._flying = flight
-        flight.begin()
-        if answer_by is not None:
-            answer_by(seconds, lambda: str(self._late(seconds)))
+        self._current = run
+        run.begin()
+        if send_504_after is not None:
+            send_504_after(seconds, lambda: str(self._timeout_error(seconds)))
         try:
-            flight.set_result(function())
-        except BaseException as error:  # Of any kind: a future that stays open would let the others wait.
-            flight.set_exception(error)
+            run.set_result(function())
+        except BaseException as error:  # Of any kind: without a result, the others would wait until their timeout.
+            run.set_exception(error)
         finally:
-            self._flying = None
-            flight.end()
-            self._turn.release()
-            del flight
+            self._current = None
+            run.end()
+            self._run_lock.release()
+            del run
 
     def _is_stuck(self, seconds: float) -> bool:
-        flying = self._flying
-        return flying is not None and flying.is_overdue(seconds)
+        current = self._current
+        return current is not None and current.is_overdue(seconds)
 
-    def _late(self, seconds: float) -> CallTimedOut:
-        flying = self._flying
-        if flying is None or not flying.is_overdue(seconds):
+    def _timeout_error(self, seconds: float) -> CallTimedOut:
+        current = self._current
+        if current is None or not current.is_overdue(seconds):
             return CallTimedOut(f"Other requests to {self._name} take more than {seconds:g} s. Try again.")
-        flying.mark_stuck()
+        current.mark_stuck()
         return CallTimedOut(
-            f"The call to {self._name} has been stuck since {clock(flying.started)}. "
-            "Another is not tried; GET /threads?name=stuck shows where it is."
+            f"The call to {self._name} has been stuck since {clock(current.started)}. "
+            "Another is not started; GET /threads?name=stuck shows its stack."
         )

@@ -1,4 +1,4 @@
-"""The OpenAPI document of a running app, made of its routes: signatures, docstrings, levels and declared answers."""
+"""Generates the OpenAPI document of a running app from its routes: signatures, docstrings, roles and responses."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from apispec import APISpec
 
 DOCUMENT_KEY = "lmcache_internal.openapi.document"
-"""Where the app's document stands in `app.extensions`, with what it was made of."""
+"""Key in `app.extensions` of the cached document and the routes it was generated from."""
 
 _ABOUT = (
-    "The internal API of one engine process. Each operation has a level (`x-access`): public < viewer < operator < "
-    "admin. Without tokens, direct connections over loopback or the Unix socket may use all of it, and others public "
-    "operations only. With tokens, everybody needs one: `Authorization: Bearer …`."
+    "The internal API of one engine process. Each operation requires a role (`x-access`): public < viewer < operator "
+    "< admin. Without configured tokens, direct connections over loopback or the Unix socket have role admin, and all "
+    "others have role public. With configured tokens, send one: `Authorization: Bearer …`."
 )
 _BEARER = {
     "type": "http",
     "scheme": "bearer",
-    "description": "A token made by `lmcache-internal token new`; it serves for operations of its level and below.",
+    "description": "A token from `lmcache-internal token new`; allows operations that require its role or a lower one.",
 }
 
 
 def document_of(app: Flask, tokens_in_use: bool) -> Schema:
-    """The document, without `servers`; made anew when the routes have changed.
+    """Return the document, without `servers`; generate it again if the routes have changed.
 
     Args:
-        app: the running app, plugins and all.
-        tokens_in_use: whether callers must bring a token.
+        app: the running app, with its plugins.
+        tokens_in_use: whether callers need a token.
     """
     routes = routes_of(app)
     made_of = [(route.method, route.rule, route.view) for route in routes]
@@ -60,7 +60,7 @@ class _Document:
         self._schemas = Schemas(self._types())
 
     def assemble(self) -> Schema:
-        from apispec import APISpec  # It takes 30 ms to import, and few ask for the document.
+        from apispec import APISpec  # The import takes 30 ms, and few clients request the document.
 
         info = {"description": _ABOUT, "license": {"name": "Apache-2.0"}}
         spec = APISpec("lmcache-internal", __version__, "3.1.0", info=info, tags=self._tags())
@@ -96,7 +96,7 @@ class _Document:
         }
 
     def _security(self, access: Role) -> list[Schema]:
-        # Where no tokens are in use, none is needed, and none is of use.
+        # Without configured tokens, `{}` declares that no token is required.
         return [*([] if self._tokens_in_use else [{}]), {"bearer": [str(access)]}]
 
     def _responses(self, spec: APISpec, answers: Sequence[Answer]) -> Schema:
@@ -123,17 +123,17 @@ def _module_text(name: str) -> str:
 
 
 def _description(route: Route) -> str:
-    """The docstring's text after its first line, and who may call it."""
+    """Return the docstring's text after its first line, and the required role."""
     rest = text_of(route.view.__doc__).removeprefix(route.summary).strip()
-    needed = "Everybody may call it." if route.access is Role.PUBLIC else f"Needs the level {route.access}."
+    needed = "Requires no credentials." if route.access is Role.PUBLIC else f"Requires role {route.access}."
     writing = getattr(route.view, "write_parameter", None)
     if writing and route.method == "GET":
-        needed += f" With `{writing}`, it changes something and needs the level {max(route.access, Role.OPERATOR)}."
+        needed += f" With `{writing}`, it is a write and requires role {max(route.access, Role.OPERATOR)}."
     return f"{rest}\n\n{needed}" if rest else needed
 
 
 def _free_id(route: Route, taken: set[str]) -> str:
-    """An id after the route's endpoint, with the method and a number where that is not enough; it is taken then."""
+    """Return a unique id from the route's endpoint, with the method or a number if needed; add it to `taken`."""
     name = re.sub(r"\W", "_", str(route.rule.endpoint))
     numbered = (f"{name}_{number}" for number in range(2, len(taken) + 3))
     chosen = next(free for free in (name, f"{name}_{route.method.lower()}", *numbered) if free not in taken)

@@ -1,4 +1,4 @@
-"""How a request is made, as OpenAPI tells it: parameters by a route's rule and its view's arguments, and the body."""
+"""Describes requests for the OpenAPI document: the parameters and the body of a route."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .schemas import Schema, Schemas
 
 
 def parameters_of(route: Route, schemas: Schemas) -> list[Schema]:
-    """The parameters in the path, the query and the headers."""
+    """Return the parameters in the path, the query and the headers."""
     declared = {argument.name: argument for argument in route.arguments}
-    # werkzeug shows its converters nowhere else.
+    # werkzeug has no public attribute for the converters.
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": _path_schema(converter, declared.get(name), schemas)}
         for name, converter in route.rule._converters.items()
@@ -38,7 +38,7 @@ def parameters_of(route: Route, schemas: Schemas) -> list[Schema]:
 
 
 def body_of(route: Route, schemas: Schemas) -> Schema | None:
-    """The request's body; None where there is none to send."""
+    """Return the request body; None if the route takes none."""
     taken = [argument for argument in route.arguments if argument.is_body]
     content: Schema = {}
     for argument in taken:
@@ -78,19 +78,19 @@ def _converted(converter: BaseConverter) -> Schema:
 def _in_query(argument: Argument, schemas: Schemas) -> Schema:
     schema = dict(argument.text.schema) if argument.text else schemas.of(argument.type)
     if argument.required and schema.get("type") == "string" and "pattern" not in schema:
-        schema["minLength"] = max(1, schema.get("minLength", 0))  # An empty one counts as absent.
+        schema["minLength"] = max(1, schema.get("minLength", 0))  # An empty value counts as absent.
     if isinstance(argument.default, (bool, int, float, str)):
         schema["default"] = argument.default
     parameter = {"name": argument.name, "in": "query", "required": argument.required, "schema": schema}
     if argument.text and schema.get("type") == "array":
-        parameter["explode"] = False  # A list in one text is one parameter; otherwise each item is one of that name.
+        parameter["explode"] = False  # One parameter with all items; the default is one parameter per item.
     elif argument.text and argument.may_be_empty:
         parameter["allowEmptyValue"] = True
     return parameter
 
 
 def _conditions(route: Route) -> list[Schema]:
-    """The headers that name an entity tag, where the answer has one."""
+    """Return the conditional headers, if the operation has an entity tag."""
     if all(answer.status != PreconditionFailed.status for answer in getattr(route.view, "answers", [])):
         return []
     names = ["If-Match", "If-None-Match"] if route.method == "GET" else ["If-Match"]

@@ -1,4 +1,4 @@
-"""How requests are answered, as OpenAPI tells it: by what an operation declares, and by what the gate does."""
+"""Describes responses for the OpenAPI document: those an operation declares and those of the authorization gate."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .routes import Route
 from .schemas import Schema, Schemas
 
 _HEADERS = {
-    "ETag": "The entity tag of all of it.",
-    "Retry-After": "Seconds after which to try again.",
-    "WWW-Authenticate": "How to say who you are.",
+    "ETag": "Entity tag of the whole content.",
+    "Retry-After": "Seconds to wait before a retry.",
+    "WWW-Authenticate": "The authentication scheme: Bearer.",
 }
-_UNCHANGED = Answer(304, "It still has the entity tag in If-None-Match.", "Unchanged", headers=["ETag"])
-_UNKNOWN = Answer(0, "Whatever the view makes of it: it declares nothing.", "Undeclared")
+_UNCHANGED = Answer(304, "Not modified", "Unchanged", headers=["ETag"])
+_UNKNOWN = Answer(0, "Undeclared response", "Undeclared")
 
 
 def answers_of(route: Route, tokens_in_use: bool) -> list[Answer]:
-    """All ways in which a request of the route may end; status 0 stands for any other."""
+    """Return all responses of the route; status 0 means any other status."""
     declared: list[Answer] = getattr(route.view, "answers", [_UNKNOWN])
     found = [*declared, *gate_answers(route.access, tokens_in_use)]
     if route.method == "GET" and any(answer.status == PreconditionFailed.status for answer in declared):
@@ -29,7 +29,7 @@ def answers_of(route: Route, tokens_in_use: bool) -> list[Answer]:
 
 
 def response(answers: Sequence[Answer], schemas: Schemas) -> Schema:
-    """What is said of one status, which several ways may lead to."""
+    """Return the OpenAPI response for `answers`, which all have one status."""
     headers = {
         name: {"description": _HEADERS[name], "schema": {"type": "string"}}
         for answer in answers
@@ -43,7 +43,7 @@ def response(answers: Sequence[Answer], schemas: Schemas) -> Schema:
             if schema not in alternatives:
                 alternatives.append(schema)
     return {
-        "description": " ".join(dict.fromkeys(answer.description for answer in answers)),
+        "description": "; ".join(dict.fromkeys(answer.description for answer in answers)),
         **({"headers": headers} if headers else {}),
         **(
             {"content": {media_type: {"schema": _any_of(found)} for media_type, found in content.items()}}

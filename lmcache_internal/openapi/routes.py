@@ -1,4 +1,4 @@
-"""The routes of an app, as people and documents name them."""
+"""Lists the routes of an app, for `GET /` and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Route(Struct, frozen=True):
     """One method of one path.
 
     Attributes:
-        method: in capitals; HEAD and OPTIONS, which come by themselves, are no routes.
+        method: in upper case; HEAD and OPTIONS, which Flask adds, are not listed.
         path: with variables in braces: `/backends/{name}`.
-        rule: what Flask knows of it.
-        view: the function behind it.
+        rule: its Flask rule.
+        view: its view function.
     """
 
     method: str
@@ -36,12 +36,12 @@ class Route(Struct, frozen=True):
 
     @property
     def access(self) -> Role:
-        """The level that the gate asks for, where no argument makes a GET a write."""
+        """The role that the gate requires, if no argument makes a GET a write."""
         return required_access(self.view, self.method, {})
 
     @property
     def arguments(self) -> list[Argument]:
-        """What the view takes, where it is an @operation; nothing else says so."""
+        """The arguments of the view, if it is an `@operation`; empty otherwise."""
         return getattr(self.view, "arguments", [])
 
     @property
@@ -51,7 +51,7 @@ class Route(Struct, frozen=True):
 
 
 def routes_of(app: Flask) -> list[Route]:
-    """All routes of `app`, sorted by path and method."""
+    """Return all routes of `app`, sorted by path and method."""
     rules = sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
     return [
         Route(method, _VARIABLE.sub(r"{\1}", rule.rule), rule, app.view_functions[rule.endpoint])

@@ -1,4 +1,4 @@
-"""JSON schemas of Python types, by msgspec."""
+"""Generates JSON schemas of Python types with msgspec."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Schema = dict[str, Any]
 
 
 class Schemas:
-    """The schemas of all types of a document, which share its components.
+    """The schemas of all types of a document, with shared components.
 
     Args:
-        types: where one has no schema, as a plugin's may not have, `of` says that it can be anything.
+        types: the types; for one without a JSON schema, as a plugin's may be, `of` returns the empty schema.
 
     Attributes:
-        components: the schemas of classes by their name.
+        components: class name to schema.
     """
 
     def __init__(self, types: Iterable[Any]) -> None:
@@ -30,13 +30,13 @@ class Schemas:
         self.components = {name: _described(schema) for name, schema in components.items()}
 
     def of(self, found: Any) -> Schema:
-        """The schema of one of the types."""
+        """Return the schema of one of the types."""
         schemas = [dict(self._schemas.get(id(arm), {})) for arm in _arms(found)]
         return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 def _arms(found: Any) -> Sequence[Any]:
-    # One by one: msgspec takes no union that it could not decode, and nobody decodes here.
+    # One by one, because msgspec rejects unions that it cannot decode, and nothing is decoded here.
     return get_args(found) if get_origin(found) in (Union, UnionType) else (found,)
 
 
@@ -49,18 +49,18 @@ def _schemas(types: Iterable[Any]) -> tuple[Iterable[Schema], dict[str, Schema]]
 def _has_schema(found: Any) -> bool:
     try:
         _schemas([found])
-    except Exception:  # Whatever a plugin annotates: its endpoint works, and the document must.
+    except Exception:  # A plugin may annotate anything; the document must still be generated.
         return False
     return True
 
 
 def _schema_of_class(found: type) -> Schema:
-    # What JSON does not know is sent as its str().
-    return {"description": "Anything."} if found is object else {"type": "string"}
+    # Objects without a JSON form are sent as their str().
+    return {"description": "Any value."} if found is object else {"type": "string"}
 
 
 def _described(schema: Schema) -> Schema:
-    """The schema with the parts of its class' docstring where they belong."""
+    """Return the schema with the descriptions from the docstring of its class."""
     docstring = schema.get("description")
     if not docstring:
         return schema

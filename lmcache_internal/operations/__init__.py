@@ -1,4 +1,4 @@
-"""From a request to a view and its response: `@operation`, its arguments, the forms of a response, and errors.
+"""The `@operation` decorator: parses a request's arguments, calls the view, and makes the response or the error.
 
-It may import `limits`, `engine`, `redaction`, and what stands below them; it knows of no endpoint and no server.
+It may import `limits`, `engine`, `redaction`, and the packages below them, but no endpoint and no server.
 """

@@ -1,4 +1,4 @@
-"""A view's signature as the schema of its arguments, and the request read by it."""
+"""Reads the arguments of a view from a request; the view's signature is the schema."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FORM = re.compile(rb"[\w.+%-]+=")
 
 
 class FromText:
-    """How to read an argument from its query parameter, as in `Annotated[range, FromText(parse)]`.
+    """Parses a query parameter with a function, as in `Annotated[range, FromText(parse)]`.
 
     Args:
-        parse: makes the value of the text, or raises `BadRequest` (400).
-        missing: the `error` of the answer where the parameter is required and absent.
-        schema: what the text looks like, as JSON schema, for the API document.
+        parse: converts the text to the value, or raises `BadRequest` (400).
+        missing: the `error` of the response if the parameter is required and absent.
+        schema: JSON schema of the text, for the OpenAPI document.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class FromText:
 
 
 class OnWire(str):
-    """The parameter's name on the wire where Python cannot have it, as in `Annotated[list[str], OnWire("name[]")]`."""
+    """A parameter name that is not a Python identifier, as in `Annotated[list[str], OnWire("name[]")]`."""
 
 
 def _split(text: str) -> list[str]:
@@ -49,15 +49,15 @@ def _split(text: str) -> list[str]:
 
 
 Names = Annotated[list[str], FromText(_split, schema={"type": "array", "items": {"type": "string"}})]
-"""A comma-separated list of names; empty ones do not count."""
+"""A comma-separated list of names; empty names are ignored."""
 
 
 class JsonBody(dict[str, Any]):
-    """The request's JSON object as it is; a `msgspec.Struct` instead names and checks its fields."""
+    """The request's JSON object, unchecked; use a `msgspec.Struct` to declare and check its fields."""
 
 
 class Upload(bytes):
-    """The content of the multipart file part that bears the parameter's name."""
+    """The content of the multipart file part with the parameter's name."""
 
 
 class Argument:
@@ -65,12 +65,12 @@ class Argument:
 
     Attributes:
         parameter: the parameter's name in Python.
-        name: its name on the wire.
+        name: its name in the request.
         type: its type with `Annotated` constraints, without `None`.
         bare: its type without constraints.
-        text: how it is read from its query parameter, where that is declared.
+        text: its `FromText`, if it has one.
         takes_json: whether it is the request's JSON body.
-        default: its default, or `inspect.Parameter.empty` where it is required.
+        default: its default; `inspect.Parameter.empty` if it is required.
     """
 
     def __init__(self, name: str, annotation: Any, default: Any) -> None:
@@ -79,45 +79,45 @@ class Argument:
         self.type, _ = without_none(annotation)
         self.bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
         markers = get_args(self.type)[1:] if get_origin(self.type) is Annotated else ()
-        # `for_` is `for` on the wire.
+        # A request cannot name it `for_`: `for` is a Python keyword, but a fine parameter name.
         self.name = next((marker for marker in markers if isinstance(marker, OnWire)), name.rstrip("_"))
         self.text = next((marker for marker in markers if isinstance(marker, FromText)), None)
         self.takes_json = isinstance(self.bare, type) and issubclass(self.bare, (JsonBody, msgspec.Struct))
 
     @property
     def is_body(self) -> bool:
-        """Whether the request's body, or a part of it, is the argument."""
+        """Whether it is the request body or a part of it."""
         return self.takes_json or self.bare is Upload
 
     @property
     def is_raw(self) -> bool:
-        """Whether it is taken as it comes, whatever it holds."""
+        """Whether its content is not checked."""
         return self.bare in (JsonBody, Upload)
 
     @property
     def is_list(self) -> bool:
-        """Whether each of a repeated query parameter is an item of it."""
+        """Whether it collects the values of a repeated query parameter."""
         return get_origin(self.bare) is list
 
     @property
     def required(self) -> bool:
-        """Whether a request without it is a 400."""
+        """Whether a request without it gets 400."""
         return self.default is inspect.Parameter.empty
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether an empty text in the query counts as none, where none is needed."""
+        """Whether an empty value in the query counts as absent."""
         return not self.required and self.bare not in (int, float, bool)
 
     def read(self, request: Request, path_values: Mapping[str, Any]) -> Any:
-        """Take the argument from the request; raises `BadRequest` (400) naming it."""
+        """Read the argument from the request; raises `BadRequest` (400) that names it."""
         if self.takes_json:
             return self._json(request)
         if self.bare is Upload:
             return self._upload(request)
         if self.name in path_values:
             return self._convert(path_values[self.name])
-        # The last one counts, as with LMCache's server; Flask alone would take the first.
+        # The last value wins, as in LMCache's server; Flask's `args.get` returns the first.
         given = request.args.getlist(self.name) if request.query_string else ()
         if self.is_list and given and self.text is None:
             return self._convert(given)
@@ -151,7 +151,7 @@ class Argument:
             raise self._invalid(raw, str(error)) from None
 
     def _invalid(self, raw: Any, reason: str = "") -> BadRequest:
-        # msgspec speaks of limits ("Expected `str` of length <= 256"); of types we speak ourselves.
+        # Use msgspec's text for constraints ("Expected `str` of length <= 256"), and our own for types.
         expected = reason if reason and "got" not in reason else f"expected {type_name(self.bare)}"
         return BadRequest(
             f"Invalid value for {self.name}: {expected}, got {quoted(raw, self.name)}", title="Invalid parameter"
@@ -175,10 +175,10 @@ class Argument:
 
 
 def signature_of(view: Callable[..., Any]) -> tuple[list[Argument], Any]:
-    """The arguments that `view`'s signature declares, in its order, and the type that it returns.
+    """Return the arguments that `view`'s signature declares, in order, and its return type.
 
     Raises:
-        TypeError: no request could ever fit the signature.
+        TypeError: no request can match the signature.
     """
     hints = get_type_hints(view, include_extras=True)
     parameters = inspect.signature(view).parameters.values()
@@ -193,7 +193,7 @@ def _json_object(encoded: bytes, request: Request) -> dict[str, Any]:
         if is_too_deep(body):
             raise ValueError(f"more than {MAX_DEPTH} lists and objects stand within one another")
     except (ValueError, RecursionError) as error:
-        # Also NaN, Infinity, 1e400 and lone surrogates: they would poison what stores them.
+        # Also NaN, Infinity, 1e400 and lone surrogates: stored, they would make later JSON responses invalid.
         raise BadRequest(_reason(encoded, request) or str(error), title="Invalid JSON body") from None
     if not isinstance(body, dict):
         raise BadRequest("Request body must be a JSON object", payload={"error": "Request body must be a JSON object"})

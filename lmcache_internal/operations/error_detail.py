@@ -1,4 +1,4 @@
-"""LMCache's `detail` in errors, beside `error` and `message`: what its own clients read."""
+"""Adds `detail` to errors, beside `error` and `message`, because LMCache's own clients read it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .error_handlers import api_error
 
 
 def carry_detail(router: Blueprint, *kinds: type[ApiError], with_title: bool = False) -> None:
-    """Have the errors of a blueprint's routes carry a `detail`.
+    """Add a `detail` to the errors of a blueprint's routes.
 
     Args:
         router: the blueprint.
-        kinds: which errors.
-        with_title: whether the `detail` begins with the error's title; else it is the message alone.
+        kinds: classes of the errors.
+        with_title: whether the `detail` begins with the error's title; otherwise it is the message only.
     """
 
     def answer(error: ApiError) -> Response:

@@ -1,4 +1,4 @@
-"""Every failure of a request, made into the one error shape."""
+"""Turns every failure of a request into the one error format, `{"error", "message"}`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ..system.log_queue import divert
 from .serialize import respond, wants_json
 
 logger = get_logger(__name__)
-logger.addFilter(redact_trace)  # What an engine raises may quote a URL with its password.
+logger.addFilter(redact_trace)  # An engine's exception may quote a URL with a password.
 logger.addFilter(divert)
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Make `app` answer every failure as `{"error", "message"}` (or the contract's plain text)."""
+    """Make `app` respond to every failure with `{"error", "message"}` (or the contract's plain text)."""
     app.register_error_handler(ApiError, api_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
 
 def body_too_large(limit: int | None) -> str:
-    """What a client is told whose request body exceeds `limit` bytes."""
-    return f"The request body is larger than the limit of {limit} bytes."
+    """Return the message for a request body larger than `limit` bytes."""
+    return f"Request body exceeds the limit of {limit} bytes"
 
 
 def api_error(error: ApiError) -> Response:
-    """Answer an `ApiError` with its body and status; where it has a cause, log it."""
+    """Return the response for an `ApiError`; log its cause, if it has one."""
     if error.__cause__ is not None:
         logger.error("%s %s: %s", request.method, request.path, error, exc_info=error.__cause__)
     if error.text is not None and not wants_json(request):
@@ -54,18 +54,18 @@ def _http_error(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    body = {"error": "Internal server error", "message": "The server met an unexpected error; its log has the details."}
+    body = {"error": "Internal server error", "message": "Unexpected error; see the server's log for details"}
     return respond(body, "pretty", 500)
 
 
 def _explain(error: HTTPException) -> str:
     if isinstance(error, NotFound):
-        root = request.script_root  # Where the app is mounted, if it is not alone.
+        root = request.script_root  # The path where the app is mounted.
         hint = suggestion(request.path, _builtin_paths())
-        return f"There is no endpoint at {root}{cut(request.path)}{hint or ';'} GET {root}/ lists them all."
+        return f"No endpoint at {root}{cut(request.path)}{hint or ';'} GET {root}/ lists all endpoints"
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        return f"{cut(request.method)} is not allowed on {cut(request.path)}; allowed: {allowed}."
+        return f"Method {cut(request.method)} is not allowed on {cut(request.path)}; allowed: {allowed}"
     if isinstance(error, RequestEntityTooLarge):
         return body_too_large(request.max_content_length)
     return error.description or error.name

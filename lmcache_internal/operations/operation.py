@@ -1,4 +1,4 @@
-"""@operation: what an endpoint declares about itself, and the gate that acts on it."""
+"""The `@operation` decorator: an endpoint declares its properties, and the decorator enforces them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..engine.protocols import is_seam_name
 from ..errors import ApiError, EngineFailed, NotSupported
 from ..limits.change_lock import change_lock_of
 from ..limits.concurrency import LimitName
-from ..limits.deadlines import call_within
+from ..limits.timeouts import call_within
 from ..redaction import redact
 from ..roles import Role
 from .arguments import signature_of
@@ -49,38 +49,37 @@ def operation(
 ) -> Callable[[Callable[..., Any]], View]:
     """Turn a function that returns data or raises into a Flask view.
 
-    The function's signature is the schema of its arguments: a parameter is a query (or path)
-    parameter of that name and type, a `JsonBody` the JSON body, an `Upload` a multipart file.
+    The function's signature declares the arguments: each parameter is a query (or path) parameter of that name
+    and type, a `JsonBody` or `Struct` is the JSON body, an `Upload` is a multipart file.
 
     Args:
-        called_without_parentheses: never given; `@operation` alone is refused.
-        action: what the endpoint does, as it completes "Failed to …" (HTTP 500).
-        media: the form of the answer, see `serialize.Media`.
-        status: the HTTP status of a success.
-        as_text: makes plain text of the data, for clients that did not ask for JSON by name.
-        access: who may call it; undeclared, a GET is for viewers, all else for admins.
-        write_parameter: the argument that turns a GET into a write, which takes an operator.
-        cheap: it calls nothing that could block, or bounds that by itself: it runs without a timeout. (In a plugin, it
-            has one all the same.)
-        inline: it only reads memory, in less than 2 ms, and waits for no lock of the engine. The server's event loop
-            calls it itself, without timeout or limit, and all other clients wait meanwhile; see `serving/inline.py`.
-        exclusive: it changes the engine: such operations run one at a time per engine, and one
-            that waits too long for another is a 409.
-        limit: the concurrency limit it shares, see `concurrency.LIMITS` (503); "engine" unless it is cheap.
-        timeout: in seconds (504), where `internal_api_server_call_timeout` is too short.
-        errors: failures that do not follow from the rest, for the API document: `(NotFound,)`;
-            `Annotated[NotFound, Shape]` where the body is a `Shape`, with `str` for plain text.
+        called_without_parentheses: always empty; `@operation` without parentheses raises `TypeError`.
+        action: what the endpoint does; completes "Failed to …" (500).
+        media: the format of the response, see `serialize.Media`.
+        status: the HTTP status on success.
+        as_text: converts the data to plain text, for clients that do not request JSON by name.
+        access: the role that is required; by default viewer for GET and admin for other methods.
+        write_parameter: the argument that makes a GET a write, which requires role operator.
+        cheap: it does not block, or has its own timeout: it runs without timeout and concurrency limit (in a
+            plugin, with the timeout of a plain Flask view).
+        inline: it only reads memory, in less than 2 ms, and waits for no lock of the engine. The event loop runs it
+            without timeout or limit, and all other clients wait meanwhile; see `serving/inline.py`.
+        exclusive: it changes the engine: such operations run one at a time per engine, and one that waits too long
+            for another gets 409.
+        limit: the concurrency limit it shares, see `concurrency.LIMITS` (503); "engine" by default, none if cheap.
+        timeout: in seconds (504); `internal_api_server_call_timeout` by default.
+        errors: errors that the other parameters do not imply, for the OpenAPI document: `(NotFound,)`, or
+            `Annotated[NotFound, Shape]` if the body is a `Shape`, with `str` for plain text.
 
     Returns:
-        A decorator. The view it makes answers 400 for arguments that do not fit, the status
-        of any `ApiError` that the function raises, 501 where the engine lacks what is called,
-        and 500 for any other exception.
+        A decorator. Its view responds with 400 to invalid arguments, with the status of an `ApiError` that the
+        function raises, with 501 if the engine lacks a called method, and with 500 for any other exception.
 
     Raises:
-        TypeError: there is no action, or no request could ever fit the function's signature.
+        TypeError: `action` is missing, or no request can match the function's signature.
     """
     if called_without_parentheses or not action:
-        raise TypeError('write @operation(action="…"), with parentheses and with what completes "Failed to …"')
+        raise TypeError('write @operation(action="…"), with parentheses; the action completes "Failed to …"')
 
     def decorate(function: Callable[..., Any]) -> View:
         arguments, returns = signature_of(function)
@@ -103,7 +102,7 @@ def operation(
                 return respond(as_text(data), "text")
             return respond(data, media, status)
 
-        # For the gate, and for the documents made of it.
+        # For the authorization gate and the OpenAPI document.
         vars(view).update(
             arguments=arguments, access=access, write_parameter=write_parameter, answers=answers, inline=inline
         )
@@ -134,13 +133,13 @@ def _attempt(action: str, call: Callable[[], Any]) -> Any:
     except AttributeError as error:
         if error.obj is not None and is_seam_name(error.name):
             raise NotSupported(
-                f"{type(error.obj).__name__} has no {error.name} in this version of the engine; LMCache 0.5.6 has it",
+                f"{type(error.obj).__name__} has no {error.name} in this engine version; LMCache 0.5.6 has it",
             ) from error
         raise _failed(action, error) from error
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # An engine may raise anything; here, and only here, it gets its status.
-        # Even SystemExit and asyncio's CancelledError: waitress would leave the client without an answer.
+    except BaseException as error:  # An engine may raise anything; only this line turns it into a 500.
+        # SystemExit and asyncio's CancelledError included: waitress would close the connection without a response.
         raise _failed(action, error) from error
 
 

@@ -1,4 +1,4 @@
-"""What an operation may answer, as its declaration tells: for the documents made of it."""
+"""Lists the responses of an operation from its declaration, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from .serialize import MEDIA_TYPES, Media
 
 
 class Error(TypedDict):
-    """What was wrong, with the value, and what to do."""
+    """An error, with the invalid value and what to do."""
 
     error: str
     message: str
 
 
 class BareError(TypedDict):
-    """What was wrong; some of LMCache's own errors say no more."""
+    """An error without a message, as some of LMCache's own are."""
 
     error: str
 
 
 class Content:
-    """What a `Response` that a view makes itself holds, as in `Annotated[Response, Content("text/html")]`.
+    """The media types of a view's own `Response`, as in `Annotated[Response, Content("text/html")]`.
 
     Args:
-        media_types: as the `Content-Type` names them, without parameters.
+        media_types: as in `Content-Type`, without parameters.
     """
 
     def __init__(self, *media_types: str) -> None:
@@ -55,14 +55,14 @@ class Content:
 
 
 class Answer(Struct, frozen=True):
-    """One way in which an operation ends.
+    """One possible response of an operation.
 
     Attributes:
         status: its HTTP status.
-        description: when it ends so.
-        name: the same for all that end so; empty where it is an operation's own.
-        content: media type to the type of the body; plain text of another type than `str` is its JSON.
-        headers: names of the headers that go with it.
+        description: its description in the OpenAPI document.
+        name: its name if several operations share it; empty if it is specific to one.
+        content: media type to the type of the body; plain text of a type other than `str` is its JSON.
+        headers: names of its headers.
     """
 
     status: int
@@ -78,31 +78,31 @@ _HEADERS: dict[type[ApiError], Sequence[str]] = {
     TooManyRequests: ["Retry-After"],
     Unauthorized: ["WWW-Authenticate"],
 }
-_TOO_LARGE = Answer(413, "The request's body is too large.", "TooLarge", {_JSON: Error})
+_TOO_LARGE = Answer(413, "Request body too large", "TooLarge", {_JSON: Error})
 
 
 def success(returns: Any, media: Media, has_text: bool, failures: Iterable[Answer], status: int = 200) -> Answer:
-    """How an operation ends that fails in none of the ways.
+    """Return the response on success.
 
     Args:
-        returns: its return annotation; `Annotated[Response, Shape]` where it sends a `Shape` by itself.
-        media: how it is sent.
-        has_text: whether clients get plain text that did not ask for JSON.
-        failures: what happens else: what holds the request against an entity tag sends one.
-        status: its HTTP status.
+        returns: the return annotation; `Annotated[Response, Shape]` if the view makes its own response.
+        media: the format of the response.
+        has_text: whether clients that do not request JSON get plain text.
+        failures: the other responses; with a 412 among them, the success has an `ETag`.
+        status: the HTTP status on success.
     """
     base, *about = get_args(returns) if get_origin(returns) is Annotated else (returns,)
     headers = ["ETag"] if any(answer.status == PreconditionFailed.status for answer in failures) else []
     content: Mapping[str, Any] = {MEDIA_TYPES[media].partition(";")[0]: returns} | ({_TEXT: str} if has_text else {})
     if isinstance(base, type) and issubclass(base, Response):
         content = _content(about[0] if about else Content(), content)
-    return Answer(status, "It is done.", "", content, headers)
+    return Answer(status, "Success", "", content, headers)
 
 
 def failures(
     arguments: Sequence[Argument], *, cheap: bool, exclusive: bool, limit: LimitName | None, errors: Iterable[Any]
 ) -> list[Answer]:
-    """How an operation may fail; the parameters are those of `operation`."""
+    """Return the responses on failure; the parameters are those of `operation`."""
     kinds: list[Any] = [*errors, EngineFailed]
     if arguments:
         kinds.append(BadRequest)
@@ -121,7 +121,7 @@ def failures(
 
 
 def gate_answers(access: Role, tokens_in_use: bool) -> list[Answer]:
-    """How the gate may turn a caller away before the operation."""
+    """Return the responses of the authorization gate, which precedes the operation."""
     kinds: list[Any] = [Forbidden]
     if access > Role.PUBLIC or tokens_in_use:
         kinds.append(Unauthorized)
@@ -132,17 +132,17 @@ def gate_answers(access: Role, tokens_in_use: bool) -> list[Answer]:
 
 @cache
 def failure(kind: Any) -> Answer:
-    """How an `ApiError` is answered; `Annotated[BadRequest, Shape]` where its body is a `Shape`, `str` for text."""
+    """Return the response for an `ApiError`; in `Annotated[BadRequest, Shape]`, the body is a `Shape` (`str`: text)."""
     error, *shapes = get_args(kind) if get_origin(kind) is Annotated else (kind,)
     content: dict[str, Any] = {_JSON: Error}
     for shape in shapes:
         content |= _content(shape, [_TEXT if shape is str else _JSON])
-    description = text_of(error.__doc__).replace(f" ({error.status})", "")
+    description = text_of(error.__doc__).replace(f" ({error.status})", "").removesuffix(".")
     return Answer(error.status, description, "" if shapes else error.__name__, content, _HEADERS.get(error, ()))
 
 
 def _content(shape: Any, media_types: Iterable[str]) -> dict[str, Any]:
-    """Media type to type; those of a `Content` are its own."""
+    """Return media type to type; a `Content` has its own media types."""
     if isinstance(shape, Content):
         return dict.fromkeys(shape.media_types, str)
     return dict.fromkeys(media_types, shape)

@@ -1,4 +1,4 @@
-"""The one way out: data to bytes, in the four forms that the HTTP contract knows."""
+"""Serializes data to a response, in the four formats of the HTTP contract."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Media = Literal["json", "pretty", "text", "text-json"]
-"""How an answer is sent: compact JSON, JSON with a 2-space indent, plain text, or
-indented JSON that calls itself plain text (as LMCache sends /conf, /meta and /env)."""
+"""The format of a response: compact JSON, JSON with a 2-space indent, plain text, or
+indented JSON with the media type text/plain (as LMCache sends /conf, /meta and /env)."""
 
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
@@ -25,17 +25,17 @@ MEDIA_TYPES: dict[Media, str] = {"json": _JSON, "pretty": _JSON, "text": _TEXT, 
 
 
 class Answer(Response):
-    """A response that is complete as it stands, and is not looked through again before it is sent."""
+    """A complete response, which skips werkzeug's processing before it is sent."""
 
     _is_awaited = False
 
     def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
-        """Have `func` called when it has been sent."""
+        """Call `func` after the response is sent."""
         self._is_awaited = True
         return super().call_on_close(func)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Send it."""
+        """Send the response."""
         if self.status_code != 200 or environ["REQUEST_METHOD"] == "HEAD" or "Location" in self.headers:
             return super().__call__(environ, start_response)
         start_response(self.status, self.headers.to_wsgi_list())
@@ -46,12 +46,12 @@ def encode_json(data: Any, indent: int = 0) -> bytes:
     r"""Encode `data` as valid JSON in UTF-8.
 
     Args:
-        data: what to encode; objects that JSON does not know become their `str()`.
+        data: what to encode; objects without a JSON form become their `str()`.
         indent: spaces per level; 0 for compact JSON.
 
     Returns:
-        The document. NaN and infinities, which JSON cannot hold, become null; what UTF-8
-        cannot hold (an environment variable in another encoding) becomes `\udcXX` escapes.
+        The document. NaN and infinities become null, because JSON has none; bytes that are not UTF-8
+        (such as an environment variable in another encoding) become `\udcXX` escapes.
     """
     try:
         encoded = msgspec.json.encode(data, enc_hook=str)
@@ -61,7 +61,7 @@ def encode_json(data: Any, indent: int = 0) -> bytes:
 
 
 def respond(data: Any, media: Media, status: int = 200) -> Response:
-    """Make the response for `data`; a text answer takes a `str`."""
+    """Return the response for `data`; for `media="text"`, `data` is a `str`."""
     if media == "text":
         body = str(data).encode("utf-8", "backslashreplace")
     else:
@@ -70,6 +70,6 @@ def respond(data: Any, media: Media, status: int = 200) -> Response:
 
 
 def wants_json(request: Request) -> bool:
-    """Whether the client asked for JSON by name, as opposed to curl's `*/*`."""
+    """Whether the client accepts JSON by name, as opposed to curl's `*/*`."""
     accepted = request.accept_mimetypes
     return "application/json" in accepted.values() and accepted["application/json"] >= accepted["text/plain"]

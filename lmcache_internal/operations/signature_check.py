@@ -1,4 +1,4 @@
-"""Refuses, when a plugin loads, a view that no request could ever call."""
+"""Rejects, when a plugin loads, a view whose signature no request can match."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 
 def check_signature(view: Callable[..., Any], arguments: Iterable[Argument]) -> None:
-    """Raise `TypeError`, with the remedy, unless each of `arguments` can be made of a request.
+    """Raise `TypeError`, with the fix, unless a request can provide each of `arguments`.
 
     Args:
         view: the function below `@operation`.
@@ -43,7 +43,7 @@ def check_signature(view: Callable[..., Any], arguments: Iterable[Argument]) -> 
     """
     name = view.__name__
     if inspect.iscoroutinefunction(view) or inspect.isasyncgenfunction(view):
-        raise TypeError(f"{name} is async: write `def {name}`; each request runs in a worker thread")
+        raise TypeError(f"{name} is async: write `def {name}`, because each request runs in a worker thread")
     if inspect.isgeneratorfunction(view):
         raise TypeError(f"{name} is a generator: return flask.Response(…) to stream")
     for parameter in inspect.signature(view).parameters.values():
@@ -63,7 +63,7 @@ def _is_readable(argument: Argument) -> bool:
         return True
     try:
         json.schema(argument.type)
-    except TypeError:  # A type of somebody else's, at any depth.
+    except TypeError:  # A type, at any depth, that msgspec cannot decode.
         return False
     if argument.is_body:
         return True

@@ -1,4 +1,4 @@
-"""Plugins: finds endpoint files (`*_api.py`) and entry points, loads them, and mounts their blueprints in an app.
+"""Finds endpoint files (`*_api.py`) and entry points, loads them, and mounts their blueprints in an app.
 
 It may import `operations`, `redaction` and `errors`; only `app` and the command `serve` import it.
 """

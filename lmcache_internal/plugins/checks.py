@@ -1,4 +1,4 @@
-"""Refuses routes that clash, and mistakes in the use of `@operation` that a route shows."""
+"""Rejects plugins whose routes clash or that misuse `@operation`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from werkzeug.routing import Rule
 from .report import PluginError
 
 Route = tuple[str, str]
-"""A method and a path pattern without its variables' names."""
+"""A method, and a path pattern without the names of its variables."""
 
 
 def free_name(name: str, app: Flask) -> str:
-    """`name`, or one like it that no blueprint of `app` has."""
+    """Return `name`, with a number if a blueprint of `app` has that name."""
     candidates = [name, *(f"{name}_{number}" for number in range(2, 2 + len(app.blueprints)))]
     return next(candidate for candidate in candidates if candidate not in app.blueprints)
 
@@ -28,13 +28,13 @@ def rules_of(router: Blueprint, app: Flask) -> list[Rule]:
     name = free_name(router.name, app)
     try:
         app.register_blueprint(router, name=name)
-    except Exception as error:  # Deferred set-up functions are the plugin's code, too.
+    except Exception as error:  # Deferred setup functions are plugin code and may raise anything.
         raise PluginError.of("its blueprint cannot be registered", error) from error
     return [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith(f"{name}.")]
 
 
 def routes_of(rules: Iterable[Rule]) -> list[Route]:
-    """The routes of `rules`, in a form that is equal for those that clash."""
+    """Return the routes of `rules`; routes that clash are equal."""
     return [
         (method, re.sub(r"<(?:(?:string|([^:<>]+)):)?[^<>]+>", r"<\1>", rule.rule).rstrip("/") or "/")
         for rule in rules
@@ -43,7 +43,7 @@ def routes_of(rules: Iterable[Rule]) -> list[Route]:
 
 
 def refuse_clashes(routes: list[Route], taken: Mapping[Route, str]) -> None:
-    """Raise `PluginError` for a route that something else serves; `taken` names what serves each."""
+    """Raise `PluginError` for a route that another plugin serves; `taken` maps each route to its plugin."""
     for route, count in Counter(routes).items():
         if route in taken or count > 1:
             owner = taken.get(route, "itself, twice")
@@ -51,7 +51,7 @@ def refuse_clashes(routes: list[Route], taken: Mapping[Route, str]) -> None:
 
 
 def refuse_misuse(loaded: object, rules: Iterable[Rule], views: Mapping[str, Any]) -> None:
-    """Raise `PluginError` where `@operation` has no effect, or ignores a variable of the path."""
+    """Raise `PluginError` if `@operation` has no effect or ignores a variable of the path."""
     unused = {id(value.__wrapped__) for value in _operations_in(loaded)}
     for rule in rules:
         view = views[rule.endpoint]

@@ -1,4 +1,4 @@
-"""Mounts the blueprint of each source in an app, and reports those that cannot be mounted."""
+"""Mounts the blueprint of each source in an app, and reports the sources that fail."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ logger.addFilter(redact_trace)
 
 
 def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
-    """Register the built-in endpoints, those of `directories` and those of installed packages.
+    """Register the built-in endpoints, those in `directories` and those of installed packages.
 
     A file is loaded once per process, and its blueprint is registered in each app that serves an engine of a kind
     that the file declares (`engines`, beside its `router`).
 
     Args:
-        app: where to register; routes that it has already are never replaced.
+        app: the app; its existing routes are never replaced.
         directories: searched for `*_api.py` in the given order, by file name within each;
-            `test_*_api.py` are taken for tests.
+            `test_*_api.py` are tests and are skipped.
 
     Returns:
-        The report. Two plugins may use one blueprint name; the later is renamed.
+        The report. If two plugins use one blueprint name, the second is renamed.
 
     Raises:
-        PluginError: a built-in endpoint file is broken; a user's only lands in the report.
+        PluginError: a built-in endpoint file fails to load; a failing plugin is only reported.
     """
     plugins, kind = Plugins(), kind_of(app.state.lmcache_adapter)
     taken: dict[Route, str] = {}
     scratch = Flask("scratch", static_folder=None)
     scratch.url_rule_class = app.url_rule_class
-    scratch.state = app.state  # type: ignore[attr-defined]  # A plugin's set-up may look at the engine.
+    scratch.state = app.state  # type: ignore[attr-defined]  # A plugin's setup may use the engine.
     for source in find(directories):
-        # A built-in one needs no trial: where it fails, there is no app.
+        # A plugin is tried on a scratch app first, so that a failing one leaves no routes behind. A built-in file
+        # needs no trial, because its failure is fatal.
         target = app if source.builtin else scratch
         try:
             loaded = source.load()

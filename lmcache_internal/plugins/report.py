@@ -24,13 +24,13 @@ class PluginError(Exception):
 
 
 class Plugins(Struct):
-    """The result for each endpoint file, in `app.extensions["lmcache_internal"]`.
+    """The result of loading each plugin, in `app.extensions["lmcache_internal"]`.
 
     Attributes:
         loaded: file path or entry point of each mounted plugin, in mounting order.
-        other: file path or entry point of each plugin that is for another kind of engine.
-        failed: file path or entry point of each broken plugin, with the reason.
-        public: the same keys, with the reason for anonymous readers.
+        other: file path or entry point of each plugin for another kind of engine.
+        failed: file path or entry point of each plugin that failed to load, with the reason.
+        public: the same keys, with the reason that anonymous clients may see.
     """
 
     loaded: list[str] = []

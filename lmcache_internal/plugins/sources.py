@@ -1,4 +1,4 @@
-"""Finds endpoint files and entry points, and loads each of them once per process."""
+"""Finds endpoint files and entry points, and loads each once per process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUILTIN_PACKAGE = "lmcache_internal.blueprints"
 
 
 class Source(Struct, frozen=True):
-    """One place that offers endpoints.
+    """An endpoint file or entry point.
 
     Attributes:
         name: file path or entry point.
@@ -36,9 +36,9 @@ class Source(Struct, frozen=True):
 
 
 def find(directories: Iterable[Path]) -> Iterator[Source]:
-    """The built-in endpoint files, those of `directories`, and the entry points of installed packages."""
+    """Return the built-in endpoint files, those in `directories`, and the entry points of installed packages."""
     package = Path(__file__).parent.parent
-    # Installed, the endpoints are inside the package; in a plain checkout, beside it.
+    # An installed package contains the endpoints; in a checkout, they are beside it.
     builtin = next(d for d in (package / "blueprints", package.parent / "blueprints") if d.is_dir())
     yield from _files(builtin, BUILTIN_PACKAGE, builtin=True)
     for directory in directories:
@@ -49,10 +49,10 @@ def find(directories: Iterable[Path]) -> Iterator[Source]:
 
 
 def router_of(loaded: object) -> Blueprint:
-    """The Blueprint that a source offers; raises `PluginError` if it offers none."""
+    """Return the Blueprint of a loaded source; raises `PluginError` if it has none."""
     router = getattr(loaded, "router", None) if isinstance(loaded, ModuleType) else loaded
     if router is None:
-        raise PluginError("it has no `router`; end it with `router = Blueprint(...)` and its routes")
+        raise PluginError("it has no `router`; define `router = Blueprint(...)` with routes")
     if not isinstance(router, Blueprint):
         raise PluginError(f"its `router` is a {type(router).__name__}, not a flask.Blueprint")
     return router
@@ -68,10 +68,10 @@ def kinds_of(loaded: object) -> tuple[EngineKind, ...]:
 
 
 def _entry_points() -> Iterable[EntryPoint]:
-    # `entry_points()` reads those of all groups, which takes three times as long.
+    # `entry_points()` parses all groups, which takes three times as long.
     texts = ((package, package.read_text("entry_points.txt") or "") for package in distributions())
     ours = [package for package, text in texts if ENTRY_POINT_GROUP in text]
-    # A package may be found twice.
+    # A package may be on the path twice.
     return dict.fromkeys(point for package in ours for point in package.entry_points.select(group=ENTRY_POINT_GROUP))
 
 
@@ -80,28 +80,28 @@ def _files(directory: Path, package: str, builtin: bool = False) -> Iterator[Sou
         yield Source(str(directory), _no_directory)
         return
     if not builtin:
-        importlib.invalidate_caches()  # A file may be younger than the cached listing of its directory.
+        importlib.invalidate_caches()  # A file may be newer than the cached listing of its directory.
     if package not in sys.modules:
-        # A package that consists of the directory lets its files import one another as `.name`.
+        # The directory becomes a package, so that its files can import one another as `.name`.
         module = sys.modules[package] = ModuleType(package)
         module.__path__ = [str(directory)]
     for file in sorted(directory.glob("*_api.py")):
         if file.match("test_*_api.py"):
-            continue  # It tests the endpoint file beside it.
+            continue  # The test of an endpoint file.
         yield Source(str(file), functools.partial(_load_file, f"{package}.{file.stem}", directory), builtin)
 
 
 def _no_directory() -> object:
-    raise PluginError("there is no such directory")
+    raise PluginError("no such directory")
 
 
 _failures: dict[str, PluginError] = {}
-"""Module name to the reason why its import failed. A second attempt would meet what the first has left behind, such as
-a metric that is registered already, and report that instead."""
+"""Module name to the first error of its import. A second import would report a consequence of the first instead, such
+as a metric that is already registered."""
 
 
 def _load_file(module: str, directory: Path) -> object:
-    """Import an endpoint file, or return the module that the process has: what may exist only once is made once."""
+    """Import an endpoint file once per process, because it may create objects that must be unique, such as metrics."""
     if module in _failures:
         raise _failures[module]
     try:
@@ -121,5 +121,5 @@ def _load_file(module: str, directory: Path) -> object:
 def _load(load: Callable[[], object]) -> object:
     try:
         return load()
-    except (Exception, SystemExit) as error:  # A plugin's code may fail in any way; the others must still load.
+    except (Exception, SystemExit) as error:  # A plugin may raise anything; the others must still load.
         raise PluginError.of("it fails to import", error) from error

@@ -67,7 +67,13 @@ class AuditEntry(TypedDict):
 
 
 def note(**details: Any) -> None:
-    """Add facts to the audit line of this request; secrets in them are masked."""
+    """Add facts to the audit line of this request; secrets in them are masked.
+
+    Raises:
+        ValueError: a name is a field that each line has.
+    """
+    if taken := details.keys() & AuditEntry.__annotations__.keys():
+        raise ValueError(f"each audit line has the field {', '.join(sorted(taken))}; choose another name")
     g.setdefault("audit_details", {}).update(details)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from flask import Flask, Request, Response, g, request
 
-from ..conversion import cut
 from ..errors import ApiError, Forbidden, Unauthorized
 from ..log_lines import get_logger
 from ..settings import Settings
@@ -103,12 +102,12 @@ class Gate:
         required = required_access(view, method, arguments)
         if visit.caller.level >= required:
             return
-        message = (
-            f"{method} {cut(incoming.path)} needs the level {required}; {visit.caller.name} has {visit.caller.level}."
-        )
-        if visit.caller.name == "anonymous":
-            raise Unauthorized(f"{message} {self._callers.hint(environ)}", headers={"WWW-Authenticate": "Bearer"})
-        raise Forbidden(message)
+        name, role = visit.caller.name, visit.caller.level
+        if name == "anonymous":
+            message = f"Requires role {required}; an anonymous caller has role {role}. {self._callers.hint(environ)}"
+            raise Unauthorized(message, headers={"WWW-Authenticate": "Bearer"})
+        caller = f"this token ({name})" if self.tokens.in_use else f"this caller ({name})"
+        raise Forbidden(f"Requires role {required}; {caller} has role {role}")
 
     def finish(self, response: Response) -> Response:
         """Audit what was refused or changed something."""

@@ -1,4 +1,4 @@
-"""waitress inside an engine's process: sockets, connections, the event loop, and the worker threads.
+"""waitress in the process of an engine: sockets, connections, the event loop, and the worker threads.
 
-It may import `operations` and `security` for what it does before a request reaches the app; it knows of no endpoint.
+It may import `operations` and `security` for the work before a request reaches the app. It knows no endpoint.
 """

@@ -1,4 +1,4 @@
-"""waitress' server: it accepts connections, and decides which thread answers their requests."""
+"""The waitress server: it accepts connections and decides which thread serves each request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..log_lines import get_logger
 from .connection import Channel
 from .gil_sockets import accept
 from .inline import is_inline
-from .memory import Memory, WaitingWriters
+from .memory import BlockedWriters, MemoryBudget
 from .request_parser import WireError
 from .thread_pool import Pool
 
@@ -27,11 +27,11 @@ logger = get_logger(__name__)
 
 SWEEP_SECONDS = 0.5
 MAX_CONNECTIONS = 1000
-"""On each listener; a quarter of the process' descriptors where that is less, as they are the engine's."""
-SPARE_CONNECTIONS = 32
-"""What comes beyond the limit, to be told so, and for probes."""
-MAX_WAITING_FOR_READERS = 8
-"""So many threads may wait for their clients to read; beyond it, the client that has read least is disconnected."""
+"""Connections per listener. If a quarter of the process' file descriptors is less, that is the limit."""
+EXTRA_CONNECTIONS = 32
+"""Connections beyond the limit. They serve probes, and answer every other request with 503."""
+MAX_BLOCKED_WRITERS = 8
+"""Worker threads that may wait for slow clients. Beyond it, the client that has read least is disconnected."""
 _ACCEPTS_A_ROUND = 16
 _CLOSED_AT_ONCE = 8
 
@@ -43,18 +43,18 @@ class Acceptor(BaseWSGIServer):
     """The listening socket and its connections.
 
     Args:
-        address: what the socket is bound to.
-        public: serve public routes only.
-        keeps_gil: keep the interpreter's lock while bytes are moved.
-        probes: the threads that answer probes.
-        inline: paths that the event loop answers itself.
-        memory: bounds what all connections may hold.
-        admits: whether the caller of a request, of which the environ is given, may send its body.
-        options: waitress' own.
+        address: the address that the socket is bound to.
+        public: serve only public routes.
+        keeps_gil: hold the GIL during socket calls.
+        probes: the thread pool for probes.
+        inline: the paths that the event loop serves itself.
+        memory: the limit on the memory of all connections.
+        admits: returns whether the caller of a request (a WSGI environ) may send its body.
+        options: the keyword arguments of waitress' server.
     """
 
     channel_class = Channel
-    next_channel_cleanup = math.inf  # `sweep` does it.
+    next_channel_cleanup = math.inf  # `sweep` closes idle connections instead.
     _next_sweep = 0.0
     _full_until = 0.0
 
@@ -65,13 +65,13 @@ class Acceptor(BaseWSGIServer):
         keeps_gil: bool,
         probes: Pool,
         inline: Collection[str],
-        memory: Memory,
+        memory: MemoryBudget,
         admits: Callable[[dict[str, Any]], bool],
         **options: Any,
     ) -> None:
         self.address = address
         self.public = public
-        self.waiting_for_readers = WaitingWriters(MAX_WAITING_FOR_READERS)
+        self.blocked_writers = BlockedWriters(MAX_BLOCKED_WRITERS)
         self.memory = memory
         self.admits = admits
         self.limit = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
@@ -83,16 +83,16 @@ class Acceptor(BaseWSGIServer):
         self._trigger_lock = threading.Lock()
         super().__init__(**options)
 
-    # Which thread answers
+    # Which thread serves a request
 
     def add_task(self, task: Channel) -> None:
-        """Let the event loop answer the request of a connection at once, or queue it for a worker thread.
+        """Serve the request of a connection in the event loop, or queue it for a worker thread.
 
-        Probes have threads of their own: a busy server that let them wait would be taken for a dead one, and killed.
+        Probes have their own threads: if they waited for a busy thread pool, Kubernetes would restart the process.
         """
         request = task.requests[0]
         is_probe = request.path.lstrip("/").partition("/")[0] in _PROBES
-        if task.is_spare and not (is_probe or request.error):
+        if task.is_over_limit and not (is_probe or request.error):
             request.refuse(WireError(503, "Service Unavailable", f"All {self.limit} connections are busy", 1))
         if request.error or is_inline(request, self._inline):
             task.answer()
@@ -101,58 +101,58 @@ class Acceptor(BaseWSGIServer):
 
     # Waking the event loop
 
-    def run_in_this_thread(self) -> None:
-        """Tell that the calling thread runs the event loop."""
+    def set_loop_thread(self) -> None:
+        """Declare that the calling thread runs the event loop."""
         self._loop_thread = threading.get_ident()
 
     def is_in_loop(self) -> bool:
-        """Whether the calling thread runs the event loop."""
+        """Return whether the calling thread runs the event loop."""
         return threading.get_ident() == self._loop_thread
 
     def resume(self, channel: Channel) -> None:
-        """Let the event loop go on with a connection in its next round; only in the loop's thread."""
+        """Continue with a connection in the next round of the event loop. Call it only in the event loop's thread."""
         self._map.resume(channel)
 
     def wake(self, channel: Channel) -> None:
-        """Let the event loop go on with a connection, from any thread."""
+        """Continue with a connection in the event loop. Call it from any thread."""
         self._map.resume(channel)
         if not self._woken and not self.is_in_loop():
             self._woken = True
             self.call_in_loop(None)
 
     def call_in_loop(self, function: Callable[[], None] | None) -> None:
-        """Wake the event loop, and let it call `function`."""
+        """Wake the event loop, and make it call `function`."""
         with self._trigger_lock:
-            if not self.trigger._closed:  # Its descriptor may be another file by now.
+            if not self.trigger._closed:  # The descriptor may already belong to another file.
                 self.trigger.pull_trigger(function)
 
     def pull_trigger(self, thunk: Callable[[], None] | None = None) -> None:
-        """Do nothing: `wake` says which connection has changed, waitress' own calls do not."""
+        """Do nothing: `wake` names the connection that has changed, waitress' own calls do not."""
 
     def prepare_round(self) -> None:
-        """Let worker threads wake the loop again; call it after each wait."""
+        """Allow worker threads to wake the event loop again. Call it after each wait."""
         self._woken = False
 
     def close_trigger(self) -> None:
-        """Close the trigger; the loop ends when nothing else is open."""
+        """Close the trigger; the event loop ends when nothing else is open."""
         with self._trigger_lock:
             self.trigger.close()
 
     # Accepting
 
     def handle_accept(self) -> None:
-        """Accept some of the connections that wait."""
+        """Accept a batch of waiting connections."""
         for _ in range(_ACCEPTS_A_ROUND):
             if not self.readable() or (accepted := self.accept()) is None:
                 return
             connection, address = accepted
             if len(self.active_channels) >= self.limit:
-                self._make_room()
-            is_spare = len(self.active_channels) >= self.limit
-            Channel(self, connection, self.fix_addr(address), self.adj, map=self._map, is_spare=is_spare)
+                self._evict_oldest()
+            is_over_limit = len(self.active_channels) >= self.limit
+            Channel(self, connection, self.fix_addr(address), self.adj, map=self._map, is_over_limit=is_over_limit)
 
     def accept(self) -> Any:
-        """A connection and its address; None where none can be had now."""
+        """Return a connection and its address, or None if there is none to accept."""
         try:
             return accept(self.socket, self.family) if self._keeps_gil else super().accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -160,47 +160,47 @@ class Acceptor(BaseWSGIServer):
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
-            # The client stays in the queue, and epoll would report it again and again.
+            # The client stays in the queue, so epoll would report it again and again.
             self._full_until = time.monotonic() + SWEEP_SECONDS
             logger.warning("New connections wait: %s", error.strerror)
             return None
 
     def readable(self) -> bool:
-        """Whether another connection may be accepted."""
+        """Return whether another connection may be accepted."""
         if not self.accepting or time.monotonic() < self._full_until:
             return False
-        if len(self.active_channels) >= self.limit + SPARE_CONNECTIONS and not self._make_room():
+        if len(self.active_channels) >= self.limit + EXTRA_CONNECTIONS and not self._evict_oldest():
             self._full_until = time.monotonic() + SWEEP_SECONDS
             logger.warning("New connections wait: all %d are busy", len(self.active_channels))
             return False
         return True
 
-    def _make_room(self) -> bool:
-        """Close the oldest of the connections that are idle, or whose request is incomplete."""
-        giving_way = [channel for channel in self.active_channels.values() if channel.gives_way]
+    def _evict_oldest(self) -> bool:
+        """Close the oldest connections that are idle or have an incomplete request; return whether there were any."""
+        giving_way = [channel for channel in self.active_channels.values() if channel.is_evictable]
         oldest = heapq.nsmallest(_CLOSED_AT_ONCE, giving_way, key=lambda channel: channel.last_activity)
         for channel in oldest:
             channel.end()
         return bool(oldest)
 
     def handle_error(self) -> None:
-        """Log what failed."""
+        """Log the exception."""
         # waitress would close the listening socket because one connection failed.
         logger.exception("A connection could not be accepted")
 
-    # Looking after the connections
+    # Connection timeouts
 
     @property
-    def sweeps_in(self) -> float | None:
-        """Seconds until the next `sweep`; None where nothing can need one before the next event."""
+    def seconds_to_sweep(self) -> float | None:
+        """Seconds until the next `sweep`; None if no sweep is needed before the next event."""
         is_quiet = not self.active_channels and not self._full_until
         pools = (self.task_dispatcher, self._probes)
-        return None if is_quiet and all(pool.is_small for pool in pools) else SWEEP_SECONDS
+        return None if is_quiet and all(pool.is_at_minimum for pool in pools) else SWEEP_SECONDS
 
     def sweep(self) -> None:
-        """Apply the time limits, and end threads that nothing needs; call it often, between two waits.
+        """Apply the timeouts, and end unneeded threads. Call it often, between two waits.
 
-        In the middle of a wait, a new connection could get a closed one's descriptor, and with it its events.
+        During a wait, a new connection could get the descriptor of a closed connection, and then its events.
         """
         now = time.monotonic()
         if now < self._next_sweep:
@@ -214,17 +214,17 @@ class Acceptor(BaseWSGIServer):
         for dispatcher in (self.task_dispatcher, self._probes):
             dispatcher.shrink()
 
-    # What waitress asks of a server
+    # The interface that waitress expects of a server
 
     def bind_server_socket(self) -> None:
-        """Do nothing: the socket comes bound."""
+        """Do nothing: the socket is already bound."""
 
     def getsockname(self) -> tuple[str, str]:
-        """Host and port, for the WSGI environ."""
+        """Return host and port for the WSGI environ."""
         return self.address.host, str(self.address.port)
 
     def fix_addr(self, addr: Any) -> Any:
-        """The address of a client; those of Unix sockets have none, and one of IPv4 is written as such."""
+        """Return the address of a client, with IPv4 addresses as such; clients of Unix sockets have none."""
         if self.family == socket.AF_UNIX:
             return "localhost", None
         host, *rest = addr

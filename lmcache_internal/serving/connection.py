@@ -1,8 +1,8 @@
-"""One client's connection: which of its requests is next, what it may hold in memory, and when it is over.
+"""A client connection: it reads requests, serves them one at a time, and applies the timeouts.
 
-Requests are taken one at a time: what follows on the connection is parsed when the response before it is sent. So a
-client that pipelines gets its responses in order, holds no more than one packet of requests, and costs the event loop
-one request a round.
+The next request of a connection is parsed after the response to the request before it is sent. So a client that
+pipelines gets its responses in order, holds at most one packet of requests, and costs the event loop one request per
+round.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from .request_parser import WireError
 from .sending import SendingChannel
 
 HEAD_SECONDS = 10.0
-"""By then the head of a request must be complete, counted from its first byte (408)."""
+"""Timeout for the complete head of a request, from its first byte (408)."""
 BODY_SECONDS = 30.0
-"""How long a client may send nothing of a body that is incomplete (408)."""
+"""Timeout between two packets of a request body (408)."""
 MAX_BODY_SECONDS = 300.0
-"""By then a body must be complete, however steadily it arrives (408)."""
+"""Timeout for a complete request body, however steadily it arrives (408)."""
 IDLE_SECONDS = 120.0
-"""How long a connection may be silent between two requests."""
+"""Timeout for an idle connection, between two requests."""
 STALLED_SECONDS = 30.0
-"""How long a client may read nothing of a response that waits for it."""
+"""Timeout for a client that does not read its response."""
 LINGER_SECONDS = 1.0
-"""How long a refused client may still send, so that it gets to read why it was refused."""
+"""Time that a refused client may continue to send, so that it can read the refusal."""
 MAX_IGNORED_BYTES = 16 << 20
-"""How much it may send meanwhile; all of it is dropped."""
+"""Bytes that a refused client may continue to send; they are discarded."""
 MAX_UNREAD_AHEAD = 64 << 10
-"""With more than that unread, the next request of the connection does not begin."""
+"""Unread bytes of responses above which the next request of the connection does not start."""
 
 
 class Channel(SendingChannel):
     """A connection.
 
     Attributes:
-        refused: its request was refused while the client may still be sending.
-        lingering: the response is sent; what the client still sends is dropped.
-        is_spare: it came when the server was full: probes are served, all else is refused.
-        peer_uid: user id at the other end of a Unix socket; None on TCP.
+        refused: the request was refused while the client may still be sending it.
+        lingering: the response is sent; further input is discarded.
+        is_over_limit: the server was full when it came; only probes are served.
+        peer_uid: the user id of the client on a Unix socket; None on TCP.
     """
 
     request: CachingParser | None
@@ -50,16 +50,18 @@ class Channel(SendingChannel):
     lingering = False
     _input: bytes = b""
     _began = 0.0
-    _may_still_send = MAX_IGNORED_BYTES
+    _discard_bytes_left = MAX_IGNORED_BYTES
 
-    def __init__(self, server: Any, sock: socket.socket, *rest: Any, is_spare: bool = False, **options: Any) -> None:
+    def __init__(
+        self, server: Any, sock: socket.socket, *rest: Any, is_over_limit: bool = False, **options: Any
+    ) -> None:
         self.peer_uid = peer_of(sock).uid if sock.family == socket.AF_UNIX else None
-        self.is_spare = is_spare
+        self.is_over_limit = is_over_limit
         super().__init__(server, sock, *rest, **options)
 
     @property
     def body_bytes(self) -> int:
-        """What the body of its request counts in the server's memory."""
+        """The size of the request body, for the server's memory limit."""
         request = self.request or next(iter(self.requests), None)
         return request.announced_bytes if request is not None and request.admitted else 0
 
@@ -69,29 +71,29 @@ class Channel(SendingChannel):
         return not (self.requests or self.total_outbufs_len or self.request or self._input)
 
     @property
-    def gives_way(self) -> bool:
-        """Whether it may be closed for another client: it is idle, or its request is incomplete."""
+    def is_evictable(self) -> bool:
+        """Whether the connection may be closed for a new one: it is idle, or its request is incomplete."""
         return not (self.requests or self.total_outbufs_len or self._input)
 
     # Receiving
 
     def readable(self) -> bool:
-        """Whether more input can be used now."""
+        """Return whether the connection can process more input now."""
         return not self._input and bool(super().readable())
 
     def handle_read(self) -> None:
         """Receive a packet."""
         if self.lingering:
-            self._drop_input()
+            self._discard_input()
         elif data := self.recv(self.adj.recv_bytes):
             self.last_activity = 0.0
             self._input = data
             self.handle_input()
 
     def handle_input(self) -> None:
-        """Take in what was received, up to the end of one request, and begin to answer that."""
+        """Parse the received bytes up to the end of one request, and start to serve that request."""
         while self._can_proceed():
-            if self._take_in():
+            if self._parse_input():
                 self._resume()  # Other connections are served first.
                 return
 
@@ -104,8 +106,8 @@ class Channel(SendingChannel):
         is_blocked = bool(self.requests) or is_closing or self.total_outbufs_len > MAX_UNREAD_AHEAD
         return bool(self._input) and not is_blocked
 
-    def _take_in(self) -> bool:
-        """Parse some of the input; whether a request was complete."""
+    def _parse_input(self) -> bool:
+        """Parse some of the input; return whether a request is complete."""
         self._began = self._began or time.monotonic()
         request = self.request = self.request or self.parser_class(self.adj)
         self._input = self._input[request.received(self._input) :]
@@ -125,30 +127,30 @@ class Channel(SendingChannel):
         self._begin(request)
 
     def _begin(self, request: CachingParser) -> None:
-        # A worker thread that ends a request looks, under this lock, whether waitress has queued the next one.
+        # A worker thread that finishes a request checks under this lock whether waitress has queued the next one.
         with self.requests_lock:
             self.requests.append(request)
         self.server.add_task(self)
 
-    def _drop_input(self) -> None:
-        # All there is: the client's hangup is handled next, and unread input would then reset the connection.
+    def _discard_input(self) -> None:
+        # All of it, because the hangup of the client is handled next, and closing a socket with unread input resets it.
         with contextlib.suppress(BlockingIOError):
-            while self.connected and self._may_still_send >= 0:
-                self._may_still_send -= len(self.recv(self.adj.recv_bytes))
-        if self.connected and self._may_still_send < 0:
+            while self.connected and self._discard_bytes_left >= 0:
+                self._discard_bytes_left -= len(self.recv(self.adj.recv_bytes))
+        if self.connected and self._discard_bytes_left < 0:
             self.handle_close()
 
     # Serving: in a worker thread, or in the event loop
 
     def service(self) -> None:
-        """Answer the request, in a worker thread."""
+        """Serve the request in a worker thread."""
         try:
             self.answer()
         finally:
             self.server.wake(self)
 
     def answer(self) -> None:
-        """Answer the request; where its body is yet to come, find out whether its caller may send it."""
+        """Serve the request. If its body has not arrived, decide whether the caller may send it."""
         request = self.requests[0]
         if not request.completed and self._admit(request):
             return
@@ -157,12 +159,12 @@ class Channel(SendingChannel):
         super().service()
 
     def _admit(self, request: Any) -> bool:
-        """Whether the body of `request` is read; if not, it is answered without it."""
+        """Return whether to read the body of `request`. If not, the request is answered without it."""
         if not self.server.admits(self.task_class(self, request).get_environment()):
             request.withhold_body()
             self.refused = True
             return False
-        if not self.server.memory.has_room_for_body(request.announced_bytes):
+        if not self.server.memory.accepts_body(request.announced_bytes):
             request.refuse(WireError(503, "Service Unavailable", "Too many request bodies are being received", 1))
             return False
         request.admitted = True
@@ -173,16 +175,16 @@ class Channel(SendingChannel):
         return True
 
     def handle_write(self) -> None:
-        """Send what waits, and go on with the next request where enough was read."""
+        """Send buffered data, and continue with the next request when the client has read enough."""
         super().handle_write()
         self._resume()
 
     # Closing
 
     def handle_close(self) -> None:
-        """Close; but a client that was refused while it was sending first gets to read why.
+        """Close the connection. If the request was refused during its upload, let the client read the response first.
 
-        Closed with input unread, the kernel would reset the connection, and drop the response.
+        Closing a socket with unread input resets the connection, so the client would lose the response.
         """
         if not self.refused or self.total_outbufs_len or not self.connected:
             super().handle_close()
@@ -194,19 +196,19 @@ class Channel(SendingChannel):
         self.socket.shutdown(socket.SHUT_WR)
 
     def end(self) -> None:
-        """Close at once."""
+        """Close the connection at once."""
         self.refused = False
         self.handle_close()
 
     def expire(self, now: float) -> None:
-        """Close the connection, or refuse its request, where one of the time limits is over."""
+        """Close the connection, or refuse its request, if a timeout has passed."""
         silent = now - self.last_activity
         if self.lingering:
             self._close_if(silent > LINGER_SECONDS)
         elif self.total_outbufs_len:
             self._close_if(silent > STALLED_SECONDS)
         elif self.requests:
-            self.give_up_if_late(now)
+            self.send_504_if_late(now)
         elif not self._began:
             self._close_if(silent > IDLE_SECONDS)
         else:
@@ -221,7 +223,7 @@ class Channel(SendingChannel):
             late = self.parser_class(self.adj)
             late.refuse(WireError(408, "Request Timeout", f"The {part} of the request did not arrive in time"))
             self._serve(late)
-            self.server.resume(self)  # To close it when the response is sent.
+            self.server.resume(self)  # To close the connection when the response is sent.
 
     def _close_if(self, is_over: bool) -> None:
         if is_over or not self.connected:

@@ -1,7 +1,7 @@
-"""The server's event loop: epoll under waitress' dispatchers.
+"""The server's event loop: epoll for waitress' dispatchers.
 
-waitress asks every descriptor before every poll() what it waits for: with 900 idle connections, that takes longer than
-an answer does. This loop asks a handler only after one of its events, and after a worker thread has resumed it.
+waitress asks every descriptor before every poll() which events it waits for. With 900 idle connections, that takes
+longer than a response. This event loop asks a handler only after an event, and after a worker thread has resumed it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _READ_OR_WRITE = select.EPOLLIN | select.EPOLLOUT
 _GONE = select.EPOLLERR | select.EPOLLHUP
 _MAX_EVENTS = 64
 _MAX_RESUMED = 8
-"""Connections that pipeline get turns of so many, that new clients need not wait for all of them."""
+"""Resumed connections per round, so that a new client does not wait for all clients that pipeline."""
 
 
 class Loop(dict[int, Any]):
-    """waitress' map of descriptors to their handlers, which waits for events.
+    """waitress' map of descriptors to handlers, with epoll.
 
-    A handler is waited for from the moment it is added until it is removed. Only the thread that calls `wait` may add
-    and remove; `resume` may be called from any thread.
+    It waits for events of each handler in the map. Only the thread that calls `wait` may add and remove handlers. Any
+    thread may call `resume`.
     """
 
     def __init__(self) -> None:
@@ -42,14 +42,14 @@ class Loop(dict[int, Any]):
         self._register(descriptor, 0)
 
     def resume(self, handler: Any) -> None:
-        """Call `handler.handle_input` in the next round: what it waits for, or may go on with, has changed."""
+        """Call `handler.handle_input` in the next round, because its state has changed."""
         self._resumed.append(handler)
 
     def wait(self, seconds: float | None) -> None:
         """Handle one round of events.
 
         Args:
-            seconds: how long to wait for the first event; None waits without limit.
+            seconds: the longest wait for the first event; None waits without a limit.
         """
         accepting = []
         for descriptor, events in self._epoll.poll(0 if self._resumed else seconds, _MAX_EVENTS):
@@ -57,7 +57,7 @@ class Loop(dict[int, Any]):
             if handler is None:
                 continue  # An earlier handler of this round closed it.
             if handler.accepting:
-                accepting.append((handler, events))  # A new connection may get the descriptor of one closed here.
+                accepting.append((handler, events))  # Last: it may get the descriptor of one closed in this round.
             else:
                 self._handle(handler, events)
         for _ in range(min(len(self._resumed), _MAX_RESUMED)):
@@ -66,33 +66,33 @@ class Loop(dict[int, Any]):
             self._handle(handler, events)
 
     def close(self) -> None:
-        """Stop waiting. In a forked child, this does not change what the parent waits for."""
+        """Close the epoll descriptor. In a forked child, this does not change the parent's event loop."""
         self._epoll.close()
 
     def _handle(self, handler: Any, events: int) -> None:
         wanted = _wanted_by(handler)
         if events & _GONE and not events & wanted:
-            handler.handle_close()  # Also while a worker thread serves it: the thread learns of it.
+            handler.handle_close()  # Also while a worker thread serves it; the thread notices when it writes.
         elif not wanted and handler._fileno is not None:
-            self._register(handler._fileno, 0)  # A worker thread serves it. The event would come again and again.
+            self._register(handler._fileno, 0)  # A worker thread serves it; epoll would report the event repeatedly.
         elif relevant := events & (wanted | ~_READ_OR_WRITE):
             wasyncore.readwrite(handler, relevant)
         self.refresh(handler)
 
     def _resume(self, handler: Any) -> None:
         if handler._fileno is None:
-            return  # It is closed.
+            return  # The connection is closed.
         try:
             handler.handle_input()
-        except Exception:  # As wasyncore.readwrite does: a fault of one connection closes it, and no other.
+        except Exception:  # As in wasyncore.readwrite: an error in one connection closes only that connection.
             handler.handle_error()
         self.refresh(handler)
 
     def refresh(self, handler: Any) -> None:
-        """Wait for what `handler` wants now; only in the thread that calls `wait`."""
+        """Wait for the events that `handler` wants now. Call it only in the thread that calls `wait`."""
         descriptor = handler._fileno
         wanted = 0 if descriptor is None else _wanted_by(handler)
-        # A connection that is being served waits for nothing and rarely has an event. Saying so costs a system call.
+        # A connection that is being served wants no events and rarely gets one. Unregistering it costs a system call.
         if wanted and wanted != self._registered.get(descriptor, 0):
             self._register(descriptor, wanted)
 

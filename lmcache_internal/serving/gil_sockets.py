@@ -1,10 +1,9 @@
-"""System calls that keep the interpreter's lock: what cannot block need not give it away.
+"""Socket calls that hold the GIL, because a call that cannot block does not need to release it.
 
-A thread that gives the lock away for a system call gets it back after `sys.getswitchinterval()`, 5 ms,
-where another thread of the engine runs Python without a pause; the call itself takes some microseconds.
-`python -m benchmarks spinning_engine` measures what it is worth, and `extra_config:
-internal_api_server_keep_gil: false` switches it off. To remove it, delete this file and its uses in `acceptor.py`
-and `sending.py`.
+A thread that releases the GIL for a system call gets it back after `sys.getswitchinterval()`, 5 ms, if another thread
+runs Python without a pause. The system call itself takes a few microseconds. `python -m benchmarks spinning_engine`
+measures the difference, and `extra_config: internal_api_server_keep_gil: false` switches it off. To remove it, delete
+this file and its uses in `acceptor.py` and `sending.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import termios
 from typing import Any
 
 _CALL = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
-# As plain numbers: to join flags takes longer than the call.
+# Plain integers, because combining the flags takes longer than the system call.
 _RECEIVE = int(socket.MSG_DONTWAIT)
 _SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 _ACCEPT = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -28,30 +27,30 @@ _ADDRESS_BYTES = 128  # sizeof(struct sockaddr_storage), see socket(7).
 
 
 class GilSocket(socket.socket):
-    """A connected socket that does not block."""
+    """A connected, non-blocking socket."""
 
     def setblocking(self, flag: bool) -> None:
-        """Nothing to do: it never blocks."""
+        """Do nothing: the socket never blocks."""
 
     def close(self) -> None:
-        """Close it."""
+        """Close the socket."""
         if self.fileno() >= 0:
             _libc.close(self.detach())
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """What has come in, at most `size` bytes; `BlockingIOError` where nothing has."""
+        """Return at most `size` received bytes; raise `BlockingIOError` if there are none."""
         buffer = ctypes.create_string_buffer(size)
         received = _checked(_libc.recv(self.fileno(), buffer, size, flags | _RECEIVE))
         return ctypes.string_at(buffer, received)
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """How many bytes of `data` went out; `BlockingIOError` where there is no room."""
+        """Send bytes of `data` and return how many were sent; raise `BlockingIOError` if the send buffer is full."""
         data = bytes(data)
         return _checked(_libc.send(self.fileno(), data, len(data), flags | _SEND))
 
 
 def accept(listening: socket.socket, family: socket.AddressFamily) -> tuple[GilSocket, Any]:
-    """A connection to `listening`, of `family`, and its address; `BlockingIOError` where there is none."""
+    """Return a new connection of `listening` and its address; raise `BlockingIOError` if there is none."""
     address, size = ctypes.create_string_buffer(_ADDRESS_BYTES), ctypes.c_uint(_ADDRESS_BYTES)
     descriptor = _checked(_libc.accept4(listening.fileno(), address, ctypes.byref(size), _ACCEPT))
     made = GilSocket(family, socket.SOCK_STREAM, fileno=descriptor)
@@ -59,12 +58,12 @@ def accept(listening: socket.socket, family: socket.AddressFamily) -> tuple[GilS
 
 
 def is_readable(descriptor: int) -> bool:
-    """Whether there is something to read from `descriptor`; of an epoll, whether events wait there."""
+    """Return whether `descriptor` has data to read, or for an epoll descriptor, whether it has events."""
     return bool(_libc.poll(_ONE_POLL.pack(descriptor, select.POLLIN, 0), 1, 0) > 0)
 
 
 def unacknowledged_bytes(descriptor: int) -> int:
-    """How many sent bytes the client's system has not acknowledged (SIOCOUTQ, tcp(7)); 0 where that is unknown."""
+    """Return the bytes sent but not acknowledged by the client's system (SIOCOUTQ, tcp(7)); 0 if unknown."""
     if not is_available():
         return 0
     queued = ctypes.c_int()
@@ -72,12 +71,12 @@ def unacknowledged_bytes(descriptor: int) -> int:
 
 
 def is_available() -> bool:
-    """Whether this system has what it takes."""
+    """Return whether this system supports these calls."""
     return sys.platform == "linux"
 
 
 def _ip_and_port(family: socket.AddressFamily, raw: bytes) -> tuple[str, int] | None:
-    """What sockaddr_in and sockaddr_in6 hold, see ip(7) and ipv6(7)."""
+    """Return the address in a sockaddr_in or sockaddr_in6, see ip(7) and ipv6(7)."""
     if family not in (socket.AF_INET, socket.AF_INET6):
         return None
     ip = raw[4:8] if family == socket.AF_INET else raw[8:24]

@@ -1,8 +1,8 @@
-"""Which views the event loop answers itself.
+"""The views that the event loop serves itself.
 
-Each hand-over from one thread to another waits for the interpreter's lock, up to 5 ms where another thread of the
-engine runs Python without a pause. A view that only reads memory needs no hand-over. Whether a request is answered in
-the event loop is decided once, when its head is complete, and never changes.
+Each switch to another thread waits for the GIL, up to 5 ms if an engine thread runs Python without a pause. A view that
+only reads memory does not need another thread. The decision is made once per request, when its head is complete, and
+never changes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from flask import Flask
 
 
 def inline_paths(app: Flask) -> frozenset[str]:
-    """The paths of the GET views that are declared `inline`."""
+    """Return the paths of the GET views that are declared `inline`."""
     return frozenset(
         rule.rule
         for rule in app.url_map.iter_rules()
@@ -25,13 +25,14 @@ def inline_paths(app: Flask) -> frozenset[str]:
 
 
 def is_inline(request: Any, paths: Collection[str]) -> bool:
-    """Whether the event loop answers a request itself, instead of a worker thread.
+    """Return whether the event loop serves a request itself, instead of a worker thread.
 
-    Arguments and bodies take parsing, and a token may have to be looked up in a file: such requests may block.
+    Requests with arguments, a body or a token use a worker thread: arguments and bodies must be parsed, and a token is
+    looked up in a file, which may block.
 
     Args:
-        request: a request that is complete, as waitress' parser has it.
-        paths: those of the views that are declared `inline`.
+        request: a complete request, from waitress' parser.
+        paths: the paths of the views that are declared `inline`.
     """
     return (
         request.path in paths

@@ -1,4 +1,4 @@
-"""What all connections of a server together may hold in memory: bodies that are read, and responses that are not."""
+"""Memory limits for all connections of a server: request bodies, and responses that clients have not read."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections import deque
 from typing import Any, cast
 
 MAX_BODIES_BYTES = 32 << 20
-"""Request bodies that are being received or served; a request above it is refused (503)."""
+"""Request bodies that are being received or served. A request that would exceed it is refused (503)."""
 MAX_UNREAD_BYTES = 32 << 20
-"""Responses that clients have not read; above it, the client that has read least of its response is disconnected, of
-several the one that has stalled longest."""
+"""Responses that clients have not read. Beyond it, the client that has read least of its response is disconnected; if
+several have read the same, the one that has stalled longest."""
 _SEND_BYTES = 64 << 10
-"""What is sent at once is copied; large copies of many threads would fragment the heap of the engine's process."""
+"""Sent data is copied. Large copies in many threads would fragment the heap of the engine's process."""
 
 
 class ResponseBuffer:
-    """Bytes that wait for the client, as the app wrote them: nothing is copied, and what is sent is freed."""
+    """The unsent bytes of responses. They are not copied, and sent bytes are freed."""
 
     def __init__(self) -> None:
         self._pieces: deque[memoryview] = deque()
@@ -26,12 +26,12 @@ class ResponseBuffer:
         return self._size
 
     def append(self, data: memoryview) -> None:
-        """Add `data` at the end."""
+        """Append `data`."""
         self._pieces.append(data)
         self._size += len(data)
 
     def get(self, size: int) -> memoryview:
-        """The first bytes, at most `size`; they stay."""
+        """Return the first bytes, at most `size`, without removing them."""
         return self._pieces[0][: min(size, _SEND_BYTES)] if self._pieces else memoryview(b"")
 
     def skip(self, size: int, allow_prune: bool = False) -> None:  # noqa: ARG002  # waitress' signature.
@@ -44,20 +44,20 @@ class ResponseBuffer:
 
     @property
     def held_bytes(self) -> int:
-        """The size of what the app wrote and the client has not read to its end."""
-        return sum(len(_whole(piece)) for piece in tuple(self._pieces))
+        """The size of the app's chunks that are not sent completely."""
+        return sum(len(_source_bytes(piece)) for piece in tuple(self._pieces))
 
     def close(self) -> None:
-        """Free everything."""
+        """Free all bytes."""
         self._pieces.clear()
         self._size = 0
 
 
-class Memory:
-    """The connections of one server, on all its listeners.
+class MemoryBudget:
+    """The memory of all connections of one server, on all its listeners.
 
-    The sums are taken when they are needed, of at most a few thousand connections: there is no counter that a
-    connection could leave wrong.
+    It adds up the sizes of at most a few thousand connections when it needs the sum. So there is no counter that could
+    become wrong.
     """
 
     def __init__(self) -> None:
@@ -65,26 +65,26 @@ class Memory:
         self._channels: set[Any] = set()
 
     def add(self, channel: Any) -> None:
-        """Count a connection."""
+        """Add a connection."""
         self._channels.add(channel)
 
     def remove(self, channel: Any) -> None:
-        """Forget a connection that is closed."""
+        """Remove a closed connection."""
         self._channels.discard(channel)
 
-    def has_room_for_body(self, size: int) -> bool:
-        """Whether a body of `size` bytes may be read now."""
+    def accepts_body(self, size: int) -> bool:
+        """Return whether a body of `size` bytes may be read now."""
         held: int = sum(channel.body_bytes for channel in self._channels.copy())
         return held + size <= MAX_BODIES_BYTES
 
     def keep(self, channel: Any, data: memoryview) -> None:
-        """Let `data` wait for a client; where memory is short, others that do not read are disconnected."""
+        """Buffer `data` for a client. Above the limit, other clients that do not read are disconnected."""
         with self._adding:
-            self._make_room(channel, len(_whole(data)))
+            self._make_room(channel, len(_source_bytes(data)))
             channel.keep(data)
 
     def _make_room(self, writer: Any, size: int) -> None:
-        # A response that is larger than the budget may wait alone: the app holds it in memory anyway.
+        # A single response that exceeds the limit is buffered, because the app holds it in memory anyway.
         waiting = [channel for channel in self._channels.copy() if channel.total_outbufs_len and channel is not writer]
         excess = sum(channel.held_bytes for channel in (*waiting, writer)) + size - MAX_UNREAD_BYTES
         if excess <= 0:
@@ -96,11 +96,11 @@ class Memory:
             channel.drop()
 
 
-class WaitingWriters:
-    """The connections whose worker threads wait until their clients read.
+class BlockedWriters:
+    """The connections with a worker thread that waits until the client reads.
 
     Args:
-        limit: how many may wait.
+        limit: the largest number of such connections.
     """
 
     def __init__(self, limit: int) -> None:
@@ -109,7 +109,7 @@ class WaitingWriters:
         self._waiting: set[Any] = set()
 
     def add(self, channel: Any) -> None:
-        """Count a connection; of more than `limit`, the client that has read least of its response is disconnected."""
+        """Add a connection. Above `limit`, the client that has read least of its response is disconnected."""
         with self._lock:
             self._waiting.add(channel)
             connected = [waiting for waiting in self._waiting if waiting.connected]
@@ -118,16 +118,16 @@ class WaitingWriters:
             slowest.drop()
 
     def remove(self, channel: Any) -> None:
-        """Count a connection no longer."""
+        """Remove a connection."""
         with self._lock:
             self._waiting.discard(channel)
 
 
 def _progress(channel: Any) -> tuple[int, float]:
-    """Lowest for the connection whose client has read least, and of several for the one that has stalled longest."""
+    """Sort key: first the client that has read least of its response, then the one that has stalled longest."""
     return channel.read_bytes, channel.last_activity
 
 
-def _whole(piece: memoryview) -> bytes:
-    """What the app wrote, which `piece` keeps in memory."""
+def _source_bytes(piece: memoryview) -> bytes:
+    """Return the app's chunk that `piece` keeps in memory."""
     return cast(bytes, piece.obj)

@@ -1,4 +1,4 @@
-"""waitress' parser of requests, strict where RFC 9112 asks for it: what can be read in two ways is refused."""
+"""waitress' request parser, made as strict as RFC 9112 requires. Ambiguous requests are refused."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MAX_TRAILER_BYTES = 8192
 
 
 class WireError:
-    """Why a request is refused before the app sees it; it has the attributes of waitress' own errors.
+    """The reason why a request is refused before it reaches the app, with the attributes of waitress' own errors.
 
     Args:
-        code: HTTP status.
-        reason: its reason phrase.
-        body: what was wrong.
-        retry_after: seconds after which the client may try again, or None.
+        code: the HTTP status.
+        reason: the reason phrase of the status.
+        body: the error message.
+        retry_after: seconds until the client may try again, or None.
     """
 
     def __init__(self, code: int, reason: str, body: str, retry_after: int | None = None) -> None:
@@ -37,15 +37,15 @@ class WireError:
 
 
 class Parser(HTTPRequestParser):
-    """One request.
+    """The parser of one request.
 
     Attributes:
-        admitted: its caller may call the route, and its body is read.
-        body_withheld: its caller may not; the body is not read.
+        admitted: the caller may call the route, so the body is read.
+        body_withheld: the caller may not call the route, so the body is not read.
     """
 
     body_rcv: Any
-    path = ""  # waitress leaves these unset where the head cannot be parsed.
+    path = ""  # waitress does not set these if the head cannot be parsed.
     command = ""
     version = "1.1"
     _has_begun = False
@@ -54,21 +54,21 @@ class Parser(HTTPRequestParser):
     body_withheld = False
 
     def received(self, data: bytes) -> int:
-        """Take in `data`; return how many of its bytes belong to this request."""
+        """Parse `data`; return how many of its bytes belong to this request."""
         in_head = self.body_rcv is None
-        if in_head and self._begins_wrong(data):
+        if in_head and self._has_invalid_start(data):
             return self._refuse_as_bad("The request does not begin with a method", data)
         ended_with_cr = self.header_plus.endswith(b"\r")
         try:
             taken = int(super().received(data))
-        except ValueError as error:  # Such as a Content-Length of 5,000 digits, or `http://[` as a URI.
+        except ValueError as error:  # For example a Content-Length of 5,000 digits, or `http://[` as the target.
             return self._refuse_as_bad(str(error)[:200], data)
         if self.error:
             return taken
         if in_head and not self.headers_finished and not self.completed:
-            reason = self._fault_of_head(b"\r" + data if ended_with_cr else data)
+            reason = self._head_error(b"\r" + data if ended_with_cr else data)
         else:
-            reason = self._fault_of_chunks()
+            reason = self._chunk_error()
         return self._refuse_as_bad(reason, data) if reason else taken
 
     def refuse(self, error: WireError) -> None:
@@ -83,14 +83,14 @@ class Parser(HTTPRequestParser):
 
     @property
     def announced_bytes(self) -> int:
-        """The size of the body: as announced, or the largest that a chunked one may have."""
+        """The size of the body: its Content-Length, or the largest allowed size if it is chunked."""
         return MAX_BODY_BYTES if self.chunked else int(self.content_length)
 
     def parse_header(self, header_plus: bytes) -> None:
         """Parse the head of a request.
 
         Raises:
-            ParsingError: it is malformed, or leaves open where the request ends (400).
+            ParsingError: it is malformed, or the end of the request is ambiguous (400).
         """
         line, *headers = header_plus.split(b"\r\n")
         if not _REQUEST_LINE.fullmatch(line):
@@ -103,25 +103,25 @@ class Parser(HTTPRequestParser):
         self.refuse(WireError(400, "Bad Request", f"The request cannot be parsed: {reason}"))
         return len(data)
 
-    def _begins_wrong(self, data: bytes) -> bool:
+    def _has_invalid_start(self, data: bytes) -> bool:
         if self._has_begun:
             return False
         begins = data.lstrip(b"\r\n")[:1]
         self._has_begun = bool(begins)
         return self._has_begun and not _METHOD.match(begins)
 
-    def _fault_of_head(self, data: bytes) -> str:
-        """Why the incomplete head can never become one, now that `data` has come; empty where it can."""
+    def _head_error(self, data: bytes) -> str:
+        """Return why the incomplete head is invalid, given the new `data`; empty if it is valid so far."""
         if _BARE_CR_OR_LF.search(data):
             return "a line does not end with CR LF"
         if self._has_line or (len(self.header_plus) > _MAX_LINE_START and b"\n" not in data):
-            return ""  # It was checked. Checking it with each packet would take quadratic time.
+            return ""  # The line is already checked. Checking it again with each packet would take quadratic time.
         line, ended, _ = self.header_plus.lstrip(b"\r\n").partition(b"\r\n")
         self._has_line = bool(ended)
         is_possible = _REQUEST_LINE.fullmatch(line) if ended else _may_become_request_line(line.removesuffix(b"\r"))
         return "" if is_possible else "the first line must be METHOD TARGET HTTP/1.1"
 
-    def _fault_of_chunks(self) -> str:
+    def _chunk_error(self) -> str:
         if not self.chunked:
             return ""
         chunks: Any = self.body_rcv
@@ -132,11 +132,11 @@ class Parser(HTTPRequestParser):
             return "a line between the chunks is too long"
         trailer = chunks.trailer.split(b"\r\n") if chunks.completed else []
         is_valid = all(HEADER_FIELD_RE.match(line) for line in trailer if line.strip())
-        return "" if is_valid else "the trailer is no header"
+        return "" if is_valid else "the trailer is not a header"
 
 
 def _framing_fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
-    """The values of the headers that say where a request ends, and which host it is for."""
+    """Return the values of the headers that define the end and the host of a request."""
     found: dict[bytes, list[bytes]] = {b"host": [], b"content-length": [], b"transfer-encoding": []}
     for line in lines:
         if line[:1] in (b" ", b"\t"):
@@ -158,7 +158,7 @@ def _check_framing(fields: dict[bytes, list[bytes]], version: str) -> None:
     if not codings:
         return
     if version != "1.1":
-        raise ParsingError(f"HTTP/{version} has no Transfer-Encoding")
+        raise ParsingError(f"HTTP/{version} does not support Transfer-Encoding")
     if fields[b"content-length"]:
         raise ParsingError("Content-Length and Transfer-Encoding contradict each other")
     if b",".join(codings).lower() != b"chunked":

@@ -1,4 +1,4 @@
-"""How a connection sends its responses: what the client does not read at once waits, within bounds."""
+"""The sending side of a connection: it buffers what the client does not read at once, within limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .tasks import AppTask, RefusalTask
 
 
 class SendingChannel(HTTPChannel):
-    """A connection, as far as it sends."""
+    """A connection that sends responses."""
 
     parser_class = CachingParser
     task_class = AppTask
@@ -25,7 +25,7 @@ class SendingChannel(HTTPChannel):
     connected: bool
     _sent_bytes = 0
     _has_begun = False
-    _is_given_up = False
+    _is_abandoned = False
     _deadline: tuple[float, Callable[[], str]] | None = None
     _last_activity = 0.0
 
@@ -35,9 +35,9 @@ class SendingChannel(HTTPChannel):
 
     @property
     def last_activity(self) -> float:
-        """When something was last received, sent or served, by the monotonic clock.
+        """The monotonic time of the last receive, send or served request.
 
-        waitress sets it to the wall clock's time; a jump of that by an hour would look like an hour of silence.
+        waitress uses the wall clock. If that jumped by an hour, the connection would seem idle for an hour.
         """
         return self._last_activity
 
@@ -47,22 +47,22 @@ class SendingChannel(HTTPChannel):
 
     @property
     def held_bytes(self) -> int:
-        """What its responses count in the server's memory."""
+        """The size of its unsent responses, for the server's memory limit."""
         return sum(buffer.held_bytes for buffer in self.outbufs if isinstance(buffer, ResponseBuffer))
 
     @property
     def read_bytes(self) -> int:
-        """How much of the current response the client's system has acknowledged.
+        """The bytes of the current response that the client's system has acknowledged.
 
-        What was sent alone says little: the kernel takes megabytes for a client that reads nothing.
+        The number of sent bytes is not enough, because the kernel buffers megabytes for a client that reads nothing.
         """
         return self._sent_bytes - unacknowledged_bytes(-1 if self.socket is None else self.socket.fileno())
 
     def write_soon(self, data: Any) -> int:
-        """Send what can be sent at once, and keep the rest."""
+        """Send as much as possible at once, and buffer the rest."""
         self._begin_response()
         if data and not isinstance(data, bytes):
-            return int(super().write_soon(data))  # A file: waitress reads it piece by piece.
+            return int(super().write_soon(data))  # A file: waitress reads it in pieces.
         sent = 0
         if data and not self.total_outbufs_len:
             self.last_activity = 0.0  # From now on, the server waits for the client.
@@ -75,7 +75,7 @@ class SendingChannel(HTTPChannel):
         return len(data or b"")
 
     def keep(self, data: memoryview) -> None:
-        """Add `data` to what waits for the client."""
+        """Buffer `data` for the client."""
         with self.outbuf_lock:
             if not self.connected:
                 raise ClientDisconnected
@@ -87,7 +87,7 @@ class SendingChannel(HTTPChannel):
         if not self._has_begun:
             with self.outbuf_lock:
                 self._has_begun = True
-        if not self.connected or (self._is_given_up and not self.server.is_in_loop()):
+        if not self.connected or (self._is_abandoned and not self.server.is_in_loop()):
             raise ClientDisconnected
 
     def _send_now(self, data: bytes) -> int:
@@ -107,17 +107,17 @@ class SendingChannel(HTTPChannel):
     def _flush_outbufs_below_high_watermark(self) -> None:
         if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
             return
-        self.server.waiting_for_readers.add(self)
+        self.server.blocked_writers.add(self)
         try:
             with self.outbuf_lock:
                 while self.connected and self.total_outbufs_len > self.adj.outbuf_high_watermark:
                     self.server.wake(self)
                     self.outbuf_lock.wait()
         finally:
-            self.server.waiting_for_readers.remove(self)
+            self.server.blocked_writers.remove(self)
 
     def drop(self) -> None:
-        """Give the connection up, from any thread: what was not read is freed at once, and the loop closes it."""
+        """Give up the connection, from any thread: free its buffers at once, and let the event loop close it."""
         with self.outbuf_lock:
             self.outbufs[:] = [ResponseBuffer()]
             self.total_outbufs_len = 0
@@ -126,29 +126,29 @@ class SendingChannel(HTTPChannel):
             self.outbuf_lock.notify_all()
         self.server.wake(self)
 
-    def answer_by(self, seconds: float, explain: Callable[[], str]) -> None:
-        """Let the event loop answer (504) if the response has not begun after `seconds`; called by the worker thread.
+    def send_504_after(self, seconds: float, explain: Callable[[], str]) -> None:
+        """Make the event loop send 504 if the response has not begun after `seconds`. The worker thread calls this.
 
         Args:
-            seconds: from now on.
-            explain: says what happened; the event loop calls it.
+            seconds: the timeout in seconds, from now.
+            explain: returns the error message; the event loop calls it.
         """
         self._deadline = (time.monotonic() + seconds, explain)
 
     def expect_response(self) -> None:
-        """A request of the connection begins to be served."""
+        """Reset the state of the response, because the next request starts."""
         self._has_begun = False
         self._deadline = None
         self._sent_bytes = 0
 
-    def give_up_if_late(self, now: float) -> None:
-        """Answer a request whose worker thread is stuck; what the thread writes later is dropped."""
+    def send_504_if_late(self, now: float) -> None:
+        """Send 504 if the worker thread of the request is stuck. Later output of the thread is discarded."""
         if self._deadline is None or now < self._deadline[0]:
             return
         with self.outbuf_lock:
             if self._has_begun:
                 return
-            self._is_given_up = True
+            self._is_abandoned = True
         late = self.parser_class(self.adj)
         late.refuse(WireError(504, "Gateway Timeout", self._deadline[1]()))
         self.error_task_class(self, late).service()
@@ -156,11 +156,11 @@ class SendingChannel(HTTPChannel):
         self.server.resume(self)
 
     def add_channel(self, map: Any = None) -> None:
-        """Count the connection."""
+        """Register the connection."""
         super().add_channel(map)
         self.server.memory.add(self)
 
     def del_channel(self, map: Any = None) -> None:
-        """Count it no longer."""
+        """Unregister the connection."""
         super().del_channel(map)
         self.server.memory.remove(self)

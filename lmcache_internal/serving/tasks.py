@@ -1,4 +1,4 @@
-"""How one request is answered: by the WSGI app, or by an error where the request never reaches it."""
+"""How a request is answered: by the WSGI app, or by an error response if the request never reaches the app."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from waitress.task import ErrorTask
 
 from ..address import ADDRESS_KEY
 from ..limits.request_counts import UNMATCHED, requests
-from ..limits.server_load import ANSWER_BY_KEY, LOAD_KEY
+from ..limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
 from ..operations.error_handlers import body_too_large
 from ..operations.serialize import encode_json
 from ..security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
@@ -26,7 +26,7 @@ _MAX_JOINED_BYTES = 64 << 10
 
 
 def until_disconnected(app: WSGIApplication) -> WSGIApplication:
-    """`app` with responses that end when their client has gone, even those that yield nothing to send."""
+    """Return `app` with responses that end when the client has disconnected, even if they yield no bytes to send."""
 
     def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         response = app(environ, start_response)
@@ -53,10 +53,10 @@ class _Response:
 
 
 class RefusalTask(ErrorTask):
-    """Refuses a request that the app never sees, in the app's error shape, and closes the connection."""
+    """Refuses a request that the app never sees, with the app's error format, and closes the connection."""
 
     def execute(self) -> None:
-        """Write the response."""
+        """Send the response."""
         error = self.request.error
         requests.add(self.request.command or "", UNMATCHED, error.code, None)
         message = body_too_large(MAX_BODY_BYTES) if error.code == 413 else error.body
@@ -67,30 +67,30 @@ class RefusalTask(ErrorTask):
         if retry_after := getattr(error, "retry_after", None):
             self.response_headers.append(("Retry-After", str(retry_after)))
         self.set_close_on_finish()
-        self.channel.refused = error.code != 408  # A client that was too slow is sending nothing.
+        self.channel.refused = error.code != 408  # After a timeout, the client is not sending.
         self.write(b"" if self.request.command == "HEAD" else body)
 
 
 class AppTask(CachingTask):
-    """Answers a request by the app."""
+    """Calls the app and sends its response."""
 
     wrote_header: bool
     content_bytes_written: int
     _builds_head = False
 
     def execute(self) -> None:
-        """Call the app and write its response."""
+        """Call the app and send its response."""
         if self.request.body_withheld:
             self.set_close_on_finish()
         try:
             super().execute()
-        except BaseException as error:  # SystemExit, CancelledError: waitress would neither answer nor close.
+        except BaseException as error:  # SystemExit, CancelledError: waitress would neither respond nor close.
             if isinstance(error, Exception):
                 raise
             raise RuntimeError(f"{type(error).__name__} ended the request") from error
 
     def build_response_header(self) -> bytes:
-        """The head of the response."""
+        """Return the head of the response."""
         self._builds_head = True
         head = super().build_response_header()
         self._builds_head = False
@@ -99,18 +99,18 @@ class AppTask(CachingTask):
     def set_close_on_finish(self) -> None:
         """Close the connection after the response.
 
-        waitress would do so wherever there is no Content-Length. In HTTP/1.1, chunks say where a response ends, and
-        one to HEAD, or with a status like 304, has no body.
+        waitress closes it after every response without Content-Length. In HTTP/1.1 that is not needed for a chunked
+        response, for a response to HEAD, or for a status without a body like 304.
         """
         asks_to_close = self.request.headers.get("CONNECTION", "").lower() == "close"
         if not self._builds_head or self.version != "1.1" or asks_to_close:
             super().set_close_on_finish()
 
     def write(self, data: bytes) -> None:
-        """Send `data`; with the first bytes, the head: each send lets other threads of the engine run."""
+        """Send `data`. The head is sent together with the first bytes, because each send releases the GIL."""
         if self.request.command == "HEAD":
             super().write(b"")
-            self.chunked_response = False  # There is no last chunk where there is no body.
+            self.chunked_response = False  # Without a body, there is no last chunk.
             self.content_bytes_written += len(data)
         elif not self.wrote_header and self._fits_head(data):
             self.channel.write_soon(self.build_response_header() + data)
@@ -124,12 +124,12 @@ class AppTask(CachingTask):
         return is_whole and 0 < len(data) <= _MAX_JOINED_BYTES
 
     def get_environment(self) -> dict[str, Any]:
-        """The WSGI environ, with what the server knows of the connection."""
+        """Return the WSGI environ, with the server's data about the connection."""
         environ: dict[str, Any] = super().get_environment()
         server = self.channel.server
         environ[ADDRESS_KEY] = server.address
         environ[LOAD_KEY] = server.task_dispatcher.load
-        environ[ANSWER_BY_KEY] = self.channel.answer_by
+        environ[SEND_504_AFTER_KEY] = self.channel.send_504_after
         environ[DIRECT_KEY] = True
         environ[PUBLIC_KEY] = server.public
         environ[PEER_UID_KEY] = self.channel.peer_uid

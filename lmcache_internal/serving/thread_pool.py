@@ -1,4 +1,4 @@
-"""The worker threads of the server: a few, more under load, and few again."""
+"""The worker threads of the server: their number grows under load and shrinks afterwards."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ logger = get_logger(__name__)
 
 
 class Pool(ThreadedTaskDispatcher):
-    """A pool that adds a thread whenever a request would have to wait for another one.
+    """A thread pool that adds a thread when a request would have to wait for another one.
 
     Args:
-        least: threads that are kept.
-        limit: threads that there may be.
+        least: the smallest number of threads.
+        limit: the largest number of threads.
     """
 
     def __init__(self, least: int, limit: int) -> None:
@@ -31,20 +31,20 @@ class Pool(ThreadedTaskDispatcher):
         """Start the first threads.
 
         Raises:
-            RuntimeError: the system gives no more threads.
+            RuntimeError: the system cannot start another thread.
         """
         self.set_thread_count(self._least)
         if len(self.threads) < self._least:
             raise RuntimeError(f"only {len(self.threads)} of {self._least} worker threads can be started")
 
     def load(self) -> Load:
-        """How busy the pool is now."""
+        """Return the current load."""
         with self.lock:
             waited = time.monotonic() - self.queue[0].queued_at if self.queue else 0.0
             return Load(self.active_count, self._limit, len(self.queue), waited)
 
     def add_task(self, task: Any) -> None:
-        """Queue a request for the next idle thread, or for a new one."""
+        """Queue a request for the next idle thread, or for a new thread."""
         with self.lock:
             task.queued_at = time.monotonic()
             self.queue.append(task)
@@ -56,12 +56,12 @@ class Pool(ThreadedTaskDispatcher):
             self.set_thread_count(threads + 1)
 
     def start_new_thread(self, target: Any, thread_no: int) -> None:
-        """Start a thread, if the system gives one."""
+        """Start a thread if the system allows it."""
         try:
             super().start_new_thread(target, thread_no)
         except RuntimeError as error:
-            # Without a new thread, the request waits for an existing one.
-            # waitress would count the missing thread, and let requests wait for it.
+            # Without a new thread, the request waits for an existing one. waitress would count the missing thread, and
+            # leave requests waiting for it.
             self.threads.discard(thread_no)
             self.active_count -= 1  # waitress is about to count it.
             logger.warning("The server continues with %d worker threads: %s", len(self.threads), error)
@@ -72,12 +72,12 @@ class Pool(ThreadedTaskDispatcher):
         return bool(self.queue) or self.active_count > 0
 
     @property
-    def is_small(self) -> bool:
-        """Whether the pool has no more threads than the least."""
+    def is_at_minimum(self) -> bool:
+        """Whether the pool has its smallest number of threads."""
         return bool(len(self.threads) - self.stop_count <= self._least)
 
     def shrink(self) -> None:
-        """End the threads beyond `least` that nothing has needed since the last call."""
+        """End threads beyond `least` that were not needed since the last call."""
         with self.lock:
             threads = len(self.threads) - self.stop_count
             unneeded = min(self._spare, threads - self._least)
@@ -87,7 +87,7 @@ class Pool(ThreadedTaskDispatcher):
                 self.queue_cv.notify_all()
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """End the threads; waitress would measure `timeout` by the wall clock, which may be set back."""
+        """End the threads. waitress measures `timeout` by the wall clock, which may jump."""
         self.set_thread_count(0)
         with self.lock:
             self.thread_exit_cv.wait_for(lambda: not self.threads, timeout)

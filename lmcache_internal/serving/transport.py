@@ -1,4 +1,4 @@
-"""waitress, fitted to run inside an engine: bounded under load, and gone when it is stopped."""
+"""A waitress server for use in an engine's process: bounded under load, and completely gone after it is stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .cpu_budget import CpuBudget
 from .event_loop import Loop
 from .gil_sockets import is_available
 from .inline import inline_paths
-from .memory import Memory
+from .memory import MemoryBudget
 from .tasks import until_disconnected
 from .thread_pool import Pool
 
@@ -33,23 +33,23 @@ MIN_THREADS = 8
 MAX_THREADS = 128
 MAX_PROBE_THREADS = 8
 HIGH_WATERMARK_BYTES = 16 << 20
-"""With more than that unread, a thread that writes to the connection waits."""
+"""Unread bytes of a connection above which a thread that writes to it waits."""
 
 
 class Transport:
-    """A waitress server on a socket that listens already.
+    """A waitress server on a listening socket.
 
     Args:
         app: the WSGI app.
         listening: the socket; the transport closes it.
-        address: what the socket is bound to.
-        memory: bounds what all connections may hold.
-        log_queue: takes what the event loop logs.
-        public: serve public routes only.
-        keeps_gil: keep the interpreter's lock while bytes are moved, where the system allows it.
+        address: the address that the socket is bound to.
+        memory: the limit on the memory of all connections.
+        log_queue: the queue for log records of the event loop.
+        public: serve only public routes.
+        keeps_gil: hold the GIL during socket calls, if the system supports it.
 
     Raises:
-        OSError: no descriptor is left.
+        OSError: the process has no free file descriptor.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Transport:
         app: Any,
         listening: socket.socket,
         address: Address,
-        memory: Memory,
+        memory: MemoryBudget,
         log_queue: LogQueue,
         public: bool = False,
         keeps_gil: bool = True,
@@ -67,15 +67,15 @@ class Transport:
         self._probes = Pool(1, MAX_PROBE_THREADS)
         adjustments = Adjustments(
             ident=None,
-            connection_limit=sys.maxsize,  # The acceptor has limits of its own.
+            connection_limit=sys.maxsize,  # The acceptor has its own limit.
             max_request_body_size=MAX_BODY_BYTES + 1,
             max_request_header_size=64 << 10,
-            # Nothing goes to temporary files: they fail where the disk is full or descriptors are short.
+            # No temporary files: they fail if the disk is full or file descriptors run out.
             inbuf_overflow=sys.maxsize,
             outbuf_overflow=sys.maxsize,
             outbuf_high_watermark=HIGH_WATERMARK_BYTES,
             log_socket_errors=False,  # Clients that reset their connections must not fill the log.
-            clear_untrusted_proxy_headers=False,  # A request that came through a proxy must be seen as such.
+            clear_untrusted_proxy_headers=False,  # The app must see whether a request came through a proxy.
         )
         self._log_queue = log_queue
         self._loop = Loop()
@@ -97,10 +97,10 @@ class Transport:
         )
 
     def start(self) -> None:
-        """Serve until `close`, in threads of its own.
+        """Serve in new threads until `close` is called.
 
         Raises:
-            RuntimeError: the system gives no more threads; nothing is left behind but the sockets, see `disown`.
+            RuntimeError: the system cannot start another thread. The sockets remain open; see `close_descriptors`.
         """
         try:
             for dispatcher in (self._dispatcher, self._probes):
@@ -129,39 +129,41 @@ class Transport:
         return int(self._dispatcher.active_count + self._probes.active_count)
 
     def _run(self) -> None:
-        self._server.run_in_this_thread()
-        self._log_queue.take_over()
+        self._server.set_loop_thread()
+        self._log_queue.use_in_this_thread()
         budget = CpuBudget()
         while self._loop:
             try:
-                self._loop.wait(self._server.sweeps_in)
+                self._loop.wait(self._server.seconds_to_sweep)
                 self._server.prepare_round()
                 self._server.sweep()
                 if self._dispatcher.is_busy or self._probes.is_busy:
-                    budget.let_in()
+                    budget.yield_gil()
                 else:
-                    budget.pause()  # It would take our own threads for a busy engine.
-            except Exception:  # Handlers catch their own; a loop that ended for the rest would serve nobody.
-                logger.exception("The server's event loop failed; it goes on")
+                    budget.throttle()  # It would mistake our own worker threads for a busy engine.
+            except (
+                Exception
+            ):  # Handlers catch their own errors; if any other ended the loop, no client would be served.
+                logger.exception("The server's event loop failed; it continues")
                 time.sleep(SWEEP_SECONDS)
         self._loop.close()
 
-    def disown(self) -> None:
-        """Close the descriptors without a word to the clients: in a forked child, or where `start` failed."""
+    def close_descriptors(self) -> None:
+        """Close the descriptors without shutting the connections down: in a forked child, or if `start` failed."""
         servers.discard(self)
         self._loop.close()
         wasyncore.close_all(self._loop, ignore_all=True)
 
     def drain(self, deadline: float) -> None:
-        """Stop listening, close idle connections, and wait for busy ones until `deadline`."""
-        self._in_loop(self._stop_listening)
+        """Stop listening, close idle connections, and wait for busy ones until `deadline` (monotonic time)."""
+        self._run_in_loop(self._stop_listening)
         while any(not channel.is_idle for channel in self._channels()) and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def close(self, deadline: float) -> None:
-        """Close what is open and end the threads; one that is stuck past `deadline` is left to end by itself."""
+        """Close all connections and end the threads. A thread that is stuck at `deadline` is not waited for."""
         servers.discard(self)
-        self._in_loop(self._close_all)
+        self._run_in_loop(self._close_all)
         self._end_threads(max(0.2, deadline - time.monotonic()))
         if self._thread is not None:
             self._thread.join(timeout=max(1.0, deadline - time.monotonic()))
@@ -170,8 +172,8 @@ class Transport:
         for dispatcher in (self._dispatcher, self._probes):
             dispatcher.shutdown(timeout=seconds)
 
-    def _in_loop(self, action: Callable[[], None]) -> None:
-        """Run `action` in the loop's thread, where nothing else touches the sockets meanwhile."""
+    def _run_in_loop(self, action: Callable[[], None]) -> None:
+        """Run `action` in the event loop's thread, because no other thread uses the sockets there."""
         done = threading.Event()
 
         def run() -> None:

@@ -1,4 +1,4 @@
-"""What the interpreter and the operating system offer: thread frames, peer credentials, directories, log queues.
+"""Access to the interpreter and the operating system: thread frames, peer credentials, directories, log queues.
 
-It may import `errors` alone.
+It may import only `errors`.
 """

@@ -1,4 +1,4 @@
-"""A pause of the process' garbage collector; see `system/thread_frames.py` for why it is needed."""
+"""Pause the garbage collector of the process; `thread_frames.py` needs it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _was_enabled = False
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pause the garbage collector in the block, in all threads; leave it alone where it is off already."""
-    global _was_enabled  # As the collector itself is.
+    """Pause the garbage collector in the block, for all threads. If it is disabled already, do nothing."""
+    global _was_enabled  # Global, as the garbage collector is.
     ticket = object()
     with _lock:
         if not _pauses:
@@ -37,7 +37,7 @@ def _resume() -> None:
 
 
 def _forget_other_threads() -> None:
-    """In a forked child: nobody else is left who would end a pause, or let go of the lock."""
+    """In a forked child, no other thread exists that would end a pause or release the lock."""
     global _lock
     _lock = threading.RLock()
     _pauses.clear()

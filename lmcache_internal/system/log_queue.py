@@ -1,6 +1,6 @@
-"""Log records of an event loop's thread, written by another thread: a full pipe or a slow disk may block a handler.
+"""A queue for the log records of an event loop, because a handler may block on a full pipe or a slow disk.
 
-A logger with the filter `divert` writes at once in any other thread.
+Another thread writes the records. A logger with the filter `divert` writes directly in any other thread.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import threading
 from logging.handlers import QueueHandler
 
 MAX_RECORDS = 10_000
-"""Records that wait to be written; beyond it, records are dropped."""
+"""Records that wait to be written. Further records are dropped."""
 _FLUSH_SECONDS = 1.0
 
 _own = threading.local()
 
 
 class LogQueue(QueueHandler):
-    """The queue of one server, and the thread that writes what is in it."""
+    """The queue of one server, and the thread that writes its records."""
 
     def __init__(self) -> None:
         self._records: queue.Queue[logging.LogRecord | None] = queue.Queue(MAX_RECORDS)
@@ -29,16 +29,16 @@ class LogQueue(QueueHandler):
         """Start the thread.
 
         Raises:
-            RuntimeError: the system gives no more threads.
+            RuntimeError: the system cannot start another thread.
         """
         self._thread.start()
 
-    def take_over(self) -> None:
-        """From now on, records of the calling thread go through this queue."""
+    def use_in_this_thread(self) -> None:
+        """Send log records of the calling thread through this queue from now on."""
         _own.log_queue = self
 
     def end(self) -> None:
-        """Write what is queued, unless that takes more than a second, and end the thread."""
+        """Write the queued records, for at most one second, and end the thread."""
         try:
             self._records.put(None, timeout=_FLUSH_SECONDS)
         except queue.Full:
@@ -47,7 +47,7 @@ class LogQueue(QueueHandler):
             self._thread.join(_FLUSH_SECONDS)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name.
-        """Drop the record: the queue is full."""
+        """Drop the record, because the queue is full."""
 
     def _write(self) -> None:
         while (record := self._records.get()) is not None:
@@ -59,7 +59,7 @@ class LogQueue(QueueHandler):
 
 
 def divert(record: logging.LogRecord) -> bool:
-    """Queue a record of an event loop's thread; a filter for loggers."""
+    """Queue a record if it comes from an event loop's thread; a filter for loggers."""
     log_queue: LogQueue | None = getattr(_own, "log_queue", None)
     if log_queue is None:
         return True
@@ -68,7 +68,7 @@ def divert(record: logging.LogRecord) -> bool:
 
 
 def handle(handler: logging.Handler, record: logging.LogRecord) -> None:
-    """Let `handler` write a record, through the queue where the calling thread runs an event loop."""
+    """Write a record with `handler`, through the queue if the calling thread runs an event loop."""
     record.__dict__["diverted_from"] = handler
     if divert(record):
         del record.__dict__["diverted_from"]

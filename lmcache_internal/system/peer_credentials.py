@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket, as the kernel tells."""
+"""The process at the other end of a Unix socket, as the kernel reports it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid; see unix(7), 
 
 
 class Peer(NamedTuple):
-    """The process that connected, or, seen from a client, the one that listens.
+    """The process that connected, or for a client, the process that listens.
 
     Attributes:
-        pid: its process id; 0 where it cannot be seen from this PID namespace.
-        uid: its effective user id at that time.
+        pid: its process id; 0 if it is not visible in this PID namespace.
+        uid: its effective user id when it connected or listened.
     """
 
     pid: int
@@ -25,7 +25,7 @@ class Peer(NamedTuple):
 
 
 def peer_of(connection: socket.socket) -> Peer:
-    """The peer of a connected Unix socket; raises `OSError` for a socket of another kind."""
+    """Return the peer of a connected Unix socket; raise `OSError` for any other socket."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, _ = _CREDENTIALS.unpack(credentials)
     return Peer(pid, uid)

@@ -1,4 +1,4 @@
-"""The directory of a Unix socket: nobody else may replace what is in it, and one process at a time binds there."""
+"""The directory of a Unix socket: other users cannot replace its files, and one process at a time binds there."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from pathlib import Path
 from ..errors import ServerStartError
 
 LOCK_SECONDS = 2.0
-"""How long a start waits for the lock. Other starts hold it for less than a millisecond."""
+"""Timeout for the lock. Another start holds it for less than a millisecond."""
 
-_MAX_LINKS = 40  # As the kernel allows in one path, see path_resolution(7).
+_MAX_LINKS = 40  # The kernel's limit for one path, see path_resolution(7).
 _SETTING = "internal_api_server_socket_path_prefix"
 
 
 def make_trusted(directory: Path) -> None:
-    """Make `directory` where it is missing, with mode 0700, and refuse it where another user could tamper with it.
+    """Create `directory` with mode 0700 if it is missing, and refuse it if another user could replace the socket.
 
-    Each component of the path counts, symbolic links and their targets included: a user who can rename one of them can
-    replace the socket. It must belong to root or to the user of this process, and nobody else may write to it, unless
-    it has the sticky bit (as /tmp has): there, others can rename only what is theirs.
+    Each component of the path is checked, including symbolic links and their targets, because a user who can rename a
+    component can replace the socket. Each component must belong to root or to the user of this process, and other users
+    must not have write permission. A directory with the sticky bit (such as /tmp) is allowed, because there other users
+    can rename only their own files.
 
     Raises:
-        ServerStartError: a component belongs to another user, or others may write to it.
-        OSError: a component cannot be made or looked at, or is no directory.
+        ServerStartError: a component belongs to another user, or other users may write to it.
+        OSError: a component cannot be created or read, or is not a directory.
     """
     for component in _components(directory.absolute()):
         status = component.lstat()
         if status.st_uid not in (0, os.geteuid()):
             raise ServerStartError(
-                f"{component} belongs to uid {status.st_uid}, who could replace the Unix socket; it must belong to "
+                f"{component} belongs to uid {status.st_uid}, which could replace the Unix socket; it must belong to "
                 f"root or to uid {os.geteuid()}: change its owner, or set {_SETTING} to another directory"
             )
         mode = stat.S_IMODE(status.st_mode)
@@ -47,10 +48,10 @@ def make_trusted(directory: Path) -> None:
 
 
 def _components(path: Path) -> Iterator[Path]:
-    """Each component on the way to `path`, made where it is missing; those behind a link come after the link."""
+    """Yield each component of `path`, created if it is missing; the target of a link follows the link."""
     reached, to_come, links = Path("/"), list(reversed(path.parts)), 0
     while to_come:
-        reached = reached / to_come.pop()  # An absolute part, as that of a link, starts again at the root.
+        reached = reached / to_come.pop()  # An absolute part, such as the target of a link, starts at the root again.
         if reached.name == "..":
             reached = reached.parent.parent
             continue
@@ -70,7 +71,7 @@ def _components(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Let one process at a time look for a stale socket and bind its own.
+    """Allow one process at a time to remove a stale socket and bind a new one.
 
     Raises:
         ServerStartError: another process holds the lock for longer than `LOCK_SECONDS`; the message names it.
@@ -88,7 +89,7 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            # Closing is not enough: a child that was forked meanwhile has a copy of the descriptor.
+            # Closing is not enough, because a child that was forked during the block has a copy of the descriptor.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
@@ -103,18 +104,18 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _holder(status: os.stat_result) -> str:
-    """Who holds a lock on the file of that status, as far as /proc tells; see proc_locks(5)."""
+    """Return the process that holds the lock on a file, as far as /proc shows it; see proc_locks(5)."""
     file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/locks").read_text().splitlines():
             _, kind, _, _, pid, locked_file, *_ = line.split()
             if (kind, locked_file) == ("FLOCK", file):
                 return f"Process {pid}{_about(pid)}"
-    return "A process that cannot be seen from here"
+    return "A process that is not visible here"
 
 
 def _about(pid: str) -> str:
-    """Name and user of a process; nothing where it has ended and left the lock to a child."""
+    """Return name and user of a process; empty if it has ended and a child holds the lock."""
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
         fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)

@@ -1,7 +1,7 @@
-"""A pytest plugin: engines, apps, clients and servers for the tests of endpoints.
+"""A pytest plugin with fixtures for endpoint tests: engines, apps, clients and servers.
 
-It is imported at each start of pytest where the package is installed. So what is heavy is
-imported by the fixture that needs it. It may import every package but `cli` and `integrations`.
+Pytest imports it at every start if the package is installed, so each fixture imports its own heavy
+dependencies. It may import every package except `cli` and `integrations`.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Make the ini option known."""
+    """Register the ini option."""
     parser.addini(INI_OPTION, "directories of *_api.py files for the fixtures internal_api_*", type="args", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known."""
+    """Register the mark."""
     config.addinivalue_line("markers", MARK)
 
 
 @pytest.fixture
 def internal_api_engine(request: pytest.FixtureRequest) -> Iterator[EmbeddedManager]:
-    """The manager of a small embedded engine, a worker's unless the mark says `role="scheduler"`.
+    """The manager of a small embedded engine: a worker, or a scheduler with the mark `role="scheduler"`.
 
-    The app, the clients and the server serve it. To have them serve another manager, such as
-    `internal_api_real_engine`, override it in the test file.
+    The app, the clients and the server use it. To use another manager, such as `internal_api_real_engine`,
+    override this fixture in the test file.
     """
     from .embedded import make_manager
 
@@ -49,7 +49,7 @@ def internal_api_engine(request: pytest.FixtureRequest) -> Iterator[EmbeddedMana
 
 @pytest.fixture
 def internal_api_real_engine(request: pytest.FixtureRequest) -> Iterator[Manager]:
-    """The manager of a small LMCacheEngine on CPU; skips, with the reason, where LMCache cannot make one."""
+    """The manager of a small LMCacheEngine on CPU; skips the test, with the reason, if LMCache cannot create one."""
     from .real import opened
 
     mark = mark_of(request)
@@ -59,7 +59,7 @@ def internal_api_real_engine(request: pytest.FixtureRequest) -> Iterator[Manager
 
 @pytest.fixture
 def _internal_api_manager(request: pytest.FixtureRequest, internal_api_engine: Manager) -> Manager:
-    """The manager that is served, told where the plugins are."""
+    """The manager that is served, with the plugin directories in its config."""
     from .plugins import offer
 
     offer(internal_api_engine.config, plugin_dirs_of(request))
@@ -68,7 +68,7 @@ def _internal_api_manager(request: pytest.FixtureRequest, internal_api_engine: M
 
 @pytest.fixture
 def internal_api_app(_internal_api_manager: Manager) -> InternalApp:
-    """The Flask app of `internal_api_engine`, with the plugins; one that does not load is an error."""
+    """The Flask app of `internal_api_engine`, with the plugins; fails the test if a plugin does not load."""
     from ..app import create_app
     from .plugins import require_all
 
@@ -79,7 +79,7 @@ def internal_api_app(_internal_api_manager: Manager) -> InternalApp:
 
 @pytest.fixture
 def internal_api_client(internal_api_app: InternalApp) -> FlaskClient:
-    """The test client of `internal_api_app`; it may call every endpoint."""
+    """The test client of `internal_api_app`, with role admin."""
     return internal_api_app.test_client()
 
 
@@ -87,19 +87,19 @@ def internal_api_client(internal_api_app: InternalApp) -> FlaskClient:
 def internal_api_server(request: pytest.FixtureRequest, _internal_api_manager: Manager) -> Iterator[InternalAPIServer]:
     """A running server of `internal_api_engine`, with the plugins: once on a port, once on a Unix socket.
 
-    `server.address.url` and `server.socket_path` are where it listens.
+    It listens on `server.address.url` or `server.socket_path`.
     """
     from .plugins import require_all
     from .serving import serving
 
     with serving(_internal_api_manager, request.param) as server:
-        require_all(cast("InternalApp", server.app))  # None only where it is disabled.
+        require_all(cast("InternalApp", server.app))  # None only if the server is disabled.
         yield server
 
 
 @pytest.fixture
 def internal_api_server_client(internal_api_server: InternalAPIServer) -> Client:
-    """A client of `internal_api_server` that is used as `internal_api_client` is, over the port or the socket."""
+    """A client of `internal_api_server` over its port or socket, with the methods of `internal_api_client`."""
     from .serving import client_of
 
     return client_of(internal_api_server)

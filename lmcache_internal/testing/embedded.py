@@ -1,4 +1,4 @@
-"""A small embedded engine."""
+"""Creates a small embedded engine for tests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SHAPE = (2, 2, 16, 2, 4)
 
 
 def make_manager(role: str = "worker", worker_id: int = 0, world_size: int = 2, **values: Any) -> EmbeddedManager:
-    """The manager of a small embedded engine; `values` go into its config.
+    """Return the manager of a small embedded engine, with `values` in its config.
 
     Raises:
-        ConfigError: a value does not fit.
+        ConfigError: a value is invalid.
     """
     layers, planes, tokens, heads, head_size = SHAPE
     config = EmbeddedConfig({"chunk_size": tokens, **values})

@@ -1,4 +1,4 @@
-"""The plugins of a test: offered by the config, required to load."""
+"""Adds the plugins of a test to the config, and requires that they load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KEY = PREFIX + "plugin_dirs"
 
 
 def offer(config: Any, directories: Sequence[Path]) -> None:
-    """Let the engine's config name the directories, besides those that it names already."""
+    """Add the directories to those in the engine's config."""
     if directories:
         extra = dict(extra_config(config))
         known = Settings.of(config).plugin_dirs

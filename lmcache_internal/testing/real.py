@@ -1,4 +1,4 @@
-"""The real LMCacheEngine on CPU, where there is one."""
+"""Creates a real LMCacheEngine on CPU for tests, or skips the test."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from typing import Any, cast
 import pytest
 
 from ..engine.protocols import Manager
-from ..limits.deadlines import call_within
+from ..limits.timeouts import call_within
 from .embedded import SHAPE
 
 BUILD_SECONDS = 120.0
-"""How long LMCache may take to make an engine; torch alone may need half a minute to be imported."""
+"""Timeout in seconds to create an engine; the import of torch alone may take 30 s."""
 
 
 @contextmanager
 def opened(role: str, values: Mapping[str, Any]) -> Iterator[Manager]:
-    """A manager with `values` in its config; skips the test, with the reason, where there can be none."""
+    """Yield a manager with `values` in its config; skips the test, with the reason, if LMCache cannot create one."""
     if find_spec("lmcache") is None:
         pytest.skip("LMCache is not installed")
     make = partial(_make, role, {"chunk_size": SHAPE[2], **values})
     try:
-        # In a daemon thread: what it starts are daemons, too, and LMCache does not end all of them.
+        # In a daemon thread, so that LMCache's threads are daemons, too: LMCache does not stop all of them.
         manager = call_within("make an LMCacheEngine", make, BUILD_SECONDS)
-    except Exception as error:  # Missing libraries, an unknown version: whatever it is, it is not the plugin's.
-        pytest.skip(f"LMCache makes no engine here: {type(error).__name__}: {error}")
+    except Exception as error:  # Missing libraries, an unsupported version: never the fault of the tested plugin.
+        pytest.skip(f"LMCache cannot create an engine: {type(error).__name__}: {error}")
     try:
         if not manager.is_healthy():
-            pytest.skip("LMCache has given up its engine, see its log")
+            pytest.skip("LMCache's engine is not healthy; see its log")
         yield cast(Manager, manager)
     finally:
         manager.stop_services()
@@ -41,7 +41,7 @@ def opened(role: str, values: Mapping[str, Any]) -> Iterator[Manager]:
 
 def _make(role: str, values: Mapping[str, Any]) -> Any:
     with warnings.catch_warnings():
-        # LMCache and torch warn of themselves, and where warnings are errors, that is not what a test is about.
+        # LMCache and torch emit warnings, which must not fail a test that treats warnings as errors.
         warnings.simplefilter("ignore")
         from .real_engine import make_scheduler, make_worker
 

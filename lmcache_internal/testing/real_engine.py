@@ -1,4 +1,7 @@
-"""Real LMCache managers on CPU: no vLLM, no GPU, no mock but LMCache's own GPU connector. Imports LMCache."""
+"""Creates real LMCache managers on CPU, without vLLM or GPU; only the GPU connector is LMCache's own mock.
+
+Importing this module imports LMCache.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ from ..engine.lmcache_names import load
 
 _LAYERS, _HEADS, _HEAD_SIZE = 2, 4, 16
 _KV_CACHE = (2, 2, 256, _HEADS, _HEAD_SIZE)
-"""Of one layer: (keys and values, blocks, tokens per block, heads, head size)."""
+"""Shape of one layer: (keys and values, blocks, tokens per block, heads, head size)."""
 
 
 def config(values: Mapping[str, Any]) -> Any:
-    """A small engine's config; keys that this version of LMCache does not know are left out."""
+    """Return the config of a small engine, without keys that the installed LMCache does not know."""
     defaults: dict[str, Any] = {"chunk_size": 256, "max_local_cpu_size": 0.25, "lookup_timeout_ms": 500}
-    defaults["internal_api_server_host"] = "127.0.0.1"  # Everywhere, before LMCache 0.5.
-    # LMCache 0.3 makes no instance id up, and would take two engines for one.
+    defaults["internal_api_server_host"] = "127.0.0.1"  # Before LMCache 0.5, the default is all interfaces.
+    # LMCache 0.3 does not generate an instance id and would treat two engines as one.
     defaults["lmcache_instance_id"] = uuid.uuid4().hex
     chosen = defaults | dict(values)
     known = load("_CONFIG_DEFINITIONS")
@@ -31,11 +34,11 @@ def config(values: Mapping[str, Any]) -> Any:
 
 
 def make_worker(engine_id: str = "test", **values: Any) -> Any:
-    """A worker's manager, initialized; its KV caches are the same at each start.
+    """Return the initialized manager of a worker; its KV caches have the same content at each start.
 
     Args:
         engine_id: the same for the worker and the scheduler of one engine.
-        values: go into its config.
+        values: values of its config.
     """
     torch.manual_seed(0)
     kv_caches = {f"model.layers.{layer}": torch.rand(_KV_CACHE, dtype=torch.float16) for layer in range(_LAYERS)}
@@ -56,7 +59,7 @@ def make_worker(engine_id: str = "test", **values: Any) -> Any:
 
 
 def make_scheduler(engine_id: str = "test", **values: Any) -> Any:
-    """A scheduler's manager, by the service factory that vLLM uses; the arguments are those of `make_worker`."""
+    """Return the manager of a scheduler from the service factory that vLLM uses; arguments as in `make_worker`."""
     settings = config(values)
     meta = _metadata("scheduler", engine_id, settings.chunk_size)
     try:
@@ -74,7 +77,7 @@ def make_scheduler(engine_id: str = "test", **values: Any) -> Any:
 
 
 def _scheduler_without_factories(settings: Any, meta: Any) -> Any:
-    """LMCache 0.3 builds its parts itself, and asks vLLM for the metadata on the way."""
+    """Return the manager of a scheduler of LMCache 0.3, which has no factories and takes the metadata from vLLM."""
 
     class Scheduler(load("LMCacheManager")):  # type: ignore[misc]  # LMCache has no types.
         def _init_components(self) -> None:

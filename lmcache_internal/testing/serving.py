@@ -1,4 +1,4 @@
-"""A server on a port or a Unix socket that nobody else has, and clients that reach it there."""
+"""Runs a server on a free port or a new Unix socket, and creates clients for it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 TIMEOUT = 60.0
-"""Seconds that an answer may take: more than any deadline of the server's."""
+"""Timeout of a response in seconds: longer than every timeout of the server."""
 
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding"})
 
 
 @contextmanager
 def serving(manager: Manager, transport: Literal["tcp", "unix"]) -> Iterator[InternalAPIServer]:
-    """Serve `manager` on a free port of loopback, or on a Unix socket in a directory of its own."""
+    """Serve `manager` on a free loopback port, or on a Unix socket in a new directory."""
     with ExitStack() as stack:
         port = stack.enter_context(reserved_port())
         prefix = f"{stack.enter_context(TemporaryDirectory())}/internal_api" if transport == "unix" else None
@@ -43,21 +43,21 @@ def serving(manager: Manager, transport: Literal["tcp", "unix"]) -> Iterator[Int
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """A port of loopback that no other process is given meanwhile."""
+    """Yield a loopback port that no other process gets until the end of the context."""
     with socket.socket() as holder:
-        # Bound, but not listening: the kernel gives the port to nobody, and whoever sets SO_REUSEADDR may listen on it.
+        # Bound but not listening: the kernel does not assign the port, but a server with SO_REUSEADDR can listen on it.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
 
 
 def client_of(server: InternalAPIServer) -> Client:
-    """A client with the methods of Flask's test client, whose requests go over the server's port or socket."""
+    """Return a client with the methods of Flask's test client that sends requests to the server's port or socket."""
     return Client(partial(_forward, server), use_cookies=False)
 
 
 def connect(server: InternalAPIServer, timeout: float = TIMEOUT) -> socket.socket:
-    """A connection to a running server; `timeout` in seconds."""
+    """Return a connection to a running server; `timeout` in seconds."""
     if not server.socket_path:
         return socket.create_connection((server.address.host, server.port), timeout)
     connection = socket.socket(socket.AF_UNIX)
@@ -71,7 +71,7 @@ def connect(server: InternalAPIServer, timeout: float = TIMEOUT) -> socket.socke
 
 
 def _forward(server: InternalAPIServer, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """A WSGI app that has each request answered by the server."""
+    """Forward a WSGI request to the server."""
     request = Request(environ)
     target = "/" + iri_to_uri(request.url).removeprefix(request.host_url)
     with closing(http.client.HTTPConnection(request.host)) as connection:

@@ -27,13 +27,13 @@ def retrieved(client: FlaskClient) -> int:
     return int(client.post("/cache/retrieve?tokens_mock=0,48").get_json()["num_retrieved"])
 
 
-def test_the_list_is_compact_json(with_disk: FlaskClient) -> None:
+def test_list_is_compact_json(with_disk: FlaskClient) -> None:
     response = with_disk.get("/backends")
     assert (response.status_code, response.content_type) == (200, "application/json")
     assert response.text == '{"LocalCPUBackend":"LocalCPUBackend","LocalDiskBackend":"LocalDiskBackend"}'
 
 
-def test_a_closed_backend_is_gone_and_serves_no_more(client: FlaskClient) -> None:
+def test_closed_backend_is_removed(client: FlaskClient) -> None:
     client.post("/cache/store?tokens_mock=0,48")
     response = client.delete("/backends/LocalCPUBackend")
     assert (response.status_code, response.content_type) == (200, "application/json")
@@ -44,26 +44,25 @@ def test_a_closed_backend_is_gone_and_serves_no_more(client: FlaskClient) -> Non
 
 @pytest.mark.parametrize("name", ["Nope", "localcpubackend", "%20", "x" * 100])
 @pytest.mark.parametrize(("method", "suffix"), [("DELETE", ""), ("POST", "/recreate")])
-def test_an_unknown_backend_is_a_404_that_lists_those_there_are(
-    client: FlaskClient, method: str, suffix: str, name: str
-) -> None:
+def test_unknown_backend_gets_404_with_known_backends(client: FlaskClient, method: str, suffix: str, name: str) -> None:
     response = client.open(f"/backends/{name}{suffix}", method=method)
     assert (response.status_code, response.content_type) == (404, "application/json")
     body = response.get_json()
+    hint = "; did you mean LocalCPUBackend?" if name == "localcpubackend" else ""
     assert body == {
         "status": "not_found",
-        "message": f"Backend {name.replace('%20', ' ')} not found",
+        "message": f"Backend {name.replace('%20', ' ')} not found{hint}",
         "backends": CPU,
     }
 
 
-def test_where_all_are_there_none_is_created(client: FlaskClient) -> None:
+def test_create_is_noop_if_all_backends_exist(client: FlaskClient) -> None:
     response = client.post("/backends")
     assert (response.status_code, response.content_type) == (200, "application/json")
     assert response.get_json() == {"status": "success", "created": {}, "backends": CPU}
 
 
-def test_a_backend_that_the_config_asks_for_now_is_created(client: FlaskClient, tmp_path: Path) -> None:
+def test_backend_added_to_config_is_created(client: FlaskClient, tmp_path: Path) -> None:
     client.post("/conf", json={"local_disk": str(tmp_path), "max_local_disk_size": 1})
     assert client.get("/backends").get_json() == CPU
     assert client.post("/backends").get_json() == {"status": "success", "created": DISK, "backends": CPU | DISK}
@@ -71,7 +70,7 @@ def test_a_backend_that_the_config_asks_for_now_is_created(client: FlaskClient, 
     assert len(list(tmp_path.rglob("*.kv"))) == 3
 
 
-def test_a_closed_backend_is_created_by_the_config_as_it_is_now(client: FlaskClient) -> None:
+def test_closed_backend_is_created_from_current_config(client: FlaskClient) -> None:
     client.delete("/backends/LocalCPUBackend")
     one_chunk = 1100 / (1 << 30)  # A chunk of these engines has 1024 bytes.
     client.post("/conf", json={"max_local_cpu_size": one_chunk})
@@ -80,7 +79,7 @@ def test_a_closed_backend_is_created_by_the_config_as_it_is_now(client: FlaskCli
     assert client.delete("/cache/clear").get_json()["num_removed"] == 16
 
 
-def test_recreated_memory_is_empty_and_recreated_disk_keeps_its_files(with_disk: FlaskClient) -> None:
+def test_recreated_memory_is_empty_and_disk_keeps_files(with_disk: FlaskClient) -> None:
     with_disk.post("/cache/store?tokens_mock=0,48")
     assert with_disk.post("/backends/LocalCPUBackend/recreate").get_json() == {
         "status": "success",
@@ -92,14 +91,16 @@ def test_recreated_memory_is_empty_and_recreated_disk_keeps_its_files(with_disk:
     assert retrieved(with_disk) == 48
 
 
-def test_recreating_follows_the_config(with_disk: FlaskClient, tmp_path: Path) -> None:
+def test_recreate_uses_current_config(with_disk: FlaskClient, tmp_path: Path) -> None:
     with_disk.post("/conf", json={"local_disk": str(tmp_path / "elsewhere")})
     with_disk.post("/backends/LocalDiskBackend/recreate")
     with_disk.post("/cache/store?tokens_mock=0,48")
     assert len(list((tmp_path / "elsewhere").rglob("*.kv"))) == 3
 
 
-def test_a_disk_of_false_is_none(with_disk: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_disk_false_creates_no_backend(
+    with_disk: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with_disk.post("/conf", json={"local_disk": False})
     body = with_disk.post("/backends/LocalDiskBackend/recreate").get_json()
@@ -113,7 +114,7 @@ class Unreachable(EmbeddedRuntime):
 
 
 @pytest.mark.parametrize("path", ["/backends", "/backends/LocalCPUBackend/recreate"])
-def test_a_backend_without_a_connection_is_a_warning(client: FlaskClient, manager: EmbeddedManager, path: str) -> None:
+def test_unreachable_backend_is_a_warning(client: FlaskClient, manager: EmbeddedManager, path: str) -> None:
     manager.runtime = Unreachable(manager)
     response = client.post(path)
     assert response.status_code == 200
@@ -121,7 +122,7 @@ def test_a_backend_without_a_connection_is_a_warning(client: FlaskClient, manage
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
+def test_scheduler_gets_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
     response = create_app(scheduler).test_client().open(f"/backends{path}", method=method)
     assert response.status_code == 503
     assert response.get_json() == {
@@ -131,7 +132,7 @@ def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_worker_that_still_starts_is_a_503(
+def test_starting_worker_gets_503(
     client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
     monkeypatch.setattr(manager.lmcache_engine, "storage_manager", None)

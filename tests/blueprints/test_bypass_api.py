@@ -21,7 +21,7 @@ ROUTES = [
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[EmbeddedManager]:
-    """Memory and disk."""
+    """A worker with a memory and a disk backend."""
     with make_manager(local_disk=str(tmp_path), max_local_disk_size=1.0) as made:
         yield made
 
@@ -40,7 +40,7 @@ def retrieved(client: FlaskClient) -> int:
     return int(client.post("/cache/retrieve?tokens_mock=0,48").get_json()["num_retrieved"])
 
 
-def test_the_list_is_compact_json(client: FlaskClient) -> None:
+def test_list_is_compact_json(client: FlaskClient) -> None:
     put(client, "add", "LocalDiskBackend")
     response = client.get("/bypass/list")
     assert (response.status_code, response.content_type) == (200, "application/json")
@@ -50,7 +50,7 @@ def test_the_list_is_compact_json(client: FlaskClient) -> None:
     )
 
 
-def test_the_answers_say_how_it_was_before(client: FlaskClient) -> None:
+def test_response_has_previous_state(client: FlaskClient) -> None:
     for action, before, after in [("add", False, True), ("add", True, True), ("remove", True, False)]:
         assert put(client, action, "LocalCPUBackend") == {
             "status": "success",
@@ -62,7 +62,7 @@ def test_the_answers_say_how_it_was_before(client: FlaskClient) -> None:
     assert put(client, "remove", "LocalCPUBackend")["was_bypassed"] is False
 
 
-def test_of_a_bypassed_backend_nothing_is_retrieved_until_it_is_back(client: FlaskClient) -> None:
+def test_bypassed_backend_is_not_read(client: FlaskClient) -> None:
     client.post("/cache/store?tokens_mock=0,48")
     put(client, "add", "LocalCPUBackend")
     assert retrieved(client) == 48  # From disk.
@@ -72,23 +72,23 @@ def test_of_a_bypassed_backend_nothing_is_retrieved_until_it_is_back(client: Fla
     assert retrieved(client) == 48
 
 
-def test_nothing_is_stored_in_a_bypassed_backend(client: FlaskClient, tmp_path: Path) -> None:
+def test_bypassed_backend_is_not_written(client: FlaskClient, tmp_path: Path) -> None:
     put(client, "add", "LocalDiskBackend")
     client.post("/cache/store?tokens_mock=0,48")
     assert list(tmp_path.rglob("*.kv")) == []
     assert retrieved(client) == 48
 
 
-def test_a_bypassed_backend_that_was_closed_comes_back_into_service(client: FlaskClient) -> None:
+def test_recreated_backend_is_not_bypassed(client: FlaskClient) -> None:
     put(client, "add", "LocalDiskBackend")
     client.delete("/backends/LocalDiskBackend")
     client.post("/backends")
     assert bypassed(client) == []
 
 
-def test_a_closed_backend_that_is_still_bypassed_can_be_put_back(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_bypass_of_closed_backend_can_be_removed(client: FlaskClient, manager: EmbeddedManager) -> None:
     client.delete("/backends/LocalDiskBackend")
-    # As in LMCache, whose storage manager does not forget the bypass of what it closes.
+    # As in LMCache, where a closed backend stays bypassed.
     manager.require_engine().storage_manager.set_backend_bypass("LocalDiskBackend", True)
     body = client.get("/bypass/list").get_json()
     assert (body["bypassed_backends"], body["all_backends"]) == (["LocalDiskBackend"], ["LocalCPUBackend"])
@@ -96,44 +96,44 @@ def test_a_closed_backend_that_is_still_bypassed_can_be_put_back(client: FlaskCl
     assert client.put("/bypass/remove?backend_name=LocalDiskBackend").status_code == 400
 
 
-def test_a_backend_that_was_closed_cannot_be_bypassed(client: FlaskClient) -> None:
+def test_closed_backend_cannot_be_bypassed(client: FlaskClient) -> None:
     client.delete("/backends/LocalDiskBackend")
     assert client.put("/bypass/add?backend_name=LocalDiskBackend").status_code == 400
     assert bypassed(client) == []
 
 
 @pytest.mark.parametrize("action", ["add", "remove"])
-def test_an_unknown_backend_is_a_400_that_names_those_there_are(client: FlaskClient, action: str) -> None:
+def test_unknown_backend_gets_400_with_known_backends(client: FlaskClient, action: str) -> None:
     response = client.put(f"/bypass/{action}?backend_name=Nope")
     assert (response.status_code, response.content_type) == (400, "application/json")
     assert response.get_json() == {
         "error": "Unknown backend",
-        "message": "There is no backend 'Nope'; there are: LocalCPUBackend, LocalDiskBackend",
+        "message": "No backend 'Nope'; known backends: LocalCPUBackend, LocalDiskBackend",
     }
     assert bypassed(client) == []
 
 
 @pytest.mark.parametrize("query", ["", "?backend_name=", "?name=LocalCPUBackend"])
 @pytest.mark.parametrize("action", ["add", "remove"])
-def test_without_a_name_400(client: FlaskClient, action: str, query: str) -> None:
+def test_missing_name_gets_400(client: FlaskClient, action: str, query: str) -> None:
     response = client.put(f"/bypass/{action}{query}")
     assert response.status_code == 400
     assert response.get_json() == {"error": "Missing parameter", "message": "backend_name is required"}
 
 
-def test_a_huge_name_is_a_400(client: FlaskClient) -> None:
+def test_huge_name_gets_400(client: FlaskClient) -> None:
     response = client.put(f"/bypass/add?backend_name={'x' * 9000}")
     assert (response.status_code, response.get_json()["error"]) == (400, "Invalid parameter")
     assert len(response.text) < 300
 
 
-def test_of_repeated_names_the_last_counts(client: FlaskClient) -> None:
+def test_last_repeated_name_wins(client: FlaskClient) -> None:
     put(client, "add", "Nope&backend_name=LocalDiskBackend")
     assert bypassed(client) == ["LocalDiskBackend"]
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
+def test_scheduler_gets_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
     response = create_app(scheduler).test_client().open(path, method=method)
     assert response.status_code == 503
     assert response.get_json() == {
@@ -143,7 +143,7 @@ def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_worker_that_still_starts_is_a_503(
+def test_starting_worker_gets_503(
     client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
     monkeypatch.setattr(manager.lmcache_engine, "storage_manager", None)

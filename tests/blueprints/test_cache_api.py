@@ -24,7 +24,7 @@ ROUTES = [
 
 
 class Failing:
-    """An engine of which nothing works."""
+    """An engine whose methods raise."""
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(f"{name}: redis://user:s3cret@host is gone")
@@ -32,7 +32,7 @@ class Failing:
 
 @pytest.fixture(scope="module")
 def refusing() -> Iterator[FlaskClient]:
-    """The client of a scheduler: arguments are checked before the engine is looked for."""
+    """The client of a scheduler: arguments are checked before the engine is required."""
     with make_manager("scheduler") as manager:
         yield create_app(manager).test_client()
 
@@ -55,7 +55,7 @@ def removed(client: FlaskClient, *locations: str) -> int:
     return int(client.delete("/cache/clear", query_string={"locations": locations}).get_json()["num_removed"])
 
 
-def test_the_answers_are_json_with_an_indent(client: FlaskClient) -> None:
+def test_responses_are_indented_json(client: FlaskClient) -> None:
     for method, path, text in [
         ("POST", "/cache/store?tokens_mock=0,48", '"num_tokens": 48,\n  "stored": 48'),
         ("POST", "/cache/retrieve?tokens_mock=0,50", '"num_tokens": 50,\n  "num_retrieved": 48'),
@@ -66,7 +66,7 @@ def test_the_answers_are_json_with_an_indent(client: FlaskClient) -> None:
         assert response.text == f'{{\n  "status": "success",\n  {text}\n}}'
 
 
-def test_what_was_cleared_is_gone(client: FlaskClient) -> None:
+def test_cleared_chunks_are_not_retrieved(client: FlaskClient) -> None:
     store(client)
     assert retrieved(client) == 48
     assert removed(client) == 48
@@ -74,7 +74,7 @@ def test_what_was_cleared_is_gone(client: FlaskClient) -> None:
     assert removed(client) == 0
 
 
-def test_only_a_cached_prefix_counts(client: FlaskClient) -> None:
+def test_only_cached_prefix_is_retrieved(client: FlaskClient) -> None:
     store(client, 0, 32)
     assert retrieved(client, 0, 80) == 32
     assert retrieved(client, 16, 32) == 0
@@ -88,31 +88,31 @@ def test_a_range_is_written_with_a_colon_or_a_comma(client: FlaskClient, tokens:
 
 
 @pytest.mark.parametrize(("start", "end"), [(-32, 0), (10**18 - 33, 10**18 - 1)])
-def test_any_token_numbers_can_be_stored(client: FlaskClient, start: int, end: int) -> None:
+def test_negative_and_large_tokens_are_stored(client: FlaskClient, start: int, end: int) -> None:
     store(client, start, end)
     assert retrieved(client, start, end) == 32
 
 
-def test_clear_empties_the_memory_alone_and_the_disk_still_serves(with_disk: FlaskClient) -> None:
+def test_clear_without_location_clears_memory_only(with_disk: FlaskClient) -> None:
     store(with_disk)
     assert removed(with_disk) == 48
     assert retrieved(with_disk) == 48
 
 
-def test_all_locations_count(with_disk: FlaskClient) -> None:
+def test_clear_accepts_several_locations(with_disk: FlaskClient) -> None:
     store(with_disk)
     assert removed(with_disk, "LocalCPUBackend", "LocalDiskBackend") == 96
     assert retrieved(with_disk) == 0
 
 
-def test_one_location_leaves_the_other(with_disk: FlaskClient) -> None:
+def test_clear_of_one_location_keeps_the_other(with_disk: FlaskClient) -> None:
     store(with_disk)
     assert removed(with_disk, "LocalDiskBackend") == 48
     assert removed(with_disk, "LocalDiskBackend") == 0
     assert removed(with_disk, "LocalCPUBackend") == 48
 
 
-def test_an_unknown_location_is_a_404_and_nothing_is_cleared(client: FlaskClient) -> None:
+def test_unknown_location_gets_404_and_clears_nothing(client: FlaskClient) -> None:
     store(client)
     response = client.delete("/cache/clear?locations=LocalCPUBackend&locations=Nope")
     assert response.status_code == 404
@@ -123,13 +123,13 @@ def test_an_unknown_location_is_a_404_and_nothing_is_cleared(client: FlaskClient
     assert removed(client) == 48
 
 
-def test_of_many_unknown_locations_ten_are_named(client: FlaskClient) -> None:
+def test_error_lists_at_most_10_unknown_locations(client: FlaskClient) -> None:
     query = "&".join(f"locations=no-{number}-such" for number in range(1000))
     assert client.delete(f"/cache/clear?{query}").text.count("-such") == 10
 
 
 class Tenants(EmbeddedEngine):
-    """Clears for tenant `a` only."""
+    """An engine that clears only for tenant `a`."""
 
     def clear(self, locations: Sequence[str] | None = None, request_configs: Mapping[str, Any] | None = None) -> int:
         return super().clear(locations) if request_configs == {"tenant": "a"} else 0
@@ -148,25 +148,25 @@ def test_request_configs_reach_the_engine(client: FlaskClient, manager: Embedded
     ("body", "error"),
     [(b"{", "Invalid JSON body"), (b'{"a": NaN}', "Invalid JSON body"), (b"[1]", "Request body must be a JSON object")],
 )
-def test_request_configs_that_are_no_object_are_a_400(client: FlaskClient, body: bytes, error: str) -> None:
+def test_request_configs_that_are_not_an_object_get_400(client: FlaskClient, body: bytes, error: str) -> None:
     store(client)
     response = client.delete("/cache/clear", data=body)
     assert (response.status_code, response.get_json()["error"]) == (400, error)
     assert removed(client) == 48
 
 
-def test_of_repeated_tokens_the_last_count(client: FlaskClient) -> None:
+def test_last_repeated_tokens_win(client: FlaskClient) -> None:
     assert client.post("/cache/store?tokens_mock=x&tokens_mock=0,32").get_json()["num_tokens"] == 32
     assert client.post("/cache/store?tokens_mock=0,32&tokens_mock=x").status_code == 400
 
 
-def test_blanks_around_the_numbers_do_not_matter(client: FlaskClient) -> None:
+def test_spaces_around_numbers_are_ignored(client: FlaskClient) -> None:
     assert client.post("/cache/store?tokens_mock=+0+,%2032%20").get_json()["num_tokens"] == 32
 
 
 @pytest.mark.parametrize("query", ["", "?tokens_mock=", "?tokens=0,5"])
 @pytest.mark.parametrize("action", ["store", "retrieve"])
-def test_without_tokens_400(refusing: FlaskClient, action: str, query: str) -> None:
+def test_missing_tokens_get_400(refusing: FlaskClient, action: str, query: str) -> None:
     response = refusing.post(f"/cache/{action}{query}")
     assert (response.status_code, response.content_type) == (400, "application/json")
     assert response.get_json() == {"error": "Missing parameters", "message": "tokens_mock is required"}
@@ -181,7 +181,7 @@ def test_without_tokens_400(refusing: FlaskClient, action: str, query: str) -> N
     ],
 )
 @pytest.mark.parametrize("action", ["store", "retrieve"])
-def test_tokens_that_are_none_or_too_many_are_refused_at_once(refusing: FlaskClient, action: str, tokens: str) -> None:
+def test_invalid_or_huge_token_range_gets_400_fast(refusing: FlaskClient, action: str, tokens: str) -> None:
     started = time.monotonic()
     response = refusing.post(f"/cache/{action}", query_string={"tokens_mock": tokens})
     assert time.monotonic() - started < 1
@@ -190,20 +190,20 @@ def test_tokens_that_are_none_or_too_many_are_refused_at_once(refusing: FlaskCli
     assert len(response.text) < 300
 
 
-def test_the_largest_range_is_served(client: FlaskClient) -> None:
+def test_largest_token_range_is_accepted(client: FlaskClient) -> None:
     body = client.post("/cache/retrieve?tokens_mock=0,1048576").get_json()
     assert body == {"status": "success", "num_tokens": 1048576, "num_retrieved": 0}
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
+def test_scheduler_gets_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
     response = create_app(scheduler).test_client().open(path, method=method)
     assert response.status_code == 503
     assert response.get_json() == {"error": "LMCache API is unavailable", "message": "LMCache engine not configured."}
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_worker_that_still_starts_is_a_503(
+def test_starting_worker_gets_503(
     client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
     monkeypatch.setattr(manager.lmcache_engine, "storage_manager", None)
@@ -213,7 +213,7 @@ def test_a_worker_that_still_starts_is_a_503(
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_what_the_engine_raises_is_a_500_without_its_secrets(
+def test_engine_error_gets_500_with_secrets_masked(
     client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
     monkeypatch.setattr(manager, "lmcache_engine", Failing())

@@ -22,7 +22,7 @@ ROUTES = [
 
 @pytest.fixture
 def manager() -> Iterator[EmbeddedManager]:
-    """A scheduler that counts."""
+    """A scheduler that collects chunk statistics."""
     with make_manager("scheduler", enable_chunk_statistics=True) as made:
         yield made
 
@@ -36,13 +36,11 @@ def status(client: FlaskClient) -> Any:
     return client.get("/chunk_statistics/status").get_json()
 
 
-def test_whole_chunks_are_counted_and_the_different_ones_among_them(
-    client: FlaskClient, manager: EmbeddedManager
-) -> None:
+def test_whole_and_unique_chunks_are_counted(client: FlaskClient, manager: EmbeddedManager) -> None:
     client.post("/chunk_statistics/start")
     look_up(manager, *range(40))  # Two whole chunks and a half.
-    look_up(manager, *range(32), *range(100, 116))  # The same two, and another.
-    look_up(manager, *range(100, 116))  # The same tokens after another prefix: another chunk.
+    look_up(manager, *range(32), *range(100, 116))  # The same two chunks and a new one.
+    look_up(manager, *range(100, 116))  # The same tokens after another prefix are another chunk.
     look_up(manager, 1, 2, 3)
     body = status(client)
     assert time.time() - 60 < body.pop("timestamp") <= time.time()
@@ -59,9 +57,7 @@ def test_whole_chunks_are_counted_and_the_different_ones_among_them(
     }
 
 
-def test_counting_starts_and_stops_and_the_counts_stay_until_reset(
-    client: FlaskClient, manager: EmbeddedManager
-) -> None:
+def test_start_stop_and_reset_control_counts(client: FlaskClient, manager: EmbeddedManager) -> None:
     counted = []
     for action in ("stop", "start", "start", "stop", "reset", "start"):
         client.post(f"/chunk_statistics/{action}")
@@ -71,7 +67,7 @@ def test_counting_starts_and_stops_and_the_counts_stay_until_reset(
     assert counted == [(False, 0, 0), (True, 1, 1), (True, 2, 1), (False, 2, 1), (False, 0, 0), (True, 1, 1)]
 
 
-def test_the_answers_are_json_with_an_indent(client: FlaskClient) -> None:
+def test_responses_are_indented_json(client: FlaskClient) -> None:
     for action, message in [("start", "Started"), ("stop", "Stopped"), ("reset", "Reset")]:
         response = client.post(f"/chunk_statistics/{action}")
         assert (response.status_code, response.content_type) == (200, "application/json")
@@ -84,7 +80,7 @@ def test_the_answers_are_json_with_an_indent(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("hours", "target", "enabled"), [(2.5, 100, True), (0.0, None, False), (1.0, None, True), (0.0, 0, True)]
 )
-def test_status_tells_when_counting_ends_by_itself(hours: float, target: int | None, enabled: bool) -> None:
+def test_status_shows_automatic_stop(hours: float, target: int | None, enabled: bool) -> None:
     values: dict[str, Any] = {
         "chunk_statistics_auto_exit_timeout_hours": hours,
         "chunk_statistics_auto_exit_target_unique_chunks": target,
@@ -97,7 +93,7 @@ def test_status_tells_when_counting_ends_by_itself(hours: float, target: int | N
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_without_a_lookup_client_503(method: str, path: str) -> None:
+def test_missing_lookup_client_gets_503(method: str, path: str) -> None:
     with make_manager("worker") as worker:
         response = create_app(worker).test_client().open(path, method=method)
     assert response.status_code == 503
@@ -105,7 +101,7 @@ def test_without_a_lookup_client_503(method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_client_that_keeps_no_statistics_is_a_400(scheduler: EmbeddedManager, method: str, path: str) -> None:
+def test_client_without_statistics_gets_400(scheduler: EmbeddedManager, method: str, path: str) -> None:
     response = create_app(scheduler).test_client().open(path, method=method)
     assert (response.status_code, response.get_json()["error"]) == (400, "Not available")
     assert "enable_chunk_statistics: true" in response.get_json()["message"]

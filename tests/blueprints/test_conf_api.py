@@ -14,17 +14,17 @@ from tests.support import make_manager
 NOT_MUTABLE = "Config is not mutable at runtime; set it in the configuration file and restart the engine"
 
 
-def test_configuration_is_json_in_plain_text(client: FlaskClient) -> None:
+def test_configuration_is_json_as_plain_text(client: FlaskClient) -> None:
     response = client.get("/conf")
     assert response.content_type == "text/plain; charset=utf-8"
     assert response.get_json(force=True)["max_local_cpu_size"] == 5.0
 
 
-def test_names_choose_and_unknown_ones_are_left_out(client: FlaskClient) -> None:
+def test_names_select_and_unknown_names_are_ignored(client: FlaskClient) -> None:
     assert client.get("/conf?names=chunk_size,nope,__class__,to_dict").get_json(force=True) == {"chunk_size": 16}
 
 
-def test_unknown_keys_of_the_file_are_shown() -> None:
+def test_unknown_config_file_keys_are_listed() -> None:
     with make_manager(some_future_key=3) as manager:
         body = create_app(manager).test_client().get("/conf").get_json(force=True)
     assert body["some_future_key"] == 3
@@ -44,7 +44,7 @@ def test_secrets_are_masked() -> None:
     assert "redis://***@host:1" in text
 
 
-def test_the_seeds_example(client: FlaskClient) -> None:
+def test_documented_example_works(client: FlaskClient) -> None:
     response = client.post("/conf", json={"min_retrieve_tokens": 512, "save_decode_cache": True})
     assert (response.status_code, response.mimetype) == (200, "application/json")
     assert response.get_json() == {"updated": {"min_retrieve_tokens": 512, "save_decode_cache": True}}
@@ -56,7 +56,7 @@ def test_values_are_converted_by_the_definition(client: FlaskClient) -> None:
     assert body == {"updated": {"min_retrieve_tokens": 512, "local_cpu": False, "local_disk": None}}
 
 
-def test_good_keys_of_a_mixed_request_are_applied(client: FlaskClient) -> None:
+def test_valid_keys_of_mixed_request_are_applied(client: FlaskClient) -> None:
     response = client.post("/conf", json={"min_retrieve_tokens": 7, "unknown_key": 1, "chunk_size": 3})
     assert response.status_code == 200
     assert response.get_json() == {
@@ -79,7 +79,7 @@ def test_good_keys_of_a_mixed_request_are_applied(client: FlaskClient) -> None:
         ("__class__", 1, "Unknown config"),
     ],
 )
-def test_what_cannot_be_set_is_a_400_that_says_why(client: FlaskClient, key: str, value: Any, error: str) -> None:
+def test_invalid_key_or_value_gets_400_with_reason(client: FlaskClient, key: str, value: Any, error: str) -> None:
     before = client.get("/conf").text
     response = client.post("/conf", json={key: value})
     assert response.status_code == 400
@@ -91,7 +91,7 @@ def test_what_cannot_be_set_is_a_400_that_says_why(client: FlaskClient, key: str
     "key",
     ["internal_api_server_host", "internal_api_server_enabled", "run_script_api_enabled", "script_allowed_imports"],
 )
-def test_what_guards_the_server_is_not_writable(client: FlaskClient, key: str) -> None:
+def test_security_settings_are_not_writable(client: FlaskClient, key: str) -> None:
     body = client.post("/conf", json={key: None}).get_json()
     assert body == {"updated": {}, "errors": {key: NOT_MUTABLE}}
 
@@ -108,7 +108,7 @@ def test_server_settings_inside_extra_config_are_not_writable(tmp_path: Path) ->
         assert manager.config.extra_config == own | {"other": 1}
 
 
-def test_the_mask_of_a_secret_is_not_taken_for_its_value() -> None:
+def test_mask_is_not_accepted_as_value() -> None:
     with make_manager(extra_config={"password": "s3cret"}) as manager:
         client = create_app(manager).test_client()
         read_back = client.get("/conf?names=extra_config").get_json(force=True)
@@ -116,7 +116,7 @@ def test_the_mask_of_a_secret_is_not_taken_for_its_value() -> None:
         assert manager.config.extra_config == {"password": "s3cret"}
 
 
-def test_curls_default_content_type_works(client: FlaskClient) -> None:
+def test_curl_default_content_type_is_accepted(client: FlaskClient) -> None:
     form = "application/x-www-form-urlencoded"
     assert client.post("/conf", data='{"min_retrieve_tokens": 9}', content_type=form).status_code == 200
 
@@ -132,17 +132,17 @@ def test_curls_default_content_type_works(client: FlaskClient) -> None:
         b'{"local_disk": "\\ud800"}',
     ],
 )
-def test_what_is_no_json_is_a_400(client: FlaskClient, body: bytes) -> None:
+def test_invalid_json_gets_400(client: FlaskClient, body: bytes) -> None:
     response = client.post("/conf", data=body)
     assert response.status_code == 400
     assert response.get_json()["error"] == "Invalid JSON body"
 
 
-def test_what_is_no_object_is_a_400(client: FlaskClient) -> None:
+def test_json_that_is_not_an_object_gets_400(client: FlaskClient) -> None:
     response = client.post("/conf", json=[1])
     assert (response.status_code, response.get_json()) == (400, {"error": "Request body must be a JSON object"})
 
 
-def test_an_empty_object_updates_nothing(client: FlaskClient) -> None:
+def test_empty_object_updates_nothing(client: FlaskClient) -> None:
     response = client.post("/conf", json={})
     assert (response.status_code, response.get_json()) == (200, {"updated": {}})

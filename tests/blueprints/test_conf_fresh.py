@@ -1,4 +1,4 @@
-"""GET /conf tells the values as they are now, although it does not work them out anew each time."""
+"""GET /conf returns the current values although it caches the serialized configuration."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lmcache_internal.redaction import redact
 
 
 def shown(client: FlaskClient, path: str = "/conf?names=extra_config") -> tuple[str, str]:
-    """Text and entity tag."""
+    """Return text and entity tag."""
     response = client.get(path)
     assert response.status_code == 200
     return response.text, response.headers["ETag"]
 
 
 class Named(str):
-    """A text that is not only a text."""
+    """A subclass of str."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ class Named(str):
         return "Named"
 
 
-# Alike in one way or another: for Python, in JSON, or as bytes.
+# Pairs that are equal in Python, in JSON, or as bytes.
 ALIKE = [
     *(1, True, 1.0, "1", None, math.nan, math.inf, -math.inf, 0, False, 0.0, -0.0, "", "None", "NaN"),
     *([1], (1,), [True], [[1]], {"1": 1}, {1: 1}, {True: 1}, {"1": True}, [], (), {}, "\ud800", "\\ud800", 1 << 70),
@@ -45,7 +45,7 @@ ALIKE = [
 
 
 @pytest.mark.parametrize("first", ALIKE, ids=repr)
-def test_values_that_are_nearly_the_same_are_told_apart(first: Any) -> None:
+def test_similar_values_have_different_tags(first: Any) -> None:
     for second in ALIKE:
         for value in (first, second):
             text = masked({"a": [value]}).text
@@ -62,13 +62,13 @@ structures = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(structures, structures)
-def test_equal_content_has_equal_tags_and_different_content_has_not(first: Any, second: Any) -> None:
+def test_tags_are_equal_only_for_equal_content(first: Any, second: Any) -> None:
     one, other = masked({"a": first}), masked({"a": second})
     assert (one.tag == other.tag) is (repr(first) == repr(second))
     assert one == masked({"a": first})
 
 
-def test_what_changes_deep_inside_is_seen_at_once(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_nested_change_is_visible_immediately(client: FlaskClient, manager: EmbeddedManager) -> None:
     inner: dict[str, Any] = {"list": [1, {"x": 1}]}
     manager.config.extra_config = {"a": inner}
     seen = [shown(client)]
@@ -90,7 +90,7 @@ def test_what_changes_deep_inside_is_seen_at_once(client: FlaskClient, manager: 
     assert shown(client) == seen[0]
 
 
-def test_an_object_that_changes_its_words_is_asked_again(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_object_with_changing_str_is_serialized_again(client: FlaskClient, manager: EmbeddedManager) -> None:
     thing = SimpleNamespace(state="idle")
     manager.config.extra_config = {"thing": thing}
     idle = shown(client)
@@ -105,7 +105,7 @@ def test_secrets_stay_masked_when_they_change(
 ) -> None:
     caplog.set_level("DEBUG")
     seen = []
-    for number in range(12):  # More than are remembered; then all over again.
+    for number in range(12):  # More values than the cache holds.
         manager.config.extra_config = {"hf_token": f"s3cret-{number % 10}", "url": f"redis://u:s3cret-{number % 10}@h"}
         seen.append(shown(client))
         assert "s3cret" not in seen[-1][0] + seen[-1][1] + caplog.text
@@ -114,14 +114,14 @@ def test_secrets_stay_masked_when_they_change(
     assert seen[10:] == seen[:2]
 
 
-def test_a_name_that_becomes_that_of_a_secret_hides_its_value(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_renamed_secret_key_is_masked(client: FlaskClient, manager: EmbeddedManager) -> None:
     manager.config.extra_config = {"hint": "hunter2"}
     assert "hunter2" in shown(client)[0]
     manager.config.extra_config["password"] = manager.config.extra_config.pop("hint")
     assert "hunter2" not in shown(client)[0]
 
 
-def test_what_stays_the_same_is_worked_out_once(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_unchanged_config_is_serialized_once(client: FlaskClient, manager: EmbeddedManager) -> None:
     manager.config.extra_config = {"a": [{"b": 1}]}
     first = shown(client, "/conf")
     worked_out = _of_snapshot.cache_info().misses

@@ -1,4 +1,4 @@
-"""The configuration as a transaction: all or none, only if unchanged, remembered, and taken back."""
+"""The configuration as a transaction: atomic, conditional, recorded, rolled back."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def etag(client: FlaskClient) -> str:
 
 
 class TestAllOrNone:
-    def test_atomic_refuses_all_for_one_bad_key(self, client: FlaskClient) -> None:
+    def test_atomic_rejects_all_for_one_invalid_key(self, client: FlaskClient) -> None:
         before = conf(client)
         response = post(client, "atomic=true", min_retrieve_tokens=7, pin_timeout_sec=0, chunk_size=1, nope=1)
         assert response.status_code == 400
@@ -60,7 +60,7 @@ class TestAllOrNone:
         assert conf(client) == before
         assert history(client) == []
 
-    def test_atomic_applies_what_is_good_altogether(self, client: FlaskClient) -> None:
+    def test_atomic_applies_all_valid_keys(self, client: FlaskClient) -> None:
         response = post(client, "atomic=true", min_retrieve_tokens="7", pin_timeout_sec=60)
         assert (response.status_code, response.get_json()) == (
             200,
@@ -68,7 +68,7 @@ class TestAllOrNone:
         )
 
     @pytest.mark.parametrize("query", ["dry_run=true", "dry_run=1&atomic=true"])
-    def test_dry_run_tells_and_applies_nothing(self, client: FlaskClient, query: str) -> None:
+    def test_dry_run_reports_and_applies_nothing(self, client: FlaskClient, query: str) -> None:
         before, tag = conf(client), etag(client)
         response = post(client, query, min_retrieve_tokens="7")
         assert (response.status_code, response.get_json()) == (
@@ -78,18 +78,18 @@ class TestAllOrNone:
         assert response.headers["ETag"] == tag
         assert (conf(client), history(client)) == (before, [])
 
-    def test_dry_run_has_the_status_of_the_real_run(self, client: FlaskClient) -> None:
+    def test_dry_run_has_same_status_as_real_run(self, client: FlaskClient) -> None:
         mixed = post(client, "dry_run=true", min_retrieve_tokens=7, nope=1)
         assert (mixed.status_code, mixed.get_json()["errors"]) == (200, {"nope": "Unknown config"})
         assert post(client, "dry_run=true&atomic=true", min_retrieve_tokens=7, nope=1).status_code == 400
         assert post(client, "dry_run=true", nope=1).status_code == 400
 
-    def test_a_bad_flag_is_a_400(self, client: FlaskClient) -> None:
+    def test_invalid_flag_gets_400(self, client: FlaskClient) -> None:
         assert "expected bool, got 'perhaps'" in post(client, "atomic=perhaps").get_json()["message"]
 
 
 class StubbornConfig(EmbeddedConfig):
-    """It refuses a value that fits its definition."""
+    """A config that rejects a value that its definition allows."""
 
     refused: tuple[str, Any] | None = None
 
@@ -100,7 +100,7 @@ class StubbornConfig(EmbeddedConfig):
 
 
 class FragileConfig(EmbeddedConfig):
-    """Once broken, it takes nothing anymore, not even what it had."""
+    """A config that rejects every value after a failure, including the old ones."""
 
     broken = False
 
@@ -121,7 +121,7 @@ def stubborn() -> Iterator[FlaskClient]:
 
 
 class TestFailureInTheMiddle:
-    def test_everything_is_restored(self, stubborn: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_change_is_restored(self, stubborn: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(StubbornConfig, "refused", ("pin_timeout_sec", 60))
         before, tag = conf(stubborn), etag(stubborn)
         response = post(stubborn, min_retrieve_tokens=7, pin_timeout_sec=60, save_decode_cache=True)
@@ -133,7 +133,7 @@ class TestFailureInTheMiddle:
         }
         assert (conf(stubborn), etag(stubborn), history(stubborn)) == (before, tag, [])
 
-    def test_rollback_is_restored_alike(self, stubborn: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_rollback_is_restored(self, stubborn: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
         post(stubborn, min_retrieve_tokens=7, pin_timeout_sec=60)
         before = conf(stubborn)
         monkeypatch.setattr(StubbornConfig, "refused", ("pin_timeout_sec", 100))
@@ -142,7 +142,7 @@ class TestFailureInTheMiddle:
         assert "everything was restored" in response.get_json()["message"]
         assert (conf(stubborn), len(history(stubborn))) == (before, 1)
 
-    def test_exceptions_that_quote_a_secret_are_not_passed_on(
+    def test_exception_with_secret_is_masked(
         self, stubborn: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(StubbornConfig, "refused", ("extra_config", {"password": "hunter2"}))
@@ -150,7 +150,7 @@ class TestFailureInTheMiddle:
         assert (response.status_code, "(RuntimeError)" in response.text) == (500, True)
         assert "hunter2" not in response.text + caplog.text
 
-    def test_what_cannot_be_restored_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_error_lists_keys_that_cannot_be_restored(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(FragileConfig, "broken", False)
         config = FragileConfig({"chunk_size": CHUNK})
         with EmbeddedManager(config, EmbeddedMetadata("test-model", SHAPE)) as manager:
@@ -160,7 +160,7 @@ class TestFailureInTheMiddle:
 
 
 class TestEntityTag:
-    def test_it_is_strong_opaque_and_that_of_the_content(self, client: FlaskClient) -> None:
+    def test_tag_is_strong_opaque_and_depends_on_content(self, client: FlaskClient) -> None:
         first = etag(client)
         assert re.fullmatch(r'"[0-9a-f]{32}"', first)
         assert etag(client) == client.get("/conf?names=chunk_size").headers["ETag"] == first
@@ -168,7 +168,7 @@ class TestEntityTag:
         assert second == etag(client) != first
         assert roll_back(client, 0).headers["ETag"] == etag(client) == first
 
-    def test_a_change_by_others_and_of_a_secret_alone_changes_it(self) -> None:
+    def test_any_change_including_a_secret_changes_tag(self) -> None:
         with make_manager(extra_config={"password": "s3cret"}) as manager:
             client = create_app(manager).test_client()
             text, tag = client.get("/conf").text, etag(client)
@@ -176,7 +176,7 @@ class TestEntityTag:
             assert client.get("/conf").text == text
             assert etag(client) != tag
 
-    def test_matching_change_is_made(self, client: FlaskClient) -> None:
+    def test_matching_if_match_applies_change(self, client: FlaskClient) -> None:
         headers = {"If-Match": etag(client)}
         assert client.post("/conf", json={"min_retrieve_tokens": 7}, headers=headers).status_code == 200
         again = client.post("/conf", json={"min_retrieve_tokens": 8}, headers=headers)
@@ -184,12 +184,12 @@ class TestEntityTag:
         assert conf(client)["min_retrieve_tokens"] == 7
 
     @pytest.mark.parametrize("field", ["*", " * ", "{tag}", '"other", {tag}', ',{tag} , "a,b"', 'W/"x",\t{tag}'])
-    def test_these_match(self, client: FlaskClient, field: str) -> None:
+    def test_if_match_matches(self, client: FlaskClient, field: str) -> None:
         headers = {"If-Match": field.format(tag=etag(client))}
         assert client.post("/conf", json={"min_retrieve_tokens": 7}, headers=headers).status_code == 200
 
     @pytest.mark.parametrize("field", ["", '"other"', "W/{tag}", '"*"', '*, "a"', "{bare}", "{tag} x", 'x"', "W/*"])
-    def test_these_do_not(self, client: FlaskClient, field: str) -> None:
+    def test_if_match_does_not_match(self, client: FlaskClient, field: str) -> None:
         tag = etag(client)
         headers = {"If-Match": field.format(tag=tag, bare=tag.strip('"'))}
         for query in ("", "dry_run=true"):
@@ -198,11 +198,11 @@ class TestEntityTag:
         assert conf(client)["min_retrieve_tokens"] == 0
         assert client.get("/conf", headers=headers).status_code == 412
 
-    def test_what_is_wrong_anyway_comes_before_the_condition(self, client: FlaskClient) -> None:
+    def test_validation_precedes_if_match(self, client: FlaskClient) -> None:
         assert client.post("/conf", json={"nope": 1}, headers={"If-Match": '"other"'}).status_code == 400
         assert roll_back(client, 9, **{"If-Match": '"other"'}).status_code == 404
 
-    def test_refusals_and_rollbacks_take_part(self, client: FlaskClient) -> None:
+    def test_errors_and_rollbacks_have_etag(self, client: FlaskClient) -> None:
         assert post(client, nope=1).headers["ETag"] == etag(client)
         post(client, min_retrieve_tokens=7)
         assert roll_back(client, 0, **{"If-Match": '"other"'}).status_code == 412
@@ -210,7 +210,7 @@ class TestEntityTag:
 
     @pytest.mark.parametrize("field", ["{tag}", "W/{tag}", "*", '"other", W/{tag}'])
     @pytest.mark.parametrize("path", ["/conf", "/conf?details=true", "/conf?names=chunk_size"])
-    def test_what_a_reader_has_seen_is_a_304(self, client: FlaskClient, path: str, field: str) -> None:
+    def test_matching_if_none_match_gets_304(self, client: FlaskClient, path: str, field: str) -> None:
         tag = etag(client)
         response = client.get(path, headers={"If-None-Match": field.format(tag=tag)})
         assert (response.status_code, response.data, response.headers["ETag"]) == (304, b"", tag)
@@ -218,11 +218,11 @@ class TestEntityTag:
         assert client.head(path, headers={"If-None-Match": tag}).status_code == 304
 
     @pytest.mark.parametrize("field", ['"other"', "", "{bare}"])
-    def test_what_it_has_not_is_a_200(self, client: FlaskClient, field: str) -> None:
+    def test_other_if_none_match_gets_200(self, client: FlaskClient, field: str) -> None:
         headers = {"If-None-Match": field.format(bare=etag(client).strip('"'))}
         assert client.get("/conf", headers=headers).status_code == 200
 
-    def test_it_is_no_matter_to_a_change(self, client: FlaskClient) -> None:
+    def test_if_none_match_is_ignored_for_changes(self, client: FlaskClient) -> None:
         headers = {"If-None-Match": '"other"'}
         response = client.post("/conf", json={"min_retrieve_tokens": 7}, headers=headers)
         headers = {"If-None-Match": response.headers["ETag"]}
@@ -231,7 +231,7 @@ class TestEntityTag:
 
 
 class TestDetails:
-    def test_every_key_says_what_it_is(self, client: FlaskClient) -> None:
+    def test_details_describe_every_key(self, client: FlaskClient) -> None:
         assert details(client, "min_retrieve_tokens") == {
             "value": 0,
             "default": 0,
@@ -263,7 +263,7 @@ class TestDetails:
         told = details(client, name)
         assert (told["type"], told["mutable"], told["takes_effect"]) == (kind, mutable, effect)
 
-    def test_source_is_remembered_and_follows_the_value(self, tmp_path: Path) -> None:
+    def test_source_follows_the_value(self, tmp_path: Path) -> None:
         (tmp_path / "conf.yaml").write_text(f"chunk_size: {CHUNK}\npin_timeout_sec: 5\nlocal_cpu: true\nfuture: 1\n")
         config = EmbeddedConfig.from_file(tmp_path / "conf.yaml", {"LMCACHE_LOCAL_CPU": "false"})
         with EmbeddedManager(config, EmbeddedMetadata("test-model", SHAPE)) as manager:
@@ -279,17 +279,17 @@ class TestDetails:
             config.local_cpu = True
             assert details(client, "local_cpu")["source"] == "runtime"
 
-    def test_arguments_are_a_source(self, client: FlaskClient) -> None:
+    def test_source_can_be_arguments(self, client: FlaskClient) -> None:
         assert details(client, "chunk_size")["source"] == "arguments"
 
-    def test_keys_that_the_engine_does_not_know_say_so(self) -> None:
+    def test_unknown_keys_are_immutable(self) -> None:
         with make_manager(remote_url="redis://:s3cret@h") as manager:
             told = details(create_app(manager).test_client(), "remote_url")
         assert (told["value"], told["mutable"], told["takes_effect"]) == ("redis://***@h", False, "never")
 
 
 class TestHistory:
-    def test_revisions_tell_what_changed_and_when(self, client: FlaskClient) -> None:
+    def test_revision_has_changes_and_time(self, client: FlaskClient) -> None:
         assert history(client) == []
         post(client, min_retrieve_tokens="7", local_cpu=True, nope=1)
         (revision,) = history(client)
@@ -301,12 +301,12 @@ class TestHistory:
             "rollback": False,
         }
 
-    def test_what_changes_nothing_makes_no_revision(self, client: FlaskClient) -> None:
+    def test_noop_change_creates_no_revision(self, client: FlaskClient) -> None:
         assert post(client, min_retrieve_tokens=0).get_json() == {"updated": {"min_retrieve_tokens": 0}}
         assert post(client).status_code == 200
         assert history(client) == []
 
-    def test_the_last_hundred_are_kept(self, client: FlaskClient) -> None:
+    def test_last_100_revisions_are_kept(self, client: FlaskClient) -> None:
         for number in range(1, KEPT + 3):
             post(client, min_retrieve_tokens=number)
         assert [revision["number"] for revision in history(client)] == list(range(3, KEPT + 3))
@@ -316,7 +316,7 @@ class TestHistory:
         assert roll_back(client, 3).get_json() == {"updated": {"min_retrieve_tokens": 3}}
         assert roll_back(client, 0).get_json() == {"updated": {"min_retrieve_tokens": 0}}
 
-    def test_it_belongs_to_the_engine_and_goes_with_it(self) -> None:
+    def test_history_lives_as_long_as_engine(self) -> None:
         with make_manager() as manager, make_manager(worker_id=1) as other:
             post(create_app(manager).test_client(), min_retrieve_tokens=7)
             assert len(history(create_app(manager).test_client())) == 1
@@ -326,7 +326,7 @@ class TestHistory:
         gc.collect()
         assert gone() is None
 
-    def test_changes_at_once_are_all_remembered(self, manager: EmbeddedManager) -> None:
+    def test_concurrent_changes_are_all_recorded(self, manager: EmbeddedManager) -> None:
         clients = [create_app(manager).test_client() for _ in range(8)]
         started = [in_thread(lambda c=c, n=n: post(c, min_retrieve_tokens=n + 1)) for n, c in enumerate(clients)]  # type: ignore[misc]
         for thread, _ in started:
@@ -337,7 +337,7 @@ class TestHistory:
 
 
 class TestRollback:
-    def test_values_come_back_as_a_new_revision(self, client: FlaskClient) -> None:
+    def test_rollback_creates_a_new_revision(self, client: FlaskClient) -> None:
         post(client, min_retrieve_tokens=1)
         post(client, min_retrieve_tokens=2, pin_timeout_sec=60)
         post(client, min_retrieve_tokens=3)
@@ -352,7 +352,7 @@ class TestRollback:
         roll_back(client, 4)
         assert conf(client, "min_retrieve_tokens,pin_timeout_sec") == {"min_retrieve_tokens": 1, "pin_timeout_sec": 300}
 
-    def test_zero_is_the_start(self, client: FlaskClient) -> None:
+    def test_revision_zero_is_the_start(self, client: FlaskClient) -> None:
         before = client.get("/conf").text
         post(client, min_retrieve_tokens=1, extra_config={"a": 1})
         post(client, extra_config=None, local_disk="/x")
@@ -360,21 +360,21 @@ class TestRollback:
         assert client.get("/conf").text == before
 
     @pytest.mark.parametrize("number", [1, 10**30])
-    def test_unknown_revisions_are_a_404(self, client: FlaskClient, number: int) -> None:
+    def test_unknown_revision_gets_404(self, client: FlaskClient, number: int) -> None:
         response = roll_back(client, number)
         assert (response.status_code, response.get_json().keys()) == (404, {"error", "message"})
 
     @pytest.mark.parametrize("query", ["", "?to=", "?to=-1", "?to=x", "?to=1.0"])
-    def test_what_is_no_number_is_a_400(self, client: FlaskClient, query: str) -> None:
+    def test_revision_that_is_not_a_number_gets_400(self, client: FlaskClient, query: str) -> None:
         assert client.post(f"/conf/rollback{query}").status_code == 400
 
-    def test_where_nothing_differs_nothing_is_changed(self, client: FlaskClient) -> None:
+    def test_rollback_without_difference_changes_nothing(self, client: FlaskClient) -> None:
         assert roll_back(client, 0).get_json() == {"updated": {}}
         post(client, min_retrieve_tokens=1)
         assert roll_back(client, 1).get_json() == {"updated": {}}
         assert len(history(client)) == 1
 
-    def test_a_dry_run_tells_what_would_change(self, client: FlaskClient, manager: EmbeddedManager) -> None:
+    def test_dry_run_rollback_reports_changes(self, client: FlaskClient, manager: EmbeddedManager) -> None:
         post(client, min_retrieve_tokens=1, extra_config={"password": "x1y2"})
         manager.config.pin_timeout_sec = 60
         before, tag = conf(client), etag(client)
@@ -387,7 +387,7 @@ class TestRollback:
         assert client.post("/conf/rollback?to=3&dry_run=true").status_code == 404
         assert client.post("/conf/rollback?to=1&dry_run=true", headers={"If-Match": tag}).status_code == 412
 
-    def test_values_recorded_win_over_those_set_by_others(self, client: FlaskClient, manager: EmbeddedManager) -> None:
+    def test_rollback_overrides_values_set_by_others(self, client: FlaskClient, manager: EmbeddedManager) -> None:
         post(client, min_retrieve_tokens=1, extra_config={"a": [1]})
         manager.config.min_retrieve_tokens = 5
         manager.config.pin_timeout_sec = 60
@@ -404,7 +404,7 @@ class TestRollback:
         roll_back(client, 1)
         assert manager.config.extra_config == {"a": [1]}
 
-    def test_it_does_not_bring_back_what_guards_the_server(self, client: FlaskClient, manager: EmbeddedManager) -> None:
+    def test_rollback_does_not_change_security_settings(self, client: FlaskClient, manager: EmbeddedManager) -> None:
         post(client, extra_config={"a": 1}, min_retrieve_tokens=1)
         manager.config.extra_config = {"a": 1, "internal_api_server_max_access": "viewer"}
         response = roll_back(client, 0)
@@ -413,7 +413,7 @@ class TestRollback:
         assert manager.config.min_retrieve_tokens == 1
 
 
-def test_no_secret_is_ever_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_response_or_log_contains_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     with make_manager(extra_config={"password": "s3cret-1", "url": "redis://u:s3cret-2@h"}) as manager:
         client = create_app(manager).test_client()
@@ -433,7 +433,7 @@ def test_no_secret_is_ever_told(caplog: pytest.LogCaptureFixture) -> None:
     assert "***" in told
 
 
-def test_a_converter_that_quotes_a_secret_does_not_tell_it() -> None:
+def test_converter_error_with_secret_is_masked() -> None:
     def convert(url: str) -> str:
         raise ValueError(f"{url} has no port")
 
@@ -450,11 +450,11 @@ def test_changes_are_audited(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/conf/history"), ("POST", "/conf/rollback?to=0")])
-def test_without_an_engine_it_is_a_503(method: str, path: str) -> None:
+def test_missing_engine_gets_503(method: str, path: str) -> None:
     assert create_app(None).test_client().open(path, method=method).status_code == 503
 
 
-def test_the_documents_commands_work(client: FlaskClient) -> None:
+def test_documented_commands_work(client: FlaskClient) -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     commands = [shlex.split(line) for line in re.findall(r"^curl .*$", text, re.MULTILINE)]
     assert len(commands) == 11

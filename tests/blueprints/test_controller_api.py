@@ -41,7 +41,7 @@ class Instance:
 
 @dataclass
 class Registry:
-    """Keeps workers by instance, in the shape of LMCache's."""
+    """Workers per instance, with the interface of LMCache's registry."""
 
     instances: dict[str, Instance] = field(default_factory=dict)
 
@@ -99,7 +99,7 @@ ALL = [worker("a", 0, 3), worker("a", 1, 0), worker("b", 0, 1)]
 
 
 @pytest.mark.parametrize("path", ["key-stats", "workers", "workers?instance_id=a&worker_id=0"])
-def test_without_a_controller_503(client: FlaskClient, path: str) -> None:
+def test_missing_controller_gets_503(client: FlaskClient, path: str) -> None:
     response = client.get(f"/controller/{path}")
     assert response.status_code == 503
     assert response.get_json() == {
@@ -110,7 +110,7 @@ def test_without_a_controller_503(client: FlaskClient, path: str) -> None:
 
 
 @pytest.mark.usefixtures("registry")
-def test_an_empty_registry_has_no_keys_and_no_workers(client: FlaskClient) -> None:
+def test_empty_registry_has_no_keys_and_workers(client: FlaskClient) -> None:
     assert client.get("/controller/key-stats").get_json() == {
         "total_key_count": 0,
         "total_instance_count": 0,
@@ -156,12 +156,12 @@ def test_workers_are_listed(client: FlaskClient, query: str, found: list[Any]) -
 
 @pytest.mark.usefixtures("two_instances")
 @pytest.mark.parametrize("query", ["worker_id=1", "worker_id=7&worker_id=1"])
-def test_one_worker_is_told_by_itself(client: FlaskClient, query: str) -> None:
+def test_single_worker_is_returned(client: FlaskClient, query: str) -> None:
     response = client.get(f"/controller/workers?instance_id=a&{query}")
     assert (response.status_code, response.get_json()) == (200, ALL[1])
 
 
-def test_the_answer_is_always_fresh(client: FlaskClient, two_instances: Registry) -> None:
+def test_response_is_current(client: FlaskClient, two_instances: Registry) -> None:
     client.get("/controller/workers")
     two_instances.instances["a"].workers[0].keys.add(99)
     del two_instances.instances["b"]
@@ -179,7 +179,7 @@ def test_the_answer_is_always_fresh(client: FlaskClient, two_instances: Registry
         ("instance_id=a&worker_id=-1", "Unknown worker", "Worker (a, -1) not found"),
     ],
 )
-def test_what_is_unknown_is_a_404(client: FlaskClient, query: str, error: str, message: str) -> None:
+def test_unknown_instance_or_worker_gets_404(client: FlaskClient, query: str, error: str, message: str) -> None:
     response = client.get(f"/controller/workers?{query}")
     assert (response.status_code, response.get_json()) == (
         404,
@@ -188,7 +188,7 @@ def test_what_is_unknown_is_a_404(client: FlaskClient, query: str, error: str, m
 
 
 @pytest.mark.parametrize("number", ["x", "", "1.0", "9" * 5000])
-def test_a_worker_id_that_is_no_number_is_a_400(client: FlaskClient, number: str) -> None:
+def test_worker_id_that_is_not_a_number_gets_400(client: FlaskClient, number: str) -> None:
     response = client.get(f"/controller/workers?instance_id=a&worker_id={number}")
     assert (response.status_code, response.get_json()["error"]) == (400, "Invalid parameter")
     assert response.get_json()["message"].startswith("Invalid value for worker_id: ")

@@ -48,7 +48,7 @@ def policy(header: str) -> dict[str, str]:
     return dict(directive.strip().split(" ", 1) for directive in header.split(";"))
 
 
-def test_the_page_names_its_parts_and_runs_nothing_inline(client: FlaskClient) -> None:
+def test_page_links_assets_and_has_no_inline_code(client: FlaskClient) -> None:
     response = client.get("/docs")
     assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
     assert set(re.findall(r'(?:href|src)="/docs/([^"]*)"', response.text)) == PARTS.keys()
@@ -56,7 +56,7 @@ def test_the_page_names_its_parts_and_runs_nothing_inline(client: FlaskClient) -
     assert client.get("/docs/").text == response.text
 
 
-def test_nothing_from_elsewhere_may_be_in_the_page(client: FlaskClient) -> None:
+def test_page_policy_forbids_other_origins(client: FlaskClient) -> None:
     found = policy(client.get("/docs").headers["Content-Security-Policy"])
     assert found.pop("img-src") == "'self' data:"
     assert found == {
@@ -72,7 +72,7 @@ def test_nothing_from_elsewhere_may_be_in_the_page(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(("name", "content_type"), PARTS.items())
-def test_the_parts_are_served(client: FlaskClient, name: str, content_type: str) -> None:
+def test_assets_are_served(client: FlaskClient, name: str, content_type: str) -> None:
     response = client.get(f"/docs/{name}")
     assert (response.status_code, response.content_type) == (200, content_type)
     assert response.data
@@ -85,31 +85,31 @@ def test_the_parts_are_served(client: FlaskClient, name: str, content_type: str)
         *("../setup.py", "..%2f__init__.py", "%2e%2e%2fapp.py", "%2fetc%2fpasswd", "index.css%00", "."),
     ],
 )
-def test_nothing_else_is(client: FlaskClient, name: str) -> None:
+def test_other_files_are_not_served(client: FlaskClient, name: str) -> None:
     response = client.get(f"/docs/{name}")
     assert (response.status_code, response.content_type) == (404, "application/json")
 
 
 @pytest.fixture
 def no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "flask_swagger_ui", None)  # As where it is not installed.
+    monkeypatch.setitem(sys.modules, "flask_swagger_ui", None)  # As if it were not installed.
 
 
 @pytest.mark.usefixtures("no_extra")
-def test_without_the_extra_it_is_a_plain_list(app: InternalApp, client: FlaskClient) -> None:
+def test_page_without_extra_is_a_plain_list(app: InternalApp, client: FlaskClient) -> None:
     response = client.get("/docs")
     assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
     for rule in app.url_map.iter_rules():
         assert f"<code>{rule.rule.replace('<', '{').replace('>', '}')}</code>" in response.text
-    row = "<td>PUT</td><td><code>/freeze/enable</code></td><td>Store nothing new from now on.</td><td>operator</td>"
-    assert row in response.text
+    row = ["PUT", "<code>/freeze/enable</code>", "Enable freeze mode (read-only cache).", "operator"]
+    assert "".join(f"<td>{cell}</td>" for cell in row) in response.text
     assert "pip install flask-swagger-ui" in response.text
     assert "<script" not in response.text
     assert client.get("/docs/swagger-ui.css").status_code == 404
 
 
 @pytest.mark.usefixtures("no_extra")
-def test_what_plugins_say_is_no_html(manager: EmbeddedManager, tmp_path: Path) -> None:
+def test_plugin_text_is_escaped(manager: EmbeddedManager, tmp_path: Path) -> None:
     (tmp_path / "scripted_api.py").write_text(SCRIPTED)
     text = create_app(manager, [tmp_path]).test_client().get("/docs").text
     assert "<script" not in text
@@ -117,14 +117,14 @@ def test_what_plugins_say_is_no_html(manager: EmbeddedManager, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("no_extra")
-def test_the_plain_list_leads_to_where_the_app_is_mounted(manager: EmbeddedManager) -> None:
+def test_plain_list_links_include_mount_path(manager: EmbeddedManager) -> None:
     app = create_app(manager)
     text = app.test_client().get("/docs", base_url="http://localhost/lm%22<cache").text
     assert '<a href="/lm&#34;&lt;cache/openapi.json">' in text
     assert "<code>/lm&#34;&lt;cache/conf</code>" in text
 
 
-def test_a_browser_without_a_token_is_refused_with_the_page_that_asks_for_it(tmp_path: Path) -> None:
+def test_browser_without_token_gets_401_with_login_page(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, reader="viewer")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -141,7 +141,7 @@ def test_a_browser_without_a_token_is_refused_with_the_page_that_asks_for_it(tmp
             assert client.get(f"/docs/{name}").status_code == 200
 
 
-def test_others_without_a_token_are_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_clients_without_token_get_json_401(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = token_file(tmp_path, reader="viewer")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -157,7 +157,7 @@ pytest_browser = pytest.mark.skipif(
     not (CHROMIUM.exists() and CHROMEDRIVER.exists()), reason="needs Debian's chromium and chromium-driver"
 )
 TOKEN, SHOW = "//*[@id='token']", "//*[@id='sign-in']//button"
-SELECT_ALL = "\ue009a\ue000"  # Control and A, in WebDriver's spelling.
+SELECT_ALL = "\ue009a\ue000"  # Control+A as WebDriver key codes.
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(window: Browser) -> Browser:
-    """A browser that has forgotten what was before."""
+    """A browser with an empty log."""
     window.console()
     window.requested()
     return window
@@ -176,7 +176,7 @@ def browser(window: Browser) -> Browser:
 
 @contextlib.contextmanager
 def mounted(token_path: Path) -> Iterator[str]:
-    """The URL of an internal API with tokens, inside somebody else's app on somebody else's server."""
+    """Yield the URL of an internal API with tokens that is mounted in another app on another server."""
     with make_manager(extra_config=prefixed({"tokens_file": str(token_path)})) as manager:
         host = Flask("host")
         InternalAPI(host, manager, "/lmcache")
@@ -192,9 +192,9 @@ def mounted(token_path: Path) -> Iterator[str]:
 
 
 def try_out(browser: Browser, name: str) -> str:
-    """Expand an operation, try it out, and read what is shown."""
+    """Expand an operation, execute it, and return the displayed response."""
     shown = "return document.querySelector('.opblock') !== null"
-    assert eventually(lambda: bool(browser.run(shown)), seconds=60)  # It is much to draw, for a busy machine.
+    assert eventually(lambda: bool(browser.run(shown)), seconds=60)  # Rendering is slow on a busy machine.
     operation = f"//*[@id='operations-{name}']"
     browser.click(f"{operation}//button[contains(@class, 'opblock-summary-control')]")
     browser.click(f"{operation}//button[text()='Try it out ']")
@@ -207,25 +207,25 @@ def answer_of(name: str) -> str:
 
 
 def origins(browser: Browser) -> set[str]:
-    """Where the pages' requests went; what the browser shows and inlines by itself does not count."""
+    """Return the origins of the page's requests, except the browser's own and data URLs."""
     urls = [urlsplit(url) for url in browser.requested()]
     return {f"{url.scheme}://{url.netloc}" for url in urls if url.scheme not in ("chrome", "data")}
 
 
 @pytest_browser
-def test_a_browser_reads_and_tries_the_endpoints(browser: Browser, tmp_path: Path) -> None:
+def test_browser_reads_and_calls_endpoints(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         url = f"http://127.0.0.1:{server.port}"
         browser.open(f"{url}/docs")
         assert '"0.1.0+embedded"' in try_out(browser, "version-version_lmc_version")
-        assert "Set configuration values" in browser.text("//*[@id='operations-conf-conf_set_config']")
+        assert "Update configuration values" in browser.text("//*[@id='operations-conf-conf_set_config']")
         assert '"freeze": true' in try_out(browser, "freeze-freeze_enable")
         assert origins(browser) == {url}
         assert browser.console() == []
 
 
 @pytest_browser
-def test_a_browser_brings_tokens_to_a_mounted_app(browser: Browser, tmp_path: Path) -> None:
+def test_browser_sends_tokens_to_mounted_app(browser: Browser, tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, reader="viewer", boss="admin")
     with mounted(path) as url:
         browser.open(f"{url}/docs")
@@ -236,7 +236,7 @@ def test_a_browser_brings_tokens_to_a_mounted_app(browser: Browser, tmp_path: Pa
         browser.click(SHOW)
         assert '"0.1.0+embedded"' in try_out(browser, "version-version_lmc_version")
         assert not browser.run("return document.getElementById('sign-in').checkVisibility()")
-        assert "needs the level admin; reader has viewer" in try_out(browser, "env-env_environment")
+        assert "Requires role admin; this token (reader) has role viewer" in try_out(browser, "env-env_environment")
 
         browser.click("//*[contains(@class, 'auth-wrapper')]/button")
         browser.click("//button[text()='Logout']")
@@ -247,5 +247,5 @@ def test_a_browser_brings_tokens_to_a_mounted_app(browser: Browser, tmp_path: Pa
         assert eventually(lambda: '"PATH"' in browser.text(answer_of("env-env_environment")))
 
         assert origins(browser) == {url.removesuffix("/lmcache")}
-        # Of each refusal, a browser says so; of a violated policy, it would say more.
+        # The browser logs each 401 and 403; anything else, such as a policy violation, is an error.
         assert [line for line in browser.console() if not re.search(r"status of 40[13]", line)] == []

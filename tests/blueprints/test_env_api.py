@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 
-def test_environment_is_sorted_json_in_plain_text(client: FlaskClient) -> None:
+def test_environment_is_sorted_json_as_plain_text(client: FlaskClient) -> None:
     response = client.get("/env")
     names = list(response.get_json(force=True))
     assert response.content_type == "text/plain; charset=utf-8"
@@ -26,6 +26,6 @@ def test_secrets_are_masked(client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     assert answer.get_json(force=True)["MAX_NUM_TOKENS"] == "8192"
 
 
-def test_bytes_that_are_no_utf8_do_not_break_it(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_are_not_utf8_are_escaped(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "ODD", "\udcff")
     assert client.get("/env").get_json(force=True)["ODD"] == "\udcff"

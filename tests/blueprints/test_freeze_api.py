@@ -14,7 +14,7 @@ def retrieved(client: FlaskClient, tokens: str) -> int:
     return int(client.post(f"/cache/retrieve?tokens_mock={tokens}").get_json()["num_retrieved"])
 
 
-def test_the_answers_are_json_with_an_indent(client: FlaskClient) -> None:
+def test_responses_are_indented_json(client: FlaskClient) -> None:
     for method, path, frozen, message in [
         ("GET", "/freeze/status", "false", "Freeze mode is disabled"),
         ("PUT", "/freeze/enable", "true", "Freeze mode enabled successfully"),
@@ -28,7 +28,7 @@ def test_the_answers_are_json_with_an_indent(client: FlaskClient) -> None:
         assert response.text == f'{{\n  "status": "success",\n  "freeze": {frozen},\n  "message": "{message}"\n}}'
 
 
-def test_a_frozen_engine_serves_and_stores_nothing_new(client: FlaskClient) -> None:
+def test_frozen_engine_retrieves_but_does_not_store(client: FlaskClient) -> None:
     client.post("/cache/store?tokens_mock=0,48")
     client.put("/freeze/enable")
     assert client.post("/cache/store?tokens_mock=100,148").status_code == 200
@@ -39,7 +39,7 @@ def test_a_frozen_engine_serves_and_stores_nothing_new(client: FlaskClient) -> N
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
+def test_scheduler_gets_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
     response = create_app(scheduler).test_client().open(path, method=method)
     assert response.status_code == 503
     assert response.get_json() == {
@@ -49,7 +49,7 @@ def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str
 
 
 @pytest.mark.parametrize("path", ["/freeze/enable", "/freeze/disable"])
-def test_a_worker_that_still_starts_is_a_503(
+def test_starting_worker_gets_503(
     client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(manager.lmcache_engine, "storage_manager", None)

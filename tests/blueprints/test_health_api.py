@@ -22,7 +22,7 @@ from lmcache_internal.engine.embedded.periodic import PeriodicThread
 from lmcache_internal.engine.embedded.runtime import EmbeddedRuntime
 from lmcache_internal.errors import CallTimedOut
 from lmcache_internal.limits import bulkheads, concurrency
-from lmcache_internal.limits.deadlines import call_within
+from lmcache_internal.limits.timeouts import call_within
 from lmcache_internal.serving.transport import MAX_THREADS
 from lmcache_internal.settings import MOST_SCRIPTS
 from tests.support import CHUNK, ROOT, SHAPE, eventually, fetch, in_thread, make_manager, run_script, server_values
@@ -33,7 +33,7 @@ JSON = {"Accept": "application/json"}
 
 @pytest.fixture
 def manager() -> Iterator[EmbeddedManager]:
-    """A worker that has come up: its critical thread has run."""
+    """A started worker whose critical thread has run."""
     with make_manager() as made:
         assert eventually(lambda: made.periodic_threads[0].total_runs == 1)
         yield made
@@ -48,7 +48,7 @@ def release() -> Iterator[threading.Event]:
 
 
 class SlowManager(EmbeddedManager):
-    """Takes its time to say how it is; knows how often it was asked."""
+    """A manager with a slow health check that counts its calls."""
 
     def __init__(self, release: threading.Event) -> None:
         super().__init__(EmbeddedConfig({"chunk_size": CHUNK}), EmbeddedMetadata("test-model", SHAPE))
@@ -77,7 +77,7 @@ def ask(client: FlaskClient, path: str) -> tuple[int, str]:
     return response.status_code, response.text
 
 
-def test_all_is_well(client: FlaskClient) -> None:
+def test_healthy_worker_passes_all_checks(client: FlaskClient) -> None:
     for path in ("/livez", "/readyz", "/healthz", "/readyz/engine", "/healthz/", "/livez/server"):
         response = client.get(path)
         assert (response.status_code, response.text) == (200, "ok")
@@ -101,11 +101,11 @@ def test_verbose_lists_all_checks(client: FlaskClient, query: str) -> None:
     assert ask(client, f"/healthz/engine?{query}") == (200, "[+]engine ok")
 
 
-def test_verbose_may_be_declined(client: FlaskClient) -> None:
+def test_verbose_can_be_false(client: FlaskClient) -> None:
     assert ask(client, "/healthz?verbose=false") == (200, "ok")
 
 
-def test_json_on_request(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_json_is_sent_on_request(client: FlaskClient, manager: EmbeddedManager) -> None:
     good = client.get("/livez", headers=JSON)
     assert good.get_json() == {"status": "ok", "checks": {"server": {"ok": True, "message": NOT_OURS}}}
     manager.close()
@@ -116,14 +116,14 @@ def test_json_on_request(client: FlaskClient, manager: EmbeddedManager) -> None:
     assert bad.get_json()["checks"]["engine"] == {"ok": False, "message": "the engine says that it is not healthy"}
 
 
-def test_head_has_the_status_alone(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_head_has_status_without_body(client: FlaskClient, manager: EmbeddedManager) -> None:
     assert (client.head("/livez").status_code, client.head("/livez").data) == (200, b"")
     manager.close()
     assert (client.head("/readyz").status_code, client.head("/readyz").data) == (503, b"")
 
 
 @pytest.mark.parametrize(("path", "known"), [("/livez", "server"), ("/readyz", ", ".join(CHECKS))])
-def test_an_unknown_check_is_a_404_that_lists_the_known(client: FlaskClient, path: str, known: str) -> None:
+def test_unknown_check_gets_404_with_known_checks(client: FlaskClient, path: str, known: str) -> None:
     response = client.get(f"{path}/etcd?verbose")
     assert response.status_code == 404
     assert response.get_json() == {
@@ -132,7 +132,7 @@ def test_an_unknown_check_is_a_404_that_lists_the_known(client: FlaskClient, pat
     }
 
 
-def test_a_closed_engine_is_not_ready_but_lives(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_closed_engine_is_live_but_not_ready(client: FlaskClient, manager: EmbeddedManager) -> None:
     manager.close()
     status, text = ask(client, "/readyz")
     assert status == 503
@@ -142,7 +142,7 @@ def test_a_closed_engine_is_not_ready_but_lives(client: FlaskClient, manager: Em
     assert ask(client, "/livez") == (200, "ok")
 
 
-def test_a_worker_without_backends_is_not_ready(client: FlaskClient) -> None:
+def test_worker_without_backends_is_not_ready(client: FlaskClient) -> None:
     assert client.delete("/backends/LocalCPUBackend").status_code == 200
     status, text = ask(client, "/readyz/backends")
     assert (status, text) == (
@@ -153,7 +153,7 @@ def test_a_worker_without_backends_is_not_ready(client: FlaskClient) -> None:
 
 
 class WithRemote(EmbeddedRuntime):
-    """An engine one of whose backends has lost its connection."""
+    """An engine with an unreachable backend."""
 
     lost = "RemoteBackend"
 
@@ -161,7 +161,7 @@ class WithRemote(EmbeddedRuntime):
         return {self.lost: "no connection to redis://user:s3cret@cache:6379"}
 
 
-def test_an_unreachable_remote_is_a_warning_without_its_password(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_unreachable_remote_is_a_warning_with_password_masked(client: FlaskClient, manager: EmbeddedManager) -> None:
     manager.runtime = WithRemote(manager)
     reason = "RemoteBackend: no connection to redis://***@cache:6379"
     assert ask(client, "/readyz/backends?verbose") == (200, f"[!]backends warning: {reason}")
@@ -169,14 +169,14 @@ def test_an_unreachable_remote_is_a_warning_without_its_password(client: FlaskCl
     assert ask(client, "/healthz") == (503, f"[-]backends failed: {reason}")
 
 
-def test_a_worker_that_reaches_no_backend_is_not_ready(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_worker_without_reachable_backend_is_not_ready(client: FlaskClient, manager: EmbeddedManager) -> None:
     manager.runtime = WithRemote(manager)
     manager.runtime.lost = "LocalCPUBackend"
     assert ask(client, "/readyz")[0] == 503
 
 
 @pytest.mark.parametrize(("level", "status"), [("critical", 503), ("high", 200)])
-def test_a_late_critical_thread(
+def test_late_critical_thread_fails_check(
     client: FlaskClient, manager: EmbeddedManager, release: threading.Event, level: str, status: int
 ) -> None:
     thread = PeriodicThread("Late-thread", level, 0.001, lambda: str(release.wait(30)))
@@ -190,12 +190,12 @@ def test_a_late_critical_thread(
     release.set()
 
 
-def test_a_thread_that_was_stopped_is_not_late(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_stopped_thread_is_not_late(client: FlaskClient, manager: EmbeddedManager) -> None:
     manager.periodic_threads[0].stop()
     assert ask(client, "/readyz/periodic_threads") == (200, "ok")
 
 
-def test_a_broken_plugin_fails_healthz_alone(manager: EmbeddedManager, tmp_path: Path) -> None:
+def test_broken_plugin_fails_healthz_only(manager: EmbeddedManager, tmp_path: Path) -> None:
     (tmp_path / "bad_api.py").write_text("raise OSError('no\\nway to https://me:s3cret@host/x?key=s3cret')")
     client = create_app(manager, [tmp_path]).test_client()
     reason = "not served: bad_api.py: it fails to import: OSError"
@@ -207,7 +207,7 @@ def test_a_broken_plugin_fails_healthz_alone(manager: EmbeddedManager, tmp_path:
     }
 
 
-def test_a_stuck_call_fails_healthz_alone(client: FlaskClient, release: threading.Event) -> None:
+def test_stuck_call_fails_healthz_only(client: FlaskClient, release: threading.Event) -> None:
     with pytest.raises(CallTimedOut):
         call_within("close the backend", release.wait, 0.01)
     told = f"{NOT_OURS}; 1 calls into the engine do not return, see GET /threads?name=stuck"
@@ -216,7 +216,7 @@ def test_a_stuck_call_fails_healthz_alone(client: FlaskClient, release: threadin
     assert ask(client, "/healthz") == (503, f"[-]server failed: {told}")
 
 
-def test_a_scheduler_is_ready_without_an_engine(scheduler: EmbeddedManager) -> None:
+def test_scheduler_is_ready_without_engine(scheduler: EmbeddedManager) -> None:
     client = create_app(scheduler).test_client()
     assert client.get("/readyz").status_code == client.get("/healthz").status_code == 200
     assert ask(client, "/readyz/engine?verbose") == (200, "[+]engine ok: it needs no storage here")
@@ -224,7 +224,7 @@ def test_a_scheduler_is_ready_without_an_engine(scheduler: EmbeddedManager) -> N
 
 
 class Optimist(EmbeddedManager):
-    """Takes itself for healthy while it starts, as LMCache's managers do."""
+    """A manager that reports health while it starts, as LMCache's managers do."""
 
     def is_healthy(self) -> bool:
         return True
@@ -242,26 +242,26 @@ def starting() -> Iterator[EmbeddedManager]:
     made.close()
 
 
-def test_a_worker_without_a_storage_manager_is_not_ready(starting: EmbeddedManager) -> None:
+def test_worker_without_storage_manager_is_not_ready(starting: EmbeddedManager) -> None:
     reason = "the engine is still starting: it has no storage manager yet"
     client = create_app(starting).test_client()
     assert ask(client, "/readyz") == (503, f"[-]engine failed: {reason}\n[-]backends failed: {reason}")
     assert ask(client, "/livez") == (200, "ok")
 
 
-def test_a_rank_that_keeps_no_storage_is_ready(starting: EmbeddedManager) -> None:
+def test_rank_without_storage_is_ready(starting: EmbeddedManager) -> None:
     vars(starting.require_engine())["post_inited"] = True
     assert ask(create_app(starting).test_client(), "/readyz") == (200, "ok")
 
 
-def test_a_worker_without_an_engine_is_not_ready(starting: EmbeddedManager) -> None:
+def test_worker_without_engine_is_not_ready(starting: EmbeddedManager) -> None:
     starting.lmcache_engine = None
     status, text = ask(create_app(starting).test_client(), "/readyz/engine")
     assert (status, text.split(":")[:2]) == (503, ["[-]engine failed", " this worker has no engine"])
 
 
 @pytest.mark.parametrize("removed", [True, False])
-def test_without_a_manager_it_lives_but_is_not_ready(app: InternalApp, client: FlaskClient, removed: bool) -> None:
+def test_process_without_manager_is_live_but_not_ready(app: InternalApp, client: FlaskClient, removed: bool) -> None:
     if removed:
         del app.state.lmcache_adapter
     else:
@@ -272,13 +272,13 @@ def test_without_a_manager_it_lives_but_is_not_ready(app: InternalApp, client: F
     assert "[-]engine failed: there is no LMCache manager\n" in text
 
 
-def test_a_check_that_raises_fails_with_what_it_raised(app: InternalApp, client: FlaskClient) -> None:
+def test_check_that_raises_fails_with_exception(app: InternalApp, client: FlaskClient) -> None:
     app.state.lmcache_adapter = object()
     status, text = ask(client, "/readyz/engine")
     assert (status, text) == (503, "[-]engine failed: AttributeError: 'object' object has no attribute 'is_healthy'")
 
 
-def test_an_answer_counts_for_a_second(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_check_result_is_cached_for_one_second(client: FlaskClient, manager: EmbeddedManager) -> None:
     before = time.monotonic()
     assert ask(client, "/readyz")[0] == 200
     manager.close()
@@ -288,7 +288,7 @@ def test_an_answer_counts_for_a_second(client: FlaskClient, manager: EmbeddedMan
     assert ask(client, "/readyz")[0] == 503
 
 
-def test_a_check_that_hangs_fails_in_time_and_is_not_started_again(slow: SlowManager, release: threading.Event) -> None:
+def test_hanging_check_times_out_and_is_not_restarted(slow: SlowManager, release: threading.Event) -> None:
     client = create_app(slow).test_client()
     reason = f"[-]engine failed: did not answer within {CHECK_SECONDS:g} s"
     began = time.monotonic()
@@ -307,7 +307,7 @@ def test_a_check_that_hangs_fails_in_time_and_is_not_started_again(slow: SlowMan
     assert slow.asked == 2
 
 
-def test_probes_at_the_same_time_share_one_evaluation(slow: SlowManager, release: threading.Event) -> None:
+def test_concurrent_probes_share_one_evaluation(slow: SlowManager, release: threading.Event) -> None:
     app = create_app(slow)
     with ThreadPoolExecutor(50) as pool:
         answers = [pool.submit(lambda: ask(app.test_client(), "/readyz/engine")) for _ in range(50)]
@@ -319,23 +319,26 @@ def test_probes_at_the_same_time_share_one_evaluation(slow: SlowManager, release
     assert slow.asked == 1
 
 
-def test_apps_do_not_share_their_answers(client: FlaskClient) -> None:
+def test_apps_do_not_share_check_results(client: FlaskClient) -> None:
     assert ask(client, "/readyz")[0] == 200
     assert create_app(None).test_client().get("/readyz").status_code == 503
 
 
 PLUGIN = '''
 from flask import Blueprint, current_app
-from lmcache_internal.api import operation
 
 router = Blueprint("keeping", __name__)
 
 @router.get("/keep")
-@operation(action="keep the thread", media="text", cheap=True)
-def keep() -> str:
-    """Keep the thread, without a timeout."""
+def keep():
+    return "True"
+
+@router.after_request
+def keep_thread(response):
+    """Keep the thread: hooks after a view have no timeout."""
     current_app.state.kept.release()
-    return str(current_app.state.wake.wait(30))
+    current_app.state.wake.wait(30)
+    return response
 '''
 SCRIPT = b"app.state.kept.release(); result = app.state.wake.wait(30)"
 
@@ -344,7 +347,7 @@ SCRIPT = b"app.state.kept.release(); result = app.state.wake.wait(30)"
 def saturated(
     kind: str, directory: Path, scripts: int = MOST_SCRIPTS, **settings: Any
 ) -> Iterator[tuple[InternalAPIServer, threading.Event]]:
-    """A server all of whose threads are busy, with scripts and a plugin without limits, until the event is set."""
+    """Yield a server whose threads are all busy with scripts and plugin calls until the event is set."""
     (directory / "keep_api.py").write_text(PLUGIN)
     extra = {"internal_api_server_plugin_dirs": [str(directory)], **settings}
     extra["internal_api_server_max_scripts"] = MOST_SCRIPTS
@@ -352,8 +355,8 @@ def saturated(
     with contextlib.ExitStack() as stack:
         patched = stack.enter_context(pytest.MonkeyPatch.context())
         manager = stack.enter_context(make_manager(**values, extra_config=extra))
-        patched.setattr(bulkheads, "VIEW_PLACES", MAX_THREADS)
-        patched.setattr(concurrency, "MAX_PLACES", MAX_THREADS)
+        patched.setattr(bulkheads, "MAX_REQUESTS_PER_VIEW", MAX_THREADS)
+        patched.setattr(concurrency, "MAX_LIMITED_REQUESTS", MAX_THREADS)
         patched.setitem(concurrency.LIMITS, "plugin", MAX_THREADS)
         server = stack.enter_context(InternalAPIServer(manager))
         assert server.app is not None
@@ -372,7 +375,7 @@ def saturated(
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_it_lives_while_all_threads_are_busy(kind: str, tmp_path: Path) -> None:
+def test_livez_passes_while_all_threads_are_busy(kind: str, tmp_path: Path) -> None:
     with saturated(kind, tmp_path) as (server, wake):
         waiting, answers = in_thread(lambda: fetch(server, "/loglevel"))
         for path in ("/readyz", "/livez", "/livez/server?verbose"):
@@ -387,7 +390,7 @@ def test_it_lives_while_all_threads_are_busy(kind: str, tmp_path: Path) -> None:
     assert answers[0][0] == 200
 
 
-def test_a_queue_that_stands_still_is_for_a_restart(tmp_path: Path) -> None:
+def test_blocked_queue_fails_livez(tmp_path: Path) -> None:
     deadlines = {"internal_api_server_call_timeout": 0.3, "internal_api_server_script_timeout": 0.5}
     with saturated("tcp", tmp_path, scripts=0, **deadlines) as (server, wake):
         assert fetch(server, "/livez")[0] == 200
@@ -404,7 +407,7 @@ def test_a_queue_that_stands_still_is_for_a_restart(tmp_path: Path) -> None:
         assert eventually(lambda: fetch(server, "/livez")[0] == 200)
 
 
-def test_the_document_names_every_check() -> None:
+def test_document_lists_every_check() -> None:
     document = (ROOT / "docs" / "health.md").read_text()
     for name in (*CHECKS, "GET /livez", "GET /readyz", "GET /healthz"):
         assert f"`{name}`" in document

@@ -19,7 +19,7 @@ def is_enabled(client: FlaskClient) -> bool:
     return bool(client.get("/hot_cache/status").get_json()["hot_cache"])
 
 
-def test_the_answers_are_json_with_an_indent(client: FlaskClient) -> None:
+def test_responses_are_indented_json(client: FlaskClient) -> None:
     for method, path, enabled, message in [
         ("GET", "/hot_cache/status", "true", "Hot cache is enabled"),
         ("PUT", "/hot_cache/disable", "false", "Hot cache disabled successfully"),
@@ -33,12 +33,12 @@ def test_the_answers_are_json_with_an_indent(client: FlaskClient) -> None:
         assert response.text == f'{{\n  "status": "success",\n  "hot_cache": {enabled},\n  "message": "{message}"\n}}'
 
 
-def test_status_tells_what_the_config_asked_for() -> None:
+def test_status_matches_config() -> None:
     with make_manager(local_cpu=False) as manager:
         assert is_enabled(create_app(manager).test_client()) is False
 
 
-def test_disabled_it_drops_its_chunks_and_takes_no_more(client: FlaskClient) -> None:
+def test_disable_drops_chunks_and_stops_storing(client: FlaskClient) -> None:
     client.post("/cache/store?tokens_mock=0,48")
     client.put("/hot_cache/disable")
     assert retrieved(client) == 0
@@ -50,7 +50,7 @@ def test_disabled_it_drops_its_chunks_and_takes_no_more(client: FlaskClient) -> 
     assert retrieved(client) == 48
 
 
-def test_without_a_memory_backend_enabling_is_a_409(client: FlaskClient) -> None:
+def test_enable_without_memory_backend_gets_409(client: FlaskClient) -> None:
     client.delete("/backends/LocalCPUBackend")
     response = client.put("/hot_cache/enable")
     assert response.status_code == 409
@@ -60,7 +60,7 @@ def test_without_a_memory_backend_enabling_is_a_409(client: FlaskClient) -> None
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
+def test_scheduler_gets_503(scheduler: EmbeddedManager, method: str, path: str) -> None:
     response = create_app(scheduler).test_client().open(path, method=method)
     assert response.status_code == 503
     assert response.get_json() == {
@@ -70,7 +70,7 @@ def test_a_scheduler_is_a_503(scheduler: EmbeddedManager, method: str, path: str
 
 
 @pytest.mark.parametrize("path", ["/hot_cache/enable", "/hot_cache/disable"])
-def test_a_worker_that_still_starts_is_a_503(
+def test_starting_worker_gets_503(
     client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(manager.lmcache_engine, "storage_manager", None)

@@ -9,7 +9,7 @@ from lmcache_internal.app import InternalApp
 from tests.support import fetch
 
 
-def test_every_route_is_listed_for_curl(app: InternalApp, client: FlaskClient) -> None:
+def test_every_route_is_listed_with_curl(app: InternalApp, client: FlaskClient) -> None:
     response = client.get("/")
     assert response.content_type == "text/plain; charset=utf-8"
     for rule in app.url_map.iter_rules():
@@ -21,14 +21,14 @@ def test_every_route_is_listed_for_curl(app: InternalApp, client: FlaskClient) -
     assert "curl -X DELETE http://localhost/backends/{name}\n" in response.text
 
 
-def test_json_on_request(client: FlaskClient) -> None:
+def test_json_is_sent_on_request(client: FlaskClient) -> None:
     body = client.get("/", headers={"Accept": "application/json"}).get_json()
     (entry,) = [entry for entry in body if (entry["method"], entry["path"]) == ("POST", "/conf")]
-    assert entry["summary"].startswith("Set configuration values")
+    assert entry["summary"].startswith("Update configuration values")
     assert all(entry["summary"] for entry in body)
 
 
-def test_curl_lines_lead_to_the_server(server: InternalAPIServer) -> None:
+def test_curl_commands_work(server: InternalAPIServer) -> None:
     text = fetch(server, "/", headers={"Host": f"localhost:{server.port}"})[1].decode()
     if server.socket_path:
         assert f"curl --unix-socket {server.socket_path} http://localhost/conf\n" in text

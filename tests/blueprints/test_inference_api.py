@@ -12,7 +12,7 @@ from tests.support import SHAPE
 
 
 class Serving(EmbeddedManager):
-    """A manager inside an inference engine that tells of itself."""
+    """A manager with information about its inference engine."""
 
     def get_inference_info(self) -> dict[str, Any]:
         return {"model": {"name": "m", "max_tokens": 7, "hf_token": "s3cret"}, "url": "http://u:s3cret@host"}
@@ -22,7 +22,7 @@ class Serving(EmbeddedManager):
 
 
 class Bare:
-    """A manager that has neither."""
+    """A manager without information and version."""
 
     config = EmbeddedConfig()
 
@@ -35,7 +35,7 @@ def serving() -> Any:
 
 
 @pytest.mark.parametrize("query", ["", "?format=json", "?format=", "?format=x&format=y"])
-def test_info_is_the_adapters_without_its_secrets(serving: FlaskClient, query: str) -> None:
+def test_info_comes_from_adapter_with_secrets_masked(serving: FlaskClient, query: str) -> None:
     response = serving.get(f"/inference_info{query}")
     assert (response.status_code, response.content_type) == (200, "application/json")
     assert response.text.startswith('{\n  "model": {\n    "name": "m",\n')
@@ -45,31 +45,31 @@ def test_info_is_the_adapters_without_its_secrets(serving: FlaskClient, query: s
     }
 
 
-def test_where_no_inference_engine_is_around_there_is_no_info(client: FlaskClient) -> None:
+def test_info_is_empty_without_inference_engine(client: FlaskClient) -> None:
     assert client.get("/inference_info").get_json() == {}
 
 
-def test_version(serving: FlaskClient) -> None:
+def test_version_comes_from_adapter(serving: FlaskClient) -> None:
     response = serving.get("/inference_version")
     assert (response.status_code, response.content_type) == (200, "application/json")
     assert response.text == '{\n  "vllm_version": "0.11.0"\n}'
 
 
-def test_version_from_the_info_where_the_adapter_has_no_other(manager: EmbeddedManager, client: FlaskClient) -> None:
+def test_version_falls_back_to_info(manager: EmbeddedManager, client: FlaskClient) -> None:
     manager.get_inference_info = lambda: {"vllm_version": "0.32.0"}  # type: ignore[method-assign]
     assert client.get("/inference_version").get_json() == {"vllm_version": "0.32.0"}
 
 
-def test_an_adapter_that_does_not_know_the_version_is_a_503(client: FlaskClient) -> None:
+def test_adapter_without_version_gets_503(client: FlaskClient) -> None:
     response = client.get("/inference_version")
     assert response.status_code == 503
     assert response.get_json() == {
         "error": "Inference version unavailable",
-        "message": "EmbeddedManager does not know the inference engine's version.",
+        "message": "EmbeddedManager does not provide the version of the inference engine",
     }
 
 
-def test_an_adapter_that_lacks_the_info_is_a_501() -> None:
+def test_adapter_without_info_gets_501() -> None:
     response = create_app(Bare()).test_client().get("/inference_info")
     assert response.status_code == 501
     assert response.get_json()["error"] == "Not supported by this engine"
@@ -77,6 +77,6 @@ def test_an_adapter_that_lacks_the_info_is_a_501() -> None:
 
 
 @pytest.mark.parametrize("path", ["/inference_info", "/inference_version"])
-def test_without_an_adapter_503(path: str) -> None:
+def test_missing_adapter_gets_503(path: str) -> None:
     response = create_app(None).test_client().get(path)
     assert (response.status_code, response.get_json()["error"]) == (503, "LMCache adapter unavailable")

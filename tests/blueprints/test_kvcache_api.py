@@ -33,7 +33,7 @@ def refusal(client: FlaskClient, query: dict[str, object]) -> tuple[int, str, st
 
 @pytest.fixture(scope="module")
 def reading() -> Iterator[FlaskClient]:
-    """A client for what changes nothing."""
+    """A client for read-only requests."""
     with make_manager() as manager:
         yield create_app(manager).test_client()
 
@@ -43,7 +43,7 @@ def md5(data: bytes) -> str:
 
 
 class TestCheck:
-    def test_per_layer_it_is_the_md5_of_keys_then_values(self, client: FlaskClient, manager: EmbeddedManager) -> None:
+    def test_layer_checksum_is_md5_of_keys_then_values(self, client: FlaskClient, manager: EmbeddedManager) -> None:
         body = check(client, "[16,47]", layerwise=True)
         assert body == {
             "status": "success",
@@ -56,20 +56,18 @@ class TestCheck:
             "layerwise": True,
         }
 
-    def test_over_all_layers_it_is_the_md5_of_the_layers_hex_digests(
-        self, client: FlaskClient, manager: EmbeddedManager
-    ) -> None:
+    def test_overall_checksum_is_md5_of_layer_hex_digests(self, client: FlaskClient, manager: EmbeddedManager) -> None:
         digests = [md5(manager.kv_caches[layer].read(0, 16)) for layer in LAYERS]
         body = check(client, "[0,15]")
         assert body["chunk_checksums"] == [md5("".join(digests).encode())]
         assert body["layerwise"] is False
 
-    def test_the_answer_is_json_with_an_indent(self, reading: FlaskClient) -> None:
+    def test_response_is_indented_json(self, reading: FlaskClient) -> None:
         response = reading.get("/cache/kvcache/check?slot_mapping=0&chunk_size=100")
         assert response.content_type == "application/json"
         assert response.text.startswith('{\n  "status": "success",\n  "slot_mapping_ranges": [\n    0\n  ],\n')
 
-    def test_numbers_and_inclusive_ranges_mix(self, reading: FlaskClient) -> None:
+    def test_numbers_and_inclusive_ranges_can_mix(self, reading: FlaskClient) -> None:
         body = check(reading, "1,2,3,[9,12],17", 4)
         assert (body["slot_mapping_ranges"], body["num_chunks"]) == ([[1, 3], [9, 12], 17], 2)
         parts = [check(reading, slots, 4)["chunk_checksums"] for slots in ("[1,3],9", "10,11,12,17")]
@@ -90,20 +88,20 @@ class TestCheck:
             (",", []),
         ],
     )
-    def test_three_and_more_in_a_row_are_shown_as_a_range(
+    def test_three_or_more_consecutive_slots_are_a_range(
         self, reading: FlaskClient, slots: str, ranges: list[Any]
     ) -> None:
         assert check(reading, slots)["slot_mapping_ranges"] == ranges
 
-    def test_the_order_of_the_slots_counts(self, reading: FlaskClient) -> None:
+    def test_slot_order_matters(self, reading: FlaskClient) -> None:
         assert check(reading, "1,2")["chunk_checksums"] != check(reading, "2,1")["chunk_checksums"]
 
-    def test_the_last_chunk_may_be_short(self, reading: FlaskClient) -> None:
+    def test_last_chunk_may_be_short(self, reading: FlaskClient) -> None:
         body = check(reading, "[0,20]")
         assert body["num_chunks"] == len(body["chunk_checksums"]) == 2
         assert body["chunk_checksums"][1] == check(reading, "[16,20]")["chunk_checksums"][0]
 
-    def test_no_slots_have_no_chunks(self, reading: FlaskClient) -> None:
+    def test_empty_slot_mapping_has_no_chunks(self, reading: FlaskClient) -> None:
         body = check(reading, ",", layerwise="yes")
         assert (body["num_chunks"], body["chunk_checksums"]) == (0, {layer: [] for layer in LAYERS})
 
@@ -115,19 +113,19 @@ class TestCheck:
         overwritten = check(client, "[0,63]")["chunk_checksums"]
         assert all(old != new for old, new in zip(before, overwritten, strict=True))
         client.post("/cache/retrieve?tokens_mock=0,64")
-        # What was stored is back; what was not is not.
+        # Stored slots are restored, others are not.
         assert check(client, "[0,63]")["chunk_checksums"] == [*before[:3], overwritten[3]]
 
-    def test_of_repeated_parameters_the_last_counts(self, reading: FlaskClient) -> None:
+    def test_last_repeated_parameter_wins(self, reading: FlaskClient) -> None:
         path = "/cache/kvcache/check?slot_mapping=x&slot_mapping=3&chunk_size=0&chunk_size=8&layerwise=1&layerwise=0"
         body = reading.get(path).get_json()
         assert (body["slot_mapping_ranges"], body["chunk_size"], body["layerwise"]) == ([3], 8, False)
 
     @pytest.mark.parametrize("chunk_size", ["1", "0001", "0" * 5000 + "1"])
-    def test_zeros_before_the_chunk_size_do_not_matter(self, reading: FlaskClient, chunk_size: str) -> None:
+    def test_leading_zeros_of_chunk_size_are_ignored(self, reading: FlaskClient, chunk_size: str) -> None:
         assert check(reading, "0,1", chunk_size)["chunk_size"] == 1
 
-    def test_a_chunk_size_beyond_all_slots_makes_one_chunk(self, reading: FlaskClient) -> None:
+    def test_chunk_size_above_slot_count_makes_one_chunk(self, reading: FlaskClient) -> None:
         assert check(reading, "[0,127]", 10**17)["num_chunks"] == 1
 
     @pytest.mark.parametrize(
@@ -140,7 +138,7 @@ class TestCheck:
             ({"slot_mapping": "0", "chunk_size": ""}, "chunk_size"),
         ],
     )
-    def test_what_is_missing_is_named(self, reading: FlaskClient, query: dict[str, object], missing: str) -> None:
+    def test_missing_parameter_is_named(self, reading: FlaskClient, query: dict[str, object], missing: str) -> None:
         assert refusal(reading, query) == (400, "Missing parameters", f"{missing} is required")
 
     @pytest.mark.parametrize(
@@ -150,7 +148,7 @@ class TestCheck:
             *("[3,1]", "[-1,2]", "--1", "+", "9" * 5000, "[0," + "9" * 5000 + "]", "[" * 9000, "[,[," * 3000),
         ],
     )
-    def test_what_is_no_slot_mapping_is_a_400(self, reading: FlaskClient, slots: str) -> None:
+    def test_invalid_slot_mapping_gets_400(self, reading: FlaskClient, slots: str) -> None:
         status, error, message = refusal(reading, {"slot_mapping": slots, "chunk_size": 4})
         assert (status, error) == (400, "Invalid slot_mapping format")
         assert message.startswith(FORMAT)
@@ -159,13 +157,13 @@ class TestCheck:
     @pytest.mark.parametrize(
         "slots", ["[0,20000000]", ",".join(["[0,1999]"] * 1000), "[0,999999999999999999]", "[0,1048575],0"]
     )
-    def test_too_many_slots_are_refused_before_they_are_expanded(self, reading: FlaskClient, slots: str) -> None:
+    def test_too_many_slots_get_400_before_expansion(self, reading: FlaskClient, slots: str) -> None:
         started = time.monotonic()
         refused = refusal(reading, {"slot_mapping": slots, "chunk_size": 4})
         assert time.monotonic() - started < 1
-        assert refused == (400, "Invalid slot_mapping format", f"{FORMAT}at most 1048576 slots in all")
+        assert refused == (400, "Invalid slot_mapping format", f"{FORMAT}at most 1048576 slots in total")
 
-    def test_a_long_mapping_takes_no_longer_than_its_length(self, reading: FlaskClient) -> None:
+    def test_parsing_a_long_mapping_is_linear(self, reading: FlaskClient) -> None:
         started = time.monotonic()
         status, _, _ = refusal(reading, {"slot_mapping": ",".join(["1"] * 100_000), "chunk_size": 0})
         assert time.monotonic() - started < 3
@@ -181,9 +179,7 @@ class TestCheck:
             ("999999999999999999", "999999999999999999"),
         ],
     )
-    def test_slots_that_are_not_there_are_named_but_ten_at_most(
-        self, reading: FlaskClient, slots: str, named: str
-    ) -> None:
+    def test_error_lists_at_most_10_unknown_slots(self, reading: FlaskClient, slots: str, named: str) -> None:
         assert refusal(reading, {"slot_mapping": slots, "chunk_size": 4}) == (
             400,
             "Invalid slot indices",
@@ -191,12 +187,12 @@ class TestCheck:
         )
 
     @pytest.mark.parametrize("chunk_size", ["0", "-1", "x", "1.5", "1e2", "0" * 5000, "9" * 5000, " "])
-    def test_a_chunk_size_that_is_none_is_a_400(self, reading: FlaskClient, chunk_size: str) -> None:
+    def test_invalid_chunk_size_gets_400(self, reading: FlaskClient, chunk_size: str) -> None:
         status, error, message = refusal(reading, {"slot_mapping": "0", "chunk_size": chunk_size})
         assert (status, error) == (400, "Invalid chunk_size")
         assert len(message) < 200
 
-    def test_a_layerwise_that_is_no_boolean_is_a_400(self, reading: FlaskClient) -> None:
+    def test_layerwise_that_is_not_boolean_gets_400(self, reading: FlaskClient) -> None:
         assert refusal(reading, {"slot_mapping": "0", "chunk_size": 4, "layerwise": "maybe"}) == (
             400,
             "Invalid parameter",
@@ -213,7 +209,7 @@ def test_info_describes_each_layer(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["info", "check?slot_mapping=0&chunk_size=4"])
-def test_without_kv_caches_404(scheduler: EmbeddedManager, path: str) -> None:
+def test_missing_kv_caches_get_404(scheduler: EmbeddedManager, path: str) -> None:
     response = create_app(scheduler).test_client().get(f"/cache/kvcache/{path}")
     assert response.status_code == 404
     assert response.get_json() == {
@@ -222,13 +218,13 @@ def test_without_kv_caches_404(scheduler: EmbeddedManager, path: str) -> None:
     }
 
 
-def test_arguments_are_checked_before_the_kv_caches_are_looked_for(scheduler: EmbeddedManager) -> None:
+def test_arguments_are_checked_before_kv_caches(scheduler: EmbeddedManager) -> None:
     query: dict[str, object] = {"slot_mapping": "x", "chunk_size": 4}
     assert refusal(create_app(scheduler).test_client(), query)[:2] == (400, "Invalid slot_mapping format")
 
 
 class TestRecordSlot:
-    def test_switches_the_log_of_the_slots(self, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    def test_record_slot_switches_slot_logging(self, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         for enabled in ("true", "FALSE"):
             switched = enabled == "true"
@@ -241,7 +237,7 @@ class TestRecordSlot:
             client.post("/cache/store?tokens_mock=0,48")
             assert ("store touched slots [0, 47] of 128" in caplog.text) is switched
 
-    def test_without_a_value_it_only_tells(self, client: FlaskClient) -> None:
+    def test_record_slot_without_value_only_reads(self, client: FlaskClient) -> None:
         def told() -> bool:
             return bool(client.post("/cache/kvcache/record_slot").get_json()["kvcache_check_log_enabled"])
 
@@ -251,11 +247,11 @@ class TestRecordSlot:
         assert told() is True
 
     @pytest.mark.parametrize("enabled", ["1", "yes", "x", " true", "true" * 2000])
-    def test_what_is_neither_true_nor_false_is_a_400(self, client: FlaskClient, enabled: str) -> None:
+    def test_value_that_is_not_boolean_gets_400(self, client: FlaskClient, enabled: str) -> None:
         response = client.post("/cache/kvcache/record_slot", query_string={"enabled": enabled})
         assert (response.status_code, response.get_json()["error"]) == (400, "Invalid parameter")
         assert response.get_json()["message"] == f"enabled must be 'true' or 'false', got {enabled[:100]!r}"
 
-    def test_a_scheduler_is_a_503(self, scheduler: EmbeddedManager) -> None:
+    def test_scheduler_gets_503(self, scheduler: EmbeddedManager) -> None:
         response = create_app(scheduler).test_client().post("/cache/kvcache/record_slot?enabled=true")
         assert (response.status_code, response.get_json()["message"]) == (503, "LMCache engine not configured.")

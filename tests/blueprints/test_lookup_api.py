@@ -43,7 +43,7 @@ def test_info_names_client_and_server(client: FlaskClient, role: str) -> None:
     assert response.text == '{{\n  "client": "{}",\n  "server": "{}"\n}}'.format(*names)
 
 
-def test_it_is_closed_and_created_again(client: FlaskClient, role: str) -> None:
+def test_lookup_can_be_closed_and_created(client: FlaskClient, role: str) -> None:
     assert post(client, "close") == {"old": SIDES[role], "role": role}
     assert there_is(client, role) == "None"
     assert post(client, "close") == {"old": "None", "role": role}
@@ -51,13 +51,13 @@ def test_it_is_closed_and_created_again(client: FlaskClient, role: str) -> None:
     assert there_is(client, role) == SIDES[role]
 
 
-def test_a_dryrun_only_says_what_it_would_create(client: FlaskClient, role: str) -> None:
+def test_dryrun_create_changes_nothing(client: FlaskClient, role: str) -> None:
     post(client, "close")
     assert post(client, "create?dryrun=true") == {"new": SIDES[role], "dryrun": True, "role": role}
     assert there_is(client, role) == "None"
 
 
-def test_of_repeated_dryruns_the_last_counts(client: FlaskClient, role: str) -> None:
+def test_last_repeated_dryrun_wins(client: FlaskClient, role: str) -> None:
     post(client, "close")
     assert "dryrun" in post(client, "create?dryrun=false&dryrun=1")
     assert there_is(client, role) == "None"
@@ -65,7 +65,7 @@ def test_of_repeated_dryruns_the_last_counts(client: FlaskClient, role: str) -> 
     assert there_is(client, role) == SIDES[role]
 
 
-def test_a_dryrun_that_is_no_boolean_is_a_400_and_creates_nothing(client: FlaskClient, role: str) -> None:
+def test_dryrun_that_is_not_boolean_gets_400_and_creates_nothing(client: FlaskClient, role: str) -> None:
     post(client, "close")
     assert post(client, "create?dryrun=perhaps", 400) == {
         "error": "Invalid parameter",
@@ -74,7 +74,7 @@ def test_a_dryrun_that_is_no_boolean_is_a_400_and_creates_nothing(client: FlaskC
     assert there_is(client, role) == "None"
 
 
-def test_recreating_makes_another(client: FlaskClient, manager: EmbeddedManager, role: str) -> None:
+def test_recreate_creates_a_new_object(client: FlaskClient, manager: EmbeddedManager, role: str) -> None:
     before = (manager.lookup_client, manager.lookup_server)
     assert post(client, "recreate") == {"old": SIDES[role], "new": SIDES[role], "role": role}
     after = (manager.lookup_client, manager.lookup_server)
@@ -82,14 +82,14 @@ def test_recreating_makes_another(client: FlaskClient, manager: EmbeddedManager,
     assert there_is(client, role) == SIDES[role]
 
 
-def test_an_error_of_the_manager_is_a_400_in_its_own_shape(client: FlaskClient, role: str) -> None:
+def test_manager_error_gets_400_with_its_body(client: FlaskClient, role: str) -> None:
     post(client, "close")
     side = "client" if role == "scheduler" else "server"
     assert post(client, "recreate", 400) == {"error": f"lookup {side} not available", "role": role}
     assert there_is(client, role) == "None"
 
 
-def test_the_client_follows_the_config() -> None:
+def test_client_class_follows_config() -> None:
     with make_manager("scheduler") as scheduler:
         client = create_app(scheduler).test_client()
         scheduler.config.enable_chunk_statistics = True
@@ -98,19 +98,19 @@ def test_the_client_follows_the_config() -> None:
 
 
 @pytest.mark.parametrize("path", ["close", "create", "create?dryrun=1", "recreate"])
-def test_an_unknown_role_is_a_400(path: str) -> None:
+def test_unknown_role_gets_400(path: str) -> None:
     metadata = EmbeddedMetadata("test-model", SHAPE, role="observer")
     with EmbeddedManager(EmbeddedConfig({"chunk_size": SHAPE[2]}), metadata) as observer:
         client = create_app(observer).test_client()
         assert post(client, path, 400) == {
             "error": "Unknown role",
-            "message": "The engine's role is 'observer', neither scheduler nor worker.",
+            "message": "The engine's role is 'observer'; expected scheduler or worker",
         }
         assert there_is(client, "scheduler") == "EmbeddedLookupClient"
 
 
 class OldManager:
-    """A manager from before there was a /lookup."""
+    """A manager of an LMCache version without lookup methods."""
 
     config = EmbeddedConfig()
     lmcache_engine = None
@@ -126,15 +126,15 @@ class OldManager:
         ("POST", "recreate", "recreate_lookup_server"),
     ],
 )
-def test_a_manager_without_the_method_is_a_503(method: str, path: str, missing: str) -> None:
+def test_manager_without_method_gets_503(method: str, path: str, missing: str) -> None:
     response = create_app(OldManager()).test_client().open(f"/lookup/{path}", method=method)
     assert response.status_code == 503
-    assert response.get_json() == {"error": "API unavailable", "message": f"This engine's manager has no {missing}."}
+    assert response.get_json() == {"error": "API unavailable", "message": f"The engine's manager has no {missing}"}
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "info"), ("POST", "close"), ("POST", "create"), ("POST", "recreate")]
 )
-def test_without_a_manager_503(method: str, path: str) -> None:
+def test_missing_manager_gets_503(method: str, path: str) -> None:
     response = create_app(None).test_client().open(f"/lookup/{path}", method=method)
     assert (response.status_code, response.get_json()["error"]) == (503, "LMCache adapter unavailable")

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from lmcache_internal.app import InternalApp
 
 
-def test_metadata_is_json_in_plain_text(client: FlaskClient) -> None:
+def test_metadata_is_json_as_plain_text(client: FlaskClient) -> None:
     response = client.get("/meta")
     body = response.get_json(force=True)
     assert response.content_type == "text/plain; charset=utf-8"
@@ -16,7 +16,7 @@ def test_metadata_is_json_in_plain_text(client: FlaskClient) -> None:
     assert "is_first_rank" not in body  # A method.
 
 
-def test_names_choose_and_unknown_ones_are_left_out(client: FlaskClient) -> None:
+def test_names_select_and_unknown_names_are_ignored(client: FlaskClient) -> None:
     body = client.get("/meta?names=worker_id,nope,__class__,is_first_rank").get_json(force=True)
     assert body == {"worker_id": 0}
 
@@ -26,6 +26,6 @@ def test_scheduler_has_metadata_too(app: InternalApp, client: FlaskClient) -> No
     assert client.get("/meta").status_code == 200
 
 
-def test_without_metadata_503(app: InternalApp, client: FlaskClient) -> None:
+def test_missing_metadata_gets_503(app: InternalApp, client: FlaskClient) -> None:
     app.state.lmcache_adapter.lmcache_engine_metadata = None
     assert client.get("/meta").status_code == 503

@@ -56,7 +56,7 @@ def test_other_accept_headers_get_plain_text(client: FlaskClient, accept: str) -
 
 
 @pytest.mark.parametrize("family", ["dots.are.new", "family"])
-def test_a_name_that_needs_utf8_does_not_reach_a_scraper_that_cannot_read_it(family: str) -> None:
+def test_utf8_name_is_escaped_for_old_scrapers(family: str) -> None:
     class Dotted(Collector):
         def collect(self) -> Iterable[Metric]:
             found = Metric(family, "A name that old Prometheus refuses", "unknown")
@@ -80,7 +80,7 @@ def test_a_name_that_needs_utf8_does_not_reach_a_scraper_that_cannot_read_it(fam
     "accept",
     ["", "text/plain;version=1.0.0", "text/plain;version=1.0.0;escaping=allow-utf-8", PROMETHEUS_3],
 )
-def test_the_bytes_are_those_of_prometheus_client(accept: str) -> None:
+def test_output_is_identical_to_prometheus_client(accept: str) -> None:
     encoder, content_type = choose_encoder(accept)
     for _ in range(2):
         body, headers = expose(REGISTRY, accept, "")
@@ -90,14 +90,14 @@ def test_the_bytes_are_those_of_prometheus_client(accept: str) -> None:
 
 
 def without_process(exposition: bytes) -> list[bytes]:
-    """Its lines but those that change by themselves."""
+    """Return the lines except those that change constantly."""
     return [line for line in exposition.splitlines() if not line.startswith((b"process_", b"python_gc_"))]
 
 
 @pytest.mark.parametrize(
     ("accepted", "zipped"), [("gzip", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("br", False)]
 )
-def test_gzip_where_it_is_accepted(client: FlaskClient, accepted: str, zipped: bool) -> None:
+def test_gzip_is_used_if_accepted(client: FlaskClient, accepted: str, zipped: bool) -> None:
     response = client.get("/metrics", headers={"Accept-Encoding": accepted})
     assert (response.headers.get("Content-Encoding") == "gzip") is zipped
     assert SAMPLE.encode() in plain(response)
@@ -122,7 +122,7 @@ def sample_names(text: str) -> set[str]:
         (f"name%5B%5D={STORED}_total&name[]=lmcache:lookup_hit_rate", {f"{STORED}_total", "lmcache:lookup_hit_rate"}),
         ("name[]=lmcache:time_to_store_count", {"lmcache:time_to_store_count"}),
         ("name[]=lmcache_internal:stuck_calls&name[]=nobody", {"lmcache_internal:stuck_calls"}),
-        # A family's name stands for all of its samples.
+        # The name of a family selects all its samples.
         (f"name[]={STORED}", {f"{STORED}_total", f"{STORED}_created"}),
         (
             "name[]=lmcache:time_to_store",
@@ -133,13 +133,13 @@ def sample_names(text: str) -> set[str]:
         ("names=nobody", None),
     ],
 )
-def test_named_samples_and_families_alone(client: FlaskClient, query: str, expected: set[str] | None) -> None:
+def test_name_filter_selects_samples_and_families(client: FlaskClient, query: str, expected: set[str] | None) -> None:
     everything = sample_names(client.get("/metrics").text)
     assert sample_names(client.get(f"/metrics?{query}").text) == (everything if expected is None else expected)
 
 
 @pytest.mark.parametrize("accept", ["", PROMETHEUS_2, PROMETHEUS_3])
-def test_named_samples_are_those_of_the_whole_in_each_format(client: FlaskClient, accept: str) -> None:
+def test_filtered_samples_match_full_output(client: FlaskClient, accept: str) -> None:
     options = {"headers": {"Accept": accept, "Accept-Encoding": "gzip"}}
     whole, some = (
         plain(client.get(path, **options)).decode() for path in ("/metrics", f"/metrics?name[]={STORED}_total")
@@ -168,12 +168,12 @@ def test_small_bodies_are_not_compressed(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize(("accept", "body"), [("", ""), (PROMETHEUS_2, "# EOF\n")])
 @pytest.mark.parametrize("name", ["nobody", "lmcache:x", "%00", "%FF", "*", "x" * 5000])
-def test_unknown_names_give_an_empty_exposition(client: FlaskClient, accept: str, body: str, name: str) -> None:
+def test_unknown_names_get_empty_exposition(client: FlaskClient, accept: str, body: str, name: str) -> None:
     response = client.get(f"/metrics?name[]={name}", headers={"Accept": accept})
     assert (response.status_code, response.text) == (200, body)
 
 
-def test_selecting_leaves_a_collectors_own_families_alone() -> None:
+def test_filter_does_not_modify_collector_families() -> None:
     class Keeping(Collector):
         families = (GaugeMetricFamily("kept", "The same object at each scrape", value=1),)
 

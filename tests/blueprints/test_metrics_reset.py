@@ -16,7 +16,7 @@ from tests.support import ROOT, make_manager
 
 
 def sample(client: FlaskClient, name: str, worker_id: int = 0) -> float:
-    """The value of `lmcache:<name>` of one worker."""
+    """Return the value of `lmcache:<name>` of one worker."""
     for family in text_string_to_metric_families(client.get("/metrics").text):
         for one in family.samples:
             if one.name == f"lmcache:{name}" and one.labels["worker_id"] == str(worker_id):
@@ -24,7 +24,7 @@ def sample(client: FlaskClient, name: str, worker_id: int = 0) -> float:
     raise AssertionError(f"no {name} in /metrics")
 
 
-def test_the_counts_go_back_to_zero_and_count_on(client: FlaskClient) -> None:
+def test_reset_sets_counters_to_zero(client: FlaskClient) -> None:
     client.post("/cache/store?tokens_mock=0,48")
     client.post("/cache/retrieve?tokens_mock=0,64")
     names = ("num_stored_tokens_total", "num_hit_tokens_total", "retrieve_hit_rate", "time_to_store_count")
@@ -37,21 +37,21 @@ def test_the_counts_go_back_to_zero_and_count_on(client: FlaskClient) -> None:
     assert sample(client, "num_stored_tokens_total") == 32
 
 
-def test_what_is_cached_stays_cached_and_is_still_shown(client: FlaskClient) -> None:
+def test_reset_keeps_cache_and_gauges(client: FlaskClient) -> None:
     client.post("/cache/store?tokens_mock=0,48")
     client.post("/metrics/reset")
     assert sample(client, "local_cpu_hot_cache_count") == 3
     assert client.post("/cache/retrieve?tokens_mock=0,48").get_json()["num_retrieved"] == 48
 
 
-def test_another_engines_counts_stay(client: FlaskClient) -> None:
+def test_reset_keeps_counters_of_other_engines(client: FlaskClient) -> None:
     with make_manager(worker_id=1) as other:
         other.require_engine().store(range(48))
         client.post("/metrics/reset")
         assert sample(client, "num_stored_tokens_total", worker_id=1) == 48
 
 
-def test_metrics_of_others_stay(client: FlaskClient) -> None:
+def test_reset_keeps_other_metrics(client: FlaskClient) -> None:
     counter = Counter("not_lmcaches", "Somebody else's")
     try:
         counter.inc(3)
@@ -61,12 +61,12 @@ def test_metrics_of_others_stay(client: FlaskClient) -> None:
         REGISTRY.unregister(counter)
 
 
-def test_a_scheduler_has_nothing_to_reset(scheduler: EmbeddedManager) -> None:
+def test_reset_on_scheduler_is_a_noop(scheduler: EmbeddedManager) -> None:
     response = create_app(scheduler).test_client().post("/metrics/reset")
     assert (response.status_code, response.text) == (200, "ok")
 
 
-def test_without_an_adapter_503() -> None:
+def test_missing_adapter_gets_503() -> None:
     assert create_app(None).test_client().post("/metrics/reset").status_code == 503
 
 

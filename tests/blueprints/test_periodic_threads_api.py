@@ -23,7 +23,7 @@ def raising() -> str:
 
 @pytest.fixture
 def threads(manager: EmbeddedManager) -> Iterator[dict[str, PeriodicThread]]:
-    """Beside the pin monitor: one that is late, one that fails, one that has ended, one that never began."""
+    """Four threads beside the pin monitor: late, failing, ended, and never started."""
     release = threading.Event()
     made = {
         "late": PeriodicThread("late", "high", 0.001, lambda: str(release.wait(30))),
@@ -46,7 +46,7 @@ def names(client: FlaskClient, query: str) -> set[str]:
     return {thread["name"] for thread in client.get(f"/periodic-threads{query}").get_json()["threads"]}
 
 
-def test_a_status_says_how_the_thread_does(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_status_describes_the_thread(client: FlaskClient, manager: EmbeddedManager) -> None:
     assert eventually(lambda: manager.periodic_threads[0].total_runs == 1)
     response = client.get(f"/periodic-threads/{MONITOR}")
     assert (response.status_code, response.content_type) == (200, "application/json")
@@ -72,21 +72,21 @@ def test_a_status_says_how_the_thread_does(client: FlaskClient, manager: Embedde
 
 @pytest.mark.usefixtures("threads")
 class TestAmongOthers:
-    def test_a_failed_run_is_told(self, client: FlaskClient) -> None:
+    def test_failed_run_is_reported(self, client: FlaskClient) -> None:
         status = client.get("/periodic-threads/failing").get_json()
         assert (status["is_active"], status["failed_runs"], status["success_rate"]) == (True, 1, 0.0)
         assert status["last_summary"]["message"] == "OSError: disk is gone"
         assert status["last_summary"]["success"] is False
 
-    def test_a_thread_that_never_ran_has_no_summary(self, client: FlaskClient) -> None:
+    def test_thread_without_runs_has_no_summary(self, client: FlaskClient) -> None:
         status = client.get("/periodic-threads/waiting").get_json()
         assert (status["is_running"], status["last_run_time"], status["last_run_ago"]) == (False, 0.0, None)
         assert status["last_summary"] is None
 
-    def test_a_name_may_have_blanks(self, client: FlaskClient) -> None:
+    def test_name_may_contain_spaces(self, client: FlaskClient) -> None:
         assert client.get("/periodic-threads/late%20low").get_json()["level"] == "low"
 
-    def test_the_summary_counts_all_whatever_is_asked_for(self, client: FlaskClient) -> None:
+    def test_summary_counts_all_threads_despite_filters(self, client: FlaskClient) -> None:
         expected = {
             "total_count": 6,
             "running_count": 4,
@@ -118,10 +118,10 @@ class TestAmongOthers:
             ("?active_only=1&level=high", set()),
         ],
     )
-    def test_the_list_is_of_those_asked_for(self, client: FlaskClient, query: str, chosen: set[str]) -> None:
+    def test_filters_select_threads(self, client: FlaskClient, query: str, chosen: set[str]) -> None:
         assert names(client, query) == chosen
 
-    def test_health_names_the_important_threads_that_are_late(self, client: FlaskClient) -> None:
+    def test_health_lists_late_critical_and_high_threads(self, client: FlaskClient) -> None:
         response = client.get("/periodic-threads-health")
         assert (response.status_code, response.content_type) == (200, "application/json")
         assert response.get_json() == {
@@ -131,38 +131,38 @@ class TestAmongOthers:
         }
 
 
-def test_where_none_is_late_all_is_healthy(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_health_is_true_without_late_threads(client: FlaskClient, manager: EmbeddedManager) -> None:
     assert eventually(lambda: manager.periodic_threads[0].is_active)
     response = client.get("/periodic-threads-health")
     assert response.text == '{"healthy":true,"unhealthy_count":0,"unhealthy_threads":[]}'
 
 
 @pytest.mark.parametrize("level", ["x", "criticall", "0", "high,low"])
-def test_a_bad_level_is_a_400(client: FlaskClient, level: str) -> None:
+def test_invalid_level_gets_400(client: FlaskClient, level: str) -> None:
     response = client.get(f"/periodic-threads?level={level}")
     assert (response.status_code, response.content_type) == (400, "application/json")
     assert response.get_json() == {"error": f"Invalid level: {level}. Valid values: critical, high, medium, low"}
 
 
 @pytest.mark.parametrize("name", ["running_only", "active_only"])
-def test_a_filter_that_is_no_boolean_is_a_400(client: FlaskClient, name: str) -> None:
+def test_filter_that_is_not_boolean_gets_400(client: FlaskClient, name: str) -> None:
     response = client.get(f"/periodic-threads?{name}=2")
     assert response.status_code == 400
     assert response.get_json()["message"] == f"Invalid value for {name}: expected bool, got '2'"
 
 
-def test_an_unknown_name_is_a_404(client: FlaskClient) -> None:
+def test_unknown_name_gets_404(client: FlaskClient) -> None:
     response = client.get("/periodic-threads/nope")
     assert (response.status_code, response.content_type) == (404, "application/json")
     assert response.get_json() == {"error": "Thread not found: nope"}
 
 
 @pytest.mark.parametrize("path", ["?level=" + "x" * 9000, "/" + "x" * 9000])
-def test_a_huge_name_does_not_come_back(client: FlaskClient, path: str) -> None:
+def test_huge_name_is_truncated(client: FlaskClient, path: str) -> None:
     assert len(client.get(f"/periodic-threads{path}").data) < 300
 
 
-def test_a_scheduler_has_none(scheduler: EmbeddedManager) -> None:
+def test_scheduler_has_no_threads(scheduler: EmbeddedManager) -> None:
     client = create_app(scheduler).test_client()
     body: Any = client.get("/periodic-threads").get_json()
     assert (body["summary"]["total_count"], body["threads"]) == (0, [])
@@ -171,11 +171,11 @@ def test_a_scheduler_has_none(scheduler: EmbeddedManager) -> None:
 
 
 @pytest.mark.parametrize("path", ["/periodic-threads", "/periodic-threads/x", "/periodic-threads-health"])
-def test_without_an_engine_503(path: str) -> None:
+def test_missing_engine_gets_503(path: str) -> None:
     assert create_app(None).test_client().get(path).status_code == 503
 
 
-def test_what_a_failed_run_says_gives_no_secret_away(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_failed_run_has_secrets_masked(client: FlaskClient, manager: EmbeddedManager) -> None:
     def fail() -> str:
         raise RuntimeError("redis://user:s3cret@host is gone")
 

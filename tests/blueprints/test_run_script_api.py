@@ -28,7 +28,7 @@ def impatient() -> Any:
         yield create_app(manager).test_client()
 
 
-def test_the_script_of_the_documents_only_reads(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_documented_script_only_reads(client: FlaskClient, manager: EmbeddedManager) -> None:
     response = run(client, (ROOT / "examples" / "scratch.py").read_bytes())
     assert response.status_code == 200
     assert response.content_type == "text/plain; charset=utf-8"
@@ -58,7 +58,7 @@ def test_a_script_may_change_the_engine(client: FlaskClient, manager: EmbeddedMa
         ("result = '\\udcff'", "\\udcff"),
     ],
 )
-def test_result_is_the_answer(client: FlaskClient, source: str, answer: str) -> None:
+def test_result_variable_is_returned(client: FlaskClient, source: str, answer: str) -> None:
     assert run(client, source).text == answer
 
 
@@ -75,19 +75,19 @@ def test_result_is_the_answer(client: FlaskClient, source: str, answer: str) -> 
         ("x =", "invalid syntax"),
     ],
 )
-def test_a_script_that_raises_is_a_500_with_its_message(client: FlaskClient, source: str, message: str) -> None:
+def test_script_that_raises_gets_500_with_message(client: FlaskClient, source: str, message: str) -> None:
     response = run(client, source)
     assert (response.status_code, response.content_type) == (500, "text/plain; charset=utf-8")
     assert response.text.startswith(f"Error executing script: {message}")
 
 
-def test_json_on_request(client: FlaskClient) -> None:
+def test_json_is_sent_on_request(client: FlaskClient) -> None:
     body = run(client, "print('hello')\nresult = {'a': (1, 2), 3: 4}", headers=JSON).get_json()
     assert body.pop("seconds") < 1
     assert body == {"result": {"a": [1, 2], "3": 4}, "stdout": "hello\n", "error": None, "traceback": None}
 
 
-def test_json_of_a_failure_shows_the_scripts_own_frames(client: FlaskClient) -> None:
+def test_json_of_failure_has_script_frames(client: FlaskClient) -> None:
     response = run(client, "print('before')\ndef f():\n    return 1/0\nf()", headers=JSON)
     body = response.get_json()
     assert (response.status_code, body["result"], body["stdout"]) == (500, None, "before\n")
@@ -97,7 +97,7 @@ def test_json_of_a_failure_shows_the_scripts_own_frames(client: FlaskClient) -> 
     assert "scripts.py" not in body["traceback"]
 
 
-def test_allowed_modules_can_be_imported_with_their_submodules() -> None:
+def test_allowed_modules_include_submodules() -> None:
     with make_manager(script_allowed_imports="json,os.path") as manager:
         client = create_app(manager).test_client()
         assert run(client, "import json.decoder, os.path\nresult = json.dumps([1])").text == "[1]"
@@ -105,12 +105,12 @@ def test_allowed_modules_can_be_imported_with_their_submodules() -> None:
         assert run(client, "import jsonx").status_code == 500
 
 
-def test_imports_of_the_engine_are_not_gated(client: FlaskClient) -> None:
-    # The gate stands in the script's namespace alone: what it calls imports as ever.
+def test_imports_by_called_code_are_not_restricted(client: FlaskClient) -> None:
+    # Imports are restricted only in the script's namespace, not in the code that it calls.
     assert run(client, "result = app.url_map.bind('x').match('/conf')[0]").status_code == 200
 
 
-def test_a_script_that_never_ends_is_stopped(impatient: FlaskClient) -> None:
+def test_endless_script_is_stopped(impatient: FlaskClient) -> None:
     response = run(impatient, "def spin():\n    while True: pass\nprint('x')\nspin()")
     assert (response.status_code, response.content_type) == (504, "text/plain; charset=utf-8")
     assert "was still running after 0.3 s and was stopped" in response.text
@@ -119,13 +119,13 @@ def test_a_script_that_never_ends_is_stopped(impatient: FlaskClient) -> None:
     assert impatient.get("/lmc_version").status_code == 200
 
 
-def test_a_script_that_catches_being_stopped_is_stopped_all_the_same(impatient: FlaskClient) -> None:
+def test_script_that_catches_stop_is_stopped(impatient: FlaskClient) -> None:
     source = "n = 0\nwhile n < 3:\n  try:\n    while True: pass\n  except BaseException: n += 1\nwhile True: pass"
     assert run(impatient, source).status_code == 504
     assert eventually(lambda: not any(t.name.startswith("call: <script") for t in threading.enumerate()))
 
 
-def test_a_script_stuck_in_c_code_is_left_behind(impatient: FlaskClient) -> None:
+def test_script_stuck_in_c_code_is_abandoned(impatient: FlaskClient) -> None:
     release = threading.Event()
     impatient.application.state.release = release  # type: ignore[attr-defined]
     response = run(impatient, "app.state.release.wait(30)", headers=JSON)
@@ -136,14 +136,14 @@ def test_a_script_stuck_in_c_code_is_left_behind(impatient: FlaskClient) -> None
     assert eventually(lambda: not any(t.name.startswith("call: <script") for t in threading.enumerate()))
 
 
-def test_endless_output_is_cut(impatient: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_endless_output_is_truncated(impatient: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
     body = run(impatient, "while True: print('x' * 10000)", headers=JSON).get_json()
     assert len(body["stdout"]) <= 1 << 20
     capsys.readouterr()
 
 
 @pytest.mark.parametrize("data", [{}, {"script": "x = 1"}, {"other": (BytesIO(b"x = 1"), "s.py")}])
-def test_without_a_file_400(client: FlaskClient, data: dict[str, Any]) -> None:
+def test_missing_file_gets_400(client: FlaskClient, data: dict[str, Any]) -> None:
     response = client.post("/run_script", data=data, content_type="multipart/form-data")
     assert (response.status_code, response.text) == (400, "No script file provided")
 
@@ -161,20 +161,18 @@ def test_without_a_file_400(client: FlaskClient, data: dict[str, Any]) -> None:
         (b"\xef\xbb\xbf# coding: latin-1\nx = 1", "cannot be decoded"),
     ],
 )
-def test_a_binary_file_is_a_400(client: FlaskClient, source: bytes, reason: str) -> None:
+def test_undecodable_file_gets_400(client: FlaskClient, source: bytes, reason: str) -> None:
     response = run(client, source)
     assert response.status_code == 400
     assert reason in response.get_json()["message"]
 
 
-def test_the_last_script_part_counts(client: FlaskClient) -> None:
+def test_last_script_part_wins(client: FlaskClient) -> None:
     parts = [(BytesIO(b"result = 1"), "a.py"), (BytesIO(b"result = 2"), "b.py")]
     assert client.post("/run_script", data={"script": parts}).text == "2"
 
 
-def test_where_the_config_is_silent_a_token_from_afar_is_not_enough(
-    manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_remote_token_is_rejected_without_config(manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", "t0ken")
     client = create_app(manager).test_client()
     headers = {"Authorization": "Bearer t0ken"}
@@ -182,7 +180,7 @@ def test_where_the_config_is_silent_a_token_from_afar_is_not_enough(
     assert run(client, "result = 1", headers=headers, environ_base={"REMOTE_ADDR": "10.0.0.1"}).status_code == 404
 
 
-def test_where_the_config_says_no_nobody_may() -> None:
+def test_scripts_can_be_disabled_by_config() -> None:
     with make_manager(run_script_api_enabled=False) as manager:
         response = run(create_app(manager).test_client(), "result = 1")
     assert (response.status_code, response.content_type) == (404, "text/plain; charset=utf-8")
@@ -190,7 +188,7 @@ def test_where_the_config_says_no_nobody_may() -> None:
 
 
 @pytest.mark.parametrize("said", ["yes", 1, object()])
-def test_where_the_config_says_neither_only_who_is_here_may(monkeypatch: pytest.MonkeyPatch, said: object) -> None:
+def test_local_callers_are_allowed_without_config(monkeypatch: pytest.MonkeyPatch, said: object) -> None:
     monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", "t0ken")
     client = create_app(SimpleNamespace(config=SimpleNamespace(run_script_api_enabled=said))).test_client()
     headers = {"Authorization": "Bearer t0ken"}
@@ -198,7 +196,7 @@ def test_where_the_config_says_neither_only_who_is_here_may(monkeypatch: pytest.
     assert run(client, "result = 1", headers=headers, environ_base={"REMOTE_ADDR": "10.0.0.1"}).status_code == 404
 
 
-def test_where_the_config_says_yes_a_token_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remote_token_is_accepted_if_enabled_by_config(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", "t0ken")
     with make_manager(run_script_api_enabled=True) as manager:
         client = create_app(manager).test_client()

@@ -1,4 +1,4 @@
-"""POST /run_script: few scripts at once, so that those that burn CPU leave time to everybody else."""
+"""POST /run_script: the concurrency limit, which leaves CPU time for other requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(client: FlaskClient, source: str) -> TestResponse:
 
 
 class Scripts:
-    """An app whose scripts wait for the test."""
+    """An app whose scripts block until the test ends them."""
 
     def __init__(self, **settings: Any) -> None:
         self._exit = ExitStack()
@@ -41,7 +41,7 @@ class Scripts:
         self._started: list[tuple[threading.Thread, list[Any]]] = []
 
     def start(self, source: str = WAIT) -> None:
-        """Start one, and wait until it runs."""
+        """Start a script, and wait until it runs."""
         self._started.append(in_thread(lambda: run(self.app.test_client(), source).status_code))
         assert self.app.state.begun.acquire(timeout=10)
 
@@ -49,7 +49,7 @@ class Scripts:
         return run(self.app.test_client(), source)
 
     def end(self) -> list[int]:
-        """Let all of them end; their statuses."""
+        """End all scripts; return their statuses."""
         self.app.state.release.set()
         for thread, _ in self._started:
             thread.join()
@@ -73,7 +73,7 @@ def scripts() -> Iterator[MakeScripts]:
     assert eventually(lambda: not any(thread.name.startswith("call: <script") for thread in threading.enumerate()))
 
 
-def test_the_third_is_turned_away_with_the_names_of_those_that_run(scripts: MakeScripts) -> None:
+def test_third_script_gets_503_with_running_scripts(scripts: MakeScripts) -> None:
     two = scripts()
     two.start()
     two.start(SPIN)
@@ -81,10 +81,10 @@ def test_the_third_is_turned_away_with_the_names_of_those_that_run(scripts: Make
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     waiting, spinning = (hashlib.sha256(source.encode()).hexdigest()[:12] for source in (WAIT, SPIN))
     assert re.fullmatch(
-        rf"Cannot run the script now: 2 may run at once in this process, and these do: "
+        rf"Cannot run the script now: 2 may run at once in this process, and these are running: "
         rf"call: <script \d+> \(SHA-256 {waiting}…, sent by local, for \d s\), "
         rf"call: <script \d+> \(SHA-256 {spinning}…, sent by local, for \d s\)\. "
-        r"GET /threads\?name=script shows where they are\. "
+        r"GET /threads\?name=script shows their stacks\. "
         r"Try again, or raise extra_config\.internal_api_server_max_scripts\.",
         refused.get_json()["message"],
     )
@@ -93,7 +93,7 @@ def test_the_third_is_turned_away_with_the_names_of_those_that_run(scripts: Make
 
 
 @pytest.mark.parametrize("limit", [1, 3, MOST_SCRIPTS])
-def test_the_limit_is_a_setting(scripts: MakeScripts, limit: int) -> None:
+def test_script_limit_is_a_setting(scripts: MakeScripts, limit: int) -> None:
     some = scripts(max_scripts=limit)
     for _ in range(limit):
         some.start()
@@ -102,7 +102,7 @@ def test_the_limit_is_a_setting(scripts: MakeScripts, limit: int) -> None:
     assert some.ask().status_code == 200
 
 
-def test_the_interpreter_is_shared_by_all_apps_of_a_process(scripts: MakeScripts) -> None:
+def test_limit_is_shared_by_all_apps_of_a_process(scripts: MakeScripts) -> None:
     one, other = scripts(), scripts()
     one.start()
     other.start()
@@ -112,7 +112,7 @@ def test_the_interpreter_is_shared_by_all_apps_of_a_process(scripts: MakeScripts
     assert other.ask().status_code == 200
 
 
-# Each exception that stops it ends one level at most, wherever it strikes.
+# Each stop exception ends at most one level of recursion.
 STUBBORN = """
 def stay(levels):
     try:
@@ -125,7 +125,7 @@ stay(100)
 
 
 @pytest.mark.parametrize("source", [WAIT, STUBBORN])
-def test_one_that_does_not_stop_counts_as_long_as_it_runs(scripts: MakeScripts, source: str) -> None:
+def test_unstoppable_script_occupies_slot_until_it_ends(scripts: MakeScripts, source: str) -> None:
     one = scripts(max_scripts=1, script_timeout=0.2)
     assert one.ask(source).status_code == 504
     refused = one.ask()
@@ -137,7 +137,7 @@ def test_one_that_does_not_stop_counts_as_long_as_it_runs(scripts: MakeScripts, 
     assert "\nlmcache_internal:stuck_calls 0.0\n" in one.app.test_client().get("/metrics").text
 
 
-def test_one_that_stops_gives_its_place_back(scripts: MakeScripts) -> None:
+def test_stopped_script_releases_slot(scripts: MakeScripts) -> None:
     one = scripts(max_scripts=1, script_timeout=0.2)
     for _ in range(3):
         assert one.ask("while True: pass").status_code == 504
@@ -145,25 +145,25 @@ def test_one_that_stops_gives_its_place_back(scripts: MakeScripts) -> None:
 
 
 @pytest.mark.parametrize("source", ["1/0", "raise SystemExit", "x =", "class A:\n  def __str__(s): 1/0\nresult = A()"])
-def test_one_that_fails_gives_its_place_back(scripts: MakeScripts, source: str) -> None:
+def test_failed_script_releases_slot(scripts: MakeScripts, source: str) -> None:
     one = scripts(max_scripts=1)
     assert [one.ask(source).status_code for _ in range(3)] == [500] * 3
     assert one.ask().status_code == 200
 
 
-def test_one_that_gets_no_thread_gives_its_place_back(scripts: MakeScripts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_script_without_thread_releases_slot(scripts: MakeScripts, monkeypatch: pytest.MonkeyPatch) -> None:
     one = scripts(max_scripts=1)
 
     def fail(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
-        patched.setattr("lmcache_internal.limits.deadlines.Call.start", fail)
+        patched.setattr("lmcache_internal.limits.timeouts.Call.start", fail)
         assert "can't start new thread" in one.ask().get_json()["message"]
     assert one.ask().status_code == 200
 
 
-def test_what_is_no_script_takes_no_place(scripts: MakeScripts) -> None:
+def test_invalid_script_takes_no_slot(scripts: MakeScripts) -> None:
     one = scripts(max_scripts=1)
     one.start()
     client = one.app.test_client()
@@ -172,7 +172,7 @@ def test_what_is_no_script_takes_no_place(scripts: MakeScripts) -> None:
     assert client.post("/run_script").status_code == 400
 
 
-def test_profiles_and_scripts_do_not_take_each_others_places(scripts: MakeScripts) -> None:
+def test_profiles_and_scripts_have_separate_limits(scripts: MakeScripts) -> None:
     two = scripts()
     two.start()
     two.start()
@@ -180,7 +180,7 @@ def test_profiles_and_scripts_do_not_take_each_others_places(scripts: MakeScript
 
 
 @pytest.mark.parametrize("value", [0, -1, MOST_SCRIPTS + 1, 10**30, 1.0, 1.5, "2", True, [2]])
-def test_a_limit_that_is_none_is_refused(value: Any) -> None:
+def test_invalid_limit_is_rejected(value: Any) -> None:
     with (
         make_manager(extra_config={"internal_api_server_max_scripts": value}) as manager,
         pytest.raises(ConfigError, match=r"max_scripts: expected a whole number from 1 to 8, got "),
@@ -206,8 +206,8 @@ def burning(server: InternalAPIServer, count: int) -> Iterator[None]:
     assert (statuses.count(200), statuses.count(503)) == (2, count - 2)
 
 
-def test_a_neighbor_of_all_that_may_burn_waits_less_than_a_quarter_of_a_second(server: InternalAPIServer) -> None:
-    """The best median of three rounds, as the machine may have other work; with eight scripts, it is up to 2.8 s."""
+def test_other_requests_take_under_250_ms_beside_busy_scripts(server: InternalAPIServer) -> None:
+    """Compare the best median of three rounds, because the machine may be busy; with eight scripts, it is 2.8 s."""
     with burning(server, 10):
         for path in ("/threads", "/livez", "/loglevel"):
             rounds = (sorted(itertools.islice(_durations(server, path), 9))[4] for _ in range(3))

@@ -30,7 +30,7 @@ def targets_of(manager: EmbeddedManager) -> list[str]:
 
 
 @pytest.mark.parametrize(("role", "worker_id"), [("scheduler", 0), ("worker", 0), ("worker", 1)])
-def test_every_rank_lists_all_ranks(role: str, worker_id: int) -> None:
+def test_each_rank_lists_all_ranks(role: str, worker_id: int) -> None:
     assert groups_of(make_manager(role, worker_id, **ENABLED)) == [
         {
             "targets": ["127.0.0.1:7000"],
@@ -51,20 +51,20 @@ def test_every_rank_lists_all_ranks(role: str, worker_id: int) -> None:
     ]
 
 
-def test_ranks_that_do_not_serve_are_left_out() -> None:
+def test_ranks_without_server_are_omitted() -> None:
     values = ENABLED | {"internal_api_server_include_index_list": [0, 2]}
     assert targets_of(make_manager(**values)) == ["127.0.0.1:7000", "127.0.0.1:7002"]
     assert groups_of(make_manager()) == []
 
 
-def test_on_unix_sockets_there_is_nothing_to_scrape(tmp_path: Path) -> None:
+def test_unix_sockets_are_not_listed(tmp_path: Path) -> None:
     values = ENABLED | {"internal_api_server_socket_path_prefix": str(tmp_path / "socket")}
     assert groups_of(make_manager(**values)) == []
     public = prefixed({"public_port_start": 9000, "public_host": "10.0.0.7"})
     assert targets_of(make_manager(**values, extra_config=public)) == [f"10.0.0.7:{9000 + index}" for index in range(3)]
 
 
-def test_anybody_may_ask_the_public_listener_and_is_led_there_by_the_name_he_used(tmp_path: Path) -> None:
+def test_public_listener_lists_targets_under_requested_host(tmp_path: Path) -> None:
     path, _ = token_file(tmp_path, boss="admin")
     port = free_port()
     extra = {"public_port_start": port - 1, "public_host": "0.0.0.0", "tokens_file": str(path)}
@@ -79,25 +79,25 @@ def test_anybody_may_ask_the_public_listener_and_is_led_there_by_the_name_he_use
         assert targets == [[f"10.1.2.3:{port + offset}"] for offset in (-1, 0, 1)]
 
 
-def test_a_foreign_host_is_not_taken_for_ours(tmp_path: Path) -> None:
+def test_foreign_host_is_rejected(tmp_path: Path) -> None:
     with serving(tmp_path, internal_api_server_host="0.0.0.0") as server:
         assert ask(server, "GET /sd/prometheus", "Host: evil.example").status == 403
         assert f"[::1]:{server.port}" in ask(server, "GET /sd/prometheus", "Host: [::1]:1").body.decode()
 
 
-def test_it_is_answered_over_both_transports(server: InternalAPIServer) -> None:
+def test_targets_are_served_over_both_transports(server: InternalAPIServer) -> None:
     status, body = fetch(server, "/sd/prometheus")
     assert status == 200
     assert len(json.loads(body)) == (0 if server.socket_path else 3)
 
 
-def test_without_metadata_prometheus_keeps_its_list(client: FlaskClient) -> None:
+def test_missing_metadata_gets_503(client: FlaskClient) -> None:
     app = client.application
     app.state.lmcache_adapter = None  # type: ignore[attr-defined]  # An InternalApp.
     assert client.get("/sd/prometheus").status_code == 503
 
 
-def test_a_password_in_the_models_name_stays_in() -> None:
+def test_password_in_model_name_is_masked() -> None:
     metadata = EmbeddedMetadata("s3://user:hunter2@host/model", SHAPE)
     told = str(groups_of(EmbeddedManager(EmbeddedConfig({"chunk_size": CHUNK, **ENABLED}), metadata)))
     assert "hunter2" not in told

@@ -25,7 +25,7 @@ JSON = {"Accept": "application/json"}
 
 @contextlib.contextmanager
 def sleeping(*names: str, depth: int = 0) -> Iterator[list[threading.Thread]]:
-    """Threads of these names that all wait in the same place, `depth` calls further in than they might."""
+    """Threads with these names that wait in the same function, in `depth` recursive calls."""
     wake = threading.Event()
 
     def nap(depth: int) -> None:
@@ -47,7 +47,7 @@ def sleeping(*names: str, depth: int = 0) -> Iterator[list[threading.Thread]]:
 
 
 def stack_of(thread: threading.Thread) -> str:
-    """The stack as Python's own traceback module writes it."""
+    """Return the stack as formatted by Python's traceback module."""
     return "".join(traceback.format_stack(sys._current_frames()[thread.ident or 0]))
 
 
@@ -63,7 +63,7 @@ def listed(client: FlaskClient, query: str = "") -> Any:
     return response.get_json()
 
 
-def test_every_thread_has_a_block_with_its_stack(client: FlaskClient, sleeper: threading.Thread) -> None:
+def test_each_thread_has_a_block_with_its_stack(client: FlaskClient, sleeper: threading.Thread) -> None:
     response = client.get("/threads")
     assert response.content_type == "text/plain; charset=utf-8"
     assert f"Thread: {sleeper!r}\nStack trace:\n  File " in response.text
@@ -71,7 +71,7 @@ def test_every_thread_has_a_block_with_its_stack(client: FlaskClient, sleeper: t
 
 
 @pytest.mark.parametrize("depth", [0, 3, 40])
-def test_the_text_is_to_the_byte_what_python_writes(client: FlaskClient, depth: int) -> None:
+def test_text_is_identical_to_python_traceback(client: FlaskClient, depth: int) -> None:
     with sleeping("Sleeper-7", "Sleeper-8", depth=depth) as threads:
         blocks = "\n\n".join(f"Thread: {thread!r}\nStack trace:\n{stack_of(thread)}" for thread in threads)
         expected = f"{blocks}\n\n=== Thread Summary ===\nTotal threads: 2\n"
@@ -79,7 +79,7 @@ def test_the_text_is_to_the_byte_what_python_writes(client: FlaskClient, depth: 
     assert ("[Previous line repeated 37 more times]" in expected) is (depth == 40)
 
 
-def test_code_without_a_file_is_shown_without_its_lines(client: FlaskClient) -> None:
+def test_code_without_file_has_no_source_lines(client: FlaskClient) -> None:
     wake = threading.Event()
     namespace: dict[str, Any] = {"wake": wake}
     exec("def nap():\n    wake.wait()", namespace)
@@ -95,7 +95,7 @@ def test_code_without_a_file_is_shown_without_its_lines(client: FlaskClient) -> 
         thread.join()
 
 
-def test_json_on_request(client: FlaskClient, sleeper: threading.Thread) -> None:
+def test_json_is_sent_on_request(client: FlaskClient, sleeper: threading.Thread) -> None:
     body = listed(client, "name=sleeper")
     (found,) = body["threads"]
     assert body["total"] == 1
@@ -116,7 +116,7 @@ def test_json_on_request(client: FlaskClient, sleeper: threading.Thread) -> None
 
 
 @pytest.mark.usefixtures("sleeper")
-def test_cpu_seconds_are_those_of_the_thread(client: FlaskClient) -> None:
+def test_cpu_seconds_are_per_thread(client: FlaskClient) -> None:
     done = threading.Event()
 
     def work() -> None:
@@ -134,38 +134,40 @@ def test_cpu_seconds_are_those_of_the_thread(client: FlaskClient) -> None:
         worker.join()
 
 
-def test_threads_that_have_not_begun_or_have_ended_have_neither_stack_nor_clock() -> None:
+def test_unstarted_and_ended_threads_have_no_stack_and_cpu_time() -> None:
     unborn, dead = threading.Thread(name="unborn"), threading.Thread(name="dead", target=lambda: None)
     dead.start()
     dead.join()
-    assert eventually(lambda: not Path(f"/proc/self/task/{dead.native_id}").exists())  # join() returns a bit earlier.
+    assert eventually(
+        lambda: not Path(f"/proc/self/task/{dead.native_id}").exists()
+    )  # join() returns slightly earlier.
     states = states_of([unborn, dead])
     assert [(state.stack, state.cpu_seconds) for state in states.threads] == [((), None), ((), None)]
     assert str(states).startswith(f"Thread: {unborn!r}\nNo stack trace available\n\n\nThread: {dead!r}\nNo stack")
 
 
 @pytest.mark.parametrize("query", ["name=sleePER", "thread_id={ident}", "name=sleeper&thread_id={ident}"])
-def test_filters_find_one_thread(client: FlaskClient, sleeper: threading.Thread, query: str) -> None:
+def test_filters_select_one_thread(client: FlaskClient, sleeper: threading.Thread, query: str) -> None:
     text = client.get("/threads?" + query.format(ident=sleeper.ident)).text
     assert "Sleeper-7" in text
     assert text.endswith("Total threads: 1\n")
 
 
 @pytest.mark.parametrize("query", ["name=nobody", "thread_id=1"])
-def test_filters_may_find_none(client: FlaskClient, query: str) -> None:
+def test_filters_may_select_no_thread(client: FlaskClient, query: str) -> None:
     assert client.get(f"/threads?{query}").text == "\n\n=== Thread Summary ===\nTotal threads: 0\n"
     assert listed(client, query) == {"total": 0, "threads": []}
     assert listed(client, f"{query}&group=true") == {"total": 0, "groups": []}
 
 
 @pytest.mark.parametrize(("query", "name"), [("thread_id=abc", "thread_id"), (f"name={'x' * 257}", "name")])
-def test_bad_filters_are_400s_that_name_the_parameter(client: FlaskClient, query: str, name: str) -> None:
+def test_invalid_filter_gets_400_with_parameter(client: FlaskClient, query: str, name: str) -> None:
     response = client.get(f"/threads?{query}")
     assert response.status_code == 400
     assert response.get_json()["message"].startswith(f"Invalid value for {name}: ")
 
 
-def test_threads_that_do_the_same_come_together(client: FlaskClient) -> None:
+def test_threads_with_same_stack_are_grouped(client: FlaskClient) -> None:
     with sleeping("nap-b", "nap-c", "nap-a"), sleeping("nap-d", depth=1) as (deeper,):
         body = listed(client, "name=nap-&group=true")
         assert [(group["count"], group["names"]) for group in body["groups"]] == [
@@ -182,7 +184,7 @@ def test_threads_that_do_the_same_come_together(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "group=true", "samples=3&interval=0.001"])
-def test_no_collection_runs_while_the_stacks_are_taken(
+def test_garbage_collection_is_paused_during_dump(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
     seen: list[bool] = []
@@ -197,7 +199,7 @@ def test_no_collection_runs_while_the_stacks_are_taken(
 
 
 @pytest.mark.parametrize("query", ["", "group=true", "samples=20&interval=0.001"])
-def test_threads_may_come_and_go_meanwhile(client: FlaskClient, query: str) -> None:
+def test_dump_works_while_threads_start_and_end(client: FlaskClient, query: str) -> None:
     done = threading.Event()
 
     def churn() -> None:
@@ -215,7 +217,7 @@ def test_threads_may_come_and_go_meanwhile(client: FlaskClient, query: str) -> N
 
 
 @pytest.mark.parametrize("query", ["group=true", "samples=1", ""])
-def test_a_name_with_a_lone_surrogate_leaves_the_shape_of_the_json(client: FlaskClient, query: str) -> None:
+def test_lone_surrogate_in_name_keeps_json_structure(client: FlaskClient, query: str) -> None:
     with sleeping("lone-\udc80"):
         found = client.get(f"/threads?{query}", headers=JSON).get_json()
     assert isinstance(found, dict)

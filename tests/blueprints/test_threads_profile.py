@@ -1,4 +1,4 @@
-"""GET /threads?samples=: a sampling profile of a process that goes on with its work."""
+"""GET /threads?samples=: a sampling profile of a running process."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def working(name: str, work: Callable[[], object]) -> Iterator[threading.Thread]
 
 
 def counts_of(text: str) -> dict[str, int]:
-    """Folded stacks and their counts, as the tools for flame graphs read them."""
+    """Return folded stacks and their counts, as flame graph tools parse them."""
     assert all(FOLDED.fullmatch(line) for line in text.splitlines()), text
     return {stack: int(count) for stack, _, count in (line.rpartition(" ") for line in text.splitlines())}
 
 
-def test_a_waiting_thread_is_found_where_it_waits_in_every_sample(client: FlaskClient) -> None:
+def test_waiting_thread_has_same_stack_in_every_sample(client: FlaskClient) -> None:
     with sleeping("Sleeper-7", depth=1):
         response = client.get("/threads?name=sleeper&samples=20&interval=0.001")
     assert (response.status_code, response.content_type) == (200, "text/plain; charset=utf-8")
@@ -69,7 +69,7 @@ def quick() -> None:
         pass
 
 
-def test_a_working_thread_is_found_the_more_often_the_longer_it_stays(client: FlaskClient) -> None:
+def test_sample_counts_are_proportional_to_time(client: FlaskClient) -> None:
     def both() -> None:
         slow()
         quick()
@@ -81,7 +81,7 @@ def test_a_working_thread_is_found_the_more_often_the_longer_it_stays(client: Fl
     assert slower + quicker > 60
 
 
-def test_json_on_request(client: FlaskClient) -> None:
+def test_json_is_sent_on_request(client: FlaskClient) -> None:
     with sleeping("a;b\nc", "a;b\nc", "other") as (thread, *_):
         body = listed(client, "samples=5&interval=0.02")
         assert (body["samples"], body["interval"]) == (5, 0.02)
@@ -93,7 +93,7 @@ def test_json_on_request(client: FlaskClient) -> None:
         assert counts == sorted(counts, reverse=True)
 
 
-def test_names_do_not_break_the_folded_form(client: FlaskClient) -> None:
+def test_thread_names_are_escaped_in_folded_stacks(client: FlaskClient) -> None:
     with sleeping("a;b\nc  d 5"):
         (stack,) = counts_of(client.get("/threads?name=a;b&samples=2").text)
     assert stack.startswith("a:b c d 5;_bootstrap (")
@@ -107,7 +107,7 @@ def test_the_profiling_thread_is_left_out(client: FlaskClient) -> None:
     assert "profiler.py" not in text
 
 
-def test_without_threads_there_is_nothing_to_fold(client: FlaskClient) -> None:
+def test_profile_without_threads_is_empty(client: FlaskClient) -> None:
     response = client.get("/threads?samples=3&name=nobody")
     assert (response.status_code, response.text) == (200, "")
 
@@ -121,17 +121,17 @@ def test_without_threads_there_is_nothing_to_fold(client: FlaskClient) -> None:
         ("samples=5&interval=0", "Invalid value for interval: Expected `float` >= 0.001, got '0'"),
         ("samples=5&interval=1.01", "Invalid value for interval: Expected `float` <= 1.0, got '1.01'"),
         ("samples=5&interval=nan", "Invalid value for interval: Expected `float` >= 0.001, got 'nan'"),
-        ("samples=1000&interval=0.031", "1000 samples, 0.031 s apart, take 31 s; the limit is 30 s"),
-        ("interval=0.01", "interval is the time between samples; give samples, too"),
-        ("samples=5&group=true", "samples are grouped by their stacks anyway; leave group out"),
+        ("samples=1000&interval=0.031", "1000 samples at intervals of 0.031 s take 31 s; the limit is 30 s"),
+        ("interval=0.01", "interval is the time between samples; it requires samples"),
+        ("samples=5&group=true", "samples are always grouped by stack; omit group"),
     ],
 )
-def test_bad_arguments_are_400s_that_name_value_and_limit(client: FlaskClient, query: str, said: str) -> None:
+def test_invalid_argument_gets_400_with_value_and_limit(client: FlaskClient, query: str, said: str) -> None:
     response = client.get(f"/threads?{query}")
     assert (response.status_code, response.get_json()) == (400, {"error": "Invalid parameter", "message": said})
 
 
-def test_one_profile_at_a_time_and_all_else_meanwhile(
+def test_second_profile_gets_503_and_other_requests_work(
     server: InternalAPIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thread, answers = in_thread(lambda: fetch(server, "/threads?samples=600&interval=0.05"))
@@ -139,7 +139,7 @@ def test_one_profile_at_a_time_and_all_else_meanwhile(
     status, body = fetch(server, "/threads?samples=2")
     assert status == 503
     assert re.fullmatch(
-        r"Cannot take 2 samples of the threads' stacks, 0\.01 s apart now: 1 such request is under way: "
+        r"Cannot take 2 samples of the threads' stacks, 0\.01 s apart now: 1 such request is running: "
         r"take 600 samples of the threads' stacks, 0\.05 s apart \(for \d s\)\. Try again\.",
         json.loads(body)["message"],
     )
@@ -154,7 +154,7 @@ def test_one_profile_at_a_time_and_all_else_meanwhile(
     assert fetch(server, "/threads?samples=2")[0] == 200
 
 
-def test_it_takes_a_place_of_what_may_take_long(app: InternalApp) -> None:
+def test_profile_uses_long_limit(app: InternalApp) -> None:
     client = app.test_client()
     with ExitStack() as places:
         for _ in range(LIMITS["long"]):
@@ -166,18 +166,18 @@ def test_it_takes_a_place_of_what_may_take_long(app: InternalApp) -> None:
     assert client.get("/threads?samples=2").status_code == 200
 
 
-def test_costly_samples_are_farther_apart() -> None:
+def test_expensive_samples_increase_interval() -> None:
     def find() -> list[threading.Thread]:
         until = time.thread_time() + 0.01
         while time.thread_time() < until:
             pass
         return []
 
-    # Four rests of nine times 10 ms.
+    # Four pauses of nine times 10 ms.
     assert profile(find, samples=5, interval=0.001).seconds > 0.36
 
 
-def test_it_ends_in_time_even_if_samples_are_missing(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_ends_in_time_with_missing_samples(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "LONGEST_SECONDS", 0.1)
     with sleeping("Sleeper-7"):
         body = listed(client, "name=sleeper&samples=100&interval=0.03")
@@ -185,14 +185,14 @@ def test_it_ends_in_time_even_if_samples_are_missing(client: FlaskClient, monkey
     assert body["stacks"][0]["count"] == body["samples"]
 
 
-def test_a_deep_recursion_is_cut_at_its_innermost_calls(client: FlaskClient) -> None:
+def test_deep_recursion_keeps_innermost_calls(client: FlaskClient) -> None:
     with sleeping("Deep", depth=600):
         stack = listed(client, "name=deep&samples=2&interval=0.001")["stacks"][0]["stack"]
     assert len(stack) == 500
     assert [call["function"] for call in stack[-3:]] == ["nap", "wait", "wait"]
 
 
-def test_nothing_that_a_thread_had_in_hand_is_held_between_samples() -> None:
+def test_profiler_keeps_no_references_between_samples() -> None:
     class Tensor:
         pass
 

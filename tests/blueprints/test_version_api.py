@@ -16,6 +16,6 @@ from lmcache_internal import __version__
         ("/version", f"{__version__}+embedded-embedded"),
     ],
 )
-def test_version_is_a_json_string_that_says_embedded(client: FlaskClient, path: str, value: str) -> None:
+def test_version_is_a_json_string_with_embedded(client: FlaskClient, path: str, value: str) -> None:
     response = client.get(path)
     assert (response.status_code, response.mimetype, response.get_json()) == (200, "application/json", value)

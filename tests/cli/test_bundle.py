@@ -117,4 +117,4 @@ def test_without_a_right_to_it_a_file_is_missing_with_the_reason(start_fleet: St
     assert result.exit_code == 0
     assert json.loads(result.stdout)[0]["data"]["missing"] == "audit.json"
     manifest = json.loads(contents(tmp_path / "b.zip")["manifest.json"])
-    assert "needs the level admin" in manifest["servers"]["worker-0"]["missing"]["audit.json"]
+    assert "Requires role admin" in manifest["servers"]["worker-0"]["missing"]["audit.json"]

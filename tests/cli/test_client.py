@@ -95,7 +95,7 @@ def test_a_refused_token_is_told_and_not_shown(guarded: Guarded) -> None:
 def test_a_level_that_does_not_suffice_is_told(guarded: Guarded) -> None:
     variables = {"LMCACHE_INTERNAL_TOKEN": guarded.tokens[Role.VIEWER]}
     result = run("get", "/env", "--url", guarded.url, **variables)
-    assert "GET /env needs the level admin; viewer has viewer." in result.stderr
+    assert "Requires role admin; this token (viewer) has role viewer" in result.stderr
 
 
 @pytest.mark.parametrize("content", [None, ""])

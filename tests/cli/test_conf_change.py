@@ -247,7 +247,7 @@ class TestNowhere:
         write_tokens_file(path, [entry])
         extra = {"internal_api_server_tokens_file": str(path)}
         fleet = start_fleet(without=(2, 3, 4), extra_config=extra)
-        for token, message in [(text, "HTTP 403: POST /conf needs the level admin"), ("x", "the token is refused")]:
+        for token, message in [(text, "HTTP 403: Requires role admin"), ("x", "the token is refused")]:
             env = {"LMCACHE_INTERNAL_TOKEN": token}
             result = fleet.run("conf", "set", "pin_timeout_sec=60", "--index", "0,1", "--yes", env=env)
             assert result.exit_code == 1

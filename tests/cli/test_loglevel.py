@@ -94,7 +94,7 @@ def test_what_does_not_go_together_is_a_usage_error(fleet: Fleet, arguments: lis
     ("arguments", "message"),
     [
         ([CHILD, "LOUD"], "Invalid log level: LOUD"),
-        ([CHILD, "DEBUG", "--for", "10x"], "expected a time such as 30s, 10m or 2h, at most 7 days, got '10x'"),
+        ([CHILD, "DEBUG", "--for", "10x"], "expected a duration such as 30s, 10m or 2h, at most 7 days, got '10x'"),
         (["lmcache_internal.audit", "ERROR"], "nobody silences the audit log there"),
     ],
 )

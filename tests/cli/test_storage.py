@@ -168,7 +168,7 @@ class TestBypass:
     def test_an_unknown_backend_is_told_with_the_known_ones(self, fleet: Fleet) -> None:
         result = fleet.run("bypass", "add", "Nope", "--index", "1")
         assert result.exit_code == 1
-        assert f"There is no backend 'Nope'; there are: {CPU}" in result.stdout
+        assert f"No backend 'Nope'; known backends: {CPU}" in result.stdout
 
 
 class TestSwitches:
@@ -244,7 +244,7 @@ def test_an_operator_may_and_a_viewer_may_not(start_fleet: StartFleet, tmp_path:
     path = tmp_path / "tokens.yaml"
     write_tokens_file(path, [entry for _, entry in made.values()])
     fleet = start_fleet(without=(0, 2, 3, 4), extra_config={"internal_api_server_tokens_file": str(path)})
-    for level, exit_code, message in [(Role.VIEWER, 1, "needs the level operator"), (Role.OPERATOR, 0, "on")]:
+    for level, exit_code, message in [(Role.VIEWER, 1, "Requires role operator"), (Role.OPERATOR, 0, "on")]:
         env = {"LMCACHE_INTERNAL_TOKEN": made[level][0]}
         result = fleet.run("freeze", "on", "--index", "1", env=env)
         assert result.exit_code == exit_code

@@ -1,7 +1,4 @@
-"""Where we answer otherwise than LMCache's server on purpose.
-
-`python -m tests.conformance.differences` prints `docs/differences.md`.
-"""
+"""The deliberate differences from LMCache's server; `python -m tests.conformance.differences` prints the document."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Difference:
-    """What a client sees there and here, and why.
+    """A deliberate difference.
 
     Attributes:
-        since: the LMCache release whose server was the first to answer so.
-        until: the release whose server answers as ours again.
+        since: the first LMCache release whose server differs.
+        until: the first later release whose server no longer differs.
     """
 
     what: str
@@ -27,191 +24,210 @@ class Difference:
     until: Version = (1000,)
 
     def applies_to(self, release: Version) -> bool:
-        """Whether the server of that release of LMCache answers so."""
+        """Whether the server of that LMCache release differs."""
         return self.since <= release < self.until
 
     @property
     def versions(self) -> str:
-        """The versions of LMCache whose server answers so."""
+        """The LMCache versions whose server differs."""
         since, until = (".".join(map(str, version)) for version in (self.since, self.until))
         return f"from {since}" if since else "all" if self.until == (1000,) else f"before {until}"
 
 
 DIFFERENCES: dict[str, Difference] = {
     "types": Difference(
-        "wrong parameter types",
-        "422 with a validation dump",
+        "Invalid parameter type",
+        "422 with a list of validation errors",
         '400 `{"error", "message"}` that names the parameter',
-        "one error shape, readable in a terminal",
+        "One error format, readable in a terminal",
     ),
     "error_shape": Difference(
-        "unknown path, wrong method, and the errors of /controller and /cache/load-fs-chunks",
+        "Unknown path, method not allowed, and errors of /controller and /cache/load-fs-chunks",
         '`{"detail"}`',
-        '`{"error", "message"}`, with LMCache\'s `detail` beside them where the route is its own; 405 names what is '
-        "allowed",
-        "one error shape",
+        '`{"error", "message"}`; errors of /controller and /cache/load-fs-chunks keep `detail`; 405 lists the allowed '
+        "methods",
+        "One error format",
     ),
     "version": Difference(
         "GET /version, /lmc_version, /commit_id",
         "404",
-        "the version",
-        "scripts rely on them",
+        "The version",
+        "Scripts use them",
         since=(0, 5, 7),
     ),
     "kvcache_info": Difference(
         "GET /cache/kvcache/info on a worker",
-        "404, as if it had no KV caches",
-        "their shapes",
-        "it has some",
+        "404, as without KV caches",
+        "Their shapes",
+        "A worker has KV caches",
         until=(0, 5),
     ),
-    "head": Difference("HEAD and OPTIONS", "405", "served", "what HTTP clients expect"),
-    "slash": Difference("a trailing slash", "a redirect to where the Host header points", "served", "no open redirect"),
+    "head": Difference("HEAD and OPTIONS", "405", "Supported", "HTTP clients expect them"),
+    "slash": Difference(
+        "Trailing slash in a path", "Redirect to the host in the Host header", "Supported", "No open redirect"
+    ),
     "infinity": Difference(
-        "an infinite number in GET /conf", "`Infinity`, which is no JSON", "`null`", "clients can parse it"
+        "Infinite number in GET /conf", "`Infinity`, which is not valid JSON", "`null`", "Clients can parse it"
     ),
     "attributes": Difference(
-        "`?names=` of something that is no config key",
+        "`?names=` with a name that is not a config key",
         "500, or an internal attribute",
-        "left out",
-        "names reach config keys and metadata fields only",
+        "Ignored",
+        "Only config keys and metadata fields are readable",
     ),
     "inference_version": Difference(
-        "GET /inference_version on an adapter without it, as are all of LMCache's",
+        "GET /inference_version on an adapter without that method, such as all of LMCache's",
         "500",
-        "`vllm_version` of /inference_info; 503 where that has none",
-        "vLLM's version is known there",
+        "`vllm_version` from /inference_info; 503 if it is absent there",
+        "The adapter has vLLM's version there",
     ),
-    "loglevel": Difference("GET /loglevel?level=X without a logger", "`null`", "400", "it looked like success"),
-    "basic_format": Difference("level=BASIC_FORMAT and the like", "500", "400 `Invalid log level`", "it is no level"),
+    "loglevel": Difference("GET /loglevel?level=X without a logger", "`null`", "400", "`null` looks like success"),
+    "basic_format": Difference(
+        "level=BASIC_FORMAT or another attribute of Python's logging module",
+        "500",
+        "400 `Invalid log level`",
+        "It is not a log level",
+    ),
     "conversion": Difference(
-        "a value that POST /conf cannot convert",
+        "POST /conf with a value that cannot be converted",
         "`Failed to set config value`",
         "`Invalid value for chunk_size: expected int, got 'abc'`",
-        "says what to do",
+        "The message shows how to fix the value",
     ),
     "guessing": Difference(
-        "POST /conf of a value of another type: 12.7 for an int, a word or null for a bool or number",
-        "stored as 12, `false`, `null`",
-        "refused with what was expected",
-        "nothing is guessed",
+        "POST /conf with a value of another type: 12.7 for an int, a word or null for a bool or number",
+        "Stored as 12, `false`, `null`",
+        "Rejected with the expected type",
+        "A guessed value may be wrong",
     ),
     "numbers": Difference(
-        "`NaN`, `Infinity`, `1e400`, lone surrogates in a JSON body",
-        "stored, then 500",
+        "`NaN`, `Infinity`, `1e400` or a lone surrogate in a JSON body",
+        "Stored; later requests get 500",
         "400",
-        "they poison the config",
+        "They make the config unreadable",
     ),
     "guarded": Difference(
-        "POST /conf of `internal_api_server_*`, `run_script_api_enabled`, `script_allowed_imports`",
-        "stored",
+        "POST /conf with `internal_api_server_*`, `run_script_api_enabled`, `script_allowed_imports`",
+        "Stored",
         "`Config is not mutable at runtime`",
-        "a caller that may write settings must not open the server by it",
+        "Security settings must not be writable over HTTP",
     ),
     "scripts": Difference(
-        "what a script sees",
-        "separate global and local namespaces, eight builtins",
-        "one namespace, Python's builtins; only imports are gated",
-        "functions see their globals, `len` exists",
+        "Namespace of a script",
+        "Separate global and local namespaces, eight builtins",
+        "One namespace, all Python builtins; only imports are restricted",
+        "Functions can use global names and builtins such as `len`",
     ),
     "imports": Difference(
-        "a script that imports what it may not",
+        "Script that imports a module that is not allowed",
         "`Import of 'os' is not allowed`",
-        "names `script_allowed_imports`, too; `__future__` is always allowed",
-        "says what to do",
+        "The message also names `script_allowed_imports`; `__future__` is always allowed",
+        "The message shows how to allow the import",
     ),
     "location": Difference(
-        "DELETE /cache/clear of an unknown location",
+        "DELETE /cache/clear with an unknown location",
         "200, nothing removed",
-        "404 with the known ones",
-        "it looked like success",
+        "404 with the known locations",
+        "The 200 looks like success",
     ),
     "check_order": Difference(
-        "a bad argument on a scheduler", "503", "400", "arguments are checked before the engine is looked for"
+        "Invalid argument on a scheduler", "503", "400", "Arguments are checked before the engine is required"
     ),
     "chunk_size": Difference(
-        "GET /cache/kvcache/check without chunk_size", "200 without checksums", "400", "as it is documented"
+        "GET /cache/kvcache/check without chunk_size",
+        "200 without checksums",
+        "400",
+        "LMCache's documentation requires chunk_size",
     ),
     "kv_layout": Difference(
         "GET /cache/kvcache/check of layers with heads before tokens, or with blocks before keys and values",
-        "checksums of other elements, or `error`",
-        "checksums of the tokens",
-        "that is what is compared; see [KV layouts](lmcache.md#kv-layouts)",
+        "Checksums of other elements, or `error`",
+        "Checksums of the tokens",
+        "Checksums are compared per token; see [KV layouts](lmcache.md#kv-layouts)",
     ),
     "record_slot": Difference(
         "POST /cache/kvcache/record_slot on a scheduler",
-        "200 `false`, 500 when set",
+        "200 `false`; 500 with `enabled`",
         "503",
-        "there is no engine to record",
+        "A scheduler has no engine",
     ),
 }
 
 UNCOMPARED: tuple[Difference, ...] = (
     Difference(
-        "POST /cache/store of what is not stored: frozen, no backend, bypassed, hot cache off, cached before",
-        "`num_tokens` alone, as if it were stored",
-        "`stored` beside it, and `reason` where that is less; `stored` is null where the engine cannot tell",
-        "a store that stores nothing must not look like success",
+        "POST /cache/store that stores nothing: frozen, no backend, bypassed, hot cache disabled, already cached",
+        "`num_tokens` only, as after a store",
+        "Also `stored`, and `reason` if that is less; `stored` is null if the engine does not report it",
+        "Failure must be visible",
     ),
     Difference(
-        "secrets in GET /env, /conf, /meta, /inference_info",
-        "as they are",
+        "Secrets in GET /env, /conf, /meta, /inference_info",
+        "In plain text",
         "`***`",
-        "a caller that may read must not get access to the rest",
+        "Read access must not give access to other systems",
     ),
     Difference(
         "GET /metrics",
         "`text/plain`",
-        "the format's full content type; OpenMetrics or gzip when asked for",
-        "scrapers rely on it",
-    ),
-    Difference("GET /loglevel?logger_name=X", "creates the logger", "only reads", "a reader must not fill the memory"),
-    Difference(
-        "a script that never ends",
-        "blocks the server",
-        "stopped after 60 s, 504 with its stack",
-        "one request holds up nobody",
+        "The full content type of the format; OpenMetrics or gzip on request",
+        "Scrapers need it",
     ),
     Difference(
-        "a call into the engine that never returns",
-        "blocks the server",
-        "504 after 30 s that says which and since when; the thread is left alone and counted",
-        "everything else keeps working",
+        "GET /loglevel?logger_name=X", "Creates the logger", "Only reads", "A read must not use memory permanently"
     ),
     Difference(
-        "two changes at once",
-        "cannot happen: requests run one after another",
-        "one at a time; 409 after three seconds that names the running one",
-        "readers never wait for a change",
+        "Script that does not end",
+        "Blocks the server",
+        "Stopped after 60 s; 504 with its stack",
+        "One request must not block others",
     ),
     Difference(
-        "a third script at once, or a 33rd call into the engine",
-        "waits for the others",
-        "503 with Retry-After and the names of what runs",
-        "cheap requests always find a thread, and time",
-    ),
-    Difference("a request body over 1 MiB", "taken", "413", "the engine's memory is the engine's"),
-    Difference("`tokens_mock=0:512`", "400", "as `0,512`", "the command line and HTTP take the same"),
-    Difference("a huge `tokens_mock`, slot range or thread name", "expanded", "400", "each was a memory bomb"),
-    Difference("PUT /hot_cache/enable without a memory backend", "200 without effect", "409", "says what happened"),
-    Difference("PUT /freeze while the engine still starts", "200 without effect", "503", "says what happened"),
-    Difference("PUT /bypass/remove of a closed backend", "400", "put back into service", "otherwise it could never be"),
-    Difference("POST /backends with an unreachable remote", "200", "200 with `warnings`", "says what happened"),
-    Difference("GET /controller/workers", "up to 30 s old", "fresh", "it agrees with /controller/key-stats"),
-    Difference(
-        "a socket file that a live process listens on",
-        "removed",
-        "left alone, one clear error",
-        "it is somebody's server",
+        "Engine call that does not return",
+        "Blocks the server",
+        "504 after 30 s with the call and its start time; the thread is abandoned and counted",
+        "Other requests must not block",
     ),
     Difference(
-        "a socket path that other users can tamper with",
-        "used",
-        "refused, one clear error; see [security.md](security.md#the-unix-socket)",
-        "they could put a server of their own there",
+        "Two concurrent changes",
+        "Impossible: requests run one at a time",
+        "Changes run one at a time; the second gets 409 after 3 s, with the name of the running change",
+        "Reads must not wait for a change",
     ),
     Difference(
-        "a port in use", "the thread ends with a log line", "`start()` raises one clear error", "the caller decides"
+        "Third concurrent script, or 33rd concurrent engine call",
+        "Waits for the others",
+        "503 with Retry-After and the names of the running calls",
+        "Cheap requests must always get a thread and CPU time",
+    ),
+    Difference("Request body larger than 1 MiB", "Accepted", "413", "The memory belongs to the engine"),
+    Difference("`tokens_mock=0:512`", "400", "Same as `0,512`", "The command line and HTTP accept the same syntax"),
+    Difference("Huge `tokens_mock`, slot range or thread name", "Expanded", "400", "It would exhaust the memory"),
+    Difference(
+        "PUT /hot_cache/enable without a memory backend", "200 without effect", "409", "Failure must be visible"
+    ),
+    Difference("PUT /freeze while the engine starts", "200 without effect", "503", "Failure must be visible"),
+    Difference(
+        "PUT /bypass/remove of a closed backend",
+        "400",
+        "The backend is back in service",
+        "Otherwise the bypass could not be removed",
+    ),
+    Difference("POST /backends with an unreachable remote", "200", "200 with `warnings`", "Failure must be visible"),
+    Difference("GET /controller/workers", "Up to 30 s old", "Current", "Consistent with /controller/key-stats"),
+    Difference(
+        "Socket file on which a running process listens",
+        "Removed",
+        "Not removed; one error",
+        "It belongs to a running server",
+    ),
+    Difference(
+        "Socket path that other users can modify",
+        "Used",
+        "Rejected with one error; see [security.md](security.md#the-unix-socket)",
+        "Another user could run a fake server there",
+    ),
+    Difference(
+        "Port in use", "The thread ends with a log line", "`start()` raises one error", "The caller can handle it"
     ),
 )
 
@@ -221,18 +237,20 @@ def cells(row: Difference) -> tuple[str, ...]:
 
 
 def as_markdown() -> str:
-    """The text of `docs/differences.md`."""
+    """Return the text of `docs/differences.md`."""
     rows = [
         f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells(row))} |\n"
         for row in (*DIFFERENCES.values(), *UNCOMPARED)
     ]
     return (
         "# Differences from LMCache's own server\n\n"
-        "<!-- Printed by `make docs` from tests/conformance/differences.py; do not edit. -->\n\n"
-        "Everything else is the same on the wire: the conformance tests ask LMCache's server and ours the same\n"
-        "questions, and fail on any other difference, and on any of the compared ones that is no longer there.\n\n"
-        "The last column names the versions of LMCache whose server differs, of those that are supported.\n\n"
-        "| what | LMCache's server | here | why | LMCache |\n| --- | --- | --- | --- | --- |\n" + "".join(rows)
+        "<!-- Generated by `make docs` from tests/conformance/differences.py; do not edit. -->\n\n"
+        "All other responses are compatible: the conformance tests send the same requests to LMCache's server and to\n"
+        "this server. They fail on any difference that is not listed, and on a compared difference that no longer\n"
+        "exists.\n\n"
+        "The last column lists the supported LMCache versions whose server differs.\n\n"
+        "| case | LMCache's server | this server | reason | LMCache versions |\n"
+        "| --- | --- | --- | --- | --- |\n" + "".join(rows)
     ) + _in_mp_mode()
 
 
@@ -242,9 +260,10 @@ def _in_mp_mode() -> str:
     rows = [f"| {' | '.join(cells(row))} |\n" for row in (*MP_DIFFERENCES.values(), *MP_UNCOMPARED)]
     return (
         "\n## Differences in MP mode\n\n"
-        "LMCache's [MP server](mp.md) and ours are asked the same requests on one engine, and a test fails on any\n"
-        "difference that is not in this table. Tested with LMCache 0.5.6 and 0.5.7rc2.\n\n"
-        "| what | LMCache's MP server | here | why | LMCache |\n| --- | --- | --- | --- | --- |\n" + "".join(rows)
+        "A test sends the same requests to LMCache's [MP server](mp.md) and to this one, on one engine. It fails on\n"
+        "any difference that is not listed. Tested with LMCache 0.5.6 and 0.5.7rc2.\n\n"
+        "| case | LMCache's MP server | this server | reason | LMCache versions |\n| --- | --- | --- | --- | --- |\n"
+        + "".join(rows)
     )
 
 

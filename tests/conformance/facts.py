@@ -1,7 +1,7 @@
-"""The requests that three servers are asked in the same order, and how closely each answer is compared.
+"""The requests that are sent to three servers in the same order, and how strictly the responses are compared.
 
-To what LMCache answers on a real engine, ours on the same engine must be equal, and ours on the
-embedded engine as far as the engines are alike.
+The three are LMCache's server on a real engine, ours on a real engine (which must respond as LMCache's does), and
+ours on the embedded engine (which must respond alike as far as the engines are alike).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Closeness = Literal["exact", "shape", "status"]
-"""How alike two answers must be: in content (texts of errors aside), in the names and types of
-JSON's fields, or in status and media type alone."""
+"""How equal two responses must be: in content (except error messages), in names and types of JSON fields,
+or only in status and media type."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,11 @@ class Fact:
 
     Attributes:
         target: "worker" or "scheduler".
-        difference: the key of the documented difference that makes ours answer otherwise, in the versions that
-            it names.
-        real: how close our answer on the real engine must be to LMCache's.
-        embedded: how close our answer on the embedded engine must be to ours on the real one;
-            None where the embedded engine has no such thing.
-        since: the LMCache version since which it answers so; older ones answer otherwise.
+        difference: key of the documented difference, which applies to the versions it lists.
+        real: how equal our response on the real engine must be to LMCache's.
+        embedded: how equal our response on the embedded engine must be to ours on the real one;
+            None if the embedded engine lacks the feature.
+        since: the first LMCache version with this response.
     """
 
     target: str
@@ -280,7 +279,7 @@ KV_CACHES = [
     scheduler("POST", "/cache/kvcache/record_slot", difference="record_slot"),
 ]
 
-# Two more layers, of other shapes: one with half the slots, one with heads before tokens.
+# Two more layers with other shapes: one with half the slots, one with heads before tokens.
 OTHER_LAYERS = """
 caches = app.state.lmcache_adapter.kv_caches
 first = caches['model.layers.0']

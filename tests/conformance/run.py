@@ -1,4 +1,4 @@
-"""Ask a server all facts in order; compare two answers."""
+"""Send all requests to a server in order; compare two responses."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from typing import Any
 from tests.conformance.facts import Closeness, Fact
 from tests.support import ROOT
 
-# Disk and remote writes go on after a store, and what they hold is not cleared meanwhile.
+# Disk and remote writes continue after a store, and a clear skips chunks that are being written.
 SETTLING_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client gets.
+    """A response.
 
     Attributes:
         media: the media type without parameters.
-        content: the decoded JSON, also of JSON sent as plain text, else the text.
+        content: the decoded JSON, also if it is sent as plain text; otherwise the text.
     """
 
     status: int
@@ -36,7 +36,7 @@ class Answer:
 
 
 def ask_all(kind: str, facts: list[Fact], directory: Path) -> list[Answer]:
-    """The answers of a fresh server of `kind`, see serve.py."""
+    """Return the responses of a new server of `kind`, see serve.py."""
     directory.mkdir(exist_ok=True)
     disk = directory / "disk"
     source = f"local_disk: {disk}" if kind == "embedded" else f'remote_url: "fs://host:0{directory}/fs/"'
@@ -53,7 +53,7 @@ def ask_all(kind: str, facts: list[Fact], directory: Path) -> list[Answer]:
 
 @contextlib.contextmanager
 def serving(kind: str, directory: Path, **values: Any) -> Iterator[dict[str, int]]:
-    """A process that serves a scheduler and a worker; yields their ports."""
+    """Run a process that serves a scheduler and a worker; yield their ports."""
     command = [
         sys.executable,
         str(ROOT / "tests" / "conformance" / "serve.py"),
@@ -77,7 +77,7 @@ def serving(kind: str, directory: Path, **values: Any) -> Iterator[dict[str, int
 
 
 def differs(one: Answer, other: Answer, closeness: Closeness) -> str | None:
-    """How two answers differ; None where they are as alike as they must be."""
+    """Return how two responses differ; None if they are as equal as required."""
     if (one.status, one.media) != (other.status, other.media):
         return f"{one.status} {one.media} != {other.status} {other.media}"
     if closeness == "status":
@@ -120,7 +120,7 @@ def ask(port: int, fact: Fact, directory: Path) -> Answer:
 
 
 def _without_sentences(answer: Answer) -> Any:
-    """The content; of an error's own words only that they are there."""
+    """Return the content; error messages are replaced by their type."""
     sentences = ("message", "detail")
     content = answer.content
     if answer.status >= 400 and isinstance(content, dict):

@@ -1,4 +1,4 @@
-"""One process with a scheduler and a worker, served by us or by LMCache, for the conformance tests.
+"""Runs a scheduler and a worker in one process, with our server or LMCache's, for the conformance tests.
 
     python tests/conformance/serve.py {embedded,real,lmcache} DIRECTORY [JSON of further config values]
 
@@ -51,7 +51,7 @@ def serve_real(values: dict[str, Any], ours: bool, directory: Path) -> list[Any]
     if ours:
         install()
     values = {"remote_url": f"fs://host:0{directory}/fs/", "remote_serde": "naive", **values}
-    # The parent's, so that it is the same for all servers of a run.
+    # The parent's id, so that all servers of a run have the same engine id.
     engine_id = f"conformance-{os.getppid()}"
     worker = make_worker(engine_id, **values)
     scheduler = make_scheduler(engine_id, **values)
@@ -60,7 +60,7 @@ def serve_real(values: dict[str, Any], ours: bool, directory: Path) -> list[Any]
 
 
 def make_controller() -> Any:
-    """A controller that knows two workers, by LMCache's own registration code."""
+    """Return a controller with three workers of two instances, through LMCache's own registration code."""
     message = importlib.import_module(home("RegisterMsg"))
     urls = {"pull": f"127.0.0.1:{free_port()}", "reply": None, "heartbeat": None}
     controller = load("LMCacheControllerManager")(urls, health_check_interval=0, lmcache_worker_timeout=300)
@@ -90,7 +90,7 @@ def main() -> None:
     kind, directory = sys.argv[1], Path(sys.argv[2])
     port = free_port(2)
     values = settings(port, directory) | json.loads(sys.argv[3] if len(sys.argv) > 3 else "{}")
-    # They are kept: what is collected stops serving.
+    # Keep references: a garbage-collected server stops.
     held = serve_embedded(values) if kind == "embedded" else serve_real(values, kind == "real", directory)
     for server in held if kind == "embedded" else ():
         server.start()
@@ -98,12 +98,12 @@ def main() -> None:
         wait_for(listening)
     print(json.dumps({"scheduler": port, "worker": port + 1}), flush=True)
     sys.stdin.read()
-    os._exit(0)  # A stuck engine call must not keep the process.
+    os._exit(0)  # A stuck engine call must not keep the process alive.
 
 
 if __name__ == "__main__":
     try:
         main()
-    except Exception:  # The engine's threads would keep a process alive that serves nothing.
+    except Exception:  # After any failure, exit: the engine's threads would keep the process alive.
         traceback.print_exc()
         os._exit(1)

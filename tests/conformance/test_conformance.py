@@ -1,4 +1,4 @@
-"""Ours on the real engine answers as LMCache does, ours on the embedded one as on the real one."""
+"""Our server on a real engine responds as LMCache's does, and on the embedded engine as on a real one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support import lmcache_release
 Answers = dict[str, list[Answer]]
 
 VERSION = lmcache_release()
-# All servers of one process share an app there: a scheduler beside a worker cannot be asked.
+# Before LMCache 0.4, all servers of a process share one app, so a scheduler beside a worker cannot be tested.
 HAS_OWN_APP = VERSION >= (0, 4)
 
 
@@ -24,29 +24,29 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
 
 
 @pytest.mark.parametrize("number", range(len(FACTS)), ids=lambda n: f"{n}-{FACTS[n]}")
-def test_real_engine_as_lmcache(answers: Answers, number: int) -> None:
+def test_real_engine_matches_lmcache(answers: Answers, number: int) -> None:
     fact = FACTS[number]
     if not HAS_OWN_APP or (fact.since and fact.since > VERSION):
-        pytest.skip("this version's own server cannot answer it")
+        pytest.skip("LMCache's server does not support the request in this version")
     found = differs(answers["lmcache"][number], answers["real"][number], fact.real)
     difference = DIFFERENCES[fact.difference] if fact.difference else None
     if difference is None or not difference.applies_to(VERSION):
         assert found is None, f"{fact}: LMCache's {found} ours"
     else:
-        assert found is not None, f"{fact}: no longer differs; take {fact.difference} out"
+        assert found is not None, f"{fact}: no longer differs; remove {fact.difference}"
 
 
 @pytest.mark.parametrize(
     "number", [number for number, fact in enumerate(FACTS) if fact.embedded], ids=lambda n: f"{n}-{FACTS[n]}"
 )
-def test_embedded_engine_as_real(answers: Answers, number: int) -> None:
+def test_embedded_engine_matches_real_engine(answers: Answers, number: int) -> None:
     fact = FACTS[number]
     assert fact.embedded is not None
     if fact.since and fact.since > VERSION:
-        pytest.skip("this version answers otherwise")
+        pytest.skip("the response differs in this version")
     found = differs(answers["real"][number], answers["embedded"][number], fact.embedded)
     assert found is None, f"{fact}: the real engine's {found} the embedded one's"
 
 
-def test_every_difference_is_shown_by_a_fact() -> None:
+def test_every_difference_has_a_fact() -> None:
     assert {fact.difference for fact in FACTS} - {None} == set(DIFFERENCES)

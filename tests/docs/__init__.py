@@ -1,1 +1,1 @@
-"""The documents do what they say: every block of theirs is run, as a reader would."""
+"""Tests of the documents: every code block is run as a reader would run it."""

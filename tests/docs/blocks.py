@@ -1,4 +1,4 @@
-"""The fenced blocks of the documents, and what the words after the three backticks mean."""
+"""Parses the fenced code blocks of the documents and their options, the words after the backticks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 
 class BlockError(Exception):
-    """A block is not as it should be, or does not what it should."""
+    """A block is invalid, or its result is not the expected one."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Block:
         document: path of the document, relative to the checkout.
         line: number of the line that opens the block, from 1.
         language: the word after the backticks.
-        words: the further words, `wait=8000` as `{"wait": "8000"}`; without a value, it is empty.
-        text: what stands between the fences.
+        words: the options: `wait=8000` as `{"wait": "8000"}`; empty string for an option without a value.
+        text: the content of the block.
     """
 
     document: str
@@ -44,7 +44,7 @@ class Block:
 
     @property
     def is_shown_only(self) -> bool:
-        """Whether there is nothing to do but to look at it."""
+        """Whether the block is not run, written or compared."""
         return self.language in _SHOWN and not self.words.keys() & {"file", "output"}
 
 
@@ -59,7 +59,7 @@ _SHOWN: dict[str, Callable[[str], object]] = {
     "json": json.loads,
     "ini": _parse_ini,
 }
-# What may stand after a language; any other is fine if it is written to a file.
+# Allowed options per language. A block with `file=` may have any language.
 _WORDS = {
     "bash": {"serve", "wait", "needs"},
     "python": {"needs"},
@@ -73,7 +73,7 @@ _WORDS_OF_FILES = {"file", "needs"}
 
 
 def blocks_of(root: Path, document: str) -> list[Block]:
-    """The blocks of a document, in order; an indented one has no language."""
+    """Return the blocks of a document in order; an indented block has no language."""
     tokens = MarkdownIt().parse((root / document).read_text())
     return [
         _block(document, token.map[0] + 1, token.info, token.content)
@@ -88,14 +88,14 @@ def _block(document: str, line: int, info: str, text: str) -> Block:
 
 
 def check(block: Block) -> None:
-    """Raise BlockError unless the block is of a known language, has known words, and is well-formed."""
+    """Raise BlockError unless language and options are known and the content is well-formed."""
     known = _WORDS_OF_FILES if "file" in block.words else _WORDS.get(block.language)
     if known is None:
-        raise BlockError(f"{block}: a block is one of {', '.join(_WORDS)}, or has file=…; not {block.language!r}")
+        raise BlockError(f"{block}: expected a language of {', '.join(_WORDS)}, or file=…; not {block.language!r}")
     if unknown := block.words.keys() - known:
-        raise BlockError(f"{block}: {', '.join(sorted(unknown))} does not go with {block.language}")
+        raise BlockError(f"{block}: {', '.join(sorted(unknown))} is not allowed with {block.language}")
     if "wait" in block.words and "serve" not in block.words:
-        raise BlockError(f"{block}: wait= is for blocks that serve")
+        raise BlockError(f"{block}: wait= requires serve")
     if block.language in _SHOWN:
         _check_data(block)
 
@@ -104,4 +104,4 @@ def _check_data(block: Block) -> None:
     try:
         _SHOWN[block.language](block.text)
     except (ValueError, yaml.YAMLError, configparser.Error) as error:
-        raise BlockError(f"{block}: this is no {block.language}: {error}") from error
+        raise BlockError(f"{block}: invalid {block.language}: {error}") from error

@@ -1,4 +1,4 @@
-"""A bash or a Python that is given one file after another."""
+"""A bash or Python process that runs one file after another."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.docs.processes import is_anybody_in
 from tests.support import eventually
 
 STOP_SECONDS = 10.0
-"""How long a group of processes may take to end when it is asked to."""
+"""Timeout in seconds for a process group to end after SIGTERM."""
 
 
 class Interpreter:
-    """A process that executes lines from its standard input, in a process group of its own.
+    """A process, in a new process group, that executes lines from its standard input.
 
     Args:
-        command: what starts it. It is to answer each line with one line when it is done, and to end when it fails.
-        directory: where it starts.
-        environment: its variables.
+        command: its command line. It must print one line when a line is done, and exit when a line fails.
+        directory: its initial working directory.
+        environment: its environment variables.
     """
 
     def __init__(self, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> None:
@@ -41,21 +41,21 @@ class Interpreter:
 
     @property
     def directory(self) -> Path:
-        """Where it is now."""
+        """Its current working directory."""
         return Path(f"/proc/{self._process.pid}/cwd").readlink()
 
     def run(self, line: str, seconds: float) -> str:
-        """Have a line executed; return the answer.
+        """Execute a line; return the output line.
 
         Raises:
-            BlockError: it ended, or did not answer within `seconds`.
+            BlockError: the process ended, or printed nothing within `seconds`.
         """
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{line}\n".encode())
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            # What it left in the background may keep the pipe open when it has ended.
+            # A background process may keep the pipe open after the interpreter has ended.
             if select.select([self._process.stdout], [], [], 0.05)[0] and (answer := self._process.stdout.readline()):
                 return answer.decode().strip()
             if self._process.poll() is not None:
@@ -63,7 +63,7 @@ class Interpreter:
         raise BlockError(f"not done after {seconds:g} seconds")
 
     def stop(self) -> None:
-        """End it, and all that it has started."""
+        """End the process and all processes it has started."""
         with self._process:
             for number in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError):

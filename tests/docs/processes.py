@@ -1,4 +1,4 @@
-"""Which processes live: one that has ended counts no more, whether or not anybody has asked for its status."""
+"""Checks whether processes are running; zombies count as ended."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def lives(process: int) -> bool:
-    """Whether a process has not ended."""
+    """Whether a process is running."""
     return _group_of(Path(f"/proc/{process}")) is not None
 
 
 def is_anybody_in(group: int) -> bool:
-    """Whether a process group has a living member."""
+    """Whether a process group has a running member."""
     return any(_group_of(entry) == group for entry in Path("/proc").glob("[0-9]*"))
 
 

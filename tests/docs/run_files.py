@@ -1,4 +1,4 @@
-"""Run the Python files that are named on standard input, in one namespace; acknowledge each with a line."""
+"""Runs the Python files named on standard input in one namespace; prints a line after each."""
 
 import os
 import sys
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Until there are no more names, or a file raises."""
-    sys.path[0] = ""  # Import from where it is, as an interactive Python does.
+    """Run files until the input ends or a file raises."""
+    sys.path[0] = ""  # Import from the working directory, as interactive Python does.
     names, acknowledge = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    namespace = vars(sys.modules["__main__"])  # where pickle and others look for a program's names
+    namespace = vars(sys.modules["__main__"])  # Where pickle and others look up names.
     for line in names:
         name, directory = line.rstrip("\n").split("\t")
         os.chdir(directory)
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _redirect(path: str) -> None:
-    """Let this process and its children read nothing and write to the file."""
+    """Redirect input of this process and its children from /dev/null, and output to the file."""
     with Path(os.devnull).open("rb") as nothing, Path(path).open("wb") as output:
         for number, stream in enumerate((nothing, output, output)):
             os.dup2(stream.fileno(), number)

@@ -1,4 +1,4 @@
-"""JSON schemas in few words, for tables that people read."""
+"""Describes JSON schemas in a few words, for the tables in the documents."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.openapi.support import Document, resolved
 Schema = dict[str, Any]
 
 ERRORS = ("{error, message}", "{error}")
-"""The shapes of which nothing needs to be said."""
+"""Bodies of errors, which are not listed."""
 
 
 def type_of(schema: Schema) -> str:
-    """What may be sent: `integer, 1 to 9`."""
+    """Return the type and limits of an argument: `integer, 1 to 9`."""
     if "anyOf" in schema:
         return " or ".join(type_of(arm) for arm in schema["anyOf"] if arm.get("type") != "null")
     if "$ref" in schema:
@@ -37,7 +37,7 @@ def _limits(schema: Schema) -> str:
 
 
 def shape_of(document: Document, schema: Schema) -> str:
-    """What is answered: `{status, freeze, message}`, `[{name, level}]`, `{…: …}`."""
+    """Return the fields of a body: `{status, freeze, message}`, `[{name, level}]`, `{…: …}`."""
     schema = resolved(document, schema.get("contentSchema", schema))
     if "anyOf" in schema:
         shapes = dict.fromkeys(shape_of(document, arm) for arm in schema["anyOf"])

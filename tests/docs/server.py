@@ -1,4 +1,4 @@
-"""A block that serves until its document ends."""
+"""A block that runs a server until the end of its document."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.docs.processes import lives
 from tests.support import accepts, eventually
 
 QUIET_SECONDS = 1.0
-"""Who prints nothing for so long has said all the addresses where he listens: there may be several."""
+"""Seconds without output after which the server has printed all its addresses."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Server:
     """A process in the background.
 
     Attributes:
-        block: what started it.
-        process: its id.
-        output: the file with all that it printed so far.
+        block: the block that started it.
+        process: its process id.
+        output: the file with its output.
     """
 
     block: Block
@@ -31,16 +31,16 @@ class Server:
     output: Path
 
     def wait(self, seconds: float) -> None:
-        """Return when it has ended, or answers where the block says, or else wherever its output says.
+        """Wait until the server has ended, or listens on the ports of the block or at the addresses it has printed.
 
         Raises:
-            BlockError: it did not answer within `seconds`.
+            BlockError: it does not listen within `seconds`.
         """
         if not eventually(lambda: not lives(self.process) or self._answers(), seconds):
             raise BlockError(f"{self.block}: does not answer after {seconds:g} seconds\n{self.output.read_text()}")
 
     def check(self) -> None:
-        """Raise BlockError unless it still runs."""
+        """Raise BlockError unless the server is running."""
         if not lives(self.process):
             raise BlockError(f"{self.block}: the server ended\n{self.output.read_text()}")
 

@@ -1,4 +1,4 @@
-"""A reader at a terminal: runs the blocks of one document, one after another."""
+"""Runs the blocks of one document in order, as a reader at a terminal would."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.docs.server import Server
 from tests.support import eventually
 
 BLOCK_SECONDS = 180.0
-"""How long a block may take: one installs packages."""
+"""Timeout of a block in seconds; one block installs packages."""
 
-# Names the line that failed; what stands in a block's own file has the line number of the document.
+# Print the line that failed; line numbers in the file of a block are those of the document.
 _STRICT = """set -eEuo pipefail; trap 'echo "line $LINENO: $BASH_COMMAND: exit status $?" >&2' ERR; echo"""
 
 
 class Session:
-    """One bash and one Python, and the servers that were left running.
+    """One bash process, one Python process, and the running servers.
 
     Args:
-        directory: where bash starts.
-        scratch: an empty directory for the blocks' files and outputs.
-        environment: the variables to start with; PATH is to lead to the Python that runs the Python blocks.
+        directory: initial working directory of bash.
+        scratch: an empty directory for the files and outputs of the blocks.
+        environment: initial environment variables; PATH must contain the Python for Python blocks.
     """
 
     def __init__(self, directory: Path, scratch: Path, environment: Mapping[str, str]) -> None:
@@ -38,10 +38,10 @@ class Session:
         self._output: Path | None = None
 
     def run(self, block: Block) -> None:
-        """Do what a reader does with a block.
+        """Run, write, serve or compare a block, by its options.
 
         Raises:
-            BlockError: it, or a server that runs for it, does not do what the document says.
+            BlockError: the block failed, or a server has ended.
         """
         check(block)
         if "file" in block.words:
@@ -56,7 +56,7 @@ class Session:
             server.check()
 
     def close(self) -> None:
-        """End all that runs."""
+        """End all processes."""
         for interpreter in (self._python, self._bash):
             if interpreter:
                 interpreter.stop()
@@ -88,7 +88,7 @@ class Session:
 
     def _compare(self, block: Block) -> None:
         pattern = ".*?".join(re.escape(part) for part in block.text.strip().split("…"))
-        # A server may still be about to say it.
+        # A server may print it later.
         seconds = 5.0 if self._servers and self._servers[-1].output == self._output else 0.0
         if not eventually(lambda: bool(re.fullmatch(pattern, self._text().strip(), re.DOTALL)), seconds):
             raise BlockError(
@@ -102,7 +102,7 @@ class Session:
         return self._python
 
     def _written(self, block: Block) -> Path:
-        """The block in a file of its own, at the lines where it stands in the document."""
+        """Write the block to a file, with the line numbers of the document; return the path."""
         path = self._scratch / str(block.line) / block.document
         path.parent.mkdir(parents=True)
         path.write_text("\n" * block.line + block.text)

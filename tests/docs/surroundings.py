@@ -1,4 +1,4 @@
-"""What a reader has before he begins: a checkout, an environment with the package in it, a home, free ports."""
+"""Prepares the environment of a reader: a checkout, a virtual environment with the package, a home, free ports."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tests.support import ROOT, accepts
 
 EXTRAS = "cli,docs,dev"
 
-# An answer that is an error is a failure, as a reader would take it; and no progress bars.
+# Make curl fail on HTTP errors, and show no progress bars.
 _CURLRC = "silent\nshow-error\nfail-with-body\n"
 
 
 def documents() -> list[str]:
-    """The documents whose blocks are run, relative to the checkout; README first."""
+    """Return the documents whose blocks are run, relative to the checkout; README first."""
     names = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
     return [*names, *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 
 
 def copy_checkout(directory: Path) -> None:
-    """Copy what a commit of everything would have: tracked files, and new ones that are not ignored."""
+    """Copy the checkout: tracked files, and new files that are not ignored."""
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,
@@ -42,9 +42,9 @@ def copy_checkout(directory: Path) -> None:
 
 
 def make_venv(directory: Path) -> Path:
-    """Install the checkout with its extras into a new virtual environment; return where that is.
+    """Install the checkout with its extras into a new virtual environment; return its path.
 
-    Where the tests have LMCache, it is to be found there as well.
+    If the environment of the tests has LMCache, the new one has it, too.
     """
     copy_checkout(directory / "checkout")
     venv = directory / "venv"
@@ -58,7 +58,7 @@ def make_venv(directory: Path) -> Path:
 
 
 def environment(venv: Path, home: Path) -> dict[str, str]:
-    """The variables of a shell with the virtual environment activated, and a home of its own."""
+    """Return the variables of a shell with the virtual environment activated and a separate home."""
     (home / ".curlrc").write_text(_CURLRC)
     inherited = {
         name: value
@@ -70,13 +70,13 @@ def environment(venv: Path, home: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),  # pip's downloads
         "VIRTUAL_ENV": str(venv),
         "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONUNBUFFERED": "1",  # Servers say where they listen at once, as they do on a terminal.
+        "PYTHONUNBUFFERED": "1",  # Servers print their addresses immediately, as on a terminal.
         "no_proxy": "localhost,127.0.0.1",
     }
 
 
 def missing(block: Block, variables: dict[str, str]) -> list[str]:
-    """What the block needs and what is neither a command nor a Python module here."""
+    """Return the block's needs that are neither a command nor a Python module."""
     return [
         need
         for need in block.needs
@@ -90,11 +90,11 @@ def _is_module(name: str, variables: dict[str, str]) -> bool:
 
 
 def check_ports(blocks: list[Block]) -> None:
-    """Raise BlockError if somebody else listens on a port that the blocks name."""
+    """Raise BlockError if another process listens on a port in the blocks."""
     text = "\n".join(f"{block.words.get('wait', '')}\n{block.text}" for block in blocks if not block.is_shown_only)
     named = re.findall(r"(?:localhost|127\.0\.0\.1):(\d+)", text)
     waited = [port for block in blocks for port in block.words.get("wait", "").split(",") if port]
     if taken := sorted({port for port in [*named, *waited] if accepts(int(port))}):
         raise BlockError(
-            f"{blocks[0].document}: ports {', '.join(taken)} are in use: end what listens there, and retry"
+            f"{blocks[0].document}: ports {', '.join(taken)} are in use; end the processes that use them, and retry"
         )

@@ -1,4 +1,4 @@
-"""Blocks are found and understood, and none escapes the runner."""
+"""Blocks are found and parsed; invalid blocks are rejected."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def read(directory: Path, text: str) -> list[Block]:
 
 
 @pytest.mark.parametrize("document", documents())
-def test_no_block_of_the_documents_escapes(document: str) -> None:
+def test_all_blocks_are_valid(document: str) -> None:
     for found in blocks_of(ROOT, document):
         check(found)
 
 
-def test_a_block_has_its_line_language_words_and_text(tmp_path: Path) -> None:
+def test_block_has_line_language_words_and_text(tmp_path: Path) -> None:
     (found,) = read(tmp_path, "Text\n\n```bash serve wait=1,2\nsleep 1\n```\n")
     assert found == Block("a.md", 3, "bash", {"serve": "", "wait": "1,2"}, "sleep 1\n")
     assert str(found) == "a.md:3"
 
 
-def test_blocks_in_lists_and_of_tildes_are_found(tmp_path: Path) -> None:
+def test_blocks_in_lists_and_with_tildes_are_found(tmp_path: Path) -> None:
     found = read(tmp_path, "- one\n\n  ```bash\n  a\n    b\n  ```\n\n~~~python\nc\n~~~\n")
     assert [(one.line, one.language, one.text) for one in found] == [(3, "bash", "a\n  b\n"), (8, "python", "c\n")]
 
 
 @pytest.mark.parametrize("info", ["sh", "shell", "py", "Bash", "python3", "nginx"])
-def test_other_names_of_languages_are_refused(info: str) -> None:
+def test_unknown_language_is_rejected(info: str) -> None:
     with pytest.raises(BlockError, match=f"a.md:1: .*; not '{info}'"):
         check(block(info))
 
 
-def test_a_block_without_a_language_is_refused(tmp_path: Path) -> None:
+def test_block_without_language_is_rejected(tmp_path: Path) -> None:
     for text in ("```\nls\n```\n", "Text\n\n    ls\n"):
         (found,) = read(tmp_path, text)
         assert not found.is_shown_only
@@ -57,7 +57,7 @@ def test_a_block_without_a_language_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "info", ["bash sevre", "bash output", "python serve", "yaml needs=x", "text serve", "bash wait=1", "nginx file=a x"]
 )
-def test_words_that_mean_nothing_there_are_refused(info: str) -> None:
+def test_invalid_words_are_rejected(info: str) -> None:
     with pytest.raises(BlockError, match=r"a\.md:1"):
         check(block(info))
 
@@ -68,23 +68,23 @@ def test_words_that_mean_nothing_there_are_refused(info: str) -> None:
 )
 def test_data_must_parse(language: str, good: str, bad: str) -> None:
     check(block(language, good))
-    with pytest.raises(BlockError, match=f"this is no {language}"):
+    with pytest.raises(BlockError, match=f"invalid {language}"):
         check(block(language, bad))
 
 
-def test_a_file_may_be_in_any_language_and_data_in_it_must_parse() -> None:
+def test_file_block_accepts_any_language_and_parses_data() -> None:
     check(block("nginx file=nginx.conf", "server {"))
-    with pytest.raises(BlockError, match="this is no yaml"):
+    with pytest.raises(BlockError, match="invalid yaml"):
         check(block("yaml file=a.yaml", "a: ["))
 
 
-def test_what_is_needed_is_a_command_or_a_module(tmp_path: Path) -> None:
+def test_needs_checks_commands_and_modules(tmp_path: Path) -> None:
     variables = environment(Path(sys.prefix), tmp_path)
     assert missing(block("bash needs=cat,json,no-such-command"), variables) == ["no-such-command"]
     assert missing(block("bash"), variables) == []
 
 
-def test_ports_that_others_use_are_told(tmp_path: Path) -> None:
+def test_ports_in_use_are_reported(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port()))
         taken.listen()
@@ -95,15 +95,13 @@ def test_ports_that_others_use_are_told(tmp_path: Path) -> None:
     check_ports(read(tmp_path, text))
 
 
-def test_the_copy_has_what_is_tracked_or_new_and_nothing_ignored(tmp_path: Path) -> None:
+def test_copy_has_tracked_and_new_files_only(tmp_path: Path) -> None:
     copy_checkout(tmp_path)
     assert (tmp_path / "docs" / "design.md").read_text() == (ROOT / "docs" / "design.md").read_text()
     assert not [path for path in tmp_path.rglob("*") if path.name in ("__pycache__", ".git", ".mypy_cache")]
 
 
-def test_the_home_and_the_settings_are_not_those_of_the_developer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_excludes_home_and_settings_of_developer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LMCACHE_CONFIG_FILE", "/my/own.yaml")
     variables = environment(Path(sys.prefix), tmp_path)
     assert "LMCACHE_CONFIG_FILE" not in variables

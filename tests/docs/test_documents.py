@@ -1,7 +1,7 @@
-"""Each block of each document, in order: `make test-docs`.
+"""Runs each block of each document, in order: `make test-docs`.
 
-A document is one session, so choose whole ones: `-k docs/quickstart.md`. DOCS_VENV may name a virtual
-environment to take instead of a new one.
+A document is one session, so select whole documents: `-k docs/quickstart.md`. Set DOCS_VENV to use an existing
+virtual environment instead of a new one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BLOCKS = [block for document in documents() for block in blocks_of(ROOT, documen
 
 @dataclass
 class Reader:
-    """Somebody who tries a document, until something does not work."""
+    """The session of a document; it stops at the first failure."""
 
     session: Session
     variables: dict[str, str]
@@ -38,7 +38,7 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reader(request: pytest.FixtureRequest, venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """A fresh checkout, home and shell for the document that is the parameter."""
+    """A new checkout, home and shell for the document in the parameter."""
     check_ports([block for block in BLOCKS if block.document == request.param])
     checkout, home, scratch = (tmp_path_factory.mktemp(name) for name in ("lmcache-internal", "home", "blocks"))
     copy_checkout(checkout)

@@ -1,4 +1,4 @@
-"""The runner itself: what a document says wrongly fails, where it says so."""
+"""The runner of the documents: an error in a document fails with its line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ time.sleep(60)
 
 @pytest.fixture(autouse=True)
 def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The servers here say quickly where they listen."""
+    """The test servers print their addresses quickly."""
     monkeypatch.setattr(server_module, "QUIET_SECONDS", 0.5)
 
 
@@ -51,7 +51,7 @@ def session(tmp_path: Path, checkout: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def read(session: Session, tmp_path: Path) -> Read:
-    """Runs a document's blocks."""
+    """Return a function that runs the blocks of a document."""
 
     def run(text: str) -> None:
         (tmp_path / "a.md").write_text(text)
@@ -67,24 +67,24 @@ def test_directory_and_variables_carry_over(read: Read, checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["false", "false | cat", "echo $no_such_variable", "(exit 3)", "exit 0", "if"])
-def test_what_fails_fails_the_block(read: Read, checkout: Path, command: str) -> None:
+def test_failing_command_fails_the_block(read: Read, checkout: Path, command: str) -> None:
     with pytest.raises(BlockError, match=r"^a\.md:3: exit status"):
         read(f"```text\n```\n```bash\n{command}\ntouch after\n```\n")
     assert not (checkout / "after").exists()
 
 
-def test_the_failure_has_the_documents_line_and_the_output(read: Read) -> None:
+def test_failure_has_document_line_and_output(read: Read) -> None:
     with pytest.raises(BlockError, match=r"(?s)a\.md:2: exit status 7.*on stdout.*on stderr.*line 5: \( exit 7 \)"):
         read("\n```bash\necho on stdout\necho on stderr >&2\n(exit 7)\n```\n")
 
 
-def test_curl_fails_when_the_answer_is_an_error(read: Read, server: InternalAPIServer) -> None:
+def test_curl_fails_on_http_error(read: Read, server: InternalAPIServer) -> None:
     read(f"```bash\n{server.address.curl('/conf')}\n```\n")
     with pytest.raises(BlockError, match=r"(?s)exit status 22.*Not Found"):
         read(f"\n```bash\n{server.address.curl('/nowhere')}\n```\n")
 
 
-def test_a_block_that_takes_too_long_fails(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_times_out(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "BLOCK_SECONDS", 0.3)
     with pytest.raises(BlockError, match=r"(?s)not done after 0\.3 seconds.*so far"):
         read("```bash\necho so far; sleep 60\n```\n")
@@ -99,12 +99,12 @@ def test_python_blocks_share_names_and_follow_bash(read: Read, checkout: Path) -
     assert (checkout / "sub" / "it").read_text() == "2"
 
 
-def test_an_exception_fails_the_block_with_the_documents_line(read: Read) -> None:
+def test_exception_fails_the_block_with_document_line(read: Read) -> None:
     with pytest.raises(BlockError, match=r'(?s)a\.md:2: exit status 1.*a\.md", line 4.*1 / 0.*ZeroDivisionError'):
         read("\n```python\na = 0\n1 / 0\n```\n")
 
 
-def test_files_are_written_where_bash_is(read: Read, checkout: Path) -> None:
+def test_files_are_written_to_current_directory(read: Read, checkout: Path) -> None:
     read("```bash\nmkdir sub; cd sub\n```\n```python file=x.py\nraise SystemExit(3)\n```\n")
     assert (checkout / "sub" / "x.py").read_text() == "raise SystemExit(3)\n"
     with pytest.raises(BlockError, match=r"cannot write .*No such file"):
@@ -112,7 +112,7 @@ def test_files_are_written_where_bash_is(read: Read, checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("shown", ["one\ntwo 12 three", "one\n…three", "…two … three\n", "…"])
-def test_output_as_shown_is_fine(read: Read, shown: str) -> None:
+def test_matching_output_passes(read: Read, shown: str) -> None:
     read(f"```bash\necho one; echo two 12 three >&2\n```\n\n```text output\n{shown}\n```\n")
 
 
@@ -122,12 +122,12 @@ def test_output_that_differs_fails_and_shows_both(read: Read, shown: str) -> Non
         read(f"```bash\necho one; echo two 12 three\n```\n\n```text output\n{shown}\n```\n")
 
 
-def test_output_is_that_of_the_block_just_before(read: Read) -> None:
+def test_output_is_that_of_previous_block(read: Read) -> None:
     with pytest.raises(BlockError, match=r"a\.md:7: the document shows"):
         read("```bash\necho one\n```\n```text file=x\none\n```\n```text output\none\n```\n")
 
 
-def test_a_server_serves_until_the_document_ends(read: Read, session: Session) -> None:
+def test_server_runs_until_end_of_document(read: Read, session: Session) -> None:
     port = free_port()
     read(
         f"```bash serve\nsleep 0.3\npython -m http.server --bind 127.0.0.1 {port}\n```\n"
@@ -137,7 +137,7 @@ def test_a_server_serves_until_the_document_ends(read: Read, session: Session) -
     assert not accepts(port)
 
 
-def test_each_of_several_servers_is_waited_for(read: Read) -> None:
+def test_all_servers_of_a_block_are_awaited(read: Read) -> None:
     first, second = free_port(), free_port()
     server = "python -m http.server --bind 127.0.0.1"
     read(
@@ -156,30 +156,30 @@ def test_wait_names_the_ports_of_a_server_that_prints_none(read: Read) -> None:
     )
 
 
-def test_a_server_may_say_a_unix_socket(read: Read, checkout: Path) -> None:
+def test_server_may_print_a_unix_socket(read: Read, checkout: Path) -> None:
     (checkout / "serve.py").write_text(SERVES_A_SOCKET)
     read("```bash serve\npython serve.py $PWD/it\n```\n```bash\ntest -S it\n```\n")
 
 
-def test_a_server_that_dies_fails_at_once_with_its_words(read: Read) -> None:
+def test_server_that_exits_fails_immediately_with_output(read: Read) -> None:
     with pytest.raises(BlockError, match=r"(?s)a\.md:1: the server ended.*no such luck"):
         read("```bash serve wait=1\necho no such luck\n```\n")
 
 
-def test_a_server_that_dies_later_fails_the_next_block(read: Read) -> None:
+def test_server_that_exits_later_fails_next_block(read: Read) -> None:
     port = free_port()
     read(f"```bash serve wait={port}\ntimeout 1 python -m http.server --bind 127.0.0.1 {port}\n```\n")
     with pytest.raises(BlockError, match=r"(?s)a\.md:1: the server ended.*Serving HTTP"):
         read("\n\n\n```bash\nsleep 1\n```\n")
 
 
-def test_a_server_that_never_answers_fails(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_never_listens_fails(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "BLOCK_SECONDS", 0.5)
     with pytest.raises(BlockError, match=r"(?s)does not answer after 0\.5 seconds.*thinking"):
         read(f"```bash serve wait={free_port()}\necho thinking; sleep 60\n```\n")
 
 
-def test_a_server_that_will_not_end_is_killed(read: Read, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_ignores_sigterm_is_killed(read: Read, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreter, "STOP_SECONDS", 0.3)
     port = free_port()
     read(f"```bash serve wait={port}\ntrap '' TERM\npython -m http.server --bind 127.0.0.1 {port}\n```\n")

@@ -1,4 +1,4 @@
-"""Requests with bodies, for the tests of those that are refused and of those that are too many."""
+"""Requests with bodies, for the tests of refused bodies and of the body limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HALF = BODY[: len(BODY) // 2]
 
 
 def head(line: str, *headers: str, length: int | None = len(BODY)) -> bytes:
-    """The head of a request with a JSON body of `length` bytes, or a chunked one where that is None."""
+    """Return the head of a request with a JSON body of `length` bytes, or with a chunked body if `length` is None."""
     framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
     lines = [f"{line} HTTP/1.1", *headers, "Content-Type: application/json", framing, "", ""]
     if not any(header.startswith("Host:") for header in headers):
@@ -23,23 +23,23 @@ def head(line: str, *headers: str, length: int | None = len(BODY)) -> bytes:
 
 
 def chunk(data: bytes) -> bytes:
-    """`data` as a chunk."""
+    """Return `data` as a chunk."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 @contextlib.contextmanager
 def half_sent(host: Host, request_head: bytes, count: int, port: int | None = None) -> Iterator[list[socket.socket]]:
-    """So many clients that send a head and half of a body."""
+    """Yield that many clients that have sent a head and half of a body."""
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(host.connect(port=port)) for _ in range(count)]
         for client in clients:
-            with contextlib.suppress(ConnectionError):  # It may have been refused meanwhile.
+            with contextlib.suppress(ConnectionError):  # The server may have refused it already.
                 client.sendall(request_head + HALF)
         yield clients
 
 
 def answers(clients: list[socket.socket], seconds: float) -> dict[socket.socket, Answer]:
-    """The answers that have come when nothing has for `seconds`."""
+    """Return the responses received until none arrives for `seconds`."""
     found: dict[socket.socket, Answer] = {}
     with selectors.DefaultSelector() as selector:
         for client in clients:

@@ -1,4 +1,4 @@
-"""A server in this process that must be unharmed after the test."""
+"""A server in this process that must be unchanged after the test."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tests.faults.unharmed import serving, unharmed
 
 @pytest.fixture(autouse=True)
 def quick_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clean up ten times a second: the tests wait for it."""
+    """Sweep ten times per second, because the tests wait for it."""
     monkeypatch.setattr(acceptor, "SWEEP_SECONDS", 0.1)
 
 
 @pytest.fixture(params=["tcp", "unix"])
 def harmed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalAPIServer]:
-    """A running server; when the test is over, all must be as it was before."""
+    """Yield a running server; check after the test that nothing has changed."""
     with serving(tmp_path, request.param) as server, unharmed(server):
         yield server
 
 
 @pytest.fixture
 def unlogged() -> Iterator[None]:
-    """Logging is off: pytest keeps each record, and with it the exception and its frames."""
+    """Disable logging, because pytest keeps each record with its exception and frames."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

@@ -1,8 +1,8 @@
-"""A server in a process of its own, whose memory, CPU time, threads and descriptors are measured from outside.
+"""A server in its own process, with memory, CPU time, threads and descriptors measured from outside.
 
     python -m tests.faults.host '{"values": …, "constants": …, "descriptors": …}'
 
-The process prints the port that it serves, and ends with its input.
+The process prints the port that it serves, and ends when its input ends.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from tests.support import ROOT, free_port
 
 TIMEOUT_SECONDS = 20.0
 DESCRIPTORS = 4096
-"""The limit of open files of a process that is given no other, and what these tests themselves need."""
+"""The default limit of open files for the server's process, and the limit that these tests need themselves."""
 
 PUBLIC_OFFSET = 1
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Answer(NamedTuple):
-    """What a client was answered, and how many seconds that took."""
+    """A response, and the seconds that it took."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,11 +41,11 @@ class Answer(NamedTuple):
 
 
 class Host:
-    """A process with a server, seen from outside.
+    """A process with a server, as seen from outside.
 
     Attributes:
-        port: of its server.
-        public_port: of its public listener.
+        port: the port of the server.
+        public_port: the port of its public listener.
     """
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
@@ -59,7 +59,7 @@ class Host:
         self.public_port = self.port + PUBLIC_OFFSET
 
     def connect(self, receive_buffer: int | None = None, port: int | None = None) -> socket.socket:
-        """A connection; with a small `receive_buffer`, the kernel takes few bytes of what is not read."""
+        """Return a connection. With a small `receive_buffer`, the kernel accepts few unread bytes."""
         made = socket.socket()
         made.settimeout(TIMEOUT_SECONDS)
         if receive_buffer is not None:
@@ -70,7 +70,7 @@ class Host:
     def ask(
         self, path: str, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """One request on a connection of its own; its seconds include the time to connect."""
+        """Send one request on a new connection; its seconds include the time to connect."""
         began = time.monotonic()
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, TIMEOUT_SECONDS)) as client:
             client.request(method, path, body, dict(headers or {}))
@@ -79,26 +79,26 @@ class Host:
             return Answer(response.status, dict(response.getheaders()), content, time.monotonic() - began)
 
     def threads(self) -> int:
-        """How many threads it has."""
+        """Return the number of threads."""
         return len(os.listdir(f"/proc/{self.pid}/task"))  # noqa: PTH208  # Only the number counts.
 
     def descriptors(self) -> int:
-        """How many files and sockets it has open."""
+        """Return the number of open files and sockets."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208  # Likewise.
 
     def cpu_seconds(self) -> float:
-        """The CPU time that it has used."""
+        """Return the CPU time used, in seconds."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
     def logged(self) -> int:
-        """Bytes that it has written to its log."""
+        """Return the size of the log, in bytes."""
         return self._log.stat().st_size
 
     @contextlib.contextmanager
     def peak_growth(self) -> Iterator[list[float]]:
-        """The MiB by which its resident memory grows at most meanwhile; put into the list at the end."""
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5")  # The peak starts from here, see proc_pid_clear_refs(5).
+        """Yield a list; after the block, it holds the peak growth of the resident memory in MiB."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")  # Reset the peak, see proc_pid_clear_refs(5).
         before = self._kib("VmRSS")
         found: list[float] = []
         yield found
@@ -125,7 +125,7 @@ def hosting(
         directory: where the log and the plugin are written.
         plugin: the source of an endpoint file.
         constants: values by `module.NAME` that replace those of `lmcache_internal`.
-        descriptors: its limit of open files.
+        descriptors: the limit of open files.
         extra: `internal_api_server_*` keys of `extra_config`.
     """
     allow_descriptors()
@@ -154,13 +154,13 @@ def hosting(
 
 
 def allow_descriptors() -> None:
-    """Let this process have thousands of connections."""
+    """Allow this process thousands of connections."""
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, DESCRIPTORS)), most))
 
 
 def answer_on(connection: socket.socket) -> Answer:
-    """What is answered on a connection to the one request that it has sent."""
+    """Return the response to the one request that was sent on a connection."""
     began = time.monotonic()
     with http.client.HTTPResponse(connection) as response:
         response.begin()

@@ -1,9 +1,9 @@
-"""Clients that ask without a pause on connections that they keep; half of what they ask is refused.
+"""Clients that send requests without a pause on keep-alive connections; half of the requests must be refused.
 
     python -m tests.faults.keep_alive PORT PUBLIC_PORT CLIENTS REQUESTS
 
-They have a process of their own, which prints how many requests were served and refused as they must be, and
-whatever else happened.
+They run in their own process, which prints how many requests were served and refused as expected, and all unexpected
+results.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Asked(NamedTuple):
-    """A request, and the status that it must be answered with."""
+    """A request and its expected status."""
 
     status: int
     path: str
@@ -52,7 +52,7 @@ REFUSED = [
 
 
 def ask(ports: tuple[int, int], requests: int, seed: int) -> Counter[str]:
-    """What became of the requests of one client; each kind is asked in turn with a refused one, at random."""
+    """The results of one client, which mixes requests of each kind with refused ones at random."""
     chance = random.Random(seed)
     connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS) for port in ports]
     found: Counter[str] = Counter()

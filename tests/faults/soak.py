@@ -1,7 +1,7 @@
-"""Mixed traffic at full speed against a server in a process of its own: `make soak`.
+"""Mixed traffic at full speed against a server in its own process: `make soak`.
 
-Prints what was answered, and memory, threads and descriptors of the server; exits with 1 unless the
-memory curve is flat, or where anything was answered in another way than it should.
+Prints the counts of responses, and memory, threads and descriptors of the server. Exits with 1 if the memory grows or
+if a response is not as expected.
 """
 
 from __future__ import annotations
@@ -31,21 +31,20 @@ CLIENTS = 8
 REPORT_SECONDS = 10
 SAMPLE_SECONDS = 0.5
 FLAT_BYTES = 4 << 20
-"""What the median of the last quarter may be above that of the second.
+"""The largest allowed growth from the median of the second quarter to the median of the last quarter.
 
-At some thousand requests a second, a leak of 32 bytes a request grows by more than that in three minutes;
-what is no leak, the heap's fragments at changing numbers of threads and the sources that stacks quote for the
-first time, stays below it.
+At some thousand requests per second, a leak of 32 bytes per request exceeds it in three minutes. Growth that is not
+a leak stays below it: heap fragmentation with a changing number of threads, and source lines that stacks quote.
 """
 
 Client = Callable[["Traffic", random.Random], None]
 
 
 class Traffic:
-    """What the clients do to the server, and what came of it.
+    """The clients' requests, and their results.
 
     Args:
-        port: of the server.
+        port: the port of the server.
     """
 
     def __init__(self, port: int) -> None:
@@ -56,7 +55,7 @@ class Traffic:
         self._lock = threading.Lock()
 
     def run(self, seed: int) -> None:
-        """One client, until `stopping`."""
+        """Run one client until `stopping` is set."""
         chance = random.Random(seed)
         kinds: list[Client] = [reads, writes, scripts, bad_input, aborts]
         while not self.stopping.is_set():
@@ -67,7 +66,7 @@ class Traffic:
                 self.count(f"{kind.__name__}: {type(error).__name__}", good=False)
 
     def count(self, answer: str, good: bool = True) -> None:
-        """Remember one answer."""
+        """Count one response."""
         with self._lock:
             self.answers[answer] += 1
             if not good:
@@ -83,12 +82,12 @@ class Traffic:
                 self.count(str(response.status), response.status in expected)
 
     def connect(self) -> socket.socket:
-        """A raw connection."""
+        """Return a raw connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
 
 def reads(traffic: Traffic, chance: random.Random) -> None:
-    """A keep-alive connection that reads here and there; a scrape too many at once is a 503."""
+    """Read various routes on a keep-alive connection; a scrape above the limit is a 503."""
     paths = ["/", "/conf", "/lmc_version", "/metrics", "/threads", "/meta", "/livez", "/backends", "/nowhere"]
     traffic.ask({200, 404, 503}, *(("GET", chance.choice(paths), None, {}) for _ in range(10)))
 
@@ -106,14 +105,14 @@ def writes(traffic: Traffic, chance: random.Random) -> None:
 
 
 def scripts(traffic: Traffic, chance: random.Random) -> None:
-    """A script that computes, or fails; no third at the same time (503)."""
+    """Run a script that computes or fails; a third concurrent one is refused (503)."""
     sources = [b"result = sum(range(1000))", b"raise SystemExit(1)", b"print('x' * 10000)", b"def f(): f()\nf()"]
     body, headers = upload(chance.choice(sources))
     traffic.ask({200, 500, 503}, ("POST", "/run_script", body, headers))
 
 
 def bad_input(traffic: Traffic, chance: random.Random) -> None:
-    """What is no HTTP, too large, or no JSON."""
+    """Send requests that are not HTTP, too large, or not JSON."""
     broken = [
         b"NONSENSE\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
@@ -129,7 +128,7 @@ def bad_input(traffic: Traffic, chance: random.Random) -> None:
 
 
 def aborts(traffic: Traffic, chance: random.Random) -> None:
-    """Half a request, or a whole one whose answer nobody waits for."""
+    """Send half a request, or a complete one without waiting for the response."""
     request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     client = traffic.connect()
     client.sendall(request[: chance.randrange(len(request) + 1)])
@@ -138,7 +137,7 @@ def aborts(traffic: Traffic, chance: random.Random) -> None:
 
 
 class Server:
-    """The server's process, and what the system says of it."""
+    """The server's process, and its resources."""
 
     def __init__(self, port: int, directory: str) -> None:
         self.log = Path(directory, "log")
@@ -155,7 +154,7 @@ class Server:
             raise SystemExit(f"The server did not start:\n{self.log.read_text()}")
 
     def status(self) -> tuple[int, int, int]:
-        """Resident bytes, threads, descriptors."""
+        """Return resident bytes, threads, descriptors."""
         proc = Path(f"/proc/{self.process.pid}")
         lines = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines())
         return int(lines["VmRSS"].split()[0]) << 10, int(lines["Threads"]), len(list((proc / "fd").iterdir()))
@@ -163,7 +162,7 @@ class Server:
 
 def serve(port: int, directory: str) -> None:
     """Serve until the standard input ends."""
-    logging.disable(logging.CRITICAL)  # Thousands of refusals a second would be a soak of the log.
+    logging.disable(logging.CRITICAL)  # Thousands of refusals per second would test the log instead.
     values: dict[str, Any] = {"internal_api_server_enabled": True, "internal_api_server_port_start": port - 1}
     disk: dict[str, Any] = {
         "local_disk": f"{directory}/disk",
@@ -172,12 +171,12 @@ def serve(port: int, directory: str) -> None:
     }
     with make_manager(**values, **disk) as manager, InternalAPIServer(manager), Path("/dev/null").open("w") as nowhere:
         print("serves", flush=True)
-        with contextlib.redirect_stdout(nowhere):  # What scripts print; nobody reads the pipe.
+        with contextlib.redirect_stdout(nowhere):  # For output of scripts; nobody reads the pipe.
             sys.stdin.read()
 
 
 def soak(seconds: float) -> bool:
-    """Soak a server for so long; return whether all was well."""
+    """Run the traffic for that many seconds; return whether everything was as expected."""
     with tempfile.TemporaryDirectory() as directory:
         traffic, server = Traffic(free_port()), None
         server = Server(traffic.port, directory)
@@ -204,14 +203,14 @@ def _observe(server: Server, traffic: Traffic, seconds: float) -> list[int]:
                 reported = passed
                 print(
                     f"{passed:5.0f} s  {sum(traffic.answers.values()):8} requests  RSS {memory / (1 << 20):6.1f} MiB  "
-                    f"{threads:3} threads  {descriptors:3} descriptors  {_told(traffic.answers)}",
+                    f"{threads:3} threads  {descriptors:3} descriptors  {_describe(traffic.answers)}",
                     flush=True,
                 )
     finally:
         traffic.stopping.set()
         for client in clients:
             client.join()
-    time.sleep(3)  # For the last threads and connections to end.
+    time.sleep(3)  # So that the last threads and connections end.
     return samples
 
 
@@ -220,23 +219,23 @@ def _judge(samples: list[int], traffic: Traffic, seconds: float, idle: tuple[int
     second, last = (statistics.median(part) for part in (samples[quarter : 2 * quarter], samples[-quarter:]))
     flat = last - second < FLAT_BYTES
     total = sum(traffic.answers.values())
-    print(f"{total} requests in {seconds:.0f} s, {total / seconds:.0f} a second: {_told(traffic.answers)}")
+    print(f"{total} requests in {seconds:.0f} s, {total / seconds:.0f} a second: {_describe(traffic.answers)}")
     print(f"Afterwards: RSS {idle[0] / (1 << 20):.1f} MiB, {idle[1]} threads, {idle[2]} descriptors")
     print(
         f"Memory, median of the second quarter {second / (1 << 20):.1f} MiB, of the last {last / (1 << 20):.1f} MiB: "
         f"{'flat' if flat else 'NOT FLAT'} (tolerance {FLAT_BYTES / (1 << 20):.0f} MiB)"
     )
     if traffic.wrong:
-        print(f"Not as they should be: {_told(traffic.wrong)}")
+        print(f"Not as they should be: {_describe(traffic.wrong)}")
     return flat and not traffic.wrong
 
 
-def _told(answers: Counter[str]) -> str:
+def _describe(answers: Counter[str]) -> str:
     return ", ".join(f"{answer}: {number}" for answer, number in sorted(answers.items()))
 
 
 def main() -> int:
-    """Soak, or be the server that is soaked; return the exit status."""
+    """Run the soak test, or the server that it tests; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--serve", type=int, metavar="PORT")

@@ -1,4 +1,4 @@
-"""Bodies of callers who may send them: all together are bounded, and one that stalls does not stay for ever."""
+"""Request bodies of authorized callers: their total size is limited, and a stalled body times out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.support import eventually
 
 CLIENTS = 800
 MOST_GROWTH_MIB = 64
-"""Twice the 32 MiB that all bodies together may take."""
+"""Twice the limit of 32 MiB for all bodies together."""
 BODY_SECONDS = 1.0
-"""Set to so little here, so that the tests need not wait for long."""
+"""A short timeout, so that the tests are fast."""
 
 POST = head("POST /conf")
 CHUNKED = head("POST /conf", length=None) + b"%x\r\n" % len(BODY)
@@ -48,7 +48,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         pytest.param(CHUNKED, id="chunked"),
     ],
 )
-def test_over_the_budget_bodies_are_refused_and_the_others_served(host: Host, request_head: bytes) -> None:
+def test_above_the_limit_bodies_are_refused_and_other_requests_are_served(host: Host, request_head: bytes) -> None:
     with host.peak_growth() as grown, half_sent(host, request_head, CLIENTS) as clients:
         refused = answers(clients, 1.0)
         assert host.ask("/livez").seconds < 1
@@ -56,7 +56,7 @@ def test_over_the_budget_bodies_are_refused_and_the_others_served(host: Host, re
         for client in clients:
             if client not in refused:
                 client.sendall(BODY[len(HALF) :] + (b"\r\n0\r\n\r\n" if request_head is CHUNKED else b""))
-                assert answer_on(client).status == 200  # What was let in is served to its end.
+                assert answer_on(client).status == 200  # Admitted bodies are served completely.
     assert grown[0] <= MOST_GROWTH_MIB, f"{grown[0]:.0f} MiB"
     assert 0 < len(refused) < CLIENTS
     assert {answer.status for answer in refused.values()} == {503}
@@ -65,7 +65,7 @@ def test_over_the_budget_bodies_are_refused_and_the_others_served(host: Host, re
         assert set(json.loads(answer.body)) == {"error", "message"}
 
 
-def test_bodies_to_a_public_route_are_bounded_too(host: Host) -> None:
+def test_bodies_for_a_public_route_are_limited_too(host: Host) -> None:
     with host.peak_growth() as grown, half_sent(host, head("GET /livez"), CLIENTS) as clients:
         answers(clients, 1.0)
         assert host.ask("/livez").seconds < 1
@@ -78,8 +78,8 @@ def reset(client: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("end", ["served", "closed", "reset", "half closed", "malformed", "refused"])
-def test_the_budget_is_given_back(host: Host, end: str) -> None:
-    """Five times as many bodies as it has room for, ten at a time."""
+def test_the_limit_is_released_after_each_request(host: Host, end: str) -> None:
+    """Send five times as many bodies as the limit allows, ten at a time."""
     for _ in range(16):
         with half_sent(host, CHUNKED if end == "malformed" else POST, 10) as clients:
             for client in clients:
@@ -108,7 +108,7 @@ def test_the_budget_is_given_back(host: Host, end: str) -> None:
     [POST, CHUNKED, head("POST /conf", "Expect: 100-continue")],
     ids=["with its length", "chunked", "expecting"],
 )
-def test_a_body_that_stalls_is_given_up(impatient: Host, request_head: bytes, sent: bytes) -> None:
+def test_a_stalled_body_times_out(impatient: Host, request_head: bytes, sent: bytes) -> None:
     with impatient.connect() as client:
         began = time.monotonic()
         client.sendall(request_head + sent)
@@ -119,13 +119,13 @@ def test_a_body_that_stalls_is_given_up(impatient: Host, request_head: bytes, se
     assert not final or final.startswith(b"HTTP/1.1 408 ")
 
 
-def test_stalled_bodies_make_room_for_others(impatient: Host) -> None:
+def test_stalled_bodies_are_replaced_by_others(impatient: Host) -> None:
     with half_sent(impatient, POST, 100):
         assert eventually(lambda: impatient.ask("/conf", "POST", BODY).status == 200, BODY_SECONDS + 4)
 
 
 @pytest.mark.parametrize("length", [len(BODY), None], ids=["with its length", "chunked"])
-def test_a_body_that_arrives_steadily_is_no_stalled_one(impatient: Host, length: int | None) -> None:
+def test_a_body_that_arrives_steadily_is_not_stalled(impatient: Host, length: int | None) -> None:
     pieces = [BODY[at : at + 100_000] for at in range(0, len(BODY), 100_000)]
     with impatient.connect() as client:
         client.sendall(head("POST /conf", length=length))
@@ -137,11 +137,11 @@ def test_a_body_that_arrives_steadily_is_no_stalled_one(impatient: Host, length:
         assert answer_on(client).status == 200
 
 
-def test_a_body_that_is_sent_before_its_answer_is_no_stalled_one(impatient: Host) -> None:
+def test_a_body_that_is_sent_before_its_response_is_not_stalled(impatient: Host) -> None:
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(impatient.connect())
         client.sendall(POST + BODY)
         assert answer_on(client).status == 200
-        time.sleep(BODY_SECONDS + 1)  # The connection is idle now, which it may be for longer.
+        time.sleep(BODY_SECONDS + 1)  # The connection is idle now, and the idle timeout is longer.
         client.sendall(POST + BODY)
         assert answer_on(client).status == 200

@@ -1,7 +1,7 @@
-"""The wall clock jumps by hours: nobody is cut off, and nothing waits for it.
+"""The wall clock jumps by hours: no client is disconnected and nothing waits for it.
 
-The system's own clock is not set: that would hit the whole machine, and Linux has no namespace for it.
-`time.time` is replaced in this process instead, and all that Python code sees of that clock is what it says.
+The tests do not set the system clock, because that would affect the whole machine, and Linux has no namespace for it.
+They replace `time.time` in this process, which is the only wall clock that the Python code reads.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> Jump:
 
 
 @pytest.mark.parametrize("hours", [6, -6, 24 * 365])
-def test_no_connection_is_cut_off_by_a_jump(harmed: InternalAPIServer, jump: Jump, hours: int) -> None:
+def test_a_jump_disconnects_no_client(harmed: InternalAPIServer, jump: Jump, hours: int) -> None:
     assert harmed.app is not None
     with contextlib.ExitStack() as stack:
         idle, uploading, reading = (stack.enter_context(connect(harmed)) for _ in range(3))
@@ -78,7 +78,7 @@ def test_silent_clients_are_closed_in_time_after_a_jump(
         jump(0)
 
 
-def test_stop_returns_in_time_though_the_clock_is_set_back(tmp_path: Path, jump: Jump) -> None:
+def test_stop_returns_in_time_although_the_clock_is_set_back(tmp_path: Path, jump: Jump) -> None:
     with serving(tmp_path) as server:
         assert server.app is not None
         client = socket.create_connection(("127.0.0.1", server.port))

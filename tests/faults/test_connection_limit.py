@@ -1,4 +1,4 @@
-"""Connections by the thousand: they take a bounded part of the descriptors, and shut nobody out."""
+"""Thousands of connections use a limited share of the descriptors, and do not lock out other clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HALF_BODY = b"POST /conf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n
 PROBES = ("/livez", "/readyz", "/healthz")
 LARGE_BYTES = 12 << 20
 BEYOND = 20
-"""So many descriptors beyond the limit may be taken by those who are told that there is no room, and by probes."""
+"""Descriptors beyond the limit that refused clients and probes may use."""
 
 PLUGIN = '''
 import os
@@ -67,14 +67,14 @@ def large() -> Response:
 
 @contextlib.contextmanager
 def clients(host: Host, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
-    """So many clients that have sent this and no more; some may be closed by the server meanwhile."""
+    """Open that many connections that send only this; the server may close some of them."""
     with contextlib.ExitStack() as stack:
         made = []
         for _ in range(count):
             made.append(stack.enter_context(host.connect()))
             with contextlib.suppress(ConnectionError):
                 made[-1].sendall(sent)
-        time.sleep(0.5)  # The server has seen them all.
+        time.sleep(0.5)  # The server has accepted all of them.
         yield made
 
 
@@ -89,7 +89,7 @@ def assert_lets_in(host: Host) -> None:
 @pytest.mark.parametrize(
     "sent", [b"", HALF_HEAD, HALF_BODY, GET], ids=["silent", "half a head", "half a body", "answered"]
 )
-def test_clients_that_wait_shut_nobody_out(tmp_path: Path, descriptors: int, limit: int, sent: bytes) -> None:
+def test_waiting_clients_do_not_lock_out_others(tmp_path: Path, descriptors: int, limit: int, sent: bytes) -> None:
     with hosting(tmp_path, PLUGIN, descriptors=descriptors) as host:
         assert_lets_in(host)
         before = host.descriptors()
@@ -99,7 +99,7 @@ def test_clients_that_wait_shut_nobody_out(tmp_path: Path, descriptors: int, lim
             assert host.descriptors() <= before + limit + BEYOND
             free = descriptors - before - limit - BEYOND
             assert host.ask(f"/open?count={free}").status == 200
-        assert eventually(lambda: host.descriptors() <= before + 1)  # The one that looks at it.
+        assert eventually(lambda: host.descriptors() <= before + 1)  # The descriptor that lists the directory.
 
 
 def read_slowly(host: Host) -> int:
@@ -113,14 +113,14 @@ def read_slowly(host: Host) -> int:
 
 
 def sleepers(host: Host, threads: ThreadPoolExecutor, count: int) -> list[Future[Answer]]:
-    """So many requests that are served for three seconds from now."""
+    """Start that many requests that take three seconds."""
     sleeping = [threads.submit(host.ask, "/sleep?seconds=3") for _ in range(count)]
     time.sleep(0.5)
     return sleeping
 
 
 @pytest.mark.parametrize("sent", [b"", HALF_HEAD, HALF_BODY, GET])
-def test_busy_connections_do_not_give_way(tmp_path: Path, sent: bytes) -> None:
+def test_busy_connections_are_not_closed(tmp_path: Path, sent: bytes) -> None:
     with hosting(tmp_path, PLUGIN, descriptors=400) as host, ThreadPoolExecutor(32) as threads:
         reading = [threads.submit(read_slowly, host) for _ in range(2)]
         sleeping = sleepers(host, threads, 20)
@@ -134,7 +134,7 @@ def test_busy_connections_do_not_give_way(tmp_path: Path, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("besides", [b"", HALF_HEAD, GET], ids=["silent", "half a head", "asking"])
-def test_where_all_are_busy_others_are_told_and_probes_are_let_in(tmp_path: Path, besides: bytes) -> None:
+def test_when_all_connections_are_busy_others_are_refused_and_probes_are_served(tmp_path: Path, besides: bytes) -> None:
     with hosting(tmp_path, PLUGIN, descriptors=100) as host, ThreadPoolExecutor(32) as threads:
         assert_lets_in(host)
         sleeping = sleepers(host, threads, 25)  # A quarter of the descriptors.
@@ -153,13 +153,13 @@ def test_where_all_are_busy_others_are_told_and_probes_are_let_in(tmp_path: Path
 
 
 @pytest.mark.parametrize("drips", [False, True], ids=["silent", "dripping"])
-def test_a_head_must_be_complete_in_time(tmp_path: Path, drips: bool) -> None:
+def test_an_incomplete_head_times_out(tmp_path: Path, drips: bool) -> None:
     with hosting(tmp_path, constants={"serving.connection.HEAD_SECONDS": 1.0}) as host, host.connect() as client:
         began = time.monotonic()
         client.sendall(HALF_HEAD)
         client.settimeout(0.2)
         received = b""
-        while not received and time.monotonic() - began < 13:  # 10 s where the limit has another name.
+        while not received and time.monotonic() - began < 13:  # The default would be 10 s.
             with contextlib.suppress(TimeoutError):
                 received = client.recv(1 << 16)
             if drips and not received:

@@ -31,7 +31,7 @@ def connections(server: InternalAPIServer, number: int) -> Iterator[list[socket.
 
 
 def reset(connection: socket.socket) -> None:
-    """Close it so that the other side meets ECONNRESET (on a Unix socket, EPIPE)."""
+    """Close it with a reset, so that the server gets ECONNRESET (on a Unix socket, EPIPE)."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
@@ -55,7 +55,7 @@ def busy_workers() -> int:
     return sum(thread.name.startswith("waitress-") for thread in threading.enumerate())
 
 
-def test_two_hundred_idle_and_slow_clients_do_not_keep_the_scraper_waiting(harmed: InternalAPIServer) -> None:
+def test_two_hundred_idle_and_slow_clients_do_not_delay_a_scrape(harmed: InternalAPIServer) -> None:
     workers = busy_workers()
     with connections(harmed, 200) as clients:
         slow = [(client, iter(HALF_HEAD if number % 2 else HALF_BODY)) for number, client in enumerate(clients[100:])]
@@ -66,11 +66,11 @@ def test_two_hundred_idle_and_slow_clients_do_not_keep_the_scraper_waiting(harme
             status, body = fetch(harmed, "/metrics")
             assert (status, b"lmcache_is_healthy" in body) == (200, True)
             assert time.monotonic() - began < 1
-        assert busy_workers() == workers  # A client that says nothing takes no thread.
+        assert busy_workers() == workers  # A silent client uses no thread.
         assert all(answered(client) for client in clients[:100])
 
 
-def test_a_half_closed_client_gets_its_answer(harmed: InternalAPIServer) -> None:
+def test_a_half_closed_client_gets_its_response(harmed: InternalAPIServer) -> None:
     for _ in range(20):
         with connect(harmed) as client:
             client.sendall(GET)
@@ -78,7 +78,7 @@ def test_a_half_closed_client_gets_its_answer(harmed: InternalAPIServer) -> None
             assert read_all(client).endswith(b'embedded"')
 
 
-def test_half_a_request_from_a_half_closed_client_is_let_go(harmed: InternalAPIServer) -> None:
+def test_half_a_request_from_a_half_closed_client_is_closed(harmed: InternalAPIServer) -> None:
     for half in (b"", HALF_HEAD, HALF_BODY):
         with connect(harmed) as client:
             client.sendall(half)
@@ -87,7 +87,7 @@ def test_half_a_request_from_a_half_closed_client_is_let_go(harmed: InternalAPIS
 
 
 @pytest.mark.parametrize("sent", [b"", HALF_HEAD, HALF_BODY, GET])
-def test_resets_in_mid_request(harmed: InternalAPIServer, sent: bytes) -> None:
+def test_resets_during_a_request(harmed: InternalAPIServer, sent: bytes) -> None:
     for _ in range(50):
         client = connect(harmed)
         client.sendall(sent)
@@ -95,7 +95,7 @@ def test_resets_in_mid_request(harmed: InternalAPIServer, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", ["/big", "/stream"])
-def test_clients_that_vanish_in_mid_response(harmed: InternalAPIServer, path: str) -> None:
+def test_clients_that_disconnect_during_a_response(harmed: InternalAPIServer, path: str) -> None:
     for number in range(10):
         client = connect(harmed)
         client.sendall(GET.replace(b"/lmc_version", path.encode()))
@@ -103,7 +103,7 @@ def test_clients_that_vanish_in_mid_response(harmed: InternalAPIServer, path: st
         (reset if number % 2 else socket.socket.close)(client)
 
 
-def test_clients_that_vanish_while_their_request_is_served(harmed: InternalAPIServer) -> None:
+def test_clients_that_disconnect_while_their_request_is_served(harmed: InternalAPIServer) -> None:
     assert harmed.app is not None
     for _ in range(10):
         client = connect(harmed)
@@ -115,7 +115,7 @@ def test_clients_that_vanish_while_their_request_is_served(harmed: InternalAPISe
 
 @pytest.fixture
 def stingy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InternalAPIServer]:
-    """A server that keeps little of an answer, and not for long; it has few threads."""
+    """Yield a server with a small response buffer, a short stall timeout and few threads."""
     monkeypatch.setattr(transport, "MAX_THREADS", 32)
     monkeypatch.setattr(transport, "HIGH_WATERMARK_BYTES", 256 << 10)
     monkeypatch.setattr(connection, "STALLED_SECONDS", 1.5)
@@ -124,7 +124,7 @@ def stingy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Internal
 
 
 @pytest.mark.parametrize(("path", "number"), [(b"/stream", 1), (b"/mib", 6)])
-def test_clients_that_read_nothing_take_no_threads_from_others(
+def test_clients_that_read_nothing_block_no_threads_of_others(
     stingy: InternalAPIServer, path: bytes, number: int
 ) -> None:
     with contextlib.ExitStack() as stack:
@@ -153,7 +153,7 @@ def test_a_client_that_never_reads_is_closed(stingy: InternalAPIServer) -> None:
         assert received < 20 << 20
 
 
-def test_a_client_that_reads_slowly_gets_all_of_it(stingy: InternalAPIServer) -> None:
+def test_a_client_that_reads_slowly_gets_the_complete_response(stingy: InternalAPIServer) -> None:
     with connect(stingy) as client:
         client.sendall(GET.replace(b"/lmc_version", b"/big").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         received = 0
@@ -169,7 +169,7 @@ def test_idle_connections_are_closed_in_time(tmp_path: Path, monkeypatch: pytest
         assert all(read_all(client) == b"" for client in clients)
 
 
-def test_a_refused_client_is_listened_to_for_two_seconds_alone(harmed: InternalAPIServer) -> None:
+def test_a_refused_client_may_send_for_at_most_two_seconds(harmed: InternalAPIServer) -> None:
     with connect(harmed) as client:
         client.sendall(b"NONSENSE\r\n\r\n")
         assert b" 400 " in read_all(client)
@@ -198,7 +198,7 @@ def no_descriptors_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_without_descriptors_new_clients_wait_and_the_loop_rests(tmp_path: Path) -> None:
+def test_without_descriptors_new_clients_wait_and_the_event_loop_is_idle(tmp_path: Path) -> None:
     with serving(tmp_path, local_disk=str(tmp_path / "disk"), max_local_disk_size=0.01) as server, unharmed(server):
         engine = manager_of(server).require_engine()
         tokens = range(8 * CHUNK)
@@ -219,15 +219,15 @@ def test_without_descriptors_new_clients_wait_and_the_loop_rests(tmp_path: Path)
             for client in new:
                 client.settimeout(5)
                 assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
-        assert engine.retrieve(tokens) == [True] * len(tokens)  # The chunks were not to blame, and are still there.
+        assert engine.retrieve(tokens) == [True] * len(tokens)  # The chunks are intact.
         engine.clear()
 
 
-def test_the_loop_outlives_a_poll_that_fails(harmed: InternalAPIServer) -> None:
+def test_the_event_loop_survives_a_poll_that_fails(harmed: InternalAPIServer) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with connections(harmed, 40) as clients:
         assert all(answered(client) for client in clients)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (20, hard))  # poll() refuses to watch more than that.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (20, hard))  # poll() refuses more descriptors than that.
         try:
             clients[0].sendall(GET)
             time.sleep(0.3)
@@ -237,7 +237,7 @@ def test_the_loop_outlives_a_poll_that_fails(harmed: InternalAPIServer) -> None:
         assert all(answered(client) for client in clients[1:])
 
 
-def test_a_burst_leaves_no_threads_behind(harmed: InternalAPIServer) -> None:
+def test_after_a_burst_the_extra_threads_end(harmed: InternalAPIServer) -> None:
     assert harmed.app is not None
     waiting = [in_thread(lambda: fetch(harmed, "/wait")) for _ in range(30)]
     assert eventually(lambda: sum(thread.name == "call: wait" for thread in threading.enumerate()) == 30)

@@ -1,4 +1,4 @@
-"""Views whose answer never ends: it ends with its client, and gives its thread back."""
+"""Views with an endless response: it ends when the client disconnects, and releases its thread."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.faults.test_connections import reset
 from tests.support import eventually
 
 CLIENTS = 12
-"""Fewer than a view of a plugin has places."""
+"""Fewer than the slots of a plugin view."""
 BACK_SECONDS = 6.0
-"""Threads that nothing needs end within a few seconds."""
+"""Unneeded threads end within a few seconds."""
 STALLED_SECONDS = 2.0
-"""Set to so little here, so that the tests need not wait for long."""
+"""A short timeout, so that the tests are fast."""
 
 PLUGIN = '''
 import time
@@ -97,7 +97,7 @@ def shut_down(client: socket.socket) -> None:
 
 @contextlib.contextmanager
 def ends(host: Host) -> Iterator[None]:
-    """Check that all answers end, and that threads and descriptors are what they were."""
+    """Check that all responses end, and that threads and descriptors return to their former numbers."""
     assert eventually(lambda: open_answers(host) == 0)
     threads, descriptors = host.threads(), host.descriptors()
     yield
@@ -111,7 +111,7 @@ views = pytest.mark.parametrize("view", ["plain", "operation", "cheap"])
 
 @views
 @pytest.mark.parametrize("kind", ["fast", "slow"])
-def test_it_ends_when_the_client_does(host: Host, view: str, kind: str) -> None:
+def test_it_ends_when_the_client_disconnects(host: Host, view: str, kind: str) -> None:
     endings = [socket.socket.close, reset, shut_down]
     with ends(host):
         clients = [host.connect() for _ in range(CLIENTS)]
@@ -125,7 +125,7 @@ def test_it_ends_when_the_client_does(host: Host, view: str, kind: str) -> None:
 
 
 @views
-def test_it_ends_when_its_client_resets_though_it_has_nothing_to_send(host: Host, view: str) -> None:
+def test_it_ends_when_the_client_resets_even_if_there_is_nothing_to_send(host: Host, view: str) -> None:
     with ends(host):
         clients = [host.connect() for _ in range(CLIENTS)]
         for client in clients:
@@ -138,7 +138,7 @@ def test_it_ends_when_its_client_resets_though_it_has_nothing_to_send(host: Host
 @views
 @pytest.mark.parametrize("kind", ["fast", "quiet"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_who_asks_for_the_head_alone_gets_it_alone(host: Host, view: str, kind: str, version: str) -> None:
+def test_head_gets_only_the_head(host: Host, view: str, kind: str, version: str) -> None:
     with ends(host), host.connect() as client:
         client.sendall(request("HEAD", f"/{view}/{kind}", version, "Connection: close"))
         answer = read_to_the_end(client)
@@ -152,7 +152,7 @@ def read_to_the_end(client: socket.socket) -> bytes:
 
 
 @views
-def test_it_ends_when_the_client_reads_no_more(host: Host, view: str) -> None:
+def test_it_ends_when_the_client_stops_reading(host: Host, view: str) -> None:
     with ends(host), contextlib.ExitStack() as stack:
         for _ in range(CLIENTS):
             client = stack.enter_context(host.connect(receive_buffer=4096))
@@ -163,7 +163,7 @@ def test_it_ends_when_the_client_reads_no_more(host: Host, view: str) -> None:
 
 
 @views
-def test_it_goes_on_for_a_client_that_only_stops_sending(host: Host, view: str) -> None:
+def test_it_continues_for_a_client_that_only_stops_sending(host: Host, view: str) -> None:
     with ends(host), host.connect() as client:
         client.sendall(request("GET", f"/{view}/slow"))
         client.shutdown(socket.SHUT_WR)

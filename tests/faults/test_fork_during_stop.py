@@ -1,7 +1,7 @@
-"""A fork while the server stops: the child closes nothing but the server's own, at whatever step it happens.
+"""A fork while the server stops: at every step, the child closes only the server's own descriptors.
 
-A descriptor that the server has closed is free for the engine's next file. A child that closes the number once more
-closes that file. So a profiler takes each number as soon as it is free, and forks at each step from then on.
+The engine's next file may get a descriptor that the server has just closed. A child that closes the same number again
+would close that file. So a profiler opens a file for each number as soon as it is free, and forks at each later step.
 """
 
 from __future__ import annotations
@@ -100,9 +100,9 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_no_file_of_the_engines_is_closed_in_the_child(tmp_path: Path, kind: str) -> None:
+def test_the_child_closes_no_file_of_the_engine(tmp_path: Path, kind: str) -> None:
     found = printed_by(FORK_AT_EACH_STEP, kind, str(tmp_path), str(tmp_path / "engine"), seconds=120)
     assert found["forks"] > 50
-    assert found["taken"] >= 4  # The listener, the epoll, what wakes the loop, connections.
+    assert found["taken"] >= 4  # The listener, the epoll, the trigger, connections.
     assert found["failures"] == []
     assert found["parent"]

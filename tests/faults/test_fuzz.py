@@ -1,4 +1,4 @@
-"""Many requests of every kind that the API document allows and forbids, at each limit of each schema, too."""
+"""Many valid and invalid requests of every kind in the API document, including the limits of each schema."""
 
 from __future__ import annotations
 

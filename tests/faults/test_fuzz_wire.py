@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("unlogged")
 SEED = "1"
 STREAMS = 1000
 SECONDS = 120.0
-"""More than they take on any machine."""
+"""More seconds than needed on any machine."""
 
 Change = Callable[[bytes], bytes]
 
@@ -35,7 +35,7 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
 
 
 class Faulty:
-    """A connection to a server with a fault: what it receives or what it sends is changed on the way."""
+    """A connection to a server with a fault: its input or its output is changed."""
 
     def __init__(self, connection: socket.socket, sent: Change, received: Change) -> None:
         self._connection = connection
@@ -64,7 +64,7 @@ def same(data: bytes) -> bytes:
     return data
 
 
-def leaks(data: bytes, kept: list[bytes] = []) -> bytes:  # noqa: B006  # What one connection leaves behind.
+def leaks(data: bytes, kept: list[bytes] = []) -> bytes:  # noqa: B006  # State that survives a connection.
     kept += re.findall(rb"Authorization: Basic \d+\r\n", data)[-1:]
     return data.replace(b"X-Serial: 1\r\n", b"X-Serial: 1\r\n" + kept[-1]) if kept else data
 
@@ -134,7 +134,7 @@ def test_the_server_and_plain_waitress_agree(servers: Servers) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_found(servers: Servers, fault: tuple[Change, Change], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "PATIENCE", 1.0)
+    monkeypatch.setattr(comparison, "TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr(shrinking, "SECONDS", 1.0)
     faulty = with_fault(servers, *fault)
     fuzzer = Fuzzer(faulty)
@@ -146,7 +146,7 @@ def test_a_fault_is_found(servers: Servers, fault: tuple[Change, Change], monkey
     assert f"FUZZ_SEED={found.seed}\n" in str(found)
 
 
-def test_a_seed_makes_the_same_streams_again(servers: Servers) -> None:
+def test_a_seed_reproduces_its_streams(servers: Servers) -> None:
     faulty = with_fault(servers, same, cuts)
     first = Fuzzer(faulty)
     first.run(series(SEED), SECONDS)
@@ -154,4 +154,4 @@ def test_a_seed_makes_the_same_streams_again(servers: Servers) -> None:
     again.run(series(first.found[0].seed), SECONDS)
     assert again.tried == 1
     assert again.found == first.found[:1]
-    assert len(again.found[0].stream.parts) == 1  # All that is not needed is left out.
+    assert len(again.found[0].stream.parts) == 1  # Everything unneeded is removed.

@@ -1,7 +1,7 @@
-"""What a request used is freed with it, not when the garbage collector gets to it.
+"""The objects of a request are freed at its end, not by the garbage collector.
 
-A frame in a reference cycle keeps what it and its callers refer to: connections, bodies, buffers, the stacks
-of other requests. Until the next full collection they pile up, scattered over the heaps of all threads.
+A frame in a reference cycle keeps everything that it and its callers refer to: connections, bodies, buffers, the stacks
+of other requests. Until the next full collection they accumulate, spread over the heaps of all threads.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InternalAPIServ
 
 @contextlib.contextmanager
 def left_to_the_collector() -> Iterator[list[str]]:
-    """The functions whose frames nothing but a collection would have freed."""
+    """Return the functions whose frames only a garbage collection would have freed."""
     found: list[str] = []
     gc.collect()
     gc.disable()
@@ -63,7 +63,7 @@ def left_to_the_collector() -> Iterator[list[str]]:
     ],
 )
 def test_a_request_leaves_no_frames_behind(server: InternalAPIServer, ask: Ask) -> None:
-    ask(server)  # What is only made once is made now.
+    ask(server)  # Objects that are created only once are created here.
     with left_to_the_collector() as frames:
         for _ in range(3):
             assert ask(server)[1]

@@ -1,4 +1,4 @@
-"""Handlers and scripts that raise, exit or exhaust the stack: the client is told, and nothing else happens."""
+"""Handlers and scripts that raise, exit or exhaust the stack: the client gets an error, nothing else is affected."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def test_a_failing_handler_is_a_500(harmed: InternalAPIServer, where: str, how: 
 
 
 @pytest.mark.parametrize("how", ["raise", "exit", "interrupt", "recurse"])
-def test_an_answer_that_fails_midway_ends_there(harmed: InternalAPIServer, how: str) -> None:
+def test_a_response_that_fails_midway_ends_there(harmed: InternalAPIServer, how: str) -> None:
     for _ in range(ROUNDS):
         with connect(harmed) as client:
             client.sendall(f"GET /fail/stream/{how} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             answer = b"".join(iter(lambda: client.recv(4096), b""))
         assert answer.startswith(b"HTTP/1.1 200 ")
-        assert not answer.endswith(b"0\r\n\r\n")  # So the client knows that something is missing.
+        assert not answer.endswith(b"0\r\n\r\n")  # So the client knows that the response is incomplete.
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_failing_script_is_answered(harmed: InternalAPIServer, script: bytes) 
         assert body
 
 
-def test_many_that_exit_at_once_cost_no_thread(harmed: InternalAPIServer) -> None:
+def test_many_that_exit_at_once_lose_no_thread(harmed: InternalAPIServer) -> None:
     failing = [in_thread(lambda: fetch(harmed, "/fail/view/exit")) for _ in range(40)]
     for thread, answers in failing:
         thread.join(10)
@@ -63,7 +63,7 @@ def test_many_that_exit_at_once_cost_no_thread(harmed: InternalAPIServer) -> Non
         assert answers[0][0] == 500
 
 
-def test_a_script_that_starts_a_thread_which_dies_harms_nobody(harmed: InternalAPIServer) -> None:
+def test_a_script_that_starts_a_failing_thread_affects_nothing_else(harmed: InternalAPIServer) -> None:
     source = b"""
 def die():
     raise SystemExit(1)
@@ -72,5 +72,5 @@ thread = threading.Thread(target=die)
 thread.start()
 thread.join()
 """
-    assert run_script(harmed, source)[0] in (200, 500)  # Whether it may import threading is the config's.
+    assert run_script(harmed, source)[0] in (200, 500)  # The configuration decides whether it may import threading.
     assert eventually(lambda: not any(thread.name.startswith("call: <script") for thread in threading.enumerate()))

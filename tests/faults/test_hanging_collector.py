@@ -1,4 +1,4 @@
-"""A collector of metrics that never returns: it costs few threads, is told of, and is over when it returns."""
+"""A metrics collector that never returns: it blocks few threads, is reported, and recovers when it returns."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def scrape(host: Host, number: int, varied: bool) -> Answer:
-    """A scrape; varied ones ask for another format, or for other names, than the one before."""
+    """Scrape; a varied scrape requests another format or other names than the one before."""
     if not varied:
         return host.ask("/metrics")
     path = "/metrics" if number % 2 else f"/metrics?name[]=hanging&name[]=x{number}"
@@ -103,7 +103,7 @@ varied = pytest.mark.parametrize("varied", [False, True], ids=["alike", "varied"
 
 
 @varied
-def test_one_after_another_only_the_first_waits(host: Host, varied: bool) -> None:
+def test_of_successive_scrapes_only_the_first_waits(host: Host, varied: bool) -> None:
     threads = host.threads()
     host.ask("/hang")
     answers = [scrape(host, number, varied) for number in range(SCRAPES)]
@@ -114,7 +114,7 @@ def test_one_after_another_only_the_first_waits(host: Host, varied: bool) -> Non
 
 
 @varied
-def test_all_at_once_lose_few_threads(host: Host, varied: bool) -> None:
+def test_concurrent_scrapes_block_few_threads(host: Host, varied: bool) -> None:
     threads = host.threads()
     host.ask("/hang")
     with ThreadPoolExecutor(4 * SCRAPES) as clients:
@@ -124,7 +124,7 @@ def test_all_at_once_lose_few_threads(host: Host, varied: bool) -> None:
     assert eventually(lambda: host.threads() <= threads + MOST_THREADS, BACK_SECONDS), host.threads() - threads
 
 
-def test_others_are_served_meanwhile(host: Host) -> None:
+def test_other_requests_are_served(host: Host) -> None:
     host.ask("/hang")
     with ThreadPoolExecutor(SCRAPES) as clients:
         scrapes = [clients.submit(scrape, host, number, True) for number in range(SCRAPES)]
@@ -134,15 +134,15 @@ def test_others_are_served_meanwhile(host: Host) -> None:
                 assert (answer.status, answer.seconds < AT_ONCE_SECONDS) == (200, True), (path, answer.seconds)
 
 
-def test_it_is_told_of(host: Host) -> None:
+def test_it_is_reported(host: Host) -> None:
     host.ask("/hang")
     assert scrape(host, 0, varied=False).status == 504
-    time.sleep(1.1)  # What was checked before is fresh for a second.
+    time.sleep(1.1)  # The health check caches its result for a second.
     health = host.ask("/healthz?verbose")
     assert health.status == 503
     assert b"stuck" in health.body
     assert host.ask("/livez").status == 200  # It is no reason for a restart.
-    assert b"faults_api.py" in host.ask("/threads?name=stuck").body  # Its stack.
+    assert b"faults_api.py" in host.ask("/threads?name=stuck").body  # The stack of the collector.
 
 
 def test_it_is_counted(host: Host) -> None:
@@ -152,7 +152,7 @@ def test_it_is_counted(host: Host) -> None:
     assert host.ask("/stuck").body == b"1"
 
 
-def test_when_it_returns_all_is_well_again(host: Host) -> None:
+def test_when_it_returns_everything_works_again(host: Host) -> None:
     threads = host.threads()
     for _ in range(3):
         host.ask("/hang")

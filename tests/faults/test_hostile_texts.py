@@ -1,4 +1,4 @@
-"""Wherever a client puts a hostile text, its request takes no longer than the text's length allows."""
+"""A hostile text takes at most linear time, wherever in a request a client puts it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.linear import ALPHABETS, is_linear, repeated
 from tests.places import Place, places
 
 LENGTH = 16_384
-"""Percent-encoded, about as much as the server takes of a head."""
+"""Percent-encoded, it is about as long as the largest head that the server accepts."""
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS)
-def test_every_place_of_a_request_takes_linear_time(app: InternalApp, alphabet: str) -> None:
+def test_every_part_of_a_request_takes_linear_time(app: InternalApp, alphabet: str) -> None:
     client = app.test_client()
     make = repeated(ALPHABETS[alphabet])
 

@@ -1,4 +1,4 @@
-"""Requests without number on connections that stay open, beside an engine that computes: each is answered."""
+"""Very many requests on keep-alive connections, beside an engine that computes: each gets its response."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 600
 
 @pytest.fixture(autouse=True)
 def unlogged() -> Iterator[None]:
-    """The audit logs thousands of requests, and pytest keeps all records."""
+    """Disable logging: the audit log writes thousands of records, and pytest keeps all of them."""
     logging.disable(logging.INFO)
     yield
     logging.disable(logging.NOTSET)
@@ -31,7 +31,7 @@ def unlogged() -> Iterator[None]:
 
 @contextlib.contextmanager
 def computing() -> Iterator[None]:
-    """A thread that never waits, as an engine's may be."""
+    """A thread that never waits, as an engine thread may be."""
     stopping = threading.Event()
 
     def compute() -> None:
@@ -47,7 +47,7 @@ def computing() -> Iterator[None]:
         thread.join()
 
 
-def test_each_request_of_many_is_answered(tmp_path: Path) -> None:
+def test_each_of_many_requests_is_answered(tmp_path: Path) -> None:
     port = free_port(2)
     settings = {"internal_api_server_public_port_start": port}
     with serving(tmp_path, internal_api_server_port_start=port - 1, extra_config=settings) as server, unharmed(server):

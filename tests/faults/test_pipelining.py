@@ -1,4 +1,4 @@
-"""Clients that pipeline: each of their requests is answered, in order, and nobody else waits for all of them."""
+"""Clients that pipeline: each of their requests is answered, in order, and they delay other clients little."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.faults.host import Host, hosting
 P99_MILLISECONDS = 50
 SECONDS = 3.0
 ATTEMPTS = 3
-"""The figure of the best counts: other processes of the machine may be in the way of one."""
+"""The best of several runs counts, because other processes may disturb one."""
 
 PATHS = ("/lmc_version", "/nowhere", "/backends", "/lmc_version?x=1", "/livez")
 
@@ -40,7 +40,7 @@ def request(path: str, *headers: str) -> bytes:
         ("/lmc_version", "/lmc_version"),
     ],
 )
-def test_a_new_client_waits_for_a_moment_alone(host: Host, probed: str, path: str) -> None:
+def test_a_new_client_waits_only_briefly(host: Host, probed: str, path: str) -> None:
     address = ("127.0.0.1", host.port)
     found = []
     for _ in range(ATTEMPTS):
@@ -60,7 +60,7 @@ def statuses(client: socket.socket, count: int) -> list[int]:
             found.append(int(stream.readline().split()[1]))
             headers = http.client.parse_headers(stream)
             stream.read(int(headers["Content-Length"]))
-        assert not stream.peek(1)  # The server has closed the connection after the last answer.
+        assert not stream.peek(1)  # The server has closed the connection after the last response.
     return found
 
 

@@ -1,4 +1,4 @@
-"""A view of a plugin that never returns: whatever hangs in it, the server goes on, and so do the other views."""
+"""A plugin view that never returns does not block the server or other views."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.limits.bulkheads import VIEW_PLACES
+from lmcache_internal.limits.bulkheads import MAX_REQUESTS_PER_VIEW
 from tests.faults.unharmed import serving, unharmed
 from tests.support import connect, fetch
 
@@ -94,7 +94,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalA
 
 @contextmanager
 def asking(server: InternalAPIServer, path: str) -> Iterator[list[socket.socket]]:
-    """Connections with a request each."""
+    """Connections with one request each."""
     with ExitStack() as stack:
         clients = [stack.enter_context(connect(server)) for _ in range(REQUESTS)]
         for client in clients:
@@ -114,23 +114,23 @@ def read_to_end(client: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_two_hundred_that_never_return_hold_up_nobody(server: InternalAPIServer, path: str) -> None:
+def test_two_hundred_requests_that_never_return_delay_no_others(server: InternalAPIServer, path: str) -> None:
     assert server.app is not None
     with asking(server, path) as clients:
         assert_others_are_served(server)
         server.app.state.release.set()
         statuses = [read_to_end(client)[9:12] for client in clients]
-    assert (statuses.count(b"200"), statuses.count(b"503")) == (VIEW_PLACES, REQUESTS - VIEW_PLACES)
+    assert (statuses.count(b"200"), statuses.count(b"503")) == (MAX_REQUESTS_PER_VIEW, REQUESTS - MAX_REQUESTS_PER_VIEW)
     assert fetch(server, path)[0] == 200
 
 
-def test_at_its_deadline_a_plain_view_is_given_up_and_no_longer_tried(server: InternalAPIServer) -> None:
+def test_a_plain_view_times_out_and_is_not_started_again(server: InternalAPIServer) -> None:
     assert server.app is not None
     server.app.state.lmcache_adapter.config.extra_config = {"internal_api_server_call_timeout": 0.5}
     with asking(server, "/hang/plain") as clients:
         assert_others_are_served(server)
         statuses = [read_to_end(client)[9:12] for client in clients]
-    assert (statuses.count(b"504"), statuses.count(b"503")) == (VIEW_PLACES, REQUESTS - VIEW_PLACES)
+    assert (statuses.count(b"504"), statuses.count(b"503")) == (MAX_REQUESTS_PER_VIEW, REQUESTS - MAX_REQUESTS_PER_VIEW)
     began = time.monotonic()
     assert {fetch(server, "/hang/plain")[0] for _ in range(50)} == {504}
     assert time.monotonic() - began < 5, "none of them was tried"

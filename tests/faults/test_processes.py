@@ -1,4 +1,4 @@
-"""Forks of the host process, and processes that want the same address."""
+"""Forks of the engine's process, and processes that compete for the same address."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support import connect, fetch, make_manager, server_values
 
 
 def finished(source: str, *arguments: str) -> int:
-    """The exit status of a process that runs `source`."""
+    """Return the exit status of a process that runs `source`."""
     with python(PRELUDE + source, *arguments) as process:
         try:
             process.communicate(timeout=SECONDS)
@@ -107,7 +107,7 @@ with make_manager(**server_values(sys.argv[1], Path(sys.argv[2]))) as manager:
 
 
 @kinds
-def test_a_child_that_lives_on_keeps_no_port_and_no_connection(tmp_path: Path, kind: str) -> None:
+def test_a_surviving_child_keeps_no_port_and_no_connection(tmp_path: Path, kind: str) -> None:
     assert finished(LIVING_CHILD, kind, str(tmp_path)) == 0
 
 
@@ -156,7 +156,7 @@ with make_manager(**values) as manager:
 
 
 class Contest:
-    """Processes that want one address."""
+    """Processes that compete for one address."""
 
     def __init__(self, directory: Path, kind: str) -> None:
         self.port = free_port()
@@ -201,7 +201,7 @@ def answer(process: subprocess.Popen[str]) -> str:
 
 def is_the_one_clear_error(text: str, contest: Contest) -> bool:
     if contest.path:
-        return f" serves on the Unix socket {contest.path};" in text and text.startswith(
+        return f" listens on the Unix socket {contest.path};" in text and text.startswith(
             ("Process ", "Another process ")
         )
     return text.startswith(f"Port {contest.port} on 127.0.0.1 is in use by another process;")
@@ -222,10 +222,10 @@ def test_of_two_that_start_at_once_exactly_one_serves(contest: Contest) -> None:
             tell(process, "stop")
             left.add(answer(process))
         assert contest.path is None or not contest.path.exists()
-    assert len(left) == 1, left  # Round after round the same number of threads and descriptors.
+    assert len(left) == 1, left  # The number of threads and descriptors is the same in every round.
 
 
-def test_a_successor_that_starts_while_the_first_stops_is_not_harmed(contest: Contest) -> None:
+def test_a_server_that_starts_while_another_stops_is_not_affected(contest: Contest) -> None:
     serving, other = contest.processes
     tell(serving, "start")
     assert answer(serving) == "serves"

@@ -1,4 +1,4 @@
-"""What HTTP allows and what it does not: each request gets its answer, and the next one, too."""
+"""Valid and invalid HTTP: each request gets its response, and so does the next one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GET = b"GET /lmc_version HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def exchange(server: InternalAPIServer, sent: bytes) -> list[Answer]:
-    """All answers when `sent` is all that is sent."""
+    """Return all responses to `sent`."""
     with talking(server) as conversation:
         conversation.send(sent)
         conversation.end()
@@ -34,7 +34,7 @@ def test_pipelined_requests_are_answered_in_order(harmed: InternalAPIServer) -> 
         assert statuses(answers) == [200, 404, 200] * 20
 
 
-def test_what_follows_a_broken_request_is_not_answered(harmed: InternalAPIServer) -> None:
+def test_data_after_a_broken_request_is_not_answered(harmed: InternalAPIServer) -> None:
     assert statuses(exchange(harmed, GET * 3 + b"NONSENSE\r\n\r\n" + GET * 3)) == [200, 200, 200, 400]
 
 
@@ -54,7 +54,7 @@ def test_oversized_headers_are_refused(harmed: InternalAPIServer, headers: bytes
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_oversized_bodies_are_refused_and_the_client_reads_why(harmed: InternalAPIServer, chunked: bool) -> None:
+def test_oversized_bodies_are_refused_and_the_client_can_read_why(harmed: InternalAPIServer, chunked: bool) -> None:
     body = b" " * (4 * LIMIT)
     head = HEAD + (b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)) + b"\r\n\r\n"
     for _ in range(5):
@@ -68,14 +68,14 @@ def test_oversized_bodies_are_refused_and_the_client_reads_why(harmed: InternalA
     [[b"{}"], [b"{", b"}"], [b" "] * 2000 + [b"{}"], [b" " * (LIMIT // 2), b"{}"]],
     ids=["1", "2", "2001", "big"],
 )
-def test_chunked_bodies_are_taken(harmed: InternalAPIServer, pieces: list[bytes]) -> None:
+def test_chunked_bodies_are_accepted(harmed: InternalAPIServer, pieces: list[bytes]) -> None:
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
     answers = exchange(harmed, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n" + GET)
     assert statuses(answers) == [200, 200]
 
 
 def test_ten_thousand_random_requests(harmed: InternalAPIServer) -> None:
-    """Half of them noise, half a request with some bytes changed."""
+    """Return random bytes or, half of the time, a request with some bytes changed."""
     chance = random.Random(1)
     answered = 0
     for number in range(10_000 if harmed.socket_path is None else 1_000):

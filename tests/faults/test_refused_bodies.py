@@ -1,4 +1,4 @@
-"""Requests that are refused by their head: the answer does not wait for the body, and the body is not kept."""
+"""Requests that are refused by their head: the response does not wait for the body, and the body is not buffered."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ refusals = pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refu
 
 @contextlib.contextmanager
 def guarded(directory: Path) -> Iterator[tuple[Host, dict[str, str]]]:
-    """A server with tokens, and these by level."""
+    """Yield a server with tokens, and the tokens by role."""
     path, tokens = token_file(directory, admin="admin", viewer="viewer")
     with hosting(directory, tokens_file=str(path)) as running:
         yield running, tokens
@@ -82,7 +82,7 @@ def tokens(both: tuple[Host, dict[str, str]]) -> dict[str, str]:
 
 @refusals
 @framings
-def test_the_answer_does_not_wait_for_the_body(
+def test_the_response_does_not_wait_for_the_body(
     host: Host, tokens: dict[str, str], refusal: Refusal, length: int | None
 ) -> None:
     with host.connect(port=refusal.port(host)) as client:
@@ -95,7 +95,7 @@ def test_the_answer_does_not_wait_for_the_body(
 
 @refusals
 @framings
-def test_who_sends_all_of_it_first_can_read_the_answer(
+def test_a_client_that_sends_the_complete_body_first_can_read_the_response(
     host: Host, tokens: dict[str, str], refusal: Refusal, length: int | None
 ) -> None:
     body = BODY if length else chunk(BODY) + chunk(b"")
@@ -107,7 +107,7 @@ def test_who_sends_all_of_it_first_can_read_the_answer(
 
 @refusals
 @framings
-def test_a_client_that_asks_whether_to_send_gets_the_refusal_alone(
+def test_a_client_that_expects_100_gets_only_the_refusal(
     host: Host, tokens: dict[str, str], refusal: Refusal, length: int | None
 ) -> None:
     with host.connect(port=refusal.port(host)) as client:
@@ -117,7 +117,7 @@ def test_a_client_that_asks_whether_to_send_gets_the_refusal_alone(
 
 
 @framings
-def test_a_client_that_asks_whether_to_send_may_if_it_is_authorized(
+def test_an_authorized_client_that_expects_100_may_send_its_body(
     host: Host, tokens: dict[str, str], length: int | None
 ) -> None:
     body = BODY if length else chunk(BODY) + chunk(b"")
@@ -132,7 +132,7 @@ def test_a_client_that_asks_whether_to_send_may_if_it_is_authorized(
 
 @pytest.mark.parametrize("refusal", REFUSALS[:2] + REFUSALS[5:8], ids=lambda refusal: refusal.name)
 @framings
-def test_refused_bodies_are_not_kept(tmp_path: Path, refusal: Refusal, length: int | None) -> None:
+def test_refused_bodies_are_not_buffered(tmp_path: Path, refusal: Refusal, length: int | None) -> None:
     with guarded(tmp_path) as (host, tokens):
         request = refusal.head(tokens, length) + (b"" if length else b"%x\r\n" % len(BODY))
         warm_up(host)
@@ -144,7 +144,7 @@ def test_refused_bodies_are_not_kept(tmp_path: Path, refusal: Refusal, length: i
 
 
 def warm_up(host: Host) -> None:
-    """Have as many connections once: what they take by themselves is there from then on."""
+    """Open that many connections once, so that their own memory is not measured."""
     with contextlib.ExitStack() as stack:
         for _ in range(CLIENTS):
             client = stack.enter_context(host.connect())

@@ -1,4 +1,4 @@
-"""The end of a server: clients that have reset do not delay it, and a failure leaves nothing else open."""
+"""Stopping a server: clients that have reset do not delay it, and a failure leaves nothing else open."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_clients_that_have_reset_do_not_delay_it(tmp_path: Path, kind: str, paus
 
 
 def test_a_burst_of_refused_clients_that_have_reset_does_not_delay_it(tmp_path: Path) -> None:
-    """Some are refused already, but their close is still to come when the server stops."""
+    """Some clients are refused already, but not yet closed when the server stops."""
     found = []
     with serving(tmp_path) as server:
         for milliseconds in range(0, 40, 2):
@@ -76,7 +76,7 @@ def test_a_burst_of_refused_clients_that_have_reset_does_not_delay_it(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_answers_that_never_end_are_cut_off_after_the_grace(tmp_path: Path, kind: str) -> None:
+def test_endless_responses_are_ended_after_the_grace_period(tmp_path: Path, kind: str) -> None:
     with serving(tmp_path, kind) as server:
         server.stop()
         threads, descriptors = threading.active_count(), open_descriptors()
@@ -102,7 +102,7 @@ def read_until_cut_off(server: InternalAPIServer) -> int:
     return received
 
 
-def test_where_the_socket_file_cannot_be_looked_at_all_is_closed_all_the_same(tmp_path: Path) -> None:
+def test_if_the_socket_file_cannot_be_read_everything_is_closed(tmp_path: Path) -> None:
     threads, descriptors = threading.active_count(), open_descriptors()
     port = free_port()
     values = server_values("unix", tmp_path)
@@ -119,7 +119,7 @@ def test_where_the_socket_file_cannot_be_looked_at_all_is_closed_all_the_same(tm
             client.connect(str(tmp_path / "away" / Path(server.socket_path or "").name))
         (tmp_path / "api").unlink()
         (tmp_path / "away").rename(tmp_path / "api")
-        server.start()  # And it may start again.
+        server.start()  # It may start again.
         assert accepts(port)
         server.stop()
     assert eventually(lambda: (threading.active_count(), open_descriptors()) == (threads, descriptors))
@@ -168,8 +168,8 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("broken", range(4))
-def test_a_fork_lets_go_of_all_servers_though_one_fails(broken: int) -> None:
-    """Another library's hook has closed the descriptors of one server before."""
+def test_a_fork_closes_the_descriptors_of_all_servers_even_if_one_fails(broken: int) -> None:
+    """Another library's fork hook has already closed the descriptors of one server."""
     owned, left = printed_by(FORK_BESIDE_A_BROKEN_ONE, str(broken))
     assert owned >= 3
     assert left == []

@@ -37,7 +37,7 @@ def disk_of(server: InternalAPIServer) -> LocalDiskBackend:
     return backend
 
 
-def test_a_full_disk_keeps_nobody_from_storing_in_memory(tmp_path: Path) -> None:
+def test_with_a_full_disk_memory_still_stores(tmp_path: Path) -> None:
     with (
         tiny_disk(tmp_path / "tiny", 256) as disk,
         serving(tmp_path, local_disk=str(disk), max_local_disk_size=1) as server,
@@ -52,12 +52,12 @@ def test_a_full_disk_keeps_nobody_from_storing_in_memory(tmp_path: Path) -> None
         fetch(server, "/cache/clear", "DELETE")
         assert store(server, 10_000, 4 * CHUNK) == 200
         fetch(server, "/cache/clear", "DELETE")
-        assert retrieved(server, 10_000, 4 * CHUNK) == 4 * CHUNK  # From the disk, which takes chunks again.
+        assert retrieved(server, 10_000, 4 * CHUNK) == 4 * CHUNK  # From the disk, which accepts chunks again.
         assert disk_of(server).corrupt == 0
         disk_of(server).clear()
 
 
-def test_a_disk_that_turns_read_only_still_serves_what_it_has(tmp_path: Path) -> None:
+def test_a_disk_that_turns_read_only_still_serves_its_chunks(tmp_path: Path) -> None:
     chunks = tmp_path / "chunks"
     chunks.mkdir()
     with (
@@ -77,7 +77,7 @@ def test_a_disk_that_turns_read_only_still_serves_what_it_has(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["under a file", "read-only"])
-def test_a_directory_that_cannot_be_made_costs_the_disk_alone(tmp_path: Path, kind: str) -> None:
+def test_if_the_directory_cannot_be_created_only_the_disk_is_missing(tmp_path: Path, kind: str) -> None:
     if kind == "under a file":
         (tmp_path / "file").write_text("")
         with serving(tmp_path, local_disk=str(tmp_path / "file" / "chunks"), max_local_disk_size=1) as server:
@@ -98,9 +98,9 @@ def lines_of(file: Path) -> list[str]:
     return [json.loads(line)["path"] for line in file.read_text().splitlines()]
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # The audit file stays open as long as the app.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # The app keeps the audit file open.
 class TestAuditFile:
-    def test_a_full_disk_fails_no_request_and_the_log_goes_on_afterwards(self, tmp_path: Path) -> None:
+    def test_a_full_disk_fails_no_request_and_the_log_continues_afterwards(self, tmp_path: Path) -> None:
         with tiny_disk(tmp_path / "tiny") as disk:
             file = disk / "audit.log"
             extra = {"internal_api_server_audit_file": str(file)}
@@ -114,20 +114,20 @@ class TestAuditFile:
                 assert set(lines_of(file)) == {"/cache/store"}
 
     @pytest.mark.parametrize("parent", ["file", "absent"])
-    def test_a_directory_that_takes_no_file_fails_no_request(self, tmp_path: Path, parent: str) -> None:
+    def test_a_read_only_directory_fails_no_request(self, tmp_path: Path, parent: str) -> None:
         (tmp_path / "file").write_text("")
         extra = {"internal_api_server_audit_file": str(tmp_path / parent / "audit.log")}
         with serving(tmp_path, extra_config=extra) as server, unharmed(server):
             assert [store(server, 0) for _ in range(20)] == [200] * 20
 
-    def test_a_file_that_cannot_be_rotated_is_still_written_to(
+    def test_a_file_that_cannot_be_rotated_is_still_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(audit, "_MAX_FILE_BYTES", 2000)
         file = tmp_path / "audit.log"
         file.write_text("")
         extra = {"internal_api_server_audit_file": str(file)}
-        # As with a file that is mounted into a container: it can be written, but not renamed.
+        # As with a file that is mounted into a container: it is writable, but cannot be renamed.
         with (
             mounted(file, "--bind", str(file)),
             serving(tmp_path, extra_config=extra) as server,
@@ -138,7 +138,7 @@ class TestAuditFile:
             assert len(lines_of(file)) == 50
 
 
-def test_bodies_and_answers_need_no_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bodies_and_responses_need_no_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with tiny_disk(tmp_path / "tiny") as disk:
         fill(disk)
         monkeypatch.setattr(tempfile, "tempdir", str(disk))
@@ -161,12 +161,12 @@ STORE_FOR_EVER = """
 
 
 def large_manager(directory: str) -> EmbeddedManager:
-    """An engine whose chunks are of a quarter MiB each, on disk alone."""
+    """An engine with chunks of a quarter MiB, only on disk."""
     values = {"chunk_size": 16, "local_cpu": False, "local_disk": directory, "max_local_disk_size": 1}
     return EmbeddedManager(EmbeddedConfig(values), EmbeddedMetadata("large", SHAPE))
 
 
-def test_a_process_killed_while_storing_leaves_no_torn_chunk(tmp_path: Path) -> None:
+def test_a_process_killed_while_storing_leaves_no_incomplete_chunk(tmp_path: Path) -> None:
     stored = 0
     for killing in range(5):
         with python(STORE_FOR_EVER, str(tmp_path), str(killing * 1000)) as process:

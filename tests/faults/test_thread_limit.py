@@ -1,4 +1,4 @@
-"""No thread is to be had: a start fails as a whole, and a running server goes on and says what it lacks."""
+"""The system cannot start threads: a start fails completely, and a running server continues and reports it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.support import eventually, fetch, free_port, make_manager, run_script
 
 TOO_MANY = "can't start new thread"
 FRESH_SECONDS = 1.1
-"""What a check found counts for a second."""
+"""The health check caches its result for a second."""
 
 
 @contextlib.contextmanager
 def no_thread_from(first: float, last: float = float("inf")) -> Iterator[list[int]]:
-    """Of the threads that are started meanwhile, those from `first` to `last` fail, as where the system has no more."""
+    """Let the thread starts from `first` to `last` fail in the block, as if the system had no more threads."""
     start, started, lock = threading.Thread.start, [0], threading.Lock()
 
     def starting(thread: threading.Thread) -> None:
@@ -63,7 +63,7 @@ def assert_can_be_bound(server: InternalAPIServer) -> None:
 
 
 def failure_of_start(server: InternalAPIServer) -> str:
-    """What the one clear error says; nothing where it starts."""
+    """Return the error message of a start; empty if it succeeds."""
     try:
         server.start()
     except ServerStartError as error:
@@ -73,10 +73,10 @@ def failure_of_start(server: InternalAPIServer) -> str:
 
 @pytest.mark.parametrize("kind", ["tcp", "unix", "both listeners"])
 @pytest.mark.parametrize("alone", [False, True], ids=["from then on", "one alone"])
-def test_a_start_fails_as_a_whole_whichever_thread_is_missing(tmp_path: Path, kind: str, alone: bool) -> None:
+def test_a_start_fails_completely_whichever_thread_is_missing(tmp_path: Path, kind: str, alone: bool) -> None:
     manager, server = made_server(kind, tmp_path)
     with manager:
-        server.start()  # What is made once is made now.
+        server.start()  # Objects that are created only once are created here.
         assert_serves(server)
         server.stop()
         threads, descriptors = threading.active_count(), open_descriptors()
@@ -102,12 +102,12 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalA
         assert fetch(running, "/backends")[0] == 200
         assert fetch(running, "/readyz")[0] == 200
         yield running
-        assert fetch(running, "/backends")[0] == 200  # Afterwards all is as before.
+        assert fetch(running, "/backends")[0] == 200  # Afterwards everything is as before.
         assert run_script(running, b"result = 1") == (200, b"1")
         assert fetch(running, "/cache/clear", "DELETE")[0] == 200
 
 
-def test_the_probe_and_what_is_cheap_need_no_new_thread(server: InternalAPIServer) -> None:
+def test_the_liveness_probe_and_cheap_requests_need_no_new_thread(server: InternalAPIServer) -> None:
     with no_thread_from(1) as wanted:
         for _ in range(3):
             for path in ("/livez", "/livez?verbose", "/lmc_version", "/conf", "/metrics", "/threads", "/loglevel"):
@@ -123,12 +123,12 @@ def assert_is_told(status: int, body: bytes) -> None:
     assert "thread" in json.loads(body)["message"]
 
 
-def test_calls_into_the_engine_are_refused_and_keep_nothing(server: InternalAPIServer) -> None:
+def test_calls_into_the_engine_are_refused_and_hold_nothing(server: InternalAPIServer) -> None:
     with no_thread_from(1):
-        for _ in range(40):  # More than may be under way at once.
+        for _ in range(40):  # More than the concurrency limit.
             assert_is_told(*fetch(server, "/backends"))
         for _ in range(3):
-            assert_is_told(*fetch(server, "/cache/clear", "DELETE"))  # A change: its turn is given back.
+            assert_is_told(*fetch(server, "/cache/clear", "DELETE"))  # A change, which must release the change lock.
         for _ in range(10):
             assert_is_told(*run_script(server, b"result = 1"))
 
@@ -152,9 +152,9 @@ def test_no_route_fails(server: InternalAPIServer) -> None:
     assert not [rule for rule, status in found.items() if status == 500], found
 
 
-def test_requests_wait_for_the_threads_there_are(server: InternalAPIServer) -> None:
+def test_requests_wait_for_the_existing_threads(server: InternalAPIServer) -> None:
     with ThreadPoolExecutor(40) as clients:
-        list(clients.map(time.sleep, [0.1] * 40))  # The clients' own threads are there.
+        list(clients.map(time.sleep, [0.1] * 40))  # The clients' own threads have started.
         with no_thread_from(1):
             found = list(clients.map(lambda _: fetch(server, "/loglevel?logger_name=root")[0], range(400)))
     assert found == [200] * 400

@@ -1,4 +1,4 @@
-"""Clients that ask for much and read nothing: what is kept for them is bounded, and who reads gets all of it."""
+"""Clients that request much and read nothing: their buffers are limited, and a client that reads gets everything."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.support import eventually
 
 CONNECTIONS = 150
 MOST_GROWTH_MIB = 128
-"""32 MiB may be unread over all connections; the C library keeps several times as much in the arenas of its threads."""
+"""All connections together may have 32 MiB unread; the C library keeps several times as much in its threads' arenas."""
 LARGE_BYTES = 12 << 20
 BEGUN_AT_MOST = 6
-"""Answers of 1 MiB: the kernel takes between two and three, one is unread, and the next one may have begun before."""
+"""Responses of 1 MiB: the kernel buffers two or three, one is unread, and the next one may have begun."""
 
 PLUGIN = '''
 from collections.abc import Iterator
@@ -66,7 +66,8 @@ def how_many() -> int:
 @pytest.fixture
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     with hosting(tmp_path_factory.mktemp("unread"), PLUGIN) as running:
-        assert running.ask("/large").status == running.ask("/livez").status == 200  # What is made once is made now.
+        # Objects that are created only once are created here.
+        assert running.ask("/large").status == running.ask("/livez").status == 200
         yield running
 
 
@@ -76,7 +77,7 @@ def request(path: str, *headers: str) -> bytes:
 
 @contextlib.contextmanager
 def unreading(host: Host, data: bytes) -> Iterator[list[socket.socket]]:
-    """Clients that send `data` and read nothing."""
+    """Open clients that send `data` and read nothing."""
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(host.connect(receive_buffer=4096)) for _ in range(CONNECTIONS)]
         for client in clients:
@@ -85,9 +86,9 @@ def unreading(host: Host, data: bytes) -> Iterator[list[socket.socket]]:
 
 
 def read_slowly(host: Host, path: str) -> int:
-    """Read an answer for about four seconds, 64 KiB at a time; return how many bytes it has.
+    """Read a response for about four seconds, 64 KiB at a time; return its size in bytes.
 
-    A 503 is asked again after its `Retry-After`: so many requests of one view at once are refused.
+    After a 503, send the request again after `Retry-After`, because the concurrency of one view is limited.
     """
     for _ in range(10):
         received = bytearray()
@@ -111,7 +112,7 @@ def read_slowly(host: Host, path: str) -> int:
         ("/metrics", 290),
     ],
 )
-def test_what_is_unread_is_bounded(host: Host, path: str, pipelined: int) -> None:
+def test_unread_responses_are_limited(host: Host, path: str, pipelined: int) -> None:
     descriptors = host.descriptors()
     with ThreadPoolExecutor() as threads, host.peak_growth() as grown:
         early = threads.submit(read_slowly, host, "/large")
@@ -129,12 +130,12 @@ def test_what_is_unread_is_bounded(host: Host, path: str, pipelined: int) -> Non
     assert eventually(lambda: host.descriptors() <= descriptors)
 
 
-def test_no_further_request_begins_while_much_is_unread(host: Host) -> None:
+def test_no_further_request_starts_while_much_is_unread(host: Host) -> None:
     with host.connect(receive_buffer=4096) as client:
         client.sendall(request("/mib") * 19 + request("/mib", "Connection: close"))
         time.sleep(1)
         begun = int(host.ask("/begun").body)
         assert begun <= BEGUN_AT_MOST, f"{begun} have begun"
         received = sum(map(len, iter(lambda: client.recv(1 << 20), b"")))
-    assert received > 20 << 20  # Who reads in the end gets all of them.
+    assert received > 20 << 20  # A client that finally reads gets all of them.
     assert int(host.ask("/begun").body) == 20

@@ -1,4 +1,4 @@
-"""TCP urgent data: a byte that is no part of the stream neither keeps the loop busy nor fills the log."""
+"""TCP urgent data: a byte outside the stream neither keeps the event loop busy nor fills the log."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 @contextlib.contextmanager
 def resting(host: Host) -> Iterator[None]:
-    """Check that the process hardly runs and hardly logs after what is inside."""
+    """Check that the process uses little CPU time and logs little after the block."""
     logged = host.logged()
     yield
     time.sleep(0.1)
@@ -71,7 +71,7 @@ def send_urgent(client: socket.socket) -> None:
         pytest.param(SLOW, b"", id="while the request is served"),
     ],
 )
-def test_an_urgent_byte_keeps_nobody_busy(host: Host, before: bytes, after: bytes) -> None:
+def test_an_urgent_byte_does_not_keep_the_event_loop_busy(host: Host, before: bytes, after: bytes) -> None:
     with host.connect() as client:
         client.sendall(before)
         with resting(host):
@@ -91,7 +91,7 @@ def test_an_urgent_byte_between_two_requests(host: Host) -> None:
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, lambda client: client.shutdown(socket.SHUT_WR)])
-def test_a_client_that_ends_with_an_urgent_byte_is_let_go(host: Host, end: Callable[[socket.socket], None]) -> None:
+def test_a_client_that_ends_with_an_urgent_byte_is_closed(host: Host, end: Callable[[socket.socket], None]) -> None:
     descriptors = host.descriptors()
     with host.connect() as client:
         client.sendall(GET)
@@ -102,7 +102,7 @@ def test_a_client_that_ends_with_an_urgent_byte_is_let_go(host: Host, end: Calla
         assert host.descriptors() <= descriptors
 
 
-def test_many_that_send_urgent_bytes_again_and_again(host: Host) -> None:
+def test_many_clients_that_send_urgent_bytes_repeatedly(host: Host) -> None:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(host.connect()) for _ in range(50)]
         with resting(host):

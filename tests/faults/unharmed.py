@@ -1,4 +1,4 @@
-"""What every fault must leave as it was: the engine, the next request, threads, descriptors, memory."""
+"""Checks that a fault changes nothing: the engine, the next request, threads, descriptors, memory."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from lmcache_internal.engine.embedded.kv_buffers import read_slots, write_slots
 from tests.support import CHUNK, ROOT, fetch, make_manager, server_values
 
 RSS_TOLERANCE = 16 << 20
-"""Freed memory goes back in whole pages, and each thread that ever ran has an arena. What is to be
-found is more: one answer of /big is 20 MiB, and what leaks at each of 10,000 requests is as much at 1.6 KiB."""
+"""Freed memory returns in whole pages, and each thread has an arena. Real leaks are larger: one response of
+/big is 20 MiB, and a leak of 1.6 KiB at each of 10,000 requests is as much."""
 
 BACK_SECONDS = 8.0
-"""By then threads have ended and connections are closed."""
+"""Seconds until threads have ended and connections are closed."""
 
 PLUGIN = '''
 from collections.abc import Iterator
@@ -121,9 +121,9 @@ def fail_in_stream(how: str) -> Response:
     return Response(pieces())
 '''
 
-with contextlib.suppress(OSError, AttributeError):  # glibc's alone.
-    # Blocks of a MiB go back to the system when they are freed (M_MMAP_THRESHOLD). By itself, glibc
-    # would learn from the first large one to keep the next ones, in an arena of each thread.
+with contextlib.suppress(OSError, AttributeError):  # Only glibc has it.
+    # Return freed blocks of a MiB to the system (M_MMAP_THRESHOLD). By default, glibc raises the threshold after
+    # the first large block and keeps the next ones in an arena of each thread.
     ctypes.CDLL(None).mallopt(-3, 1 << 20)
 
 _starts = count(1_000_000, 100 * CHUNK)
@@ -131,7 +131,7 @@ _starts = count(1_000_000, 100 * CHUNK)
 
 @contextlib.contextmanager
 def serving(directory: Path, kind: str = "tcp", **values: Any) -> Iterator[InternalAPIServer]:
-    """A server with a worker's engine in this process, and the endpoints above."""
+    """Yield a server with a worker's engine in this process, and the endpoints above."""
     plugins = directory / "plugins"
     plugins.mkdir(exist_ok=True)
     (plugins / "faults_api.py").write_text(PLUGIN)
@@ -148,9 +148,9 @@ def serving(directory: Path, kind: str = "tcp", **values: Any) -> Iterator[Inter
 
 @contextlib.contextmanager
 def unharmed(server: InternalAPIServer) -> Iterator[None]:
-    """Check `server` and its engine, do what is inside, and check that nothing is left of it."""
+    """Check `server` and its engine, run the block, and check that nothing has changed."""
     manager = manager_of(server)
-    for _ in range(3):  # The second time, nothing is made for the first time any more.
+    for _ in range(3):  # The second check creates no objects for the first time.
         assert_serves(server)
         assert_stores_and_retrieves(manager)
     threads, descriptors, memory = threading.active_count(), open_descriptors(), rss()
@@ -160,7 +160,7 @@ def unharmed(server: InternalAPIServer) -> Iterator[None]:
     until = time.monotonic() + BACK_SECONDS
     while (threading.active_count() > threads or open_descriptors() > descriptors) and time.monotonic() < until:
         time.sleep(0.05)
-        assert_serves(server)  # It also wakes the loop.
+        assert_serves(server)  # It also wakes the event loop.
     assert threading.active_count() <= threads, [thread.name for thread in threading.enumerate()]
     assert open_descriptors() <= descriptors, descriptor_targets()
     grown = rss() - memory
@@ -168,7 +168,7 @@ def unharmed(server: InternalAPIServer) -> Iterator[None]:
 
 
 def manager_of(server: InternalAPIServer) -> EmbeddedManager:
-    """The embedded engine that `server` serves."""
+    """Return the embedded engine that `server` serves."""
     assert server.app is not None
     manager = server.app.state.lmcache_adapter
     assert isinstance(manager, EmbeddedManager)
@@ -176,7 +176,7 @@ def manager_of(server: InternalAPIServer) -> EmbeddedManager:
 
 
 def assert_serves(server: InternalAPIServer) -> None:
-    """The next requests are answered, by the loop and by a thread, each in under a second."""
+    """Check that the next requests are answered, by the event loop and by a thread, each in under a second."""
     for path, expected in (("/lmc_version", b'embedded"'), ("/loglevel?logger_name=root", b"root: WARNING")):
         began = time.monotonic()
         status, body = fetch(server, path)
@@ -186,7 +186,7 @@ def assert_serves(server: InternalAPIServer) -> None:
 
 
 def assert_stores_and_retrieves(manager: EmbeddedManager) -> None:
-    """What the engine stores now comes back, byte by byte; then it is dropped again."""
+    """Check that the engine returns what it stores, byte by byte; then remove it again."""
     engine = manager.require_engine()
     start = next(_starts)
     tokens = range(start, start + 4 * CHUNK)
@@ -199,12 +199,12 @@ def assert_stores_and_retrieves(manager: EmbeddedManager) -> None:
 
 
 def open_descriptors() -> int:
-    """How many descriptors this process has."""
+    """Return the number of descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # Faster, and nothing but the number counts.
 
 
 def descriptor_targets() -> list[str]:
-    """What they are."""
+    """Return the descriptors of this process with their targets."""
     targets = []
     for entry in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -213,15 +213,15 @@ def descriptor_targets() -> list[str]:
 
 
 def rss() -> int:
-    """Resident bytes of this process, without what is free already."""
+    """Return the resident bytes of this process, without memory that is already free."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # glibc's alone.
+    with contextlib.suppress(OSError, AttributeError):  # Only glibc has it.
         ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def python(source: str, *arguments: str) -> subprocess.Popen[str]:
-    """A process that runs `source`, with pipes to and from it; end it by itself or by `kill`."""
+    """Yield a process that runs `source`, with pipes for input and output; the caller ends it, or calls `kill`."""
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(source), *arguments],
         cwd=ROOT,
@@ -232,7 +232,7 @@ def python(source: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def printed_by(source: str, *arguments: str, seconds: float = 60) -> Any:
-    """What a process that runs `source` prints, as JSON; it is killed after so many `seconds`."""
+    """Return the output of a process that runs `source`, as JSON; it is killed after that many `seconds`."""
     with python(source, *arguments) as process:
         try:
             return json.loads(process.communicate(timeout=seconds)[0])
@@ -242,7 +242,7 @@ def printed_by(source: str, *arguments: str, seconds: float = 60) -> Any:
 
 @contextlib.contextmanager
 def mounted(where: Path, *options: str) -> Iterator[Path]:
-    """A mount for a while; without the right to mount, the test is skipped."""
+    """Mount a file system for the block; without permission to mount, skip the test."""
     mount = subprocess.run(["mount", *options, str(where)], capture_output=True, text=True, check=False)
     if mount.returncode != 0:
         pytest.skip(f"mounting is not allowed here: {mount.stderr.strip()}")
@@ -254,14 +254,14 @@ def mounted(where: Path, *options: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def tiny_disk(where: Path, kib: int = 64) -> Iterator[Path]:
-    """A file system of so many KiB."""
+    """Mount a file system of that many KiB."""
     where.mkdir()
     with mounted(where, "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs") as disk:
         yield disk
 
 
 def fill(disk: Path) -> Path:
-    """Take all the room there is; delete the file to give it back."""
+    """Use all free space; delete the file to free it."""
     filler = disk / "filler"
     with contextlib.suppress(OSError), filler.open("wb", buffering=0) as stream:
         while True:

@@ -1,5 +1,5 @@
 """A fuzzer of the HTTP wire: `make fuzz-wire`.
 
-Random streams of requests, valid and broken, whole and in pieces, go to the server and to plain waitress with the same
-app. Both must answer with the same statuses and bodies; `differences.py` lists where they may not.
+It sends random streams of requests, valid and broken, complete and in pieces, to the server and to plain waitress with
+the same app. Both must respond with the same statuses and bodies; `differences.py` lists the exceptions.
 """

@@ -1,4 +1,4 @@
-"""`make fuzz-wire`: exits with 1 where the server and plain waitress disagree, and prints about what."""
+"""`make fuzz-wire`: exits with 1 if the server and plain waitress disagree, and prints the stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def main() -> int:
     seconds = float(os.environ.get("FUZZ_SECONDS") or 60)
     seed = os.environ.get("FUZZ_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"FUZZ_SEED={seed}, {seconds:g} seconds", flush=True)
-    logging.disable(logging.CRITICAL)  # Each refusal would be logged, and each failure of waitress' own.
+    logging.disable(logging.CRITICAL)  # Otherwise each refusal and each error in waitress would be logged.
     with both() as servers:
         fuzzer = Fuzzer(servers)
         fuzzer.run(series(seed), seconds)

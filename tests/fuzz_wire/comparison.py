@@ -1,4 +1,4 @@
-"""One stream, answered by the server and by plain waitress: do they agree?"""
+"""Compare the responses of the server and of plain waitress to one stream."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from tests.wire import Answer, Conversation, split, take
 
 Connect: TypeAlias = Callable[[], socket.socket]
 Expected: TypeAlias = Sequence["Answer | None"]
-"""Answers; None is a refusal of any kind, after which the connection is closed."""
+"""Responses; None is a refusal of any kind, after which the connection is closed."""
 
-PATIENCE = 5.0
-"""Seconds that all answers to a stream may take."""
+TIMEOUT_SECONDS = 5.0
+"""Timeout for all responses to a stream."""
 
-# waitress gives the head of a request that expects 100 Continue, and has no body, to the next request, too.
+# If a request expects 100 Continue and has no body, waitress also uses its head for the next request.
 _EXPECT = re.compile(rb"\r\nExpect: 100-continue(?=\r\n)")
 _ECHOED_EXPECT = re.compile(rb'"Expect":"100-continue",')
 
 
 class Servers(NamedTuple):
-    """How to connect to the server, and to waitress with the same app."""
+    """Functions that connect to the server, and to waitress with the same app."""
 
     ours: Connect
     waitress: Connect
 
     def disagreement(self, stream: Stream) -> str | None:
-        """How the two differ in answering `stream`; None if they agree, or differ as they should."""
+        """Return how the responses to `stream` differ; None if they agree or if the difference is expected."""
         whole = _EXPECT.sub(b"", b"".join(stream.packets))
         requests = list(requests_in(whole))
         expected = self._expected(whole, requests)
@@ -52,7 +52,7 @@ class Servers(NamedTuple):
         return f"expected {_listed(expected)}\nanswered {_shown(answers)}"
 
     def _expected(self, whole: bytes, requests: list[Parsed]) -> list[Expected]:
-        """What the server may answer."""
+        """Return the responses that the server may send."""
         expected: list[Expected] = []
         for number, request in enumerate(requests):
             if request.is_complete and (rule := stricter_than_waitress(request)):
@@ -62,12 +62,12 @@ class Servers(NamedTuple):
         is_cut_off = bool(requests) and not requests[-1].is_complete
         plain = self._reference(whole, requests[:-1] if is_cut_off else requests)
         expected.append(plain)
-        if is_cut_off:  # It may be clear already that it can never become a request.
+        if is_cut_off:  # The server may already know that it cannot become a request.
             expected.append([*plain, None])
         return expected
 
     def _reference(self, whole: bytes, requests: list[Parsed]) -> list[Answer]:
-        """What waitress answers to these requests; where it closes needlessly, on another connection."""
+        """Return waitress' responses to these requests; if it closes without need, continue on another connection."""
         answers: list[Answer] = []
         while left := requests[len(answers) :]:
             found = self._ask_waitress(whole[left[0].start : left[-1].end], left)
@@ -82,7 +82,7 @@ class Servers(NamedTuple):
             conversation.send(sent)
             conversation.end()
             with suppress(ConnectionResetError):  # waitress closes although there is more to read.
-                conversation.received(PATIENCE)
+                conversation.received(TIMEOUT_SECONDS)
             return list(_taken_from(conversation.so_far, requests))
 
     def _answers(self, stream: Stream, requests: list[Parsed], expected: list[Expected]) -> list[Answer]:
@@ -92,25 +92,25 @@ class Servers(NamedTuple):
             if not all(map(_ends_closed, expected)):
                 conversation.end()
             with suppress(ConnectionResetError):
-                conversation.received(PATIENCE)
+                conversation.received(TIMEOUT_SECONDS)
             received = conversation.so_far
         methods = [request.method or "GET" for request in requests]
         with suppress(h11.RemoteProtocolError, AssertionError):
             return _final(split(received, methods))
-        # A HEAD that is broken may be refused with a body.
+        # A broken HEAD may be refused with a body.
         broken = [stricter_than_waitress(request) or request.is_broken for request in requests]
         return _final(split(received, ["GET" if bad else method for bad, method in zip(broken, methods, strict=True)]))
 
 
 def _taken_from(received: bytes, requests: list[Parsed]) -> Iterator[Answer]:
-    """What waitress has answered."""
+    """Return the responses that waitress has sent."""
     for request in requests:
         found = take(received, "GET" if request.is_broken else request.method, closed=True) if received else None
         if found is None:
             return
         answer, received = found
         if request.method == "HEAD":
-            received = received.removeprefix(b"0\r\n\r\n")  # waitress ends a body that there is not.
+            received = received.removeprefix(b"0\r\n\r\n")  # waitress sends the end of a body that does not exist.
         yield answer
 
 
@@ -120,7 +120,7 @@ def _final(answers: list[Answer]) -> list[Answer]:
 
 def _agree(answers: list[Answer], expected: Expected, requests: list[Parsed]) -> bool:
     if answers and len(answers) <= len(expected) and may_close_after(requests[len(answers) - 1], answers[-1]):
-        is_early = requests[len(answers) - 1].is_broken  # waitress has seen that in the body.
+        is_early = requests[len(answers) - 1].is_broken  # waitress has read that as part of the body.
         return all(map(_same, answers[:-1] if is_early else answers, expected))
     return len(answers) == len(expected) and all(map(_same, answers, expected))
 
@@ -132,7 +132,7 @@ def _same(answer: Answer, expected: Answer | None) -> bool:
 
 
 def _ends_closed(expected: Expected) -> bool:
-    """Whether the server closes after these answers by itself."""
+    """Return whether the server closes after these responses without a request to close."""
     if not expected:
         return False
     last = expected[-1]

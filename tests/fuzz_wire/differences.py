@@ -1,4 +1,4 @@
-"""Where the server may not answer as plain waitress does, each with its reason."""
+"""The allowed differences between the server and plain waitress, each with its reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fuzz_wire.model import Parsed
 from tests.wire import Answer
 
 REFUSALS = frozenset({400, 408, 413, 414, 417, 431, 501, 505})
-"""Which of them is told is not compared: of two faults in a request, either may be found first."""
+"""Which reason the client gets is not compared, because either of two faults may be found first."""
 
 _LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]")
 
@@ -21,9 +21,9 @@ class Stricter(NamedTuple):
     """A kind of request that the server refuses although waitress serves it.
 
     Attributes:
-        reason: why.
-        applies: whether a request is of this kind.
-        may: the server may also answer as waitress does.
+        reason: the reason.
+        applies: returns whether a request is of this kind.
+        may: the server may also respond as waitress does.
     """
 
     reason: str
@@ -33,15 +33,15 @@ class Stricter(NamedTuple):
 
 STRICTER = [
     Stricter(
-        "waitress' parser fails on http://[ and on a Content-Length of 4,301 digits; the answers before it are lost.",
+        "waitress' parser fails on http://[ and on a Content-Length of 4,301 digits; the responses before it are lost.",
         lambda request: request.crashes,
     ),
     Stricter(
-        "A length that can be read in two ways lets requests be smuggled (RFC 9112, 6.1 and 6.3).",
+        "An ambiguous length allows request smuggling (RFC 9112, 6.1 and 6.3).",
         lambda request: not _has_one_length(request),
     ),
     Stricter(
-        "HTTP/1.1 has one Host, and no version has two (RFC 9112, 3.2): proxies could take either.",
+        "HTTP/1.1 has one Host, and no version has two (RFC 9112, 3.2): proxies could use either.",
         lambda request: len(values(request, b"host")) not in ((1,) if request.version == "1.1" else (0, 1)),
     ),
     Stricter(
@@ -49,11 +49,11 @@ STRICTER = [
         lambda request: not _LINE.fullmatch(request.head.lstrip(b"\r\n").partition(b"\r\n")[0]),
     ),
     Stricter(
-        "A header that goes on in the next line is obsolete, and others read it in another way (RFC 9112, 5.2).",
+        "A header that continues in the next line is obsolete, and other servers parse it differently (RFC 9112, 5.2).",
         lambda request: any(line[:1] in (b" ", b"\t") for line in _lines(request)),
     ),
     Stricter(
-        "What stands behind the last chunk must be headers, as it could be a request (RFC 9112, 7.1.2).",
+        "Lines after the last chunk must be headers, because they could be a request (RFC 9112, 7.1.2).",
         lambda request: not all(map(HEADER_FIELD_RE.match, request.trailer.split(b"\r\n")[:-2])),
     ),
     Stricter(
@@ -65,24 +65,24 @@ STRICTER = [
 
 
 def stricter_than_waitress(request: Parsed) -> Stricter | None:
-    """What the server refuses about a request that waitress serves."""
+    """Return why the server refuses a request that waitress serves."""
     return next((rule for rule in STRICTER if rule.applies(request)), None)
 
 
 def waitress_closes_needlessly(request: Parsed, answer: Answer) -> bool:
-    """Whether waitress closes after an answer because its length is not told: the server may go on.
+    """Return whether waitress closes after a response only because it has no length; the server may continue.
 
-    An answer in chunks has an end of its own, and so has one that has no body by its status.
+    A chunked response marks its own end, and so does a response whose status has no body.
     """
     is_bounded = answer.headers.get("transfer-encoding") == "chunked" or answer.status in (204, 304)
     return is_bounded and not request.closes
 
 
 def may_close_after(request: Parsed, answer: Answer) -> bool:
-    """Whether the server may close where waitress goes on.
+    """Return whether the server may close where waitress continues.
 
-    It does so where the length of the answer is not told, and where it refuses a request before its body has come:
-    who may not call a route shall not fill the memory.
+    It does so if the response has no length, and if it refuses a request before its body has arrived, because an
+    unauthorized client must not fill the memory.
     """
     if answer.headers.get("connection") != "close":
         return False
@@ -90,7 +90,7 @@ def may_close_after(request: Parsed, answer: Answer) -> bool:
 
 
 def values(request: Parsed, name: bytes) -> list[bytes]:
-    """The values of a header, in lower case."""
+    """Return the values of a header, in lower case."""
     pairs = (line.partition(b":") for line in _lines(request))
     return [value.strip(b" \t").lower() for found, _, value in pairs if found.lower() == name]
 

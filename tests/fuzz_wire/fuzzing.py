@@ -1,4 +1,4 @@
-"""Random streams, one after another on several connections at once, until two servers disagree."""
+"""Send random streams on several connections at once, until two servers disagree."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tests.fuzz_wire.shrinking import shrunk
 from tests.fuzz_wire.streams import Stream, stream
 
 THREADS = 4
-"""So many streams are under way at once: what one connection leaves behind, another may find."""
+"""Concurrent streams, so that state left by one connection can affect another."""
 
 LONGEST_SHOWN = 3000
 
 
 class Found(NamedTuple):
-    """A stream that two servers disagree about.
+    """A stream for which two servers disagree.
 
     Attributes:
-        seed: `FUZZ_SEED` that makes it again.
-        stream: the smallest that was found.
-        disagreement: what differs.
+        seed: the `FUZZ_SEED` that reproduces it.
+        stream: the smallest stream that was found.
+        disagreement: the difference.
     """
 
     seed: str
@@ -44,8 +44,8 @@ class Fuzzer:
     """Compares two servers.
 
     Attributes:
-        tried: how many streams both were sent.
-        found: what they disagree about.
+        tried: the number of streams sent to both.
+        found: the disagreement, if any.
     """
 
     def __init__(self, servers: Servers) -> None:
@@ -55,7 +55,7 @@ class Fuzzer:
         self._lock = threading.Lock()
 
     def run(self, seeds: Iterable[str], seconds: float) -> None:
-        """Try the streams of `seeds`, until a disagreement is found or the time is over."""
+        """Send the streams of `seeds`, until a disagreement is found or the time is over."""
         until = time.monotonic() + seconds
         left = iter(seeds)
         with ThreadPoolExecutor(THREADS) as threads:
@@ -77,12 +77,12 @@ class Fuzzer:
         if disagreement is None:
             return
         smallest = shrunk(tried, self._servers)
-        # Where it takes other connections to show, it may not show again.
+        # It may not be reproducible, if it depends on other connections.
         self.found.append(Found(seed, smallest, self._servers.disagreement(smallest) or disagreement))
 
 
 def series(seed: str) -> Iterator[str]:
-    """The seeds of all streams of a run, or the one of a single stream, such as "7/123"."""
+    """Return the seeds of all streams of a run, or the one of a single stream, such as "7/123"."""
     if "/" in seed:
         yield seed
         return

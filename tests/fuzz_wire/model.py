@@ -1,4 +1,4 @@
-"""Where each request of a stream begins and ends, as waitress' own parser has it."""
+"""The boundaries of the requests in a stream, as waitress' own parser sees them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from waitress.parser import HTTPRequestParser
 from lmcache_internal.settings import MAX_BODY_BYTES
 
 ADJUSTMENTS = {"max_request_body_size": MAX_BODY_BYTES + 1, "max_request_header_size": 64 << 10}
-"""The limits that must be those of the server; all else is waitress' default."""
+"""These limits must be equal to the server's; all others are waitress' defaults."""
 
 
 class Parsed(NamedTuple):
     """One request.
 
     Attributes:
-        start: its first byte's place in the stream.
-        end: the place after its last byte.
+        start: the offset of its first byte in the stream.
+        end: the offset after its last byte.
         head: from the request line to the blank line, as it was sent.
-        trailer: of a chunked body.
-        method: HEAD, or another one; empty where the head is broken.
+        trailer: the trailer of a chunked body.
+        method: HEAD, or another one; empty if the head is broken.
         version: "1.1", "1.0", another one, or empty.
-        has_body: whether a body belongs to it.
-        is_complete: whether all of it is there.
+        has_body: whether it has a body.
+        is_complete: whether all bytes are in the stream.
         is_broken: waitress refuses it.
-        crashes: waitress fails on it, and closes the connection without an answer.
-        closes: it asks that the connection be closed.
+        crashes: waitress fails on it, and closes the connection without a response.
+        closes: it asks to close the connection.
     """
 
     start: int
@@ -45,7 +45,7 @@ class Parsed(NamedTuple):
 
 
 def requests_in(stream: bytes) -> Iterator[Parsed]:
-    """The requests of a stream, up to the first after which nothing is answered."""
+    """Return the requests of a stream, up to the first after which there is no response."""
     adjustments = Adjustments(**ADJUSTMENTS)
     start = place = 0
     while place < len(stream):
@@ -61,14 +61,14 @@ def requests_in(stream: bytes) -> Iterator[Parsed]:
 
 
 def _feed(parser: HTTPRequestParser, stream: bytes, place: int) -> tuple[int, int, bool]:
-    """Where the request ends, where its head ends, and whether waitress fails."""
+    """Return the offset of its end and of the end of its head, and whether waitress fails."""
     head_end = len(stream)
     try:
         while not parser.completed and place < len(stream):
             in_head = not parser.headers_finished
             place += parser.received(stream[place:])
             head_end = place if in_head else head_end
-    except Exception:  # Whatever it is, waitress closes the connection for it.
+    except Exception:  # waitress closes the connection for any exception.
         return len(stream), len(stream), True
     return place, head_end, False
 

@@ -25,7 +25,7 @@ from tests.support import connect
 
 @contextlib.contextmanager
 def both(kind: str = "tcp") -> Iterator[Servers]:
-    """Both servers, on one engine."""
+    """Yield both servers, on one engine."""
     with (
         tempfile.TemporaryDirectory() as directory,
         serving(Path(directory), kind) as server,
@@ -36,7 +36,7 @@ def both(kind: str = "tcp") -> Iterator[Servers]:
 
 @contextlib.contextmanager
 def plain_waitress(server: InternalAPIServer) -> Iterator[int]:
-    """The port of waitress with the app of `server`, which sees its clients as that would."""
+    """Yield the port of waitress with the app of `server`; it sees its clients as the server does."""
     app = server.app
     assert app is not None
 

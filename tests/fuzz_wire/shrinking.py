@@ -1,4 +1,4 @@
-"""The smallest stream that still shows a disagreement."""
+"""Find the smallest stream that still shows a disagreement."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.fuzz_wire.comparison import Servers
 from tests.fuzz_wire.streams import Stream
 
 SECONDS = 20.0
-"""How long to look for one: where the server is silent, each attempt takes `comparison.PATIENCE`."""
+"""Timeout in seconds. If the server sends nothing, each attempt takes `comparison.TIMEOUT_SECONDS`."""
 
 
 def shrunk(stream: Stream, servers: Servers) -> Stream:
-    """A smaller stream that the servers disagree about; `stream` itself where none is found."""
+    """Return a smaller stream that the servers disagree about, or `stream` if none is found."""
     until = time.monotonic() + SECONDS
     candidates = _smaller(stream)
     while time.monotonic() < until and (candidate := next(candidates, None)):
@@ -23,7 +23,7 @@ def shrunk(stream: Stream, servers: Servers) -> Stream:
 
 
 def _smaller(stream: Stream) -> Iterator[Stream]:
-    """Streams that are a little smaller: in one packet, without a request, without a line."""
+    """Yield streams that are a little smaller: in one packet, without a request, without a line."""
     whole = b"".join(stream.packets)
     splits = len(stream.packets) > 1
     if splits:

@@ -11,13 +11,13 @@ from tests.serving import tables
 from tests.serving.support import LAST, get, post, request
 
 PATHS = [
-    *(b"/version", b"/lmc_version", b"/commit_id", b"/livez"),  # Answered in the event loop, or by a probe's thread.
+    *(b"/version", b"/lmc_version", b"/commit_id", b"/livez"),  # Served in the event loop, or by the thread for probes.
     *(b"/echo", b"/unread", b"/nowhere", b"/backends", b"/conf?names=chunk_size", b"/loglevel?logger_name=root"),
     *(b"/ver%73ion", b"//version", b"/echo?a=%zz&b", b"/echo/%c3%a9", b"http://localhost/echo", b"/echo#x"),
 ]
 BODILESS = [b"/stream", b"/nothing?status=204", b"/nothing?status=304"]
 REPEATS = [0] * 5 + [1] * 5 + [20] * 9 + [3000]
-"""How long a body is, in words; the longest does not fit into one packet."""
+"""The length of a body, in words; the longest does not fit into one packet."""
 METHODS = [b"GET"] * 6 + [b"HEAD"] * 2 + [b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"BREW"]
 HEADERS = [
     *(b"Accept: */*", b"User-Agent: fuzz", b"X-Empty:", b"x-two: 1", b"X-Two: 2", b"X_Under: 1", b"X: \xff"),
@@ -26,11 +26,11 @@ HEADERS = [
 
 
 class Stream(NamedTuple):
-    """What one connection sends.
+    """The bytes sent on one connection.
 
     Attributes:
-        parts: the requests, or what there is instead of them.
-        packets: the same bytes as they are sent.
+        parts: the requests, or what is sent instead.
+        packets: the same bytes, cut into packets.
         pause: seconds between two packets.
     """
 
@@ -40,7 +40,7 @@ class Stream(NamedTuple):
 
 
 def stream(chance: random.Random) -> Stream:
-    """One stream: half of them are valid throughout; the others have something that is broken, mostly at the end."""
+    """Return a stream. Half of the streams are valid; the others contain something broken, mostly at the end."""
     parts = [valid(chance, serial) for serial in range(chance.randint(0, 7))]
     if chance.random() < 0.25:
         parts = [expecting(chance, part) for part in parts]
@@ -55,7 +55,7 @@ def stream(chance: random.Random) -> Stream:
 
 
 def valid(chance: random.Random, serial: int = 0) -> bytes:
-    """A request that HTTP allows, with marks of its own in its head and its body."""
+    """Return a valid request with unique text in its head and its body."""
     headers = chance.sample(HEADERS, chance.randint(0, 3))
     if chance.random() < 0.5:
         headers.append(b"Authorization: Basic %d" % chance.getrandbits(32))
@@ -69,7 +69,7 @@ def valid(chance: random.Random, serial: int = 0) -> bytes:
 
 
 def with_body(chance: random.Random, content: bytes) -> tuple[bytes, bytes]:
-    """`content` as it is sent, and the header that says how long it is."""
+    """Return `content` as it is sent, and the header that states its length."""
     if chance.random() < 0.5:
         return content, b"Content-Length: %d" % len(content)
     body = b""
@@ -82,12 +82,12 @@ def with_body(chance: random.Random, content: bytes) -> tuple[bytes, bytes]:
 
 
 def expecting(chance: random.Random, part: bytes) -> bytes:
-    """The same request, whose client waits for `100 Continue`, or says so."""
+    """Return the request with `Expect: 100-continue`; the client may or may not wait."""
     return part if chance.random() < 0.5 else part.replace(b"\r\nX-Serial", b"\r\nExpect: 100-continue\r\nX-Serial", 1)
 
 
 def broken(chance: random.Random) -> bytes:
-    """A request that HTTP forbids, from the tables of the tests."""
+    """Return a request that HTTP forbids, from the tables of the tests."""
     kinds: list[Callable[[], bytes]] = [
         lambda: post(*chance.choice(list(tables.LENGTHS.values()))[0], body=chance.choice(BODIES)),
         lambda: post(b"Transfer-Encoding: chunked", body=chance.choice(list(tables.CHUNKS.values()))),
@@ -102,7 +102,7 @@ BODIES = [b"hello", b"5\r\nhello\r\n0\r\n\r\n"]
 
 
 def mutated(chance: random.Random) -> bytes:
-    """A request with some bytes changed, added or left out."""
+    """Return a request with some bytes changed, added or removed."""
     changed = bytearray(valid(chance))
     for _ in range(chance.randint(1, 3)):
         place = chance.randrange(len(changed))
@@ -130,18 +130,18 @@ SPLINTERS = [
 
 
 def spliced(chance: random.Random) -> bytes:
-    """The start of one request and the end of another."""
+    """Return the start of one request and the end of another."""
     start, end = valid(chance), valid(chance)
     return start[: chance.randrange(len(start))] + end[chance.randrange(len(end)) :]
 
 
 def noise(chance: random.Random) -> bytes:
-    """What is no HTTP."""
+    """Return bytes that are not HTTP."""
     return chance.choice([chance.randbytes(chance.randint(1, 300)), *tables.PROTOCOLS.values()])
 
 
 def cut(chance: random.Random, parts: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """The same bytes in packets: one, one a part, one a byte, or some of any size."""
+    """Cut the bytes into packets: one, one per part, one per byte, or some of any size."""
     whole = b"".join(parts)
     if (way := chance.randrange(4)) == 0 and len(whole) < 1000:
         return tuple(whole[place : place + 1] for place in range(len(whole)))

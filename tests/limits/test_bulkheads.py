@@ -1,4 +1,4 @@
-"""Views of plugins: one that never returns, of whatever kind, takes a bounded share of the server."""
+"""Bulkheads: a plugin view that never returns blocks only a limited number of threads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from werkzeug.test import EnvironBuilder, TestResponse
 
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.limits.bulkheads import VIEW_PLACES
-from lmcache_internal.limits.concurrency import LIMITS, MAX_PLACES
+from lmcache_internal.limits.bulkheads import MAX_REQUESTS_PER_VIEW
+from lmcache_internal.limits.concurrency import LIMITS, MAX_LIMITED_REQUESTS
 from lmcache_internal.serving.transport import MAX_THREADS
 from lmcache_internal.settings import MOST_SCRIPTS
 from tests.support import eventually, in_thread, make_manager
@@ -306,7 +306,7 @@ PLAIN = [
 
 
 class Serving:
-    """An app with plugins, and what hangs in it."""
+    """An app with plugins, and an event that blocks their views."""
 
     def __init__(self, app: InternalApp) -> None:
         assert app.extensions["lmcache_internal"].failed == {}
@@ -319,8 +319,8 @@ class Serving:
     def client(self) -> FlaskClient:
         return self.app.test_client()
 
-    def hang(self, path: str, count: int = VIEW_PLACES) -> None:
-        """Ask for it so often, and wait until all of them hang."""
+    def hang(self, path: str, count: int = MAX_REQUESTS_PER_VIEW) -> None:
+        """Send that many requests, and wait until all of them are blocked."""
         self._hanging += [in_thread(lambda: self._read(path)) for _ in range(count)]
         for _ in range(count):
             assert self.app.state.entered.acquire(timeout=10)
@@ -331,7 +331,7 @@ class Serving:
         return response.status_code
 
     def end(self) -> list[int]:
-        """Let go of what hangs; the statuses."""
+        """Unblock the views; return the statuses."""
         self.app.state.release.set()
         for thread, _ in self._hanging:
             thread.join()
@@ -368,7 +368,7 @@ def serving(patient_app: InternalApp) -> Iterator[Serving]:
 
 @pytest.fixture
 def impatient(impatient_app: InternalApp) -> Iterator[Serving]:
-    """Its timeout is a tenth of a second."""
+    """An app with a call timeout of a tenth of a second."""
     made = Serving(impatient_app)
     yield made
     made.end()
@@ -380,14 +380,14 @@ def meaning(patient_app: InternalApp) -> InternalApp:
     return patient_app
 
 
-def test_places_leave_threads_to_what_needs_none() -> None:
-    assert MAX_PLACES + MOST_SCRIPTS <= MAX_THREADS - 8
-    assert 2 * VIEW_PLACES < LIMITS["plugin"] < MAX_PLACES
+def test_limits_leave_threads_for_requests_without_a_limit() -> None:
+    assert MAX_LIMITED_REQUESTS + MOST_SCRIPTS <= MAX_THREADS - 8
+    assert 2 * MAX_REQUESTS_PER_VIEW < LIMITS["plugin"] < MAX_LIMITED_REQUESTS
 
 
 class TestTimeout:
     @pytest.mark.parametrize("path", PLAIN)
-    def test_a_plain_view_of_any_kind_is_late_at_its_deadline(self, impatient: Serving, path: str) -> None:
+    def test_a_plain_view_of_any_kind_times_out(self, impatient: Serving, path: str) -> None:
         response = impatient.client.get(path)
         assert response.status_code == 504
         assert response.get_json()["error"] == "Timed out"
@@ -395,39 +395,44 @@ class TestTimeout:
         assert impatient.client.get("/plain/quick").text == "quick"
 
     @pytest.mark.parametrize("path", PLAIN)
-    def test_after_some_that_are_stuck_the_next_is_not_tried(self, impatient: Serving, path: str) -> None:
+    def test_after_several_stuck_calls_the_next_is_not_started(self, impatient: Serving, path: str) -> None:
         for _ in range(4):
             assert impatient.client.get(path).status_code == 504
         begun = impatient.app.state.entered._value
         refused = impatient.client.get(path)
         assert (refused.status_code, impatient.app.state.entered._value) == (504, begun)
-        assert "another was not tried" in refused.get_json()["message"]
+        assert "another was not started" in refused.get_json()["message"]
         assert "\nlmcache_internal:stuck_calls 4.0\n" in impatient.client.get("/metrics").text
         assert sum("(stuck since" in thread.name for thread in threading.enumerate()) == 4
         impatient.app.state.release.set()
         assert eventually(lambda: "released" in impatient.client.get(path).text)
 
-    def test_a_change_that_is_late_is_audited(self, impatient: Serving) -> None:
+    def test_a_change_that_times_out_is_audited(self, impatient: Serving) -> None:
         assert impatient.client.post("/plain/post").status_code == 504
         entry = impatient.client.get("/audit").get_json()[-1]
         assert (entry["method"], entry["path"], entry["status"]) == ("POST", "/plain/post", 504)
 
     @pytest.mark.parametrize("view", ["plain", "operation", "cheap"])
     @pytest.mark.parametrize("hook", ["preprocess", "before"])
-    def test_what_runs_before_the_view_is_late_as_well(self, impatient: Serving, view: str, hook: str) -> None:
+    def test_hooks_before_the_view_time_out(self, impatient: Serving, view: str, hook: str) -> None:
         response = impatient.client.get(f"/hooked/{view}?hang={hook}")
         assert response.status_code == 504
         assert re.search(rf"run {hook}\w* of hooked has been stuck", response.get_json()["message"])
         assert impatient.client.get(f"/hooked/{view}").status_code == 200
 
 
-class TestPlaces:
+class TestSlots:
     @pytest.mark.parametrize("path", [*PLAIN, "/cheap/a", "/cheap/stream"])
-    def test_one_too_many_is_refused_at_once_with_what_is_under_way(self, serving: Serving, path: str) -> None:
+    def test_a_request_above_the_limit_is_refused_at_once_and_names_the_running_ones(
+        self, serving: Serving, path: str
+    ) -> None:
         serving.hang(path)
         refused = serving.client.get(path)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
-        assert f"{VIEW_PLACES} such requests are under way, the oldest: answer GET /" in refused.get_json()["message"]
+        assert (
+            f"{MAX_REQUESTS_PER_VIEW} such requests are running, the oldest: answer GET /"
+            in refused.get_json()["message"]
+        )
         for other in ("/plain/quick", "/hooked/plain", "/hooked/cheap", "/hooked/operation", "/conf", "/livez"):
             assert serving.client.get(other).status_code == 200, other
         assert set(serving.end()) == {200}
@@ -435,21 +440,21 @@ class TestPlaces:
 
     @pytest.mark.parametrize("view", ["plain", "cheap"])
     @pytest.mark.parametrize("hook", ["preprocess", "before", "after", "teardown"])
-    def test_a_hook_that_hangs_takes_no_more_than_its_view(self, serving: Serving, view: str, hook: str) -> None:
+    def test_a_hook_that_hangs_uses_only_the_slots_of_its_view(self, serving: Serving, view: str, hook: str) -> None:
         serving.hang(f"/hooked/{view}?hang={hook}")
         assert serving.client.get(f"/hooked/{view}").status_code == 503
         assert serving.client.get("/plain/quick").text == "quick"
         serving.end()
         assert serving.client.get(f"/hooked/{view}").status_code == 200
 
-    def test_a_call_into_the_engine_has_the_places_of_its_lane(self, serving: Serving) -> None:
+    def test_a_call_into_the_engine_uses_the_limit_that_its_view_declares(self, serving: Serving) -> None:
         serving.hang("/called", LIMITS["engine"])
         assert serving.client.get("/called").status_code == 503
         assert serving.client.get("/hooked/operation").status_code == 503
         assert serving.client.get("/hooked/cheap").status_code == 200
         assert set(serving.end()) == {200}
 
-    def test_all_views_of_plugins_together_have_a_limit(self, serving: Serving) -> None:
+    def test_all_plugin_views_together_have_a_limit(self, serving: Serving) -> None:
         for name in "abcd":
             serving.hang(f"/cheap/{name}")
         for path in ("/cheap/e", "/plain/quick", "/hooked/plain"):
@@ -459,7 +464,7 @@ class TestPlaces:
         serving.end()
         assert serving.client.get("/cheap/e").status_code == 200
 
-    def test_whoever_may_not_is_refused_before_any_place_is_looked_for(self, serving: Serving) -> None:
+    def test_an_unauthorized_caller_is_refused_before_a_slot_is_acquired(self, serving: Serving) -> None:
         serving.hang("/plain/function")
         assert serving.client.get("/plain/function", environ_base=AFAR).status_code == 401
         serving.app.state.release.set()
@@ -468,14 +473,14 @@ class TestPlaces:
         assert not serving.app.state.entered.acquire(blocking=False)
 
     @pytest.mark.parametrize("path", ["/plain/nothing", "/plain/variable/x", "/plain/post"])
-    def test_what_no_view_serves_takes_none(self, serving: Serving, path: str) -> None:
-        for _ in range(2 * VIEW_PLACES):
+    def test_a_path_without_a_view_uses_no_slot(self, serving: Serving, path: str) -> None:
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             assert serving.client.get(path).status_code in (404, 405)
         assert serving.client.get("/plain/quick").status_code == 200
 
 
-class TestMeaning:
-    """A plain view is served as Flask serves it, although another thread calls it."""
+class TestFlaskBehavior:
+    """A plain view behaves as in Flask, although another thread calls it."""
 
     def test_hooks_and_view_share_g(self, meaning: InternalApp) -> None:
         response = meaning.test_client().get("/seen?n=5")
@@ -483,21 +488,21 @@ class TestMeaning:
         assert (response.headers["X-Seen"], response.headers["X-Marked"]) == ("before 5,view", "yes")
         assert meaning.test_client().get("/torn").get_json()[-1] == ["/seen", True]
 
-    def test_what_a_hook_returns_is_the_answer(self, meaning: InternalApp) -> None:
+    def test_the_return_value_of_a_hook_is_the_response(self, meaning: InternalApp) -> None:
         response = meaning.test_client().get("/seen?early=1&n=5")
         assert (response.text, response.headers["X-Seen"]) == ("early", "before 5")
 
-    def test_the_context_outlasts_the_request_where_a_test_wants_it(self, meaning: InternalApp) -> None:
+    def test_a_test_client_can_preserve_the_context_after_the_request(self, meaning: InternalApp) -> None:
         from flask import g, request
 
         with meaning.test_client() as client:
             client.get("/seen?n=5")
             assert request.args["n"] == "5"
-            assert not hasattr(g, "seen")  # The teardown has been.
+            assert not hasattr(g, "seen")  # The teardown has run.
 
     def test_streams_keep_their_context(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        for number in range(2 * VIEW_PLACES):
+        for number in range(2 * MAX_REQUESTS_PER_VIEW):
             assert client.get(f"/context?n={number}").text == f"{number}word"
         response = client.get("/generator")
         assert (response.text, response.status_code, response.headers["X-Own"]) == ("ab", 201, "1")
@@ -508,19 +513,19 @@ class TestMeaning:
             ("abort", 418, "teapot"),
             ("key", 410, "missing 'key'"),
             ("none", 500, "Internal Server Error"),
-            ("other", 500, "unexpected error"),
+            ("other", 500, "Unexpected error"),
             ("redirect", 302, "/seen"),
         ],
     )
-    def test_failures_are_answered_as_ever(self, meaning: InternalApp, what: str, status: int, text: str) -> None:
-        for _ in range(2 * VIEW_PLACES):
+    def test_exceptions_are_answered_as_in_flask(self, meaning: InternalApp, what: str, status: int, text: str) -> None:
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             response = meaning.test_client().get(f"/raise/{what}")
             assert response.status_code == status
             assert text in response.text
 
     def test_head_options_and_files(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        for _ in range(2 * VIEW_PLACES):
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             assert client.head("/seen").status_code == 200
             assert client.head("/context?n=1").status_code == 200
             assert client.options("/seen").headers["Allow"]
@@ -529,7 +534,7 @@ class TestMeaning:
 
     @pytest.mark.parametrize("method", ["POST", "PUT"])
     @pytest.mark.parametrize("how", ["stream", "pieces", "input", "data", "ignored"])
-    def test_a_body_is_read_in_any_way(self, meaning: InternalApp, how: str, method: str) -> None:
+    def test_a_body_can_be_read_in_any_way(self, meaning: InternalApp, how: str, method: str) -> None:
         response = meaning.test_client().open(f"/body?how={how}", method=method, data=b"some bytes")
         assert response.data == (b"ignored" if how == "ignored" else b"some bytes")
 
@@ -548,7 +553,7 @@ Consume = Callable[[TestResponse], object]
 
 
 class TestStreams:
-    """A stream has its place until it is over, whatever ends it."""
+    """A stream holds its slot until it ends, however it ends."""
 
     @pytest.mark.parametrize(
         "consume",
@@ -559,37 +564,39 @@ class TestStreams:
             pytest.param(lambda _: None, id="forgotten"),
         ],
     )
-    def test_its_place_is_given_back(self, meaning: InternalApp, consume: Consume) -> None:
+    def test_the_slot_is_released_at_the_end(self, meaning: InternalApp, consume: Consume) -> None:
         client = meaning.test_client()
-        for _ in range(2 * VIEW_PLACES):
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             response = client.get("/closed")
             assert response.status_code == 200
             consume(response)
             del response
-        assert meaning.state.closed == 2 * VIEW_PLACES
+        assert meaning.state.closed == 2 * MAX_REQUESTS_PER_VIEW
 
-    def test_it_has_one_while_it_is_read(self, meaning: InternalApp) -> None:
+    def test_the_slot_is_held_while_the_stream_is_read(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        streams = [client.get("/closed") for _ in range(VIEW_PLACES)]
+        streams = [client.get("/closed") for _ in range(MAX_REQUESTS_PER_VIEW)]
         assert client.get("/closed").status_code == 503
         streams.pop().close()
         assert client.get("/closed").status_code == 200
         for stream in streams:
             stream.close()
 
-    def test_one_that_breaks_off_gives_it_back(self, meaning: InternalApp) -> None:
+    def test_a_stream_that_fails_releases_its_slot(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        for _ in range(2 * VIEW_PLACES):
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
             with pytest.raises(ValueError, match="midway"):
                 assert client.get("/broken").data
 
-    def test_other_responses_have_none_though_nobody_reads_them(self, meaning: InternalApp) -> None:
+    def test_other_responses_hold_no_slot_even_if_nobody_reads_them(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
-        assert {response.status_code for response in [client.get("/seen") for _ in range(2 * VIEW_PLACES)]} == {200}
+        assert {
+            response.status_code for response in [client.get("/seen") for _ in range(2 * MAX_REQUESTS_PER_VIEW)]
+        } == {200}
 
 
-def test_a_body_is_complete_before_the_clock_runs(impatient: Serving) -> None:
-    """Another thread may read on when the server has turned to the next request of the connection."""
+def test_a_body_is_complete_before_the_timeout_starts(impatient: Serving) -> None:
+    """A thread that has timed out must not read from a connection that the server uses for the next request."""
     reading = BytesIO(b"0123456789")
     builder = EnvironBuilder("/plain/post", method="POST", input_stream=reading, headers=[("Content-Length", "10")])
     environ = builder.get_environ()

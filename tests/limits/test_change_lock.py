@@ -1,4 +1,4 @@
-"""One change at a time on an engine; readers, and other engines, do not wait for it."""
+"""The change lock: one change at a time on an engine; readers and other engines do not wait for it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ MakeApp = Callable[[EmbeddedManager, Callable[[], object]], InternalApp]
 
 
 class Crowd:
-    """Counts how many are inside at once."""
+    """Counts how many calls run at once."""
 
     def __init__(self) -> None:
         self.inside = self.most = self.served = 0
@@ -67,7 +67,7 @@ class Crowd:
 
 
 class Gate:
-    """Work that lasts until it is opened."""
+    """Calls that block until `open` is set."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -105,28 +105,28 @@ def posting(app: InternalApp, path: str = "/change") -> Callable[[], TestRespons
 
 
 def statuses(*requests: Callable[[], TestResponse]) -> list[int]:
-    """What comes of the requests when they are all made at once."""
+    """Return the responses to concurrent requests."""
     made = [in_thread(request) for request in requests]
     for thread, _ in made:
         thread.join()
     return [results[0].status_code for _, results in made]
 
 
-def test_changes_of_one_engine_never_overlap(manager: EmbeddedManager, make_app: MakeApp) -> None:
+def test_changes_to_one_engine_never_overlap(manager: EmbeddedManager, make_app: MakeApp) -> None:
     crowd = Crowd()
     app = make_app(manager, crowd.work)
     assert statuses(*[posting(app, path) for path in ("/change", "/alter") * 5]) == [200] * 10
     assert (crowd.most, crowd.served) == (1, 10)
 
 
-def test_nor_do_they_over_two_apps_of_the_engine(manager: EmbeddedManager, make_app: MakeApp) -> None:
+def test_changes_through_two_apps_of_one_engine_never_overlap(manager: EmbeddedManager, make_app: MakeApp) -> None:
     crowd = Crowd()
     apps = [make_app(manager, crowd.work), make_app(manager, crowd.work)]
     assert statuses(*[posting(app) for app in apps * 4]) == [200] * 8
     assert (crowd.most, crowd.served) == (1, 8)
 
 
-def test_changes_of_two_engines_do_overlap(manager: EmbeddedManager, make_app: MakeApp) -> None:
+def test_changes_to_two_engines_overlap(manager: EmbeddedManager, make_app: MakeApp) -> None:
     both_inside = threading.Barrier(2, timeout=5)
     with make_manager(worker_id=1) as other:
         apps = [make_app(one, both_inside.wait) for one in (manager, other)]
@@ -154,10 +154,10 @@ def test_readers_answer_while_a_change_runs(manager: EmbeddedManager, make_app: 
     assert results[0].status_code == 200
 
 
-def test_a_change_that_waits_too_long_is_told_for_what(
+def test_a_change_that_waits_too_long_is_refused_and_names_the_running_one(
     manager: EmbeddedManager, make_app: MakeApp, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_lock, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(change_lock, "WAIT_SECONDS", 0.05)
     app = make_app(manager, gate.work)
     before = datetime.now(timezone.utc).replace(microsecond=0)
     thread, results = in_thread(posting(app))
@@ -179,9 +179,7 @@ def test_a_change_that_waits_too_long_is_told_for_what(
     assert client.put("/freeze/enable").status_code == 200
 
 
-def test_a_change_waits_its_turn_as_long_as_it_has_patience(
-    manager: EmbeddedManager, make_app: MakeApp, gate: Gate
-) -> None:
+def test_a_change_waits_for_the_one_before_it(manager: EmbeddedManager, make_app: MakeApp, gate: Gate) -> None:
     app = make_app(manager, gate.work)
     first, _ = in_thread(posting(app))
     assert gate.entered.wait(5)
@@ -194,7 +192,7 @@ def test_a_change_waits_its_turn_as_long_as_it_has_patience(
     assert results[0].status_code == 200
 
 
-def test_bad_arguments_do_not_wait_for_the_turn(manager: EmbeddedManager, make_app: MakeApp, gate: Gate) -> None:
+def test_bad_arguments_do_not_wait_for_the_lock(manager: EmbeddedManager, make_app: MakeApp, gate: Gate) -> None:
     app = make_app(manager, gate.work)
     thread, _ = in_thread(posting(app))
     assert gate.entered.wait(5)
@@ -205,18 +203,18 @@ def test_bad_arguments_do_not_wait_for_the_turn(manager: EmbeddedManager, make_a
     thread.join()
 
 
-def test_a_change_that_fails_gives_its_turn_back(
+def test_a_change_that_fails_releases_the_lock(
     manager: EmbeddedManager, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_lock, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(change_lock, "WAIT_SECONDS", 0.05)
     client = make_app(manager, lambda: 1 // 0).test_client()
     assert [client.post("/change").status_code for _ in range(2)] == [500, 500]
 
 
-def test_a_stuck_change_is_a_504_and_gives_its_turn_back(
+def test_a_stuck_change_is_a_504_and_releases_the_lock(
     make_app: MakeApp, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_lock, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(change_lock, "WAIT_SECONDS", 0.05)
     with make_manager(extra_config={"internal_api_server_call_timeout": 0.2}) as manager:
         client = make_app(manager, gate.work).test_client()
         started = time.monotonic()
@@ -230,7 +228,7 @@ def test_a_stuck_change_is_a_504_and_gives_its_turn_back(
         assert "call: change it (stuck since" in client.get("/threads?name=stuck").text
 
 
-def test_without_an_engine_a_change_needs_no_turn(tmp_path: Path) -> None:
+def test_without_an_engine_a_change_needs_no_lock(tmp_path: Path) -> None:
     (tmp_path / "work_api.py").write_text(PLUGIN)
     app = create_app(None, [tmp_path])
     app.state.work = lambda: "done"
@@ -241,7 +239,7 @@ class Engine:
     pass
 
 
-def test_an_engine_has_one_turnstile_which_does_not_keep_it_alive() -> None:
+def test_an_engine_has_one_change_lock_that_does_not_keep_it_alive() -> None:
     one, other = Engine(), Engine()
     assert change_lock_of(one) is change_lock_of(one)
     assert change_lock_of(one) is not change_lock_of(other)

@@ -1,4 +1,4 @@
-"""Slow requests have a limit of their own: cheap ones and reads always find a thread."""
+"""Slow requests have their own limits, so cheap requests and reads always get a thread."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def running(prefix: str) -> int:
     return sum(thread.name.startswith(prefix) for thread in threading.enumerate())
 
 
-def test_with_all_lanes_full_cheap_requests_answer_at_once(slow_server: InternalAPIServer) -> None:
+def test_with_all_limits_reached_cheap_requests_are_served_at_once(slow_server: InternalAPIServer) -> None:
     slow = [in_thread(lambda: run_script(slow_server, b"app.state.release.wait(20)")) for _ in range(MOST_SCRIPTS)]
     slow += [in_thread(lambda: fetch(slow_server, "/slow")) for _ in range(ENGINE_LANE + 20)]
     assert eventually(lambda: running("call: wait") == ENGINE_LANE)

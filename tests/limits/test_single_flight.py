@@ -1,4 +1,4 @@
-"""Concurrent scrapes share one run of the collectors, and none gets a result that is older than its request."""
+"""Concurrent scrapes share one run of the collectors, and no result is older than its request."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from prometheus_client.registry import Collector
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.errors import CallTimedOut
-from lmcache_internal.limits.deadlines import stuck_calls
 from lmcache_internal.limits.single_flight import SingleFlight
+from lmcache_internal.limits.timeouts import stuck_calls
 from tests.support import eventually, fetch, in_thread, make_manager, server_values
 
 SCRAPERS = 64
 
 
 class Slow(Collector):
-    """Takes its time, tells how often it was asked, and how many requests were made when it began."""
+    """A slow collector that counts its runs and the requests sent before each run."""
 
     def __init__(self) -> None:
         self.requested = self.collected = 0
@@ -77,7 +77,7 @@ def number_of_stuck_calls() -> float:
     return sum(sample.value for metric in stuck_calls.collect() for sample in metric.samples)
 
 
-def test_many_scrapers_are_all_answered_with_few_renderings(served: InternalAPIServer, slow: Slow) -> None:
+def test_many_scrapers_share_few_runs(served: InternalAPIServer, slow: Slow) -> None:
     before = slow.collected
     answers = scrape_together(served, SCRAPERS)
     assert [status for status, _ in answers] == [200] * SCRAPERS
@@ -85,7 +85,7 @@ def test_many_scrapers_are_all_answered_with_few_renderings(served: InternalAPIS
     assert slow.collected - before <= SCRAPERS / 8
 
 
-def test_what_was_changed_before_a_request_is_in_its_answer(served: InternalAPIServer, slow: Slow) -> None:
+def test_a_change_before_a_request_is_in_its_response(served: InternalAPIServer, slow: Slow) -> None:
     counting = threading.Lock()
     slow.collect_by = lambda: time.sleep(0.01)
 
@@ -108,7 +108,7 @@ def test_what_was_changed_before_a_request_is_in_its_answer(served: InternalAPIS
     assert all(told >= mine for mine, told in seen)
 
 
-def test_each_gets_what_he_asked_for(served: InternalAPIServer, slow: Slow) -> None:
+def test_requests_with_different_keys_get_their_own_results(served: InternalAPIServer, slow: Slow) -> None:
     slow.collect_by = lambda: time.sleep(0.05)
     asked: list[tuple[str, dict[str, str], bytes, bytes]] = [
         ("/metrics", {}, b"# HELP ", b"\n"),
@@ -128,7 +128,9 @@ def test_each_gets_what_he_asked_for(served: InternalAPIServer, slow: Slow) -> N
         assert b"# EOF" in end or b"# EOF" not in body
 
 
-def test_a_failure_is_everybodys_and_the_next_scrape_tries_anew(served: InternalAPIServer, slow: Slow) -> None:
+def test_all_waiting_requests_get_the_failure_and_the_next_scrape_runs_again(
+    served: InternalAPIServer, slow: Slow
+) -> None:
     def fail() -> None:
         time.sleep(0.1)
         raise OSError("no metrics today")
@@ -141,15 +143,15 @@ def test_a_failure_is_everybodys_and_the_next_scrape_tries_anew(served: Internal
     assert fetch(served, "/metrics")[0] == 200
 
 
-def test_a_collector_that_hangs_costs_one_thread_and_is_reported(served: InternalAPIServer, slow: Slow) -> None:
+def test_a_collector_that_hangs_blocks_one_thread_and_is_reported(served: InternalAPIServer, slow: Slow) -> None:
     release = threading.Event()
     slow.collect_by = lambda: release.wait(30)
-    first, _ = in_thread(lambda: fetch(served, "/metrics"))  # Its thread runs the collector: it waits.
+    first, _ = in_thread(lambda: fetch(served, "/metrics"))  # Its thread runs the collector, so it waits.
     assert eventually(lambda: slow.collected == 1)
     began = time.monotonic()
     answers = scrape_together(served, 16)
     assert {status for status, _ in answers} == {504}
-    assert time.monotonic() - began < 3  # Twice the deadline, at most.
+    assert time.monotonic() - began < 3  # At most twice the timeout.
     began = time.monotonic()
     status, body = fetch(served, "/metrics")
     assert (status, b"collect the metrics has been stuck since" in body) == (504, True)
@@ -166,7 +168,7 @@ def test_a_collector_that_hangs_costs_one_thread_and_is_reported(served: Interna
     assert b"Total threads: 0" in fetch(served, "/threads?name=stuck")[1]
 
 
-def test_a_request_that_does_not_get_its_turn_in_time_is_refused() -> None:
+def test_a_request_whose_run_cannot_start_in_time_is_refused() -> None:
     single, release = SingleFlight("make it"), threading.Event()
     thread, results = in_thread(lambda: single.run("one", lambda: release.wait(10), 10))
     with pytest.raises(CallTimedOut, match="to make it"):
@@ -177,7 +179,7 @@ def test_a_request_that_does_not_get_its_turn_in_time_is_refused() -> None:
     assert single.run("other", list, 0.1) == []
 
 
-def test_a_timeout_that_the_function_raises_is_its_own() -> None:
+def test_a_timeout_error_of_the_function_is_passed_on() -> None:
     def fail() -> None:
         raise futures.TimeoutError("of the function")
 
@@ -185,7 +187,7 @@ def test_a_timeout_that_the_function_raises_is_its_own() -> None:
         SingleFlight("fail").run("key", fail, 1)
 
 
-def test_an_error_is_freed_with_its_answer() -> None:
+def test_an_exception_is_freed_with_its_response() -> None:
     class Failing:
         def __call__(self) -> Any:
             raise OSError("again")

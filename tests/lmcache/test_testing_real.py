@@ -54,5 +54,5 @@ def test_an_engine_that_cannot_be_made_is_a_reason_to_skip_and_pytest_ends(tmp_p
     (tmp_path / "test_it.py").write_text(USELESS)
     run = run_pytest(tmp_path, "-rs")
     assert "2 skipped" in run.stdout, run.stdout + run.stderr
-    assert "LMCache has given up its engine, see its log" in run.stdout
-    assert "LMCache makes no engine here: TypeError: " in run.stdout
+    assert "LMCache's engine is not healthy; see its log" in run.stdout
+    assert "LMCache cannot create an engine: TypeError: " in run.stdout

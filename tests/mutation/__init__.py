@@ -1,1 +1,1 @@
-"""Mutation testing: `make mutate` breaks the code in one place at a time, and the tests must notice."""
+"""Mutation testing: `make mutate` breaks the code in one place at a time, and the tests must fail."""

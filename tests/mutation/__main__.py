@@ -1,4 +1,4 @@
-"""`make mutate`: exits with 1 where the tests notice less than nine of ten mutants, and prints the others."""
+"""`make mutate`: exits with 1 if the tests detect fewer than nine of ten mutants, and prints the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIN_SCORE = 0.9
 
 
 def main() -> int:
-    """Run for `MUTATE_SECONDS`, from `MUTATE_SEED`, over the files whose names contain `MUTATE`."""
+    """Run for `MUTATE_SECONDS`, from `MUTATE_SEED`, for the files whose names contain `MUTATE`."""
     seconds = float(os.environ.get("MUTATE_SECONDS") or 600)
     seed = os.environ.get("MUTATE_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"MUTATE_SEED={seed}, {seconds:g} seconds", flush=True)
@@ -49,7 +49,7 @@ def _report(tried: int, survivors: list[Mutant]) -> int:
         return 1
     print("\nSurvivors:", *map(str, survivors), sep="\n")
     score = 1 - len(survivors) / tried
-    print(f"\n{tried} mutants, {tried - len(survivors)} killed: {score:.0%} (at least {MIN_SCORE:.0%} are asked)")
+    print(f"\n{tried} mutants, {tried - len(survivors)} killed: {score:.0%} (at least {MIN_SCORE:.0%} required)")
     return 0 if score >= MIN_SCORE else 1
 
 

@@ -1,4 +1,4 @@
-"""A copy of the checkout, where code is broken and tests are run."""
+"""A copy of the checkout, in which code is broken and tests are run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Checkout:
                 shutil.copy(name, folder / name)
 
     def survives(self, file: str, source: str, tests: str) -> bool:
-        """Whether `tests` pass where `file` has the content `source`; tests that hang have failed."""
+        """Return whether `tests` pass if `file` has the content `source`; tests that hang have failed."""
         if tests not in self._normal_seconds:
             self._measure(tests)
         with self._changed(file, source):
@@ -37,7 +37,7 @@ class Checkout:
     def _measure(self, tests: str) -> None:
         begun = time.monotonic()
         if not self._pass(tests, _MAX_SECONDS, writes_bytecode=True):
-            sys.exit(f"These tests fail, or take more than {_MAX_SECONDS:g} s, though nothing was changed: {tests}")
+            sys.exit(f"These tests fail, or take more than {_MAX_SECONDS:g} s, although nothing was changed: {tests}")
         self._normal_seconds[tests] = time.monotonic() - begun
 
     @contextmanager
@@ -52,7 +52,7 @@ class Checkout:
 
     def _pass(self, tests: str, seconds: float, writes_bytecode: bool = False) -> bool:
         command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *tests.split()]
-        # The copy goes before the package that is installed, in the programs that tests start, too.
+        # Import the copy instead of the installed package, also in the programs that tests start.
         environment = os.environ | {
             "PYTHONPATH": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "" if writes_bytecode else "1",
@@ -75,7 +75,7 @@ class Checkout:
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:
-    """End a process, and what it has started and left."""
+    """End a process and its children."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,4 +1,4 @@
-"""The mutants of a file: what cosmic-ray's operators can change in it."""
+"""The mutants of a file: the changes that cosmic-ray's operators can make."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cosmic_ray.ast import Visitor, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-# They need to be told names of variables.
+# These operators need the names of variables.
 _SKIPPED = {"core/VariableReplacer", "core/VariableInserter"}
-# What `is` is used for here (None, True, members of enumerations) is equal where it is identical.
+# In this code, `is` compares only None, True and enum members, for which `==` gives the same result.
 _SKIPPED |= {f"core/ReplaceComparisonOperator_{pair}" for pair in ("Is_Eq", "IsNot_NotEq", "Eq_Is", "NotEq_IsNot")}
 
 
@@ -32,7 +32,7 @@ class Mutant(NamedTuple):
 
 
 class _Finder(Visitor):  # type: ignore[misc]  # cosmic-ray has no types.
-    """Lists, for each place in a file, the operators that can change it."""
+    """Lists the operators that can change each place in a file."""
 
     def __init__(self) -> None:
         self.places: dict[Any, list[tuple[str, int]]] = defaultdict(list)
@@ -49,7 +49,7 @@ class _Finder(Visitor):  # type: ignore[misc]  # cosmic-ray has no types.
 
 
 def draw(root: Path, files: list[str], chance: random.Random) -> Iterator[Mutant]:
-    """Mutants in random order: each place of each file once, with one of the changes that are possible there."""
+    """Yield mutants in random order: each place of each file once, with one of the possible changes."""
     places = []
     for file in files:
         source = (root / file).read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def _mutant(file: str, source: str, operator: str, occurrence: int) -> Mutant:
 
 
 def _is_annotation(node: Any) -> bool:
-    """Annotations are not evaluated: a type checker looks at them."""
+    """Annotations are not evaluated; a type checker checks them."""
     while (parent := node.parent) is not None:
         place = {"annassign": 1, "tfpdef": 2}.get(parent.type)
         if place is not None and node is parent.children[place]:
@@ -82,7 +82,7 @@ def _is_annotation(node: Any) -> bool:
 
 
 def _is_constant(node: Any) -> bool:
-    """Numbers of constants are tuned; one more or one less is no fault."""
+    """Numbers of constants are tuned, so one more or one less is not a fault."""
     while node.parent is not None and node.type != "expr_stmt":
         node = node.parent
     name = node.get_first_leaf().value

@@ -1,4 +1,4 @@
-"""Which files are mutated, and which quick tests must notice it: those that know a file best come first."""
+"""The mutated files, and the quick tests that must detect the mutants. The most specific tests come first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONNECTIONS = (
     "tests/serving/test_event_loop.py tests/serving/test_memory.py "
     "tests/serving/test_thread_pool.py tests/serving/test_inline.py "
     "tests/serving/test_dropped.py tests/serving/test_limit.py tests/serving/test_hand_back.py "
-    "tests/serving/test_expect.py tests/serving/test_bodiless.py tests/limits/test_deadlines_over_sockets.py "
+    "tests/serving/test_expect.py tests/serving/test_bodiless.py tests/limits/test_timeouts_over_sockets.py "
     "tests/test_server.py tests/faults/test_clock.py "
     "tests/faults/test_connections.py::test_a_half_closed_client_gets_its_answer "
     "tests/faults/test_connections.py::test_a_client_that_never_reads_is_closed "
@@ -25,7 +25,7 @@ _SECURITY = (
     "--deselect=tests/security/test_secrets.py::test_a_secret_is_in_no_reply_and_no_log_line"
 )
 _LIMITS = (
-    "tests/limits/test_deadlines.py tests/limits/test_concurrency.py "
+    "tests/limits/test_timeouts.py tests/limits/test_concurrency.py "
     "tests/limits/test_bulkheads.py tests/limits/test_change_lock.py "
     "tests/limits/test_single_flight.py tests/blueprints/test_run_script_limit.py"
 )

@@ -1,4 +1,4 @@
-"""Apps and documents, with plugins that say all of themselves and others that say nothing."""
+"""Apps and OpenAPI documents with a fully declared plugin and with an undeclared one."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Scale(Struct):
 
 
 class Odd:
-    """No type that JSON knows."""
+    """A type without a JSON form."""
 
 
 class Broken(TypedDict):
-    """Names a type that is not there."""
+    """A type with an undefined annotation."""
 
     part: "Missing"
 
@@ -159,7 +159,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def extended(plugins: Path) -> Document:
-    """The document of an app with plugins; nobody changes it."""
+    """The document of an app with plugins; read-only."""
     with make_manager() as manager:
         return document_of(create_app(manager, [plugins]).test_client())
 

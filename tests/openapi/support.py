@@ -1,4 +1,4 @@
-"""What the tests of the API document share."""
+"""Helpers for the tests of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def document_of(client: Client, **options: Any) -> Document:
 
 
 def operations(document: Document) -> Iterator[tuple[str, str, Operation]]:
-    """Method, path and description of each operation."""
+    """Yield method, path and description of each operation."""
     for path, item in document["paths"].items():
         for method in item:
             assert method in METHODS

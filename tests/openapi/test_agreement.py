@@ -1,4 +1,4 @@
-"""What the API document says that operations need and allow is what the app does."""
+"""The app enforces the requirements and limits in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from lmcache_internal import create_app
 from tests.openapi.support import document_of, operations, resolved
 
-# What an operation needs, written down without a look at the document.
+# Required arguments of operations, independent of the document.
 QUERIES: dict[tuple[str, str], dict[str, str]] = {
     ("PUT", "/bypass/add"): {"backend_name": "x"},
     ("PUT", "/bypass/remove"): {"backend_name": "x"},
@@ -33,7 +33,7 @@ BODIES: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
 
 @pytest.fixture
 def bare() -> FlaskClient:
-    """The client of an app without an engine: bad arguments are a 400 there, good ones are not."""
+    """The client of an app without an engine: invalid arguments get 400, valid ones do not."""
     return create_app(None).test_client()
 
 
@@ -43,7 +43,7 @@ def request(client: FlaskClient, method: str, path: str, query: dict[str, str]) 
 
 
 def outside(schema: dict[str, Any]) -> Iterator[str]:
-    """Texts that the schema does not allow, one for each of its limits."""
+    """Yield one invalid text for each limit of the schema."""
     limits: dict[str, Callable[[Any], str]] = {
         "maxLength": lambda most: "x" * (most + 1),
         "minLength": lambda least: "x" * (least - 1),
@@ -56,7 +56,7 @@ def outside(schema: dict[str, Any]) -> Iterator[str]:
     yield from {"integer": ["x", "1.5"], "number": ["x"], "boolean": ["maybe"]}.get(schema.get("type", ""), [])
 
 
-def test_without_an_engine_all_is_answered_as_described(bare: FlaskClient) -> None:
+def test_responses_without_engine_match_document(bare: FlaskClient) -> None:
     for method, path, operation in operations(document := document_of(bare)):
         response = request(bare, method, path, QUERIES.get((method, path), {}))
         assert str(response.status_code) in operation["responses"], (method, path, response.status_code)
@@ -65,7 +65,7 @@ def test_without_an_engine_all_is_answered_as_described(bare: FlaskClient) -> No
         assert response.status_code != 400, (method, path)
 
 
-def test_what_is_required_is_needed(bare: FlaskClient) -> None:
+def test_required_parameters_are_required(bare: FlaskClient) -> None:
     for method, path, operation in operations(document_of(bare)):
         query = QUERIES.get((method, path), {})
         required = {found["name"] for found in operation.get("parameters", ()) if found.get("required")}
@@ -79,7 +79,7 @@ def test_what_is_required_is_needed(bare: FlaskClient) -> None:
             assert bare.open(path, method=method).status_code == 400, (method, path)
 
 
-def test_limits_are_kept(bare: FlaskClient) -> None:
+def test_limits_of_parameters_are_enforced(bare: FlaskClient) -> None:
     tried = set()
     for method, path, operation in operations(document_of(bare)):
         for found in operation.get("parameters", ()):
@@ -90,7 +90,7 @@ def test_limits_are_kept(bare: FlaskClient) -> None:
     assert tried >= {"backend_name", "chunk_size", "dry_run", "for", "level", "name", "samples", "to", "tokens_mock"}
 
 
-def test_limits_of_a_body_are_kept(bare: FlaskClient) -> None:
+def test_limits_of_body_are_enforced(bare: FlaskClient) -> None:
     properties = document_of(bare)["components"]["schemas"]["LoadRequest"]["properties"]
     assert properties["max_failed_keys"]["maximum"] == 10_000
     for body in (

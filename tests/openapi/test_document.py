@@ -1,4 +1,4 @@
-"""GET /openapi.json says what the running app does."""
+"""GET /openapi.json describes the running app."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def template(rule: Rule) -> str:
 
 
 def routes(app: Flask) -> set[tuple[str, str]]:
-    """Counted without the help of what the document is made by."""
+    """List routes without the code that generates the document."""
     return {
         (method, template(rule))
         for rule in app.url_map.iter_rules()
@@ -33,7 +33,7 @@ def routes(app: Flask) -> set[tuple[str, str]]:
     }
 
 
-def test_every_route_is_in_the_document_with_its_level(any_app: InternalApp) -> None:
+def test_document_has_every_route_with_its_role(any_app: InternalApp) -> None:
     document = document_of(any_app.test_client())
     validate(document)
     described = {(method, path): operation for method, path, operation in operations(document)}
@@ -48,7 +48,7 @@ def test_every_route_is_in_the_document_with_its_level(any_app: InternalApp) -> 
                 assert str(level) in operation["description"] or level is Role.PUBLIC
 
 
-def test_every_operation_of_ours_says_what_it_does_and_answers(client: FlaskClient) -> None:
+def test_built_in_operations_have_summary_and_responses(client: FlaskClient) -> None:
     document = document_of(client)
     for method, path, operation in operations(document):
         assert operation["summary"], path
@@ -64,18 +64,18 @@ def test_every_operation_of_ours_says_what_it_does_and_answers(client: FlaskClie
             assert schemas or status == "304", (method, path, status)
 
 
-def test_no_two_types_of_ours_have_one_name(client: FlaskClient) -> None:
-    # The document would name both by their modules.
+def test_type_names_are_unique(client: FlaskClient) -> None:
+    # The document adds the module to names that are not unique.
     assert [name for name in document_of(client)["components"]["schemas"] if "." in name] == []
 
 
-def test_a_get_that_writes_says_what_it_takes(client: FlaskClient) -> None:
+def test_get_with_write_parameter_documents_its_role(client: FlaskClient) -> None:
     operation = document_of(client)["paths"]["/loglevel"]["get"]
     assert operation["x-access"] == "viewer"
-    assert "With `level`, it changes something and needs the level operator." in operation["description"]
+    assert "With `level`, it is a write and requires role operator." in operation["description"]
 
 
-def test_without_tokens_none_is_needed(client: FlaskClient) -> None:
+def test_security_is_optional_without_tokens(client: FlaskClient) -> None:
     document = document_of(client)
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     assert document["paths"]["/env"]["get"]["security"] == [{}, {"bearer": ["admin"]}]
@@ -83,7 +83,7 @@ def test_without_tokens_none_is_needed(client: FlaskClient) -> None:
     assert "429" not in document["paths"]["/env"]["get"]["responses"]
 
 
-def test_with_tokens_one_is_needed(tmp_path: Path) -> None:
+def test_security_is_required_with_tokens(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, reader="viewer")
     with app_with(tokens_file=str(path)) as app:
         assert app.test_client().get("/openapi.json").status_code == 401
@@ -93,7 +93,7 @@ def test_with_tokens_one_is_needed(tmp_path: Path) -> None:
     assert "security" not in document["paths"]["/metrics"]["get"]
 
 
-def test_the_server_is_where_the_app_is_mounted(app: InternalApp) -> None:
+def test_server_url_is_the_mount_path(app: InternalApp) -> None:
     assert document_of(app.test_client())["servers"] == [{"url": "/"}]
     mounted = Client(DispatcherMiddleware(Flask("host"), {"/lmcache": app.wsgi_app}))
     environ = app.test_client().environ_base
@@ -104,7 +104,7 @@ def test_the_server_is_where_the_app_is_mounted(app: InternalApp) -> None:
     assert "/conf" in response.json["paths"]
 
 
-def test_a_route_that_comes_later_is_in_it(app: InternalApp) -> None:
+def test_document_includes_route_added_later(app: InternalApp) -> None:
     before = document_of(app.test_client())
     app.url_map.add(Rule("/later", endpoint="later", methods=["GET"]))  # As a script may do.
     app.view_functions["later"] = lambda: "later"
@@ -113,25 +113,25 @@ def test_a_route_that_comes_later_is_in_it(app: InternalApp) -> None:
     assert after["paths"]["/later"]["get"]["operationId"]
 
 
-def test_a_status_has_each_of_its_shapes(client: FlaskClient) -> None:
+def test_status_lists_all_schemas(client: FlaskClient) -> None:
     refused = document_of(client)["paths"]["/conf"]["post"]["responses"]["400"]["content"]["application/json"]
     shapes = [schema["$ref"].rpartition("/")[2] for schema in refused["schema"]["anyOf"]]
     assert shapes == ["Refused", "Error", "BareError"]
 
 
-def test_a_text_that_is_required_is_not_empty(client: FlaskClient) -> None:
+def test_required_text_has_min_length(client: FlaskClient) -> None:
     (found, *_) = document_of(client)["paths"]["/loglevel"]["put"]["parameters"]
     assert found["schema"] == {"type": "string", "minLength": 1, "maxLength": 256}
 
 
-def test_json_in_text_has_its_schema(client: FlaskClient) -> None:
+def test_json_as_text_has_content_schema(client: FlaskClient) -> None:
     content = document_of(client)["paths"]["/env"]["get"]["responses"]["200"]["content"]
     variables = {"type": "object", "additionalProperties": {"type": "string"}}
     as_json = {"type": "string", "contentMediaType": "application/json", "contentSchema": variables}
     assert content == {"text/plain": {"schema": as_json}}
 
 
-def test_what_has_an_entity_tag_says_so(client: FlaskClient) -> None:
+def test_entity_tags_are_documented(client: FlaskClient) -> None:
     paths = document_of(client)["paths"]
     reading, changing = paths["/conf"]["get"], paths["/conf"]["post"]
     assert {"304", "412"} <= reading["responses"].keys()

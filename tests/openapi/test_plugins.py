@@ -1,4 +1,4 @@
-"""The API document of what plugins declare, and of what they do not."""
+"""The OpenAPI document of declared and undeclared plugins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.openapi.support import Document, operations
 
 
-def test_the_tags_tell_what_the_files_are_about(extended: Document) -> None:
+def test_tag_descriptions_are_module_docstrings(extended: Document) -> None:
     tags = {tag["name"]: tag["description"] for tag in extended["tags"]}
     assert tags["weigh"] == "Weigh things.\n\nIt is slow."
     assert tags["plain"] == ""
@@ -15,16 +15,16 @@ def test_the_tags_tell_what_the_files_are_about(extended: Document) -> None:
     assert {tag for _, _, operation in operations(extended) for tag in operation["tags"]} == tags.keys()
 
 
-def test_ids_are_unique(extended: Document) -> None:
+def test_operation_ids_are_unique(extended: Document) -> None:
     ids = [operation["operationId"] for _, _, operation in operations(extended)]
     assert len(ids) == len(set(ids))
     assert {"freeze_enable", "plain_plain", "plain_plain_post", "plain_a_thing", "plain_a_thing_2"} <= set(ids)
 
 
-def test_parameters_are_those_of_the_signature(extended: Document) -> None:
+def test_parameters_match_signature(extended: Document) -> None:
     weigh = extended["paths"]["/weigh/{number}/{name}"]["get"]
     assert weigh["summary"] == "Weigh one."
-    assert weigh["description"] == "Slowly.\n\nEverybody may call it."
+    assert weigh["description"] == "Slowly.\n\nRequires no credentials."
     assert weigh["parameters"] == [
         {"name": "number", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}},
         {
@@ -50,7 +50,7 @@ def test_parameters_are_those_of_the_signature(extended: Document) -> None:
     ]
 
 
-def test_bodies_are_those_of_the_signature(extended: Document) -> None:
+def test_bodies_match_signature(extended: Document) -> None:
     choose = extended["paths"]["/weigh/by"]["put"]
     assert choose["requestBody"] == {
         "required": True,
@@ -68,7 +68,7 @@ def test_bodies_are_those_of_the_signature(extended: Document) -> None:
     assert form["required"] == ["file"]
 
 
-def test_answers_have_schemas(extended: Document) -> None:
+def test_responses_have_schemas(extended: Document) -> None:
     weight = {"$ref": "#/components/schemas/Weight"}
     described = extended["components"]["schemas"]["Weight"]
     assert described["description"] == "What a thing weighs."
@@ -89,26 +89,26 @@ def test_answers_have_schemas(extended: Document) -> None:
     assert content == {"text/html": {"schema": {"type": "string"}}, "text/css": {"schema": {"type": "string"}}}
 
 
-def test_what_json_does_not_know_is_sent_as_text(extended: Document) -> None:
+def test_type_without_json_form_is_string(extended: Document) -> None:
     content = extended["paths"]["/weigh/odd"]["get"]["responses"]["200"]["content"]
     assert content["application/json"]["schema"] == {"type": "object", "additionalProperties": {"type": "string"}}
 
 
 @pytest.mark.parametrize("name", ["broken", "silent"])
-def test_what_has_no_schema_may_be_anything(extended: Document, name: str) -> None:
+def test_type_without_schema_has_empty_schema(extended: Document, name: str) -> None:
     content = extended["paths"][f"/weigh/{name}"]["get"]["responses"]["200"]["content"]
     assert content == {"application/json": {"schema": {}}}
 
 
-def test_nothing_is_said_of_what_a_view_makes_and_does_not_declare(extended: Document) -> None:
+def test_undeclared_response_has_no_content(extended: Document) -> None:
     assert "content" not in extended["paths"]["/weigh/response"]["get"]["responses"]["200"]
 
 
-def test_a_plain_view_is_described_as_far_as_flask_knows_it(extended: Document) -> None:
+def test_plain_flask_view_is_described(extended: Document) -> None:
     item = extended["paths"]["/plain/{a}/{b}/{c}/{d}/{e}"]
     assert (item["get"]["x-access"], item["post"]["x-access"]) == ("viewer", "admin")
     assert item["get"]["summary"] == "A plain Flask view."
-    assert item["get"]["description"] == "It has more to say.\n\nNeeds the level viewer."
+    assert item["get"]["description"] == "It has more to say.\n\nRequires role viewer."
     assert {found["name"]: found["schema"] for found in item["get"]["parameters"]} == {
         "a": {"type": "integer"},
         "b": {"type": "number"},

@@ -1,4 +1,4 @@
-"""However long a client's text is, an error that quotes it is short, and so is what the audit log keeps of it."""
+"""Errors and the audit log truncate a client's text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LIMIT = 4096
 
 
 @pytest.mark.parametrize("letter", ["x", "9", "é", "x,"])
-def test_an_error_quotes_the_start_of_a_long_text(client: FlaskClient, app: InternalApp, letter: str) -> None:
+def test_error_truncates_long_text(client: FlaskClient, app: InternalApp, letter: str) -> None:
     statuses, too_long = set(), {}
     for place in places(app):
         response = client.open(**place.request(letter * (LONG // len(letter))))
         statuses.add(response.status_code)
-        # That many keys that are wrong are no long text.
+        # A list of many invalid keys has its own limit.
         if response.status_code >= 400 and len(response.data) > LIMIT and not place.name.endswith(" keys"):
             too_long[place.name] = len(response.data)
     assert too_long == {}
@@ -33,7 +33,7 @@ def test_an_error_quotes_the_start_of_a_long_text(client: FlaskClient, app: Inte
     assert [path for path, length in lengths.items() if length > 2 * LIMIT and path != "/conf"] == []
 
 
-def test_of_many_wrong_keys_a_hundred_are_named(client: FlaskClient) -> None:
+def test_error_lists_at_most_100_keys(client: FlaskClient) -> None:
     response = client.post("/conf", json={f"key{number}": 1 for number in range(5000)})
     assert response.status_code == 400
     errors = response.get_json()["errors"]

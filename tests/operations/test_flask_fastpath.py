@@ -1,4 +1,4 @@
-"""What is left out of Flask is missed by nobody: routing, methods, links and hooks are as ever."""
+"""LeanFlask behaves as Flask does: routing, methods, links and hooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lmcache_internal import create_app
 from tests.support import make_manager
 
 PLUGIN = '''
-"""Views that look at what Flask knows of their request."""
+"""Views that return Flask's attributes of their request."""
 
 from flask import Blueprint, Response, after_this_request, jsonify, redirect, request, session, url_for
 from lmcache_internal.api import operation
@@ -97,7 +97,7 @@ def client(tmp_path: Path) -> FlaskClient:
     return create_app(make_manager(), plugin_dirs=[tmp_path]).test_client()
 
 
-def test_a_view_knows_its_rule_and_makes_links(client: FlaskClient) -> None:
+def test_view_knows_its_rule_and_url_for_works(client: FlaskClient) -> None:
     found = client.get("/looks", base_url="http://localhost:7000").json
     assert found == {
         "rule": "/looks",
@@ -109,19 +109,19 @@ def test_a_view_knows_its_rule_and_makes_links(client: FlaskClient) -> None:
     }
 
 
-def test_a_plain_path_comes_before_a_pattern(client: FlaskClient) -> None:
+def test_plain_path_precedes_pattern(client: FlaskClient) -> None:
     assert client.get("/looks/plain").json == {"rule": "/looks/plain"}
     assert client.get("/looks/plainer").json == {"rule": "/looks/<name>", "arguments": {"name": "plainer"}}
     assert client.get("/looks/plain/").json == {"rule": "/looks/plain"}
 
 
-def test_a_path_may_stand_for_arguments_and_for_another(client: FlaskClient) -> None:
+def test_path_with_defaults_and_redirect_works(client: FlaskClient) -> None:
     assert client.get("/looks/default").json == {"rule": "/looks/default", "arguments": {"name": "usual"}}
     moved = client.get("/looks/moved")
     assert (moved.status_code, moved.headers["Location"]) == (308, "http://localhost/looks")
 
 
-def test_what_is_not_sent_is_not_described(client: FlaskClient) -> None:
+def test_304_has_no_content_headers(client: FlaskClient) -> None:
     known = client.get("/conf", headers={"If-None-Match": "*"})
     assert known.status_code == 304
     assert known.headers["ETag"]
@@ -129,7 +129,7 @@ def test_what_is_not_sent_is_not_described(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/looks", "/looks/plain", "/lmc_version"])
-def test_methods_are_as_declared(client: FlaskClient, path: str) -> None:
+def test_methods_match_declaration(client: FlaskClient, path: str) -> None:
     assert client.head(path).status_code == 200
     assert client.head(path).data == b""
     options = client.options(path)
@@ -140,18 +140,18 @@ def test_methods_are_as_declared(client: FlaskClient, path: str) -> None:
     assert "GET" in refused.headers["Allow"]
 
 
-def test_a_redirect_goes_out_as_flask_makes_it(client: FlaskClient) -> None:
+def test_redirect_is_unchanged(client: FlaskClient) -> None:
     response = client.put("/looks/there")
     assert (response.status_code, response.headers["Location"]) == (302, "/looks")
 
 
-def test_there_is_no_session(client: FlaskClient) -> None:
+def test_session_is_disabled(client: FlaskClient) -> None:
     assert client.get("/looks/session").json == {"known": None}
     assert client.get("/looks/session/set").status_code == 500
     assert "Set-Cookie" not in client.get("/looks/session").headers
 
 
-def test_hooks_are_called(client: FlaskClient) -> None:
+def test_request_hooks_run(client: FlaskClient) -> None:
     with client.get("/looks/hooks") as response:
         assert response.headers["X-Marked"] == "yes"
         assert response.json == {"closed": 0}
@@ -160,14 +160,12 @@ def test_hooks_are_called(client: FlaskClient) -> None:
     assert seen[-1] == "looks.seen"
 
 
-def test_an_asynchronous_view_is_not_taken_for_a_plain_one(
-    client: FlaskClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_async_view_is_not_treated_as_plain(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     assert client.get("/looks/later").status_code == 500
     assert "Install Flask with the 'async' extra" in caplog.text
 
 
-def test_mounted_below_a_path_it_links_to_there(tmp_path: Path) -> None:
+def test_links_include_mount_path(tmp_path: Path) -> None:
     (tmp_path / "looks_api.py").write_text(PLUGIN)
     app = create_app(make_manager(extra_config={"internal_api_server_trust_loopback": True}), plugin_dirs=[tmp_path])
     client: Any = Client(DispatcherMiddleware(lambda _environ, _start: [], {"/lmcache": app}))

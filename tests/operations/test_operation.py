@@ -1,4 +1,4 @@
-"""@operation: what becomes of what an endpoint returns and raises."""
+"""`@operation` turns what an endpoint returns or raises into a response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lmcache_internal.api import adapter, internal_app, operation
 router = Blueprint("work", __name__)
 
 def work() -> object:
-    """Do what the test wants done."""
+    """Call the function that the test sets."""
     return internal_app().state.work()
 
 for media in ("json", "pretty", "text", "text-json"):
@@ -37,7 +37,7 @@ router.get("/teapot", endpoint="teapot")(operation(action="do it")(lambda: abort
 @router.get("/counted")
 @operation(action="count", cheap=True)
 def counted(number: int) -> int:
-    """Needs an argument, then an engine."""
+    """Require an argument, then an engine."""
     adapter()
     return number
 '''
@@ -54,7 +54,7 @@ def app(manager: EmbeddedManager, tmp_path: Path) -> InternalApp:
 
 @pytest.fixture
 def working(app: InternalApp, client: FlaskClient) -> Callable[[Work], FlaskClient]:
-    """The client of an app whose plugin does that work."""
+    """Return the client of an app with a plugin that calls `work`."""
 
     def made(work: Work) -> FlaskClient:
         app.state.work = work
@@ -86,13 +86,13 @@ def raising(error: BaseException) -> Work:
         ("text", "text/plain; charset=utf-8", "{'a': [1, None], 'b': 'ü'}"),
     ],
 )
-def test_data_is_sent_in_the_declared_form(working: Working, media: str, content_type: str, text: str) -> None:
+def test_data_is_sent_in_declared_format(working: Working, media: str, content_type: str, text: str) -> None:
     response = working(lambda: DATA).get(f"/{media}")
     assert (response.status_code, response.content_type, response.text) == (200, content_type, text)
 
 
 @pytest.mark.parametrize("path", ["/json", "/text", "/spoken", "/cheap"])
-def test_a_response_is_sent_as_it_is(working: Working, path: str) -> None:
+def test_response_object_is_unchanged(working: Working, path: str) -> None:
     made = Response("as it is", 207, {"X-Mine": "yes"}, content_type="text/x-mine")
     response = working(lambda: made).get(path)
     assert (response.status_code, response.text) == (207, "as it is")
@@ -112,24 +112,24 @@ def test_a_response_is_sent_as_it_is(working: Working, path: str) -> None:
         ("text/plain;q=0.5, application/json", True),
     ],
 )
-def test_text_unless_json_is_asked_for_by_name(working: Working, accept: str | None, is_json: bool) -> None:
+def test_text_is_sent_unless_json_is_requested(working: Working, accept: str | None, is_json: bool) -> None:
     headers = {} if accept is None else {"Accept": accept}
     response = working(lambda: 7).get("/spoken", headers=headers)
     kind, text = ("application/json", "7") if is_json else ("text/plain; charset=utf-8", "I say 7")
     assert (response.content_type, response.text) == (kind, text)
 
 
-def test_a_cheap_operation_of_a_plugin_has_the_timeout_of_a_plain_view(working: Working) -> None:
+def test_cheap_operation_of_plugin_has_timeout_of_plain_view(working: Working) -> None:
     response = working(lambda: threading.current_thread().name).get("/cheap")
     assert response.get_json() == "call: GET /cheap"
 
 
-def test_any_other_runs_in_a_thread_that_bears_its_name(working: Working) -> None:
+def test_other_operation_runs_in_named_thread(working: Working) -> None:
     response = working(lambda: threading.current_thread().name).get("/json")
     assert response.get_json() == "call: do it"
 
 
-def test_an_operation_may_have_a_deadline_of_its_own(working: Working) -> None:
+def test_operation_timeout_overrides_default(working: Working) -> None:
     release = threading.Event()
     response = working(lambda: release.wait(10)).get("/hasty")
     release.set()
@@ -139,7 +139,7 @@ def test_an_operation_may_have_a_deadline_of_its_own(working: Working) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0.05, 504), (20, 200)])
-def test_the_deadline_of_others_is_the_configs(tmp_path: Path, seconds: float, status: int) -> None:
+def test_default_timeout_comes_from_config(tmp_path: Path, seconds: float, status: int) -> None:
     (tmp_path / "work_api.py").write_text(PLUGIN)
     release = threading.Event()
     with make_manager(extra_config={"internal_api_server_call_timeout": seconds}) as manager:
@@ -150,22 +150,22 @@ def test_the_deadline_of_others_is_the_configs(tmp_path: Path, seconds: float, s
     assert eventually(lambda: not stuck_threads())
 
 
-def test_arguments_are_read_before_the_engine_is_looked_for(app: InternalApp, client: FlaskClient) -> None:
+def test_arguments_are_checked_before_engine(app: InternalApp, client: FlaskClient) -> None:
     del app.state.lmcache_adapter
     assert [client.get(f"/counted?number={number}").status_code for number in ("x", "1")] == [400, 503]
 
 
 class Old:
-    """An engine of an older version."""
+    """An engine without newer attributes."""
 
 
 @pytest.mark.parametrize("name", ["is_frozen", "list_backends", "get_inference_info", "lookup_client", "role"])
 @pytest.mark.parametrize("path", ["/json", "/cheap"])
-def test_an_attribute_of_the_engine_that_is_not_there_is_a_501(working: Working, path: str, name: str) -> None:
+def test_missing_engine_attribute_gets_501(working: Working, path: str, name: str) -> None:
     response = working(lambda: getattr(Old(), name)).get(path)
     assert (response.status_code, response.content_type) == (501, "application/json")
     assert response.get_json()["error"] == "Not supported by this engine"
-    assert response.get_json()["message"].startswith(f"Old has no {name} in this version of the engine")
+    assert response.get_json()["message"].startswith(f"Old has no {name} in this engine version")
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,12 @@ def test_an_attribute_of_the_engine_that_is_not_there_is_a_501(working: Working,
         ([], "size", "'list' object has no attribute 'size'"),
     ],
 )
-def test_any_other_attribute_error_is_a_500(working: Working, owner: Any, name: str, message: str) -> None:
+def test_other_attribute_error_gets_500(working: Working, owner: Any, name: str, message: str) -> None:
     response = working(lambda: getattr(owner, name)).get("/json")
     assert (response.status_code, response.get_json()) == (500, {"error": "Failed to do it", "message": message})
 
 
-def test_an_attribute_error_that_somebody_made_by_hand_is_a_500(working: Working) -> None:
+def test_attribute_error_without_object_gets_500(working: Working) -> None:
     assert working(raising(AttributeError("is_frozen"))).get("/json").status_code == 500
 
 
@@ -196,7 +196,7 @@ def test_an_attribute_error_that_somebody_made_by_hand_is_a_500(working: Working
     ],
 )
 @pytest.mark.parametrize("path", ["/json", "/text", "/cheap"])
-def test_whatever_is_raised_is_a_500_that_says_what_failed(
+def test_any_exception_gets_500_with_failed_action(
     working: Working, caplog: pytest.LogCaptureFixture, path: str, error: BaseException, message: str
 ) -> None:
     response = working(raising(error)).get(path)
@@ -206,24 +206,24 @@ def test_whatever_is_raised_is_a_500_that_says_what_failed(
 
 
 @pytest.mark.parametrize("path", ["/json", "/cheap"])
-def test_a_failure_of_ours_keeps_its_status(working: Working, path: str) -> None:
+def test_api_error_keeps_its_status(working: Working, path: str) -> None:
     for error in (BadRequest("it is wrong", title="Wrong"), EngineUnavailable("it is not there", title="Away")):
         response = working(raising(error)).get(path)
         assert (response.status_code, response.get_json()) == (error.status, error.payload)
 
 
-def test_an_abort_keeps_its_status(client: FlaskClient) -> None:
+def test_abort_keeps_its_status(client: FlaskClient) -> None:
     assert client.get("/teapot").status_code == 418
 
 
-def test_data_that_json_does_not_know_becomes_text(working: Working) -> None:
+def test_data_without_json_form_becomes_text(working: Working) -> None:
     assert working(lambda: {"path": Path("/x"), "nan": float("nan")}).get("/json").get_json() == {
         "path": "/x",
         "nan": None,
     }
 
 
-def test_a_long_message_of_the_engine_is_cut(working: Working) -> None:
+def test_long_engine_message_is_truncated(working: Working) -> None:
     response = working(raising(ValueError("x" * 1_000_000))).get("/json")
     assert response.status_code == 500
     assert response.get_json()["message"] == "x" * MAX_MESSAGE + "…"

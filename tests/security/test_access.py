@@ -245,7 +245,7 @@ def test_the_ceiling_caps_every_token(tmp_path: Path) -> None:
         assert client.get("/conf", headers=bearer(tokens["boss"])).status_code == 200
         response = client.post("/conf", headers=bearer(tokens["boss"]), json={"min_retrieve_tokens": 7})
         assert (response.status_code, manager.config.min_retrieve_tokens) == (403, 0)
-        assert "needs the level admin; boss has viewer" in response.get_json()["message"]
+        assert "Requires role admin; this token (boss) has role viewer" in response.get_json()["message"]
 
 
 def test_the_ceiling_caps_local_callers_too() -> None:

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import InternalAPIServer, create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.security.audit import KEPT, MAX_ARGUMENTS, MAX_DETAILS, MAX_TEXT, MAX_VALUES
+from lmcache_internal.security.audit import KEPT, MAX_ARGUMENTS, MAX_DETAILS, MAX_TEXT, MAX_VALUES, note
 from tests.security.support import app_with, ask, audit_of, bearer, last_audit, serving, token_file
 from tests.support import make_manager, run_script
 
@@ -373,3 +373,9 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     finally:
         os.umask(mask)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["time", "caller", "address", "seconds", "status"])
+def test_a_fact_cannot_replace_a_field_of_the_line(name: str) -> None:
+    with app_with() as app, app.test_request_context(), pytest.raises(ValueError, match=f"the field {name}"):
+        note(**{name: "mine"})

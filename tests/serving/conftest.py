@@ -1,4 +1,4 @@
-"""One server for all that only looks at it."""
+"""One server for all tests that do not change it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server that the tests of the wire talk to, and requests that it must answer."""
+"""The server for the wire tests, and requests that it must answer."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tests.wire import Answer
 PLUGINS = Path(__file__).parent / "plugins"
 
 INLINE = b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
-"""A request that is answered without a worker thread."""
+"""A request that the event loop serves."""
 POOL = b"GET /echo?n=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
-"""A request that a worker thread answers."""
+"""A request that a worker thread serves."""
 LAST = b"GET /echo?last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 SMUGGLED = b"GET /echo?smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @contextlib.contextmanager
 def serving(directory: Path, kind: str = "tcp", **extra: Any) -> Iterator[InternalAPIServer]:
-    """A server with a worker's engine and the views of `plugins`; `extra` goes into `extra_config`."""
+    """Yield a server with a worker's engine and the views of `plugins`; `extra` goes into `extra_config`."""
     extra = {"internal_api_server_plugin_dirs": [str(PLUGINS)], **extra}
     values = server_values(kind, directory) | {"extra_config": extra}
     with make_manager(**values) as manager, InternalAPIServer(manager) as server:
@@ -32,21 +32,21 @@ def serving(directory: Path, kind: str = "tcp", **extra: Any) -> Iterator[Intern
 
 
 def get(target: bytes, *headers: bytes, version: bytes = b"HTTP/1.1") -> bytes:
-    """A GET request with a Host."""
+    """Return a GET request with a Host."""
     return request(b"GET " + target + b" " + version, b"Host: localhost", *headers)
 
 
 def post(*headers: bytes, body: bytes = b"", version: bytes = b"HTTP/1.1") -> bytes:
-    """A POST request to /echo with a Host; nothing says how long `body` is unless `headers` does."""
+    """Return a POST request to /echo with a Host. Only `headers` can state the length of `body`."""
     return request(b"POST /echo " + version, b"Host: localhost", *headers) + body
 
 
 def request(line: bytes, *headers: bytes) -> bytes:
-    """A request head."""
+    """Return a request head."""
     return b"\r\n".join([line, *headers, b"", b""])
 
 
 def echoed(answer: Answer) -> dict[str, Any]:
-    """What /echo has received."""
+    """Return the request that /echo received."""
     body: dict[str, Any] = json.loads(answer.body)
     return body

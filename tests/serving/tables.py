@@ -1,8 +1,8 @@
-"""What HTTP forbids, case by case, for the tests that say what becomes of it and for the fuzzer."""
+"""Requests that HTTP forbids, case by case, for the wire tests and the fuzzer."""
 
 from __future__ import annotations
 
-# RFC 9112, sections 6 and 7: the header lines that say how long the body is, and what may be answered.
+# RFC 9112, sections 6 and 7: header lines that define the length of the body, and the allowed statuses.
 LENGTHS = {
     "both": ([b"Content-Length: 5", b"Transfer-Encoding: chunked"], {400}),
     "both, chunked first": ([b"Transfer-Encoding: chunked", b"Content-Length: 15"], {400}),

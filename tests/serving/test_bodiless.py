@@ -1,4 +1,4 @@
-"""Answers without a body: nothing of one is sent, and the next answer follows directly."""
+"""Responses without a body: no byte of a body is sent, and the next response follows directly."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def test_head_is_refused_without_a_body(tcp: InternalAPIServer, head: bytes) -> 
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_a_status_without_a_body_ends_with_its_head(tcp: InternalAPIServer, status: int) -> None:
+def test_a_status_without_a_body_ends_after_its_head(tcp: InternalAPIServer, status: int) -> None:
     answers = converse(tcp, get(b"/nothing?status=%d" % status) + INLINE + LAST)
     assert answers[0].status == status
     assert len(answers) == 3 or answers[0].headers["connection"] == "close"
 
 
-def test_a_stream_ends_by_its_chunks_or_by_the_close(tcp: InternalAPIServer) -> None:
+def test_a_stream_ends_with_its_last_chunk_or_with_the_connection(tcp: InternalAPIServer) -> None:
     chunked = converse(tcp, INLINE + get(b"/stream") + LAST)
     assert chunked[1].body == b"one,two,three"
     assert len(chunked) == 3 or chunked[1].headers["connection"] == "close"

@@ -1,4 +1,4 @@
-"""Heads that come byte by byte: looking at each again and again must not cost what makes others wait."""
+"""Heads that arrive byte by byte must not cost so much CPU time that other clients wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lmcache_internal.serving.connection import Channel
 
 HEAD_BYTES = 20_000
 MOST_TIMES = 5
-"""What the server's parser may cost, in times what waitress' own does: both copy what they have at each byte."""
+"""The largest cost of the server's parser, as a multiple of waitress' own. Both copy the head at each byte."""
 
 
 def seconds(parser_class: Any, sent: bytes) -> float:
@@ -34,6 +34,6 @@ def seconds(parser_class: Any, sent: bytes) -> float:
     ],
     ids=["value", "lines", "target"],
 )
-def test_a_head_costs_little_more_than_waitress_takes_for_it(sent: bytes) -> None:
+def test_a_head_costs_little_more_than_with_plain_waitress(sent: bytes) -> None:
     ours, theirs = seconds(Channel.parser_class, sent), seconds(HTTPRequestParser, sent)
     assert ours < MOST_TIMES * theirs + 0.2

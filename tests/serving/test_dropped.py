@@ -1,4 +1,4 @@
-"""What is written to a connection that was dropped is not kept."""
+"""Data written to a dropped connection is not buffered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.serving.support import POOL
 from tests.wire import talking
 
 
-def test_a_dropped_connection_takes_nothing_more(tcp: InternalAPIServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dropped_connection_buffers_nothing(tcp: InternalAPIServer, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes: queue.Queue[str] = queue.Queue()
 
     class Channel(connection.Channel):
@@ -29,7 +29,7 @@ def test_a_dropped_connection_takes_nothing_more(tcp: InternalAPIServer, monkeyp
             return len(data)
 
     monkeypatch.setattr(acceptor, "Channel", Channel)
-    monkeypatch.setattr(acceptor.Acceptor, "wake", lambda *_: None)  # The event loop does not close it in between.
+    monkeypatch.setattr(acceptor.Acceptor, "wake", lambda *_: None)  # The event loop does not close it during the test.
     with talking(tcp) as conversation:
         conversation.send(POOL)
         assert outcomes.get(timeout=5) == "disconnected"

@@ -1,4 +1,4 @@
-"""The event loop at its edges: who is told of what, and when nobody is."""
+"""Edge cases of the event loop: which handler gets which event, and which gets none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lmcache_internal.serving.event_loop import Loop
 
 
 class Handler(dispatcher):  # type: ignore[misc]  # waitress has no types.
-    """A dispatcher that says what it is told."""
+    """A dispatcher that records its events."""
 
     def __init__(self, sock: socket.socket, loop: Loop) -> None:
         self.wants_to_read, self.wants_to_write = True, False
@@ -66,7 +66,7 @@ def turns(loop: Loop, count: int = 3) -> None:
         loop.wait(0.01)
 
 
-def test_who_is_idle_is_not_asked(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
+def test_an_idle_handler_is_not_asked(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
     client, handler = pair
     turns(loop)
     assert handler.asked == 0
@@ -75,7 +75,9 @@ def test_who_is_idle_is_not_asked(loop: Loop, pair: tuple[socket.socket, Handler
     assert handler.events == ["read"]
 
 
-def test_who_is_being_served_hears_nothing_and_costs_nothing(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
+def test_a_handler_that_is_being_served_gets_no_events_and_costs_nothing(
+    loop: Loop, pair: tuple[socket.socket, Handler]
+) -> None:
     client, handler = pair
     handler.wants_to_read = False
     client.sendall(b"x")
@@ -85,7 +87,7 @@ def test_who_is_being_served_hears_nothing_and_costs_nothing(loop: Loop, pair: t
     for _ in range(10):
         loop.wait(0.02)
     assert handler.events == []
-    assert time.monotonic() - begun > 0.15  # It is not told again and again of what it does not want.
+    assert time.monotonic() - begun > 0.15  # An unwanted event is not reported again and again.
     assert time.thread_time() - used < 0.1
     handler.wants_to_read = True
     loop.resume(handler)
@@ -94,7 +96,9 @@ def test_who_is_being_served_hears_nothing_and_costs_nothing(loop: Loop, pair: t
     assert handler.events == ["input", "read"]
 
 
-def test_who_has_something_to_send_is_told_when_it_may(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
+def test_a_handler_with_data_to_send_is_notified_when_the_socket_is_writable(
+    loop: Loop, pair: tuple[socket.socket, Handler]
+) -> None:
     client, handler = pair
     handler.wants_to_read, handler.wants_to_write = False, True
     loop.resume(handler)
@@ -108,7 +112,7 @@ def test_who_has_something_to_send_is_told_when_it_may(loop: Loop, pair: tuple[s
 
 
 @pytest.mark.parametrize("wants", [True, False])
-def test_a_handler_is_closed_when_its_peer_is_gone_whatever_it_waits_for(
+def test_a_handler_is_closed_when_its_peer_disconnects_whatever_it_waits_for(
     loop: Loop, pair: tuple[socket.socket, Handler], wants: bool
 ) -> None:
     client, handler = pair
@@ -119,7 +123,7 @@ def test_a_handler_is_closed_when_its_peer_is_gone_whatever_it_waits_for(
     assert not loop
 
 
-def test_a_descriptor_that_comes_again_is_somebody_else(loop: Loop) -> None:
+def test_a_reused_descriptor_is_a_new_handler(loop: Loop) -> None:
     for _ in range(3):
         client, ours = socket.socketpair()
         with client:
@@ -133,7 +137,7 @@ def test_a_descriptor_that_comes_again_is_somebody_else(loop: Loop) -> None:
     assert handler.events == ["read"]
 
 
-def test_a_failing_handler_is_closed_and_no_other(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
+def test_only_the_failing_handler_is_closed(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
     client, ours = socket.socketpair()
 
     class Failing(Handler):
@@ -149,7 +153,7 @@ def test_a_failing_handler_is_closed_and_no_other(loop: Loop, pair: tuple[socket
         assert pair[1].events == ["input"]
 
 
-def test_urgent_data_is_no_event(loop: Loop) -> None:
+def test_urgent_data_is_not_an_event(loop: Loop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         client = socket.create_connection(listening.getsockname())
         ours, _ = listening.accept()
@@ -164,14 +168,14 @@ def test_urgent_data_is_no_event(loop: Loop) -> None:
         handler.close()
 
 
-def test_connections_are_accepted_after_the_events_of_those_there_are(loop: Loop) -> None:
+def test_connections_are_accepted_after_the_other_events_of_a_round(loop: Loop) -> None:
     closed: list[Handler] = []
 
     class Listening(Handler):
         def handle_accept(self) -> None:
             self.socket.accept()[0].close()
             self.events.append("accept")
-            assert closed  # Or a new connection could get the descriptor, and with it the event, of a closed one.
+            assert closed  # Otherwise a new connection could get the descriptor, and the event, of a closed one.
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         acceptor = Listening(listening, loop)
@@ -191,7 +195,7 @@ def test_connections_are_accepted_after_the_events_of_those_there_are(loop: Loop
         acceptor.close()
 
 
-def test_who_is_closed_by_another_ones_handler_hears_no_more(loop: Loop) -> None:
+def test_a_handler_that_another_closes_gets_no_more_events(loop: Loop) -> None:
     (one, first), (two, second) = socket.socketpair(), socket.socketpair()
 
     class Closing(Handler):
@@ -213,14 +217,14 @@ def test_who_is_closed_by_another_ones_handler_hears_no_more(loop: Loop) -> None
             handler.close()
 
 
-def test_a_forked_child_takes_nothing_from_its_parent(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
+def test_a_forked_child_does_not_change_the_parents_epoll(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
     client, handler = pair
     child = os.fork()
     if not child:
         status = 1
         try:
             loop.close()
-            handler.close()  # Taken out of the parent's epoll, it would hear nothing there either.
+            handler.close()  # If it were removed from the parent's epoll, the parent would get no event either.
             status = 0
         finally:
             os._exit(status)

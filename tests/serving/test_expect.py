@@ -1,4 +1,4 @@
-"""`Expect: 100-continue`: who asks is told to go on or why not, and what they sent is theirs alone."""
+"""`Expect: 100-continue`: a client is told to continue or why not, and no other request is affected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BODIES = [(LENGTH, b"hello"), (CHUNKED, b"5\r\nhello\r\n0\r\n\r\n")]
 
 
 def final(server: InternalAPIServer, *packets: bytes) -> list[int]:
-    """The statuses without those that only say "go on"."""
+    """Return the statuses other than 100."""
     return [status for status in statuses(converse(server, *packets)) if status >= 200]
 
 
@@ -41,7 +41,7 @@ def final(server: InternalAPIServer, *packets: bytes) -> list[int]:
     ],
 )
 @pytest.mark.parametrize("waits", [True, False])
-def test_without_a_body_it_is_answered_and_the_next_request_has_its_own_head(
+def test_without_a_body_the_expectation_does_not_affect_the_next_request(
     tcp: InternalAPIServer, head: bytes, waits: bool
 ) -> None:
     with talking(tcp) as conversation:
@@ -60,7 +60,7 @@ def test_without_a_body_it_is_answered_and_the_next_request_has_its_own_head(
 
 @pytest.mark.parametrize(("length", "body"), BODIES)
 @pytest.mark.parametrize("before", [b"", INLINE, POOL, INLINE + POOL + INLINE])
-def test_who_waits_with_the_body_is_told_to_send_it_in_turn(
+def test_a_client_that_waits_gets_100_before_it_sends_the_body(
     tcp: InternalAPIServer, length: bytes, body: bytes, before: bytes
 ) -> None:
     with talking(tcp) as conversation:
@@ -75,12 +75,12 @@ def test_who_waits_with_the_body_is_told_to_send_it_in_turn(
 
 
 @pytest.mark.parametrize(("length", "body"), BODIES)
-def test_who_does_not_wait_is_answered_once(tcp: InternalAPIServer, length: bytes, body: bytes) -> None:
+def test_a_client_that_does_not_wait_gets_one_response(tcp: InternalAPIServer, length: bytes, body: bytes) -> None:
     assert final(tcp, post(EXPECT, length, body=body) + INLINE + LAST) == [200] * 3
     assert final(tcp, INLINE + POOL + post(EXPECT, length, body=body) + LAST) == [200] * 4
 
 
-def test_each_request_is_told_for_itself(tcp: InternalAPIServer) -> None:
+def test_each_request_gets_its_own_100(tcp: InternalAPIServer) -> None:
     with talking(tcp) as conversation:
         for _ in range(3):
             conversation.send(post(EXPECT, LENGTH))
@@ -89,7 +89,7 @@ def test_each_request_is_told_for_itself(tcp: InternalAPIServer) -> None:
             assert conversation.next().status == 200
 
 
-def test_http_1_0_knows_no_100(tcp: InternalAPIServer) -> None:
+def test_http_1_0_gets_no_100(tcp: InternalAPIServer) -> None:
     assert statuses(converse(tcp, post(EXPECT, LENGTH, body=b"hello", version=b"HTTP/1.0"))) == [200]
 
 
@@ -107,7 +107,7 @@ def test_http_1_0_knows_no_100(tcp: InternalAPIServer) -> None:
         (request(b"POST /echo HTTP/1.1", EXPECT, LENGTH), {400}),
     ],
 )
-def test_who_is_refused_is_told_so_at_once_and_nothing_else(
+def test_a_refused_client_gets_only_the_refusal_at_once(
     tcp: InternalAPIServer, head: bytes, expected: set[int]
 ) -> None:
     *before, answer = converse(tcp, INLINE + POOL + head)
@@ -123,7 +123,7 @@ def test_another_expectation_is_refused_or_ignored(tcp: InternalAPIServer, value
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[InternalAPIServer]:
-    """A server that lets in who has a token; nobody has one."""
+    """Yield a server that requires a token; no client has one."""
     (tmp_path / "tokens.yaml").write_text("tokens: []\n")
     (tmp_path / "tokens.yaml").chmod(0o600)
     with serving(tmp_path, internal_api_server_tokens_file=str(tmp_path / "tokens.yaml")) as server:
@@ -132,7 +132,9 @@ def guarded(tmp_path: Path) -> Iterator[InternalAPIServer]:
 
 @pytest.mark.parametrize("secret", [[], [SECRET]])
 @pytest.mark.parametrize("length", [LENGTH, CHUNKED])
-def test_who_may_not_is_told_before_the_body(guarded: InternalAPIServer, secret: list[bytes], length: bytes) -> None:
+def test_an_unauthorized_client_is_refused_before_it_sends_the_body(
+    guarded: InternalAPIServer, secret: list[bytes], length: bytes
+) -> None:
     with talking(guarded) as conversation:
         conversation.send(post(EXPECT, length, *secret))
         answer = conversation.next()

@@ -1,4 +1,4 @@
-"""Where a request ends, and what is no request: nothing may be read in two ways, and all that is refused is told so."""
+"""The end of a request: ambiguous framing is refused, and the client gets the reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHUNKED = b"5\r\nhello\r\n0\r\n\r\n"
 
 
 def answered(server: InternalAPIServer, *packets: bytes) -> Answer:
-    """The answer to a request between valid ones: those before it are answered, those after it are not."""
+    """Return the response to a request between valid ones: those before it are answered, those after it are not."""
     first, second, *others = converse(server, *packets)
     assert [first.status, second.status, len(others)] == [200, 200, 1]
     return others[0]
@@ -24,7 +24,7 @@ def answered(server: InternalAPIServer, *packets: bytes) -> Answer:
 
 @pytest.mark.parametrize(("headers", "expected"), LENGTHS.values(), ids=LENGTHS)
 @pytest.mark.parametrize("body", [b"hello", CHUNKED], ids=["", "chunked"])
-def test_a_length_that_may_be_read_in_two_ways_is_refused(
+def test_an_ambiguous_length_is_refused(
     tcp: InternalAPIServer, headers: list[bytes], expected: set[int], body: bytes
 ) -> None:
     if 200 in expected:
@@ -48,14 +48,14 @@ def test_a_chunk_above_the_limit_is_refused_before_it_is_sent(tcp: InternalAPISe
 
 
 @pytest.mark.parametrize("line", [b"5;" + b"a" * 70_000, b"0" * 70_000, b"0\r\nX: " + b"y" * 70_000])
-def test_what_stands_around_chunks_is_bounded(tcp: InternalAPIServer, line: bytes) -> None:
+def test_data_around_chunks_is_bounded(tcp: InternalAPIServer, line: bytes) -> None:
     answer = answered(tcp, INLINE + POOL + post(b"Transfer-Encoding: chunked", body=line))
     assert answer.status in (400, 413, 431)
 
 
 @pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.2", b"HTTP/0.9", b"HTTP/2.0"])
 @pytest.mark.parametrize("connection", [b"close", b"keep-alive"])
-def test_chunks_in_another_version_are_not_left_for_the_next_request(
+def test_chunks_in_another_http_version_are_not_read_as_the_next_request(
     tcp: InternalAPIServer, version: bytes, connection: bytes
 ) -> None:
     sent = post(b"Transfer-Encoding: chunked", b"Connection: " + connection, body=CHUNKED, version=version)
@@ -75,12 +75,12 @@ def test_chunks_in_another_version_are_not_left_for_the_next_request(
         ([b"Transfer-Encoding: chunked"], b'05;a=b;c;d="e;f"\r\nhello\r\n000\r\n\r\n'),
         ([b"Transfer-Encoding: chunked"], b"1\r\nh\r\n4\r\nello\r\n0\r\nX-Sum: 1\r\nX: y\r\n\r\n"),
         ([b"Transfer-Encoding: chunked"], b"5\r\nhello\r\n0\r\nContent-Length: 50\r\n\r\n"),
-        # Names with an underscore, which WSGI could not tell from those with a hyphen, are no headers.
+        # Names with an underscore are ignored, because WSGI cannot distinguish them from names with a hyphen.
         ([b"Content-Length: 5", b"Content_Length: 50", b"Transfer_Encoding: chunked"], b"hello"),
     ],
 )
 @pytest.mark.parametrize("splits", [False, True], ids=["at once", "byte by byte"])
-def test_a_body_arrives_whole_and_the_next_request_begins_behind_it(
+def test_a_body_arrives_complete_and_the_next_request_follows_it(
     tcp: InternalAPIServer, headers: list[bytes], body: bytes, splits: bool
 ) -> None:
     sent = post(*headers, body=body) + INLINE + LAST
@@ -93,20 +93,22 @@ def test_a_body_arrives_whole_and_the_next_request_begins_behind_it(
 
 @pytest.mark.parametrize("path", [b"/unread", b"/nowhere"])
 @pytest.mark.parametrize("length", [5, 200_000])
-def test_a_body_that_no_view_reads_is_not_the_next_request(tcp: InternalAPIServer, path: bytes, length: int) -> None:
+def test_a_body_that_no_view_reads_is_not_read_as_the_next_request(
+    tcp: InternalAPIServer, path: bytes, length: int
+) -> None:
     head = request(b"POST " + path + b" HTTP/1.1", HOST, b"Content-Length: %d" % length)
     answers = converse(tcp, head, SMUGGLED.ljust(length)[:length], LAST)
     assert statuses(answers) in ([200, 200], [404, 200], [404])
 
 
-def test_what_is_refused_is_told_in_our_shape(tcp: InternalAPIServer) -> None:
+def test_a_refusal_has_the_common_format(tcp: InternalAPIServer) -> None:
     for refused in (get(b"/", b"no colon"), post(b"Content-Length: x"), post(b"Transfer-Encoding: gzip")):
         (answer,) = converse(tcp, refused)
         assert answer.headers["connection"] == "close"
         assert set(json.loads(answer.body)) == {"error", "message"}
 
 
-def test_a_body_that_is_cut_off_is_not_served(tcp: InternalAPIServer) -> None:
+def test_an_incomplete_body_is_not_served(tcp: InternalAPIServer) -> None:
     with talking(tcp) as conversation:
         conversation.send(INLINE + post(b"Content-Length: 5", body=b"hell"))
         assert conversation.next().status == 200

@@ -1,4 +1,4 @@
-"""Sockets that keep the interpreter's lock are sockets all the same."""
+"""Sockets that hold the GIL behave like other sockets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pair(listening: socket.socket) -> Iterator[tuple[socket.socket, GilSocket]]:
             yield client, ours
 
 
-def test_who_comes_in_is_known_by_his_address(listening: socket.socket) -> None:
+def test_accept_returns_the_address_of_the_client(listening: socket.socket) -> None:
     with pytest.raises(BlockingIOError):
         accept(listening, listening.family)
     with socket.socket(listening.family) as client:
@@ -51,7 +51,7 @@ def test_who_comes_in_is_known_by_his_address(listening: socket.socket) -> None:
             assert not ours.get_inheritable()
 
 
-def test_closing_frees_the_descriptor_and_hangs_up(pair: tuple[socket.socket, GilSocket]) -> None:
+def test_close_frees_the_descriptor_and_disconnects(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     descriptor = ours.fileno()
     ours.close()
@@ -61,7 +61,7 @@ def test_closing_frees_the_descriptor_and_hangs_up(pair: tuple[socket.socket, Gi
         os.fstat(descriptor)
 
 
-def test_bytes_come_and_go_and_end(pair: tuple[socket.socket, GilSocket]) -> None:
+def test_bytes_are_sent_and_received_until_the_end(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     with pytest.raises(BlockingIOError):
         ours.recv(10)
@@ -75,7 +75,7 @@ def test_bytes_come_and_go_and_end(pair: tuple[socket.socket, GilSocket]) -> Non
     assert ours.recv(10) == b""
 
 
-def test_what_does_not_fit_is_left(pair: tuple[socket.socket, GilSocket]) -> None:
+def test_a_full_send_buffer_is_reported(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     data = b"x" * (64 << 20)
     sent = ours.send(data)
@@ -90,12 +90,12 @@ def test_what_does_not_fit_is_left(pair: tuple[socket.socket, GilSocket]) -> Non
     assert received == sent
 
 
-def test_a_client_that_has_gone_is_an_error_and_no_signal(pair: tuple[socket.socket, GilSocket]) -> None:
+def test_a_disconnected_client_is_an_error_and_not_a_signal(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     client.close()
     time.sleep(0.01)
     with contextlib.suppress(OSError):
-        ours.send(b"x")  # After a reset, the first one may still seem to go out.
+        ours.send(b"x")  # After a reset, the first send may still succeed.
     with pytest.raises((BrokenPipeError, ConnectionResetError)):
         ours.send(b"x")
 
@@ -107,14 +107,13 @@ def test_a_closed_socket_is_an_error(pair: tuple[socket.socket, GilSocket]) -> N
         ours.recv(1)
 
 
-def test_no_other_thread_gets_its_turn_meanwhile(
-    listening: socket.socket, pair: tuple[socket.socket, GilSocket]
-) -> None:
+def test_no_other_thread_runs_during_a_call(listening: socket.socket, pair: tuple[socket.socket, GilSocket]) -> None:
     _, ours = pair
     with nobody_is_made_to_wait() as counted:
         time.sleep(0.01)
         before = counted[0]
-        for _ in range(20_000):  # Who gives the lock away for a moment only nearly always gets it back at once.
+        for _ in range(20_000):
+            # A thread that releases the GIL briefly usually gets it back at once, so this counts over many calls.
             with contextlib.suppress(BlockingIOError):
                 ours.recv(1)
             with contextlib.suppress(BlockingIOError):
@@ -125,7 +124,7 @@ def test_no_other_thread_gets_its_turn_meanwhile(
 
 
 @pytest.mark.parametrize(("setting", "kind"), [(True, GilSocket), (False, socket.socket)])
-def test_the_setting_switches_it(tmp_path: Path, setting: bool, kind: type) -> None:
+def test_the_setting_switches_it_off(tmp_path: Path, setting: bool, kind: type) -> None:
     values = server_values("tcp", tmp_path) | {"extra_config": {"internal_api_server_keep_gil": setting}}
     with (
         make_manager(**values) as manager,
@@ -133,11 +132,11 @@ def test_the_setting_switches_it(tmp_path: Path, setting: bool, kind: type) -> N
         socket.create_connection(("127.0.0.1", server.port)) as idle,
     ):
         assert fetch(server, "/lmc_version")[0] == 200
-        channels = server._serving[0]._transport._channels()
+        channels = server._listeners[0]._transport._channels()
         assert [type(found.socket) for found in channels if found.addr == idle.getsockname()] == [kind]
 
 
-def test_what_the_client_does_not_read_is_known(pair: tuple[socket.socket, GilSocket]) -> None:
+def test_unacknowledged_bytes_are_reported(pair: tuple[socket.socket, GilSocket]) -> None:
     client, ours = pair
     assert unacknowledged_bytes(ours.fileno()) == 0
     sent = 0

@@ -1,4 +1,4 @@
-"""A request that arrives while a worker thread ends the one before it is served once."""
+"""A request that arrives while a worker thread finishes the one before it is served exactly once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.wire import statuses, talking
 
 
 class Slow(list[Any]):
-    """Requests of a connection; removing one takes a moment."""
+    """A request list with a slow `pop`."""
 
     def pop(self, *arguments: Any) -> Any:
         removed = super().pop(*arguments)
@@ -24,14 +24,14 @@ class Slow(list[Any]):
 
 
 class Channel(connection.Channel):
-    """A connection whose worker threads take a moment to end a request."""
+    """A connection whose worker threads need time to finish a request."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.requests = Slow()
 
 
-def test_the_next_request_is_served_once(
+def test_the_next_request_is_served_exactly_once(
     tcp: InternalAPIServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("lmcache_internal.serving.acceptor.Channel", Channel)

@@ -1,4 +1,4 @@
-"""Heads that come again: what is remembered of them must change nothing, and hold no secret."""
+"""The header cache must not change a response and must not hold a secret."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalA
 
 
 def conversation(server: InternalAPIServer, *packets: bytes) -> list[bytes]:
-    """The answers to what is sent, packet by packet; the last request must ask to close."""
+    """Return the responses to `packets`; the last request must ask to close the connection."""
     with connect(server) as client:
         client.settimeout(5)
         if client.family != socket.AF_UNIX:
@@ -52,14 +52,14 @@ def without_date(answer: bytes) -> bytes:
         (*(bytes([byte]) for byte in GET), GET, LAST),
     ],
 )
-def test_however_they_arrive_the_answers_are_the_same(served: InternalAPIServer, packets: tuple[bytes, ...]) -> None:
+def test_responses_do_not_depend_on_the_packets(served: InternalAPIServer, packets: tuple[bytes, ...]) -> None:
     first, second, last = map(without_date, conversation(served, *packets))
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert second == first
     assert last == first.replace(b"\r\nContent-Length", b"\r\nConnection: close\r\nContent-Length")
 
 
-def test_a_body_belongs_to_its_own_request(served: InternalAPIServer) -> None:
+def test_a_body_belongs_to_its_request(served: InternalAPIServer) -> None:
     post = b"POST /conf HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 27\r\n"
     one, two = b'{"min_retrieve_tokens": 17}', b'{"min_retrieve_tokens": 18}'
     answers = conversation(served, post + b"\r\n" + one, post + b"\r\n", two, LAST)
@@ -67,14 +67,14 @@ def test_a_body_belongs_to_its_own_request(served: InternalAPIServer) -> None:
     assert b"18" in fetch(served, "/conf?names=min_retrieve_tokens")[1]
 
 
-def test_a_body_is_no_request_whatever_it_looks_like(served: InternalAPIServer) -> None:
+def test_a_body_that_looks_like_a_request_is_not_one(served: InternalAPIServer) -> None:
     fetch(served, "/lmc_version")
     post = b"POST /conf HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     answers = conversation(served, GET, post % len(GET), GET, LAST)
     assert [answer[9:12] for answer in answers] == [b"200", b"400", b"200"]
 
 
-def test_a_head_is_not_taken_for_another_ones_start(served: InternalAPIServer) -> None:
+def test_a_head_is_not_confused_with_the_start_of_another(served: InternalAPIServer) -> None:
     answers = conversation(served, GET, b"GET /livez HTTP/1.1\r\nUser-Agent: ", GET, LAST)
     assert [answer.endswith(b"ok") for answer in answers] == [False, True, False]
 
@@ -82,7 +82,7 @@ def test_a_head_is_not_taken_for_another_ones_start(served: InternalAPIServer) -
 @pytest.mark.parametrize(
     "name", ["Authorization", "AUTHORIZATION", "Proxy-Authorization", "Cookie", "X-Api-Key", "Api_Key"]
 )
-def test_a_secret_is_not_kept(served: InternalAPIServer, name: str) -> None:
+def test_a_secret_is_not_cached(served: InternalAPIServer, name: str) -> None:
     fetch(served, "/lmc_version", headers={name: "Bearer lmci_planted"})
     fetch(served, "/lmc_version", headers={"User-Agent": "seen"})
     conversation(served, GET[:-2] + b"no colon\r\n%s: planted\r\n\r\n" % name.encode())
@@ -91,7 +91,7 @@ def test_a_secret_is_not_kept(served: InternalAPIServer, name: str) -> None:
     assert "planted" not in kept
 
 
-def test_the_date_moves_on(served: InternalAPIServer) -> None:
+def test_the_date_is_updated(served: InternalAPIServer) -> None:
     with connect(served) as client:
         dates: set[bytes] = set()
         until = time.monotonic() + 5
@@ -104,7 +104,7 @@ def test_the_date_moves_on(served: InternalAPIServer) -> None:
     assert len(dates) == 2
 
 
-def test_what_is_kept_is_bounded(served: InternalAPIServer) -> None:
+def test_the_cache_is_bounded(served: InternalAPIServer) -> None:
     with connect(served) as client:
         for number in range(3 * heads._MAX_ENTRIES):
             client.sendall(GET.replace(b"localhost\r\n", b"localhost\r\nUser-Agent: %d\r\n" % number))
@@ -118,7 +118,7 @@ def test_what_is_kept_is_bounded(served: InternalAPIServer) -> None:
     assert max(map(len, heads._parsed)) <= heads._MAX_HEAD_BYTES
 
 
-def test_what_is_wrong_stays_wrong(served: InternalAPIServer) -> None:
+def test_an_invalid_head_stays_invalid(served: InternalAPIServer) -> None:
     wrong = b"GET /lmc_version HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n"
     for _ in range(3):
         (answer,) = conversation(served, wrong)

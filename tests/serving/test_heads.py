@@ -1,4 +1,4 @@
-"""Heads that are no heads of HTTP: each is a clear refusal, whatever is wrong and wherever."""
+"""Invalid request heads: each gets a clear refusal, whatever is wrong and wherever it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOST = b"Host: localhost"
 
 
 def is_refused(server: InternalAPIServer, sent: bytes, *expected: int) -> None:
-    """`sent` is refused, first on a connection, and between valid requests, of which those before it are answered."""
+    """Check that `sent` is refused, as the first request and between valid ones; only those before it are answered."""
     (answer,) = converse(server, sent)
     assert answer.status in expected
     *before, answer = converse(server, INLINE + POOL + sent + SMUGGLED)
@@ -55,7 +55,7 @@ def test_a_head_that_is_too_large_is_refused(tcp: InternalAPIServer, head: bytes
 
 
 @pytest.mark.parametrize("hosts", [[], [b"localhost"] * 2, [b"localhost", b"evil.example"], [b"", b"localhost"]])
-def test_one_host_is_needed_and_no_more(tcp: InternalAPIServer, hosts: list[bytes]) -> None:
+def test_exactly_one_host_is_required(tcp: InternalAPIServer, hosts: list[bytes]) -> None:
     is_refused(tcp, request(b"GET /version HTTP/1.1", *(b"Host: " + host for host in hosts)), 400)
 
 
@@ -73,7 +73,7 @@ def test_one_host_is_needed_and_no_more(tcp: InternalAPIServer, hosts: list[byte
         b"localhost:x",
     ],
 )
-def test_a_host_that_is_none_is_refused(tcp: InternalAPIServer, host: bytes) -> None:
+def test_an_invalid_host_is_refused(tcp: InternalAPIServer, host: bytes) -> None:
     answer, *_ = converse(tcp, request(b"GET /version HTTP/1.1", b"Host: " + host, b"Connection: close"))
     assert answer.status in (400, 403)
 
@@ -94,7 +94,7 @@ def test_a_host_that_is_none_is_refused(tcp: InternalAPIServer, host: bytes) -> 
         (request(b"OPTIONS /version HTTP/1.1", HOST) + LAST, [200, 200]),
     ],
 )
-def test_neighbors_that_are_allowed_are_served(tcp: InternalAPIServer, sent: bytes, expected: list[int]) -> None:
+def test_similar_valid_requests_are_served(tcp: InternalAPIServer, sent: bytes, expected: list[int]) -> None:
     assert statuses(converse(tcp, sent)) == expected
 
 
@@ -118,7 +118,7 @@ def test_neighbors_that_are_allowed_are_served(tcp: InternalAPIServer, sent: byt
         *(b"//", b"///", b"/..", b"/../version", b"/./version", b"//[::1/version", b"\\version"),
         *(b"/version?%zz", b"/conf?names=%ff", b"/loglevel?logger_name=%00", b"/threads?samples=%e2%82", b"/echo?\xff"),
         *(b"/version?" + b"&" * 5000, b"/" + b"%41" * 5000, b"/" + b"../" * 5000, b"http://[::1%25lo]/version"),
-        # Python's urlsplit refuses the first of them from 3.11.4 on.
+        # Python's urlsplit refuses the first of them since 3.11.4.
         *(
             b"http://[localhost]/version",
             b"http://[v1.x]/version",
@@ -129,7 +129,7 @@ def test_neighbors_that_are_allowed_are_served(tcp: InternalAPIServer, sent: byt
     ],
 )
 @pytest.mark.parametrize("method", [b"GET", b"CONNECT"])
-def test_odd_targets_are_answered_and_are_not_our_failure(tcp: InternalAPIServer, target: bytes, method: bytes) -> None:
+def test_unusual_targets_get_a_client_error_or_a_response(tcp: InternalAPIServer, target: bytes, method: bytes) -> None:
     sent = request(method + b" " + target + b" HTTP/1.1", HOST, b"Connection: close")
     (answer,) = converse(tcp, sent)
     assert answer.status < 500

@@ -1,4 +1,4 @@
-"""What the server's loop answers itself: the cheapest requests, and nothing that could hold it up."""
+"""Requests that the event loop serves itself: the cheapest ones, and none that could block it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.configuration.history import history_of
-from lmcache_internal.limits.bulkheads import VIEW_PLACES
+from lmcache_internal.limits.bulkheads import MAX_REQUESTS_PER_VIEW
 from lmcache_internal.limits.change_lock import change_lock_of
 from lmcache_internal.roles import Role
 from lmcache_internal.security.limiter import FAILURES
@@ -96,7 +96,7 @@ def thread_of(server: InternalAPIServer, path: str, method: str = "GET", **optio
     return str(json.loads(answer))
 
 
-def test_the_loop_answers_what_is_declared_inline_and_no_more(served: InternalAPIServer) -> None:
+def test_the_event_loop_serves_only_inline_views(served: InternalAPIServer) -> None:
     assert thread_of(served, "/who/inline").startswith("internal-api-server:")
     assert thread_of(served, "/who/pool") == "call: GET /who/pool"
     assert thread_of(served, "/who/inline?x=1").startswith("waitress-")
@@ -105,8 +105,8 @@ def test_the_loop_answers_what_is_declared_inline_and_no_more(served: InternalAP
     assert thread_of(served, "/who/inline", "POST") == "call: POST /who/inline"
 
 
-def test_it_answers_while_every_thread_is_busy(served: InternalAPIServer) -> None:
-    busy = [in_thread(lambda: fetch(served, "/who/sleeps")) for _ in range(VIEW_PLACES)]
+def test_it_serves_while_all_worker_threads_are_busy(served: InternalAPIServer) -> None:
+    busy = [in_thread(lambda: fetch(served, "/who/sleeps")) for _ in range(MAX_REQUESTS_PER_VIEW)]
     time.sleep(0.2)
     began = time.monotonic()
     assert thread_of(served, "/who/inline").startswith("internal-api-server:")
@@ -116,7 +116,9 @@ def test_it_answers_while_every_thread_is_busy(served: InternalAPIServer) -> Non
         assert answers[0][0] == 200
 
 
-def test_a_failure_in_the_loop_is_answered_there_and_logged_elsewhere(served: InternalAPIServer) -> None:
+def test_an_exception_in_the_event_loop_is_answered_there_and_logged_in_another_thread(
+    served: InternalAPIServer,
+) -> None:
     written: list[tuple[str, str]] = []
 
     class Writing(logging.Handler):
@@ -137,7 +139,7 @@ def test_a_failure_in_the_loop_is_answered_there_and_logged_elsewhere(served: In
     assert thread_of(served, "/who/inline").startswith("internal-api-server:")
 
 
-def test_a_log_handler_that_blocks_does_not_hold_up_the_loop(served: InternalAPIServer) -> None:
+def test_a_log_handler_that_blocks_does_not_block_the_event_loop(served: InternalAPIServer) -> None:
     release = threading.Event()
 
     class Blocking(logging.Handler):
@@ -171,7 +173,7 @@ def test_pipelined_requests_are_answered_in_order(served: InternalAPIServer) -> 
     )
 
 
-def test_a_client_that_reads_nothing_holds_up_nobody(served: InternalAPIServer) -> None:
+def test_a_client_that_reads_nothing_does_not_delay_others(served: InternalAPIServer) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(5):
             client = stack.enter_context(connect(served))
@@ -193,7 +195,7 @@ def test_a_head_request_has_no_body(served: InternalAPIServer) -> None:
     assert received.endswith(b"\r\n\r\n")
 
 
-def test_a_refusal_is_audited_once_and_not_written_by_the_loop(
+def test_a_refusal_is_audited_once_and_not_written_by_the_event_loop(
     tmp_path: Path, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     token, entry = new_token("reader", Role.VIEWER)
@@ -212,7 +214,7 @@ def test_a_refusal_is_audited_once_and_not_written_by_the_loop(
             assert eventually(lambda: len(lines(caplog)) == 3)
         status, _ = fetch(server, "/who/inline", headers={"Authorization": f"Bearer {token}"})
         assert status == 200
-    written = (tmp_path / "audit.jsonl").read_text().splitlines()
+    written = (tmp_path / "audit.jsonl.refused").read_text().splitlines()
     assert sorted(json.loads(line)["status"] for line in written) == [401, 401, 403]
     assert sorted(written) == sorted(record.getMessage() for record in lines(caplog))
 
@@ -236,7 +238,7 @@ INLINE = ["/commit_id", "/conf", "/livez", "/lmc_version", "/meta", "/version"]
 MAX_SECONDS = 0.002
 
 
-def test_inline_views_take_no_lock_of_the_engine(served: InternalAPIServer) -> None:
+def test_inline_views_acquire_no_lock_of_the_engine(served: InternalAPIServer) -> None:
     assert served.app is not None
     manager = served.app.state.lmcache_adapter
     history = history_of(manager)

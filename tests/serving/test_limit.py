@@ -1,4 +1,4 @@
-"""How many connections there may be: who gives way, and who is told so."""
+"""The connection limit: which connection is closed for a new one, and which is refused."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ PROBE = get(b"/livez")
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InternalAPIServer]:
-    """A server of two connections, and two spare ones."""
+    """Yield a server with a limit of two connections, and two extra ones."""
     monkeypatch.setattr(acceptor, "MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(acceptor, "SPARE_CONNECTIONS", 2)
+    monkeypatch.setattr(acceptor, "EXTRA_CONNECTIONS", 2)
     with serving(tmp_path) as server:
         yield server
 
 
 def occupy(*conversations: Conversation) -> None:
-    """Let each begin a request that takes 0.8 s."""
+    """Start a request of 0.8 s on each connection."""
     for conversation in conversations:
         conversation.send(INLINE)
         assert conversation.next().status == 200
@@ -35,7 +35,7 @@ def occupy(*conversations: Conversation) -> None:
     time.sleep(0.1)  # The server has read them.
 
 
-def test_beside_busy_connections_a_probe_is_served_and_others_are_told(small: InternalAPIServer) -> None:
+def test_when_all_connections_are_busy_probes_are_served_and_others_are_refused(small: InternalAPIServer) -> None:
     with talking(small) as first, talking(small) as second:
         occupy(first, second)
         for request, status in ((PROBE, 200), (INLINE, 503), (POOL, 503), (PROBE, 200)):
@@ -48,7 +48,7 @@ def test_beside_busy_connections_a_probe_is_served_and_others_are_told(small: In
 
 
 @pytest.mark.parametrize("request_", [INLINE, POOL])
-def test_an_idle_connection_gives_way(small: InternalAPIServer, request_: bytes) -> None:
+def test_an_idle_connection_is_closed_for_a_new_one(small: InternalAPIServer, request_: bytes) -> None:
     with talking(small) as busy, talking(small) as idle:
         occupy(busy)
         idle.send(INLINE)

@@ -1,4 +1,4 @@
-"""What all connections may hold in memory; tests/faults meets it over sockets, with far larger loads."""
+"""The memory limit of all connections; tests/faults checks it over sockets with much larger loads."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pytest
 from lmcache_internal.serving.memory import (
     MAX_BODIES_BYTES,
     MAX_UNREAD_BYTES,
-    Memory,
+    BlockedWriters,
+    MemoryBudget,
     ResponseBuffer,
-    WaitingWriters,
 )
 
 
 class Connection:
-    """A connection, as far as its memory counts."""
+    """A connection with the attributes that the memory limit reads."""
 
     def __init__(self, unread: int = 0, body: int = 0, read: int = 0, last_activity: float = 0.0) -> None:
         self.body_bytes = body
@@ -33,24 +33,26 @@ class Connection:
         self.connected = False
 
 
-def memory_of(*connections: Connection) -> Memory:
-    memory = Memory()
+def memory_of(*connections: Connection) -> MemoryBudget:
+    memory = MemoryBudget()
     for connection in connections:
         memory.add(connection)
     return memory
 
 
-def test_bodies_share_one_budget() -> None:
+def test_bodies_share_one_limit() -> None:
     other = Connection(body=MAX_BODIES_BYTES - 10)
     memory = memory_of(other, Connection(body=4))
-    assert memory.has_room_for_body(6)
-    assert not memory.has_room_for_body(7)
+    assert memory.accepts_body(6)
+    assert not memory.accepts_body(7)
     memory.remove(other)
-    assert memory.has_room_for_body(MAX_BODIES_BYTES - 4)
+    assert memory.accepts_body(MAX_BODIES_BYTES - 4)
 
 
 @pytest.mark.parametrize(("size", "dropped"), [(10, []), (11, [0]), (MAX_UNREAD_BYTES // 2 + 11, [0, 1])])
-def test_who_reads_least_makes_room_and_no_more_than_must(size: int, dropped: list[int]) -> None:
+def test_the_clients_that_have_read_least_are_disconnected_and_no_more_than_needed(
+    size: int, dropped: list[int]
+) -> None:
     half = MAX_UNREAD_BYTES // 2
     waiting = [
         Connection(unread=half - 10, read=5, last_activity=1.0),
@@ -65,7 +67,7 @@ def test_who_reads_least_makes_room_and_no_more_than_must(size: int, dropped: li
     assert len(writer.kept) == size
 
 
-def test_what_its_client_has_not_read_counts_for_the_writer_too() -> None:
+def test_the_writers_own_unread_bytes_count() -> None:
     writer, other = Connection(unread=MAX_UNREAD_BYTES - 1), Connection(unread=1)
     memory = memory_of(writer, other)
     memory.keep(writer, memoryview(b"x"))
@@ -73,14 +75,14 @@ def test_what_its_client_has_not_read_counts_for_the_writer_too() -> None:
     assert not writer.is_dropped
 
 
-def test_a_slice_counts_as_all_that_it_keeps_in_memory() -> None:
+def test_a_slice_counts_as_the_chunk_that_it_keeps_in_memory() -> None:
     writer, other = Connection(), Connection(unread=1)
     memory = memory_of(writer, other)
     memory.keep(writer, memoryview(bytes(MAX_UNREAD_BYTES))[-1:])
     assert other.is_dropped
 
 
-def test_a_response_is_sent_piece_by_piece_and_freed() -> None:
+def test_a_response_is_sent_in_pieces_and_freed() -> None:
     buffer = ResponseBuffer()
     assert bytes(buffer.get(5)) == b""
     buffer.append(memoryview(b"0123456789"))
@@ -98,14 +100,14 @@ def test_a_response_is_sent_piece_by_piece_and_freed() -> None:
     assert bytes(buffer.get(1)) == b""
 
 
-def test_no_more_than_64_kib_is_copied_at_once() -> None:
+def test_at_most_64_kib_are_copied_at_once() -> None:
     buffer = ResponseBuffer()
     buffer.append(memoryview(bytes(200_000)))
     assert len(buffer.get(200_000)) == 64 << 10
 
 
-def test_of_too_many_that_wait_for_readers_the_client_that_has_read_least_is_disconnected() -> None:
-    writers = WaitingWriters(2)
+def test_above_the_limit_of_blocked_writers_the_client_that_has_read_least_is_disconnected() -> None:
+    writers = BlockedWriters(2)
     reader, stalled, newcomer = Connection(read=9), Connection(read=1), Connection(read=5)
     for connection in (reader, stalled, newcomer):
         writers.add(connection)
@@ -116,5 +118,5 @@ def test_of_too_many_that_wait_for_readers_the_client_that_has_read_least_is_dis
     writers.add(last)
     assert not last.is_dropped
     slowest = Connection()
-    writers.add(slowest)  # It has read as little as the one before, and stalled as long.
+    writers.add(slowest)  # It has read as little as the one before, and has stalled as long.
     assert last.is_dropped != slowest.is_dropped

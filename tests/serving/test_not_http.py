@@ -1,4 +1,4 @@
-"""Who speaks something else is told so, or let go, at once; who speaks too slowly, a little later."""
+"""Clients that do not speak HTTP are refused or disconnected at once; clients that are too slow, after a timeout."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.serving.tables import PROTOCOLS
 from tests.wire import Answer, Conversation, statuses, talking
 
 AT_ONCE = 1.0
-"""Seconds."""
+"""In seconds."""
 
 
 def is_let_go(conversation: Conversation, answered: int = 0) -> None:
-    """After `answered` valid answers the client is refused, or its connection closed, at once."""
+    """Check that after `answered` valid responses the client is refused or disconnected at once."""
     began = time.monotonic()
     with contextlib.suppress(ConnectionResetError):
         answers = statuses(conversation.rest(patience=AT_ONCE))
@@ -36,14 +36,16 @@ def is_let_go(conversation: Conversation, answered: int = 0) -> None:
 @pytest.mark.parametrize("packet", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize("splits", [False, True], ids=["at once", "byte by byte"])
 @pytest.mark.parametrize("before", [b"", INLINE + POOL], ids=["first", "after requests"])
-def test_another_protocol_is_let_go_at_once(tcp: InternalAPIServer, packet: bytes, splits: bool, before: bytes) -> None:
+def test_another_protocol_is_refused_at_once(
+    tcp: InternalAPIServer, packet: bytes, splits: bool, before: bytes
+) -> None:
     with talking(tcp) as conversation:
         conversation.send(before)
         conversation.send(*(bytes([byte]) for byte in packet)) if splits else conversation.send(packet)
         is_let_go(conversation, answered=before.count(b"GET"))
 
 
-def test_tls_is_let_go_at_once(tcp: InternalAPIServer) -> None:
+def test_tls_is_refused_at_once(tcp: InternalAPIServer) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
         ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
@@ -52,7 +54,7 @@ def test_tls_is_let_go_at_once(tcp: InternalAPIServer) -> None:
         is_let_go(conversation)
 
 
-def test_noise_is_let_go_at_once(tcp: InternalAPIServer) -> None:
+def test_random_bytes_are_refused_at_once(tcp: InternalAPIServer) -> None:
     chance = random.Random(1)
     with contextlib.ExitStack() as stack:
         for _ in range(50):
@@ -63,7 +65,7 @@ def test_noise_is_let_go_at_once(tcp: InternalAPIServer) -> None:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[InternalAPIServer]:
-    """A server that gives a head half a second."""
+    """Yield a server with a head timeout of half a second."""
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.5)
     monkeypatch.setattr(acceptor, "SWEEP_SECONDS", 0.1)
     with serving(tmp_path) as server:
@@ -85,7 +87,7 @@ UNFINISHED = {
 }
 
 
-def test_a_head_that_does_not_end_is_a_timeout(hasty: InternalAPIServer) -> None:
+def test_an_incomplete_head_times_out(hasty: InternalAPIServer) -> None:
     def try_it(packets: list[bytes]) -> list[Answer]:
         with talking(hasty) as conversation:
             began = time.monotonic()
@@ -101,9 +103,9 @@ def test_a_head_that_does_not_end_is_a_timeout(hasty: InternalAPIServer) -> None
         assert set(json.loads(answers[-1].body)) == {"error", "message"}
 
 
-def test_a_head_that_ends_in_time_is_served(hasty: InternalAPIServer) -> None:
+def test_a_head_that_is_complete_in_time_is_served(hasty: InternalAPIServer) -> None:
     with talking(hasty) as conversation:
-        time.sleep(0.6)  # The time before the first byte is another matter, and so is that between two requests.
+        time.sleep(0.6)  # The timeout does not include the time before the first byte or between two requests.
         for request in (SLOW, INLINE):
             conversation.send(request[:20], request[20:-1], request[-1:], pause=0.05)
             assert conversation.next().status == 200

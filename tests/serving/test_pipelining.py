@@ -1,4 +1,4 @@
-"""Requests that come before the last one is answered: all are answered, in order, each by itself."""
+"""Pipelined requests: all are answered, in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.wire import Answer, converse, statuses, talking
 
 
 class Asked(NamedTuple):
-    """A request, and whether an answer is the one to it."""
+    """A request, and a check that a response belongs to it."""
 
     sent: bytes
     method: str
@@ -23,7 +23,7 @@ class Asked(NamedTuple):
 
 
 def requests(chance: random.Random, number: int) -> Iterator[Asked]:
-    """Valid requests of all kinds; no two of those that can tell are answered alike."""
+    """Return valid requests of all kinds with distinguishable responses."""
     for serial in range(number):
         yield chance.choice(KINDS)(serial)
 
@@ -65,7 +65,7 @@ KINDS = [inline, pool, backends, with_length, with_chunks, head, missing]
 
 
 def splits(chance: random.Random, stream: bytes, longest: int) -> Iterator[bytes]:
-    """`stream` in packets of up to `longest` bytes."""
+    """Return `stream` in packets of up to `longest` bytes."""
     start = 0
     while start < len(stream):
         end = start + chance.randint(1, longest)
@@ -74,7 +74,7 @@ def splits(chance: random.Random, stream: bytes, longest: int) -> Iterator[bytes
 
 
 @pytest.mark.parametrize("longest", [1 << 20, 3000, 100, 10, 1])
-def test_each_request_gets_its_answer_in_order(either: InternalAPIServer, longest: int) -> None:
+def test_each_request_gets_its_response_in_order(either: InternalAPIServer, longest: int) -> None:
     for seed in range(4 if longest > 10 else 1):
         chance = random.Random(seed)
         asked = list(requests(chance, 60 if longest > 10 else 15))
@@ -88,7 +88,7 @@ def test_each_request_gets_its_answer_in_order(either: InternalAPIServer, longes
             assert each.fits(answer), (each.sent, answer)
 
 
-def test_one_request_after_another(either: InternalAPIServer) -> None:
+def test_sequential_requests_are_answered(either: InternalAPIServer) -> None:
     with talking(either) as conversation:
         for each in requests(random.Random(5), 100):
             conversation.send(each.sent)
@@ -97,7 +97,7 @@ def test_one_request_after_another(either: InternalAPIServer) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_follows_the_last_request_is_not_answered(tcp: InternalAPIServer, kind: Callable[[int], Asked]) -> None:
+def test_data_after_the_last_request_is_not_answered(tcp: InternalAPIServer, kind: Callable[[int], Asked]) -> None:
     asked = [kind(1), kind(2), kind(3)]
     closing = asked[1].sent.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
     answers = converse(tcp, asked[0].sent + closing + asked[2].sent, methods=[each.method for each in asked])
@@ -105,7 +105,7 @@ def test_what_follows_the_last_request_is_not_answered(tcp: InternalAPIServer, k
     assert all(each.fits(answer) for each, answer in zip(asked, answers, strict=False))
 
 
-def test_many_requests_in_one_packet(either: InternalAPIServer) -> None:
+def test_many_requests_in_one_packet_are_answered(either: InternalAPIServer) -> None:
     number = 200
     stream = b"".join(inline(serial).sent + pool(serial).sent for serial in range(number))
     with talking(either) as conversation:

@@ -1,4 +1,4 @@
-"""The worker threads: a few, more under load, and few again."""
+"""The thread pool grows under load and shrinks afterwards."""
 
 from __future__ import annotations
 
@@ -63,18 +63,18 @@ def served_at_once(pool: Pool, count: int) -> None:
     assert eventually(lambda: not pool.is_busy)
 
 
-def test_at_rest_it_has_the_least_threads(pool: Pool) -> None:
+def test_at_rest_it_has_the_smallest_number_of_threads(pool: Pool) -> None:
     assert len(pool.threads) == LEAST
-    assert pool.is_small
+    assert pool.is_at_minimum
     assert not pool.is_busy
     assert pool.load() == Load(busy=0, limit=LIMIT, waiting=0, longest_wait=0.0)
     pool.shrink()
     pool.shrink()
-    assert (pool.is_small, len(pool.threads)) == (True, LEAST)
+    assert (pool.is_at_minimum, len(pool.threads)) == (True, LEAST)
 
 
 @pytest.mark.parametrize(("requests", "threads", "waiting"), [(1, 2, 0), (2, 2, 0), (3, 3, 0), (4, 4, 0), (6, 4, 2)])
-def test_it_adds_a_thread_where_a_request_would_wait(pool: Pool, requests: int, threads: int, waiting: int) -> None:
+def test_it_adds_a_thread_when_a_request_would_wait(pool: Pool, requests: int, threads: int, waiting: int) -> None:
     release = threading.Event()
     tasks = occupy(pool, requests, release)
     time.sleep(0.01)
@@ -82,22 +82,22 @@ def test_it_adds_a_thread_where_a_request_would_wait(pool: Pool, requests: int, 
     assert (len(pool.threads), load.busy, load.limit, load.waiting) == (threads, min(requests, LIMIT), LIMIT, waiting)
     assert (0.01 <= load.longest_wait < 5) if waiting else load.longest_wait == 0
     assert pool.is_busy
-    assert pool.is_small == (threads == LEAST)
+    assert pool.is_at_minimum == (threads == LEAST)
     release.set()
     assert eventually(lambda: all(task.is_done for task in tasks) and not pool.is_busy)
 
 
-def test_it_ends_the_threads_that_nothing_has_needed_since_it_was_last_asked(pool: Pool) -> None:
+def test_it_ends_threads_that_were_not_needed_since_the_last_call(pool: Pool) -> None:
     served_at_once(pool, 4)
     pool.shrink()
-    assert len(pool.threads) == 4  # They were needed a moment ago.
+    assert len(pool.threads) == 4  # They were needed recently.
     served_at_once(pool, 1)
     pool.shrink()
     assert eventually(lambda: len(pool.threads) == LEAST)
-    assert pool.is_small
+    assert pool.is_at_minimum
 
 
-def test_what_was_needed_meanwhile_is_kept(pool: Pool) -> None:
+def test_threads_that_were_needed_since_the_last_call_are_kept(pool: Pool) -> None:
     served_at_once(pool, 4)
     pool.shrink()
     served_at_once(pool, 3)

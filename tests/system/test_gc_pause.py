@@ -1,4 +1,4 @@
-"""The garbage collector is paused in a block alone, and on again afterwards if it was before."""
+"""The garbage collector is paused only in a block, and enabled afterwards if it was enabled before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def given_back() -> Iterator[None]:
     gc.enable()
 
 
-def test_it_rests_in_the_block_alone_whatever_happens_there() -> None:
+def test_the_collector_is_paused_only_in_the_block_even_after_an_exception() -> None:
     def fail() -> None:
         with collector_paused():
             assert not gc.isenabled()
@@ -33,14 +33,14 @@ def test_it_rests_in_the_block_alone_whatever_happens_there() -> None:
     assert gc.isenabled()
 
 
-def test_a_collector_that_is_off_stays_off() -> None:
+def test_a_disabled_collector_stays_disabled() -> None:
     gc.disable()
     with collector_paused():
         pass
     assert not gc.isenabled()
 
 
-def test_it_rests_until_the_last_of_several_threads_is_done() -> None:
+def test_the_collector_is_paused_until_the_last_of_several_threads_ends_its_block() -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def pause() -> None:
@@ -103,7 +103,8 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         ("collector._lock", "if True:"),
     ],
 )
-def test_a_forked_child_collects_whatever_another_thread_of_its_parent_was_at(theirs: str, ours: str) -> None:
-    environ = {**os.environ, "PYTHONWARNINGS": "ignore::DeprecationWarning"}  # Python 3.12 warns of such a fork.
+def test_a_forked_child_enables_the_collector_whatever_other_threads_did(theirs: str, ours: str) -> None:
+    # Python 3.12 warns about a fork with threads.
+    environ = {**os.environ, "PYTHONWARNINGS": "ignore::DeprecationWarning"}
     command = [sys.executable, "-c", FORKING.format(theirs=theirs, ours=ours)]
     assert subprocess.run(command, cwd=ROOT, env=environ, timeout=10, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The directory of the Unix socket: others can neither delay the start nor replace the socket."""
+"""The directory of the Unix socket: other users can neither delay the start nor replace the socket."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Path]:
-    """A directory that other users can reach, as pytest's own is not."""
+    """A directory that other users can open, unlike pytest's own."""
     closed = [directory for directory in (tmp_path, *tmp_path.parents) if not directory.stat().st_mode & stat.S_IXOTH]
     modes = [directory.stat().st_mode for directory in closed]
     for directory in closed:
@@ -55,7 +55,7 @@ def shared(tmp_path: Path) -> Iterator[Path]:
 
 @contextmanager
 def other_process(source: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A process that has printed its first line and goes on until the end of the block."""
+    """Yield a process that has printed its first line; end it after the block."""
     process = subprocess.Popen(
         [sys.executable, "-c", source, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -87,7 +87,9 @@ def assert_listens(path: Path) -> None:
 
 class TestLock:
     @pytest.mark.parametrize("uid", [os.geteuid(), pytest.param(STRANGER, marks=needs_root)])
-    def test_whoever_holds_it_delays_the_start_for_two_seconds_and_is_named(self, shared: Path, uid: int) -> None:
+    def test_a_process_that_keeps_the_lock_delays_the_start_for_two_seconds_and_is_named(
+        self, shared: Path, uid: int
+    ) -> None:
         with other_process(HOLD, shared, uid) as holder:
             began = time.monotonic()
             message = refusal(shared / "socket")
@@ -97,11 +99,11 @@ class TestLock:
         assert list(shared.iterdir()) == []
         assert_listens(shared / "socket")
 
-    def test_who_gives_it_back_in_time_is_waited_for(self, tmp_path: Path) -> None:
+    def test_a_lock_that_is_released_in_time_is_waited_for(self, tmp_path: Path) -> None:
         with other_process(HOLD.replace("sys.stdin.read()", "import time; time.sleep(0.5)"), tmp_path):
             assert_listens(tmp_path / "socket")
 
-    def test_a_child_that_is_forked_meanwhile_does_not_keep_it(
+    def test_a_child_that_is_forked_in_the_block_does_not_keep_the_lock(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         children: list[int] = []
@@ -125,7 +127,7 @@ class TestLock:
         os.close(reading)
         os.waitpid(children[0], 0)
 
-    def test_a_holder_that_proc_does_not_show_is_said_to_be_unseen(
+    def test_a_process_that_proc_does_not_list_is_reported_as_not_visible(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         real = Path.read_text
@@ -137,9 +139,9 @@ class TestLock:
 
         monkeypatch.setattr(Path, "read_text", unreadable)
         with other_process(HOLD, tmp_path):
-            assert refusal(tmp_path / "socket").startswith("A process that cannot be seen from here has held the lock")
+            assert refusal(tmp_path / "socket").startswith("A process that is not visible here has held the lock")
 
-    def test_a_busy_server_delays_nobody(self, tmp_path: Path) -> None:
+    def test_a_busy_server_does_not_delay_the_start(self, tmp_path: Path) -> None:
         path = tmp_path / "socket"
         with other_process(LISTEN, path), socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as full:
             first.connect(str(path))
@@ -147,20 +149,20 @@ class TestLock:
             with pytest.raises(BlockingIOError):
                 full.connect(str(path))  # Its backlog is full now.
             began = time.monotonic()
-            assert refusal(path).startswith("Another process serves on the Unix socket")
+            assert refusal(path).startswith("Another process listens on the Unix socket")
             assert time.monotonic() - began < 0.5
 
-    def test_a_server_that_serves_there_is_named(self, tmp_path: Path) -> None:
+    def test_the_server_that_listens_there_is_named(self, tmp_path: Path) -> None:
         with other_process(LISTEN, tmp_path / "socket") as server:
             assert refusal(tmp_path / "socket").startswith(
-                f"Process {server.pid} of uid {os.geteuid()} serves on the Unix socket"
+                f"Process {server.pid} of uid {os.geteuid()} listens on the Unix socket"
             )
 
 
 class TestDirectory:
     @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o720, 0o702, 0o2775])
     @pytest.mark.parametrize("depth", [0, 1, 2])
-    def test_one_that_others_may_write_to_is_refused_and_so_are_its_parents(
+    def test_a_directory_that_other_users_may_write_to_is_refused_and_so_are_its_parents(
         self, tmp_path: Path, mode: int, depth: int
     ) -> None:
         open_directory = tmp_path / "open"
@@ -176,9 +178,7 @@ class TestDirectory:
 
     @pytest.mark.parametrize("mode", [0o1777, 0o1770, 0o755, 0o700, 0o500])
     @pytest.mark.parametrize("below", ["socket", "ours/socket", "ours/again/socket"])
-    def test_a_sticky_one_and_one_that_only_we_may_write_to_are_fine(
-        self, tmp_path: Path, mode: int, below: str
-    ) -> None:
+    def test_a_sticky_directory_and_a_private_one_are_accepted(self, tmp_path: Path, mode: int, below: str) -> None:
         if mode == 0o500 and os.geteuid() != 0:
             pytest.skip("nobody but root may write there")
         parent = tmp_path / "parent"
@@ -189,7 +189,7 @@ class TestDirectory:
     @needs_root
     @pytest.mark.parametrize("mode", [0o700, 0o755, 0o1777])
     @pytest.mark.parametrize("depth", [0, 1])
-    def test_one_that_belongs_to_another_user_is_refused_and_so_are_its_parents(
+    def test_a_directory_of_another_user_is_refused_and_so_are_its_parents(
         self, tmp_path: Path, mode: int, depth: int
     ) -> None:
         theirs = tmp_path / "theirs"
@@ -202,7 +202,7 @@ class TestDirectory:
         assert list(theirs.iterdir()) == []
 
     @needs_root
-    def test_what_belongs_to_root_is_fine_for_other_users(self, shared: Path) -> None:
+    def test_a_directory_of_root_is_accepted_for_other_users(self, shared: Path) -> None:
         (shared / "ours").mkdir()
         os.chown(shared / "ours", STRANGER, STRANGER)
         try:
@@ -211,7 +211,7 @@ class TestDirectory:
         finally:
             os.seteuid(0)
 
-    def test_the_example_of_the_documentation_works_where_it_is_absent_and_where_it_is_ours(self) -> None:
+    def test_the_documented_example_works_with_a_missing_directory_and_with_our_own(self) -> None:
         directory = Path(f"/tmp/lmcache_internal_api_server_{os.getpid()}")
         assert not directory.exists()
         try:
@@ -221,7 +221,7 @@ class TestDirectory:
         finally:
             directory.rmdir()
 
-    def test_missing_parents_are_private_as_well_whatever_the_umask(self, tmp_path: Path) -> None:
+    def test_missing_parents_are_created_private_whatever_the_umask(self, tmp_path: Path) -> None:
         mask = os.umask(0)
         try:
             assert_listens(tmp_path / "a" / "b" / "socket")
@@ -229,9 +229,7 @@ class TestDirectory:
             os.umask(mask)
         assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b")] == [0o700, 0o700]
 
-    def test_a_relative_path_is_looked_at_from_the_root_on(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_relative_path_is_checked_from_the_root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "working").mkdir()
         monkeypatch.chdir(tmp_path / "working")
         assert_listens(Path("api/socket"))
@@ -241,13 +239,13 @@ class TestDirectory:
 
 
 class TestLinks:
-    def test_one_that_is_ours_is_followed(self, tmp_path: Path) -> None:
+    def test_our_own_link_is_followed(self, tmp_path: Path) -> None:
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to("real")
         (tmp_path / "far").symlink_to(tmp_path / "link" / ".." / "link")
         assert_listens(tmp_path / "far" / "socket")
 
-    def test_what_is_behind_one_must_be_trusted_too(self, tmp_path: Path) -> None:
+    def test_the_target_of_a_link_is_checked(self, tmp_path: Path) -> None:
         (tmp_path / "open").mkdir()
         (tmp_path / "open" / "ours").mkdir()
         (tmp_path / "open").chmod(0o777)
@@ -257,7 +255,7 @@ class TestLinks:
             assert refusal(tmp_path / name / "socket").startswith(f"Other users may write to {tmp_path / 'open'} ")
 
     @needs_root
-    def test_one_of_another_user_is_refused_wherever_it_leads(self, tmp_path: Path) -> None:
+    def test_a_link_of_another_user_is_refused_whatever_its_target(self, tmp_path: Path) -> None:
         (tmp_path / "ours").mkdir()
         (tmp_path / "sticky").mkdir()
         (tmp_path / "sticky").chmod(0o1777)
@@ -269,7 +267,7 @@ class TestLinks:
         assert list((tmp_path / "ours").iterdir()) == []
 
     @pytest.mark.parametrize("target", ["nowhere", "file", "elsewhere_7000"])
-    def test_one_in_the_place_of_the_socket_is_left_alone(self, tmp_path: Path, target: str) -> None:
+    def test_a_link_at_the_socket_path_is_kept_and_refused(self, tmp_path: Path, target: str) -> None:
         (tmp_path / "file").write_text("precious")
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(tmp_path / "elsewhere_7000"))
@@ -280,7 +278,7 @@ class TestLinks:
         assert (tmp_path / "file").read_text() == "precious"
         assert (tmp_path / "elsewhere_7000").is_socket()
 
-    def test_a_circle_is_one_clear_error(self, tmp_path: Path) -> None:
+    def test_a_circular_link_is_one_clear_error(self, tmp_path: Path) -> None:
         (tmp_path / "one").symlink_to("two")
         (tmp_path / "two").symlink_to("one")
         assert "Too many levels of symbolic links" in refusal(tmp_path / "one" / "socket")

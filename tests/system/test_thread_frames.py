@@ -1,4 +1,4 @@
-"""Looking at the stacks of all threads must not freeze the process."""
+"""Taking the stacks of all threads must not block the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lmcache_internal.system.thread_frames import current_frames
 
 
 def test_no_collection_runs_while_frames_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The freeze itself is a race of microseconds; what makes it impossible can be seen.
+    # The deadlock is a race of microseconds, so this checks the precondition that prevents it.
     seen: list[bool] = []
 
     def watching() -> dict[int, FrameType]:
@@ -26,7 +26,7 @@ def test_no_collection_runs_while_frames_are_taken(monkeypatch: pytest.MonkeyPat
     assert seen == [False]
 
 
-def test_a_collector_that_was_off_stays_off() -> None:
+def test_a_disabled_collector_stays_disabled() -> None:
     gc.disable()
     try:
         with current_frames() as frames:

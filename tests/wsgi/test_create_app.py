@@ -80,8 +80,8 @@ def test_an_adapter_that_is_unusable_is_one_clear_error(monkeypatch: pytest.Monk
     with pytest.raises(ConfigError) as caught:
         create_app()
     told = str(caught.value)
-    assert told.startswith(f"LMCACHE_INTERNAL_ADAPTER={name!r} is unusable: {why}")
-    assert "as module:callable, a function without arguments" in told
+    assert told.startswith(f"LMCACHE_INTERNAL_ADAPTER={name!r} is invalid: {why}")
+    assert "to module:callable, a function without arguments" in told
 
 
 def test_a_configuration_that_is_unusable_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

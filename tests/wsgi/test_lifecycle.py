@@ -81,7 +81,7 @@ def test_none_starts_with_an_adapter_that_is_unusable_and_each_says_why(tmp_path
         ]
         for server in fleet:
             assert server.process.wait(START_SECONDS) != 0
-            assert "LMCACHE_INTERNAL_ADAPTER='no_such_module:make' is unusable: it cannot be imported" in server.text()
+            assert "LMCACHE_INTERNAL_ADAPTER='no_such_module:make' is invalid: it cannot be imported" in server.text()
 
 
 FORK = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -10,9 +9,10 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
+from ...log_lines import get_logger
 from .cache_engine import EmbeddedEngine
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 ANSWER_SECONDS = 5.0
 """How long the scheduler waits for a worker, which may be stopped or stuck."""

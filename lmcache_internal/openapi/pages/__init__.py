@@ -1,4 +1,4 @@
-"""The page at /docs: Swagger UI of the package flask-swagger-ui, or, without it, a plain list."""
+"""The page at /docs: Swagger UI from the package flask-swagger-ui, or a plain list without it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-"""The content security policy of the page: nothing inline, and nothing from elsewhere."""
+"""The Content-Security-Policy of the page: no inline scripts or styles, and nothing from other origins."""
 
 _HERE = Path(__file__).parent
 _SCRIPT, _STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
@@ -29,18 +29,18 @@ _SWAGGER_UI = {
 
 
 def page(root: str, routes: Sequence[Route]) -> str:
-    """The HTML of the page.
+    """Return the HTML of the page.
 
     Args:
-        root: the path where the app is mounted; empty where it is alone.
-        routes: what the plain list lists.
+        root: the path where the app is mounted; empty at the root.
+        routes: the routes of the plain list.
     """
     template = "plain.html" if swagger_ui() is None else "interactive.html"
     return _templates().get_template(template).render(root=root, routes=routes)
 
 
 def asset(name: str) -> tuple[bytes, str] | None:
-    """Content and media type of a file that the page needs; None where it needs none of that name."""
+    """Return content and media type of an asset of the page; None if there is no such asset."""
     found = swagger_ui()
     if found is not None and name in _SWAGGER_UI:
         return _content(found / name), _SWAGGER_UI[name]
@@ -49,12 +49,12 @@ def asset(name: str) -> tuple[bytes, str] | None:
 
 @functools.lru_cache(maxsize=len(_OURS) + len(_SWAGGER_UI))
 def _content(path: Path) -> bytes:
-    """A file, read once: many clients that do not read what they asked for share it."""
+    """Return a file, which is read once: responses to clients that read slowly share one copy."""
     return path.read_bytes()
 
 
 def swagger_ui() -> Path | None:
-    """Where flask-swagger-ui keeps Swagger UI; None where it is not installed."""
+    """Return the directory of Swagger UI in flask-swagger-ui; None if that is not installed."""
     found = find_spec("flask_swagger_ui")
     return Path(found.origin).parent / "dist" if found and found.origin else None
 

@@ -1,5 +1,6 @@
 "use strict";
-// Shows the API document by Swagger UI. Where it takes a token, it is asked for here: a browser sends none by itself.
+// Shows the OpenAPI document in Swagger UI. If the document requires a token, the page asks for it, because a browser
+// does not send one.
 
 const root = document.currentScript.dataset.root;
 const signIn = document.getElementById("sign-in");
@@ -19,7 +20,7 @@ function show(spec, token) {
     dom_id: "#swagger-ui",
     deepLinking: true,
     displayRequestDuration: true,
-    validatorUrl: null, // It would send the document to a site on the internet.
+    validatorUrl: null, // The default sends the document to a public site.
     onComplete: () => token && ui.preauthorizeApiKey("bearer", token),
   });
 }

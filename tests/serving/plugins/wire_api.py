@@ -1,4 +1,4 @@
-"""Views that show what has arrived, and views that answer in each way that HTTP has."""
+"""Views that return what they received, and views with each kind of HTTP response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 @router.route("/echo", methods=METHODS)
 def echo() -> Response:
-    """The request, as the application sees it."""
+    """Return the request as the app sees it."""
     return jsonify(
         method=request.method,
         path=request.path,
@@ -26,20 +26,20 @@ def echo() -> Response:
 
 @router.route("/unread", methods=METHODS)
 def unread() -> str:
-    """An answer that does not look at the body."""
+    """Respond without reading the body."""
     return "unread"
 
 
 @router.get("/slow")
 def slow() -> str:
-    """An answer that takes its time."""
+    """Respond slowly."""
     time.sleep(0.8)
     return "slow"
 
 
 @router.get("/stream")
 def stream() -> Response:
-    """Three pieces, whose length nobody knows before."""
+    """Stream three chunks without Content-Length."""
 
     def pieces() -> Iterator[bytes]:
         yield from (b"one,", b"two,", b"three")
@@ -49,5 +49,5 @@ def stream() -> Response:
 
 @router.get("/nothing")
 def nothing() -> Response:
-    """An answer that has no body by its status: 204, 304."""
+    """Respond with a status that has no body: 204, 304."""
     return Response(status=request.args["status"])

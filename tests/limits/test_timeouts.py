@@ -1,4 +1,4 @@
-"""call_within: whatever the called code does, the caller gets its thread back."""
+"""`call_within`: the caller continues after the timeout, whatever the called code does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from prometheus_client import REGISTRY
 
 from lmcache_internal.errors import CallTimedOut
-from lmcache_internal.limits.deadlines import call_within
+from lmcache_internal.limits.timeouts import call_within
 from tests.support import eventually, in_thread
 
 Stick = Callable[..., CallTimedOut]
@@ -23,7 +23,7 @@ Stick = Callable[..., CallTimedOut]
 
 @pytest.fixture
 def release() -> Iterator[threading.Event]:
-    """Ends what waits for it; the test leaves no stuck call behind."""
+    """An event that ends the blocked calls; the test leaves no stuck call behind."""
     event = threading.Event()
     yield event
     event.set()
@@ -32,7 +32,7 @@ def release() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def stick(release: threading.Event) -> Stick:
-    """Makes a call that misses its deadline, and returns what the caller got."""
+    """Make a call that times out, and return the caller's exception."""
 
     def made(name: str = "close the backend") -> CallTimedOut:
         with pytest.raises(CallTimedOut) as caught:
@@ -58,13 +58,13 @@ def stuck_calls(client: FlaskClient) -> float:
     return float(found[1])
 
 
-def test_what_is_returned_is_returned() -> None:
+def test_the_result_is_returned() -> None:
     answer = object()
     assert call_within("answer", lambda: answer, 5) is answer
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
-def test_what_is_raised_is_raised(error: BaseException) -> None:
+def test_the_exception_is_raised(error: BaseException) -> None:
     def fail() -> None:
         raise error
 
@@ -73,13 +73,13 @@ def test_what_is_raised_is_raised(error: BaseException) -> None:
     assert caught.value is error
 
 
-def test_it_runs_in_a_daemon_thread_that_bears_its_name() -> None:
+def test_the_call_runs_in_a_daemon_thread_with_its_name() -> None:
     thread = call_within("look around", threading.current_thread, 5)
     assert (thread.name, thread.daemon) == ("call: look around", True)
     assert not thread.is_alive()
 
 
-def test_context_variables_reach_it_and_its_own_stay_inside() -> None:
+def test_the_call_sees_context_variables_and_does_not_change_the_callers() -> None:
     variable = contextvars.ContextVar("variable", default="nobody's")
     variable.set("the caller's")
 
@@ -92,7 +92,7 @@ def test_context_variables_reach_it_and_its_own_stay_inside() -> None:
     assert variable.get() == "the caller's"
 
 
-def test_at_the_deadline_the_caller_is_told_what_is_stuck_and_since_when(stick: Stick) -> None:
+def test_the_timeout_names_the_call_and_its_start(stick: Stick) -> None:
     before = datetime.now(timezone.utc).replace(microsecond=0)
     started = time.monotonic()
     error = stick("close the backend")
@@ -103,7 +103,7 @@ def test_at_the_deadline_the_caller_is_told_what_is_stuck_and_since_when(stick: 
     assert before <= since_in(str(error)) <= datetime.now(timezone.utc)
 
 
-def test_threads_shows_where_it_is_stuck_until_it_returns(
+def test_threads_shows_the_stack_until_the_call_returns(
     client: FlaskClient, stick: Stick, release: threading.Event
 ) -> None:
     since = since_in(str(stick("close the backend"))).isoformat()
@@ -115,7 +115,7 @@ def test_threads_shows_where_it_is_stuck_until_it_returns(
     assert eventually(lambda: client.get("/threads?name=stuck").text.endswith("Total threads: 0\n"))
 
 
-def test_metrics_count_it_until_it_returns(client: FlaskClient, stick: Stick, release: threading.Event) -> None:
+def test_metrics_count_the_call_until_it_returns(client: FlaskClient, stick: Stick, release: threading.Event) -> None:
     assert eventually(lambda: stuck_calls(client) == 0)
     stick("close the backend")
     stick("list the backends")
@@ -124,14 +124,14 @@ def test_metrics_count_it_until_it_returns(client: FlaskClient, stick: Stick, re
     assert eventually(lambda: stuck_calls(client) == 0)
 
 
-def test_whoever_reads_the_registry_directly_sees_it_return_too(stick: Stick, release: threading.Event) -> None:
+def test_the_registry_itself_counts_the_call_until_it_returns(stick: Stick, release: threading.Event) -> None:
     stick()
     assert REGISTRY.get_sample_value("lmcache_internal:stuck_calls") == 1
     release.set()
     assert eventually(lambda: REGISTRY.get_sample_value("lmcache_internal:stuck_calls") == 0)
 
 
-def test_a_call_that_is_only_slow_is_not_counted(client: FlaskClient, release: threading.Event) -> None:
+def test_a_slow_call_is_not_counted(client: FlaskClient, release: threading.Event) -> None:
     thread, results = in_thread(lambda: call_within("be slow", release.wait, 5))
     assert eventually(lambda: any(t.name == "call: be slow" for t in threading.enumerate()))
     assert stuck_calls(client) == 0
@@ -140,7 +140,7 @@ def test_a_call_that_is_only_slow_is_not_counted(client: FlaskClient, release: t
     assert results == [True]
 
 
-def test_the_fifth_alike_is_refused_at_once_and_not_tried(stick: Stick, release: threading.Event) -> None:
+def test_the_fifth_stuck_call_of_a_name_is_refused_at_once(stick: Stick, release: threading.Event) -> None:
     tried: list[Any] = []
     first = since_in(str(stick("close the backend")))
     for _ in range(3):
@@ -152,14 +152,14 @@ def test_the_fifth_alike_is_refused_at_once_and_not_tried(stick: Stick, release:
     assert since_in(str(caught.value)) == first
     assert tried == []
     assert len(stuck_threads()) == 4
-    # Others are not held up, nor it itself once those have returned.
+    # Calls of other names still run, and so do calls of this name after the stuck ones have returned.
     assert call_within("list the backends", lambda: "listed", 5) == "listed"
     release.set()
     assert eventually(lambda: not stuck_threads())
     assert call_within("close the backend", lambda: "closed", 5) == "closed"
 
 
-def test_what_a_stuck_call_raises_in_the_end_harms_nobody(release: threading.Event) -> None:
+def test_the_exception_of_a_stuck_call_is_ignored(release: threading.Event) -> None:
     def fail_late() -> None:
         release.wait()
         raise SystemExit

@@ -1,7 +1,7 @@
-"""Calls with a deadline: whatever the called code does, the caller gets its thread back.
+"""Calls with a timeout: the caller continues after the timeout, whatever the called code does.
 
-A thread cannot be killed. One that does not return by its deadline is left alone and counted:
-its name says so in /threads, and `lmcache_internal:stuck_calls` in /metrics.
+Python cannot kill a thread. A call that times out continues in its own thread and counts as stuck: /threads shows it in
+the name of the thread, and /metrics in `lmcache_internal:stuck_calls`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ..errors import Busy, CallTimedOut
 from ..system.thread_frames import current_frames
 
 MAX_STUCK_ALIKE = 4
-"""So many stuck calls of one name, and the next is refused at once: each costs a thread."""
+"""Stuck calls of one name. Further calls of that name are refused at once, because each stuck call holds a thread."""
 
 
 class Call(threading.Thread):
-    """One function call in a daemon thread of its own, in the caller's context.
+    """A function call in its own daemon thread, in the caller's context.
 
     Args:
-        name: what is called, for thread dumps and messages.
-        function: the call itself, without arguments.
+        name: the name of the call, for thread dumps and messages.
+        function: the function to call, without arguments.
     """
 
     def __init__(self, name: str, function: Callable[[], Any]) -> None:
@@ -44,17 +44,17 @@ class Call(threading.Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Call the function and keep what it returns or raises."""
+        """Call the function and store its result or exception."""
         try:
             self.result = self._context.run(self._function)
-        except BaseException as error:  # Anything may be raised, SystemExit too; raised again for who waits.
+        except BaseException as error:  # Also SystemExit; the waiting thread raises it again.
             self.error = error
 
     def finish(self, seconds: float) -> bool:
-        """Run for at most `seconds`; return whether it came to an end.
+        """Start the thread and wait for at most `seconds`; return whether the call has ended.
 
         Raises:
-            Busy: the system gives no more threads (503).
+            Busy: the system cannot start another thread (503).
         """
         try:
             self.start()
@@ -64,15 +64,15 @@ class Call(threading.Thread):
         return not self.is_alive()
 
     def stack(self) -> str:
-        """The call's stack as it is now, outermost frame first; empty once it has ended."""
+        """Return the current stack of the call, outermost frame first; empty when the call has ended."""
         with current_frames() as frames:
             frame = frames.get(self.ident or 0)
             return "".join(traceback.format_stack(frame)) if frame else ""
 
     def stop(self, seconds: float = 1.0) -> bool:
-        """Raise `SystemExit` in the thread until it ends, for at most `seconds`.
+        """Raise `SystemExit` in the thread until it ends, for at most `seconds`; return whether it has ended.
 
-        A thread inside C code (a long `sleep`, a socket) meets it only on its way back.
+        A thread that runs C code (a long `sleep`, a socket call) gets the exception when that code returns.
         """
         until = time.monotonic() + seconds
         while self.is_alive() and time.monotonic() < until:
@@ -82,45 +82,45 @@ class Call(threading.Thread):
 
 
 class Running(Protocol):
-    """A call that is under way."""
+    """A call that is running."""
 
     @property
     def called(self) -> str:
-        """What is called."""
+        """The name of the call."""
 
     @property
     def started(self) -> float:
-        """When it began, in seconds since the epoch."""
+        """The start time, in seconds since the epoch."""
 
     def is_alive(self) -> bool:
-        """Whether it has not returned."""
+        """Return whether the call is still running."""
 
 
 class StuckCalls(Collector):
-    """The calls of this process that did not return in time, and still have not."""
+    """The calls of this process that have timed out and are still running."""
 
     def __init__(self) -> None:
         self._calls: list[Running] = []
         self._lock = threading.Lock()
 
     def add(self, call: Running) -> None:
-        """Remember a call that was left alone."""
+        """Add a call that has timed out."""
         with self._lock:
             if call not in self._calls:
                 self._calls.append(call)
 
     def named(self, name: str) -> list[Running]:
-        """The stuck calls of `name`, the oldest first."""
+        """Return the stuck calls of `name`, oldest first."""
         with self._lock:
             self._calls = [call for call in self._calls if call.is_alive()]
             return [call for call in self._calls if call.called == name]
 
     def describe(self) -> Iterable[Metric]:
-        """What `collect` yields, without looking."""
+        """Return the metric family without samples."""
         return [GaugeMetricFamily("lmcache_internal:stuck_calls", "Calls into the engine that do not return")]
 
     def collect(self) -> Iterable[Metric]:
-        """The number of stuck calls."""
+        """Yield the number of stuck calls."""
         (family,) = self.describe()
         with self._lock:
             family.add_metric([], sum(call.is_alive() for call in self._calls))  # type: ignore[attr-defined]
@@ -132,22 +132,22 @@ REGISTRY.register(stuck_calls)
 
 
 def call_within(name: str, function: Callable[[], Any], seconds: float) -> Any:
-    """Call `function` and return what it returns, or raise what it raises.
+    """Call `function` with a timeout and return its result, or raise its exception.
 
     Args:
-        name: what is called: "close the backend".
-        function: the call, without arguments; it runs in another thread, in the same context.
-        seconds: how long to wait for it.
+        name: the name of the call, for messages: "close the backend".
+        function: the function to call, without arguments; it runs in another thread, in the same context.
+        seconds: the timeout in seconds.
 
     Raises:
-        CallTimedOut: it has not returned by then, or too many of that name have not (504).
-        Busy: the system gives no more threads (503).
+        CallTimedOut: the call has timed out, or `MAX_STUCK_ALIKE` calls of that name are stuck (504).
+        Busy: the system cannot start another thread (503).
     """
     alike = stuck_calls.named(name)
     if len(alike) >= MAX_STUCK_ALIKE:
         raise CallTimedOut(
             f"{len(alike)} calls to {name} are stuck, the first since {clock(alike[0].started)}; "
-            "another was not tried. GET /threads?name=stuck shows where."
+            "another was not started. GET /threads?name=stuck shows their stacks."
         )
     call = Call(name, function)
     if not call.finish(seconds):
@@ -155,16 +155,16 @@ def call_within(name: str, function: Callable[[], Any], seconds: float) -> Any:
         call.name = f"{call.name} (stuck since {clock(call.started)})"
         raise CallTimedOut(
             f"The call to {name} has been stuck since {clock(call.started)} ({seconds:g} s). "
-            "It is left alone; GET /threads?name=stuck shows where it is."
+            "It continues in its thread; GET /threads?name=stuck shows its stack."
         )
     if call.error is not None:
         try:
             raise call.error
         finally:
-            call.error = None  # Its traceback leads back to the call: only the garbage collector would free them.
+            call.error = None  # Its traceback refers to the call; otherwise only the garbage collector frees both.
     return call.result
 
 
 def clock(seconds: float) -> str:
-    """A time in seconds since the epoch as ISO 8601, UTC."""
+    """Return a time, given in seconds since the epoch, as ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""A call that never returns, met over a port and a Unix socket: the server goes on."""
+"""A call that never returns, over a port and over a Unix socket: the server keeps serving."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUICK = ("/lmc_version", "/metrics", "/threads", "/conf", "/freeze/status")
 
 @pytest.fixture
 def release(manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Until it is set, listing the backends blocks, as after closing a backend of LMCache that never closes."""
+    """An event; until it is set, listing the backends blocks, as it can after closing a backend of LMCache."""
     event = threading.Event()
 
     def blocking() -> dict[str, str]:
@@ -43,7 +43,7 @@ def assert_quick(server: InternalAPIServer) -> None:
         assert time.monotonic() - started < 1, path
 
 
-def test_eight_stuck_readers_hold_up_nobody(server: InternalAPIServer, release: threading.Event) -> None:
+def test_eight_stuck_readers_do_not_delay_other_requests(server: InternalAPIServer, release: threading.Event) -> None:
     stuck = [in_thread(lambda: fetch(server, "/backends")) for _ in range(8)]
     assert eventually(lambda: len(calls("list backends")) == 8)
     assert_quick(server)
@@ -56,7 +56,7 @@ def test_eight_stuck_readers_hold_up_nobody(server: InternalAPIServer, release: 
     assert [results[0] for _, results in stuck] == [(200, b'{"late":"answer"}')] * 8
 
 
-def test_at_their_deadline_they_are_told_and_the_next_is_refused(
+def test_stuck_requests_get_504_and_the_next_is_refused(
     server: InternalAPIServer, manager: EmbeddedManager, release: threading.Event
 ) -> None:
     manager.config.extra_config = {"internal_api_server_call_timeout": 0.3}
@@ -67,7 +67,7 @@ def test_at_their_deadline_they_are_told_and_the_next_is_refused(
     assert json.loads(stuck[0][1][0][1]).keys() == {"error", "message"}
     status, body = fetch(server, "/backends")
     assert status == 504
-    assert "another was not tried" in json.loads(body)["message"]
+    assert "another was not started" in json.loads(body)["message"]
     assert len(calls("list backends")) == 8
     assert_quick(server)
     assert b"call: list backends (stuck since" in fetch(server, "/threads?name=stuck")[1]
@@ -117,7 +117,7 @@ def leaving(tmp_path: Path) -> Iterator[InternalAPIServer]:
 
 
 @pytest.mark.parametrize("path", ["/exit", "/exit-cheaply", "/cancel"])
-def test_what_would_end_a_process_is_an_answer_like_any_other(leaving: InternalAPIServer, path: str) -> None:
+def test_exceptions_that_end_a_process_are_answered(leaving: InternalAPIServer, path: str) -> None:
     status, body = fetch(leaving, path)
     assert (status, json.loads(body)) == (500, {"error": "Failed to leave", "message": "good bye"})
     assert fetch(leaving, "/lmc_version")[0] == 200
