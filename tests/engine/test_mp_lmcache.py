@@ -126,3 +126,26 @@ def test_prefetches_of_an_older_lmcache_are_501(monkeypatch: pytest.MonkeyPatch)
     body = {"model_name": "m", "world_size": 1, "token_ids": [1]}
     response = create_app(manager()).test_client().post("/cache/prefetches", json=body)
     assert response.status_code == 501
+
+
+@pytest.mark.parametrize(
+    ("interval", "ago", "healthy"),
+    [(0.005, 0.02, True), (0.005, 0.9, True), (0.005, 1.5, False), (30.0, 100.0, False)],
+)
+def test_a_short_interval_makes_no_thread_late(
+    monkeypatch: pytest.MonkeyPatch, interval: float, ago: float, healthy: bool
+) -> None:
+    status = {
+        "name": "dispatcher",
+        "level": "high",
+        "interval": interval,
+        "is_running": True,
+        "is_active": ago < 3 * interval,
+        "last_run_ago": ago,
+    }
+    thread = SimpleNamespace(get_status=lambda: status)
+    registry = SimpleNamespace(get_instance=lambda: SimpleNamespace(get_all=lambda: [thread]))
+    monkeypatch.setattr("lmcache_internal.engine.mp.lmcache.load", lambda _name: registry)
+    response = create_app(manager()).test_client().get("/periodic-threads-health")
+    assert response.json is not None
+    assert response.json["healthy"] is healthy

@@ -14,6 +14,7 @@ from .plain import plain
 from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
 from .tensors import layers_of
 
+_LATE_SECONDS = 1.0
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: BadRequest,
     404: NotFound,
@@ -57,8 +58,13 @@ class LMCacheMPRuntime(MPRuntime):
         return str(load("get_version")())
 
     def periodic_threads(self) -> list[dict[str, Any]]:
-        """The status of each thread in LMCache's registry."""
-        return [thread.get_status() for thread in load("PeriodicThreadRegistry").get_instance().get_all()]
+        """The status of each thread in LMCache's registry; one that ran within the last second is active.
+
+        LMCache counts a thread as late after three intervals. One thread has an interval of 5 ms, so that any
+        thread switch would make it late.
+        """
+        found = [thread.get_status() for thread in load("PeriodicThreadRegistry").get_instance().get_all()]
+        return [{**status, "is_active": status["is_active"] or _ran_lately(status)} for status in found]
 
     def reset_metrics(self) -> None:
         """Raise `NotSupported` (501): the metrics of an MP server are OpenTelemetry's, which has no reset."""
@@ -171,6 +177,11 @@ def _translated() -> Iterator[None]:
         if kind is None:
             raise
         raise kind(redact(str(error)), title=redact(str(error))) from None
+
+
+def _ran_lately(status: Mapping[str, Any]) -> bool:
+    ago = status["last_run_ago"]
+    return bool(status["is_running"]) and ago is not None and ago < _LATE_SECONDS
 
 
 def _arena(status: Any) -> dict[str, Any]:
