@@ -12,7 +12,6 @@ from lmcache_internal.api import (
     NotSupported,
     Role,
     carry_detail,
-    mp_engine,
     mp_runtime,
     operation,
 )
@@ -67,7 +66,7 @@ class Checksums(TypedDict):
 @operation(action="clear the cache", access=Role.OPERATOR, exclusive=True)
 def clear(request: ClearRequest | None = None) -> Cleared:
     """Drop all objects of L1 that are not in use; without a body, L1 without force."""
-    mp_engine().clear(force=request is not None and request.force)
+    mp_runtime().clear(force=request is not None and request.force)
     return {"status": "ok", "cleared": {"tier": "l1"}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import shutil
@@ -15,6 +16,7 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
 from lmcache_internal.plugins import Plugins
+from lmcache_internal.plugins.sources import kinds_of, written_kinds
 from tests.mp_support import mp_manager
 from tests.support import ROOT, make_manager
 
@@ -64,6 +66,19 @@ def test_built_in_endpoints_are_all_loaded() -> None:
     assert report.loaded == in_process(ROOT / "blueprints")
     assert report.other == [str(file) for file in sorted((ROOT / "blueprints").glob("mp_*_api.py"))]
     assert report.failed == {}
+
+
+def test_built_in_files_for_mp_servers_are_not_imported_by_others() -> None:
+    imported = "import sys; print([name for name in sys.modules if '.blueprints.mp_' in name])"
+    code = f"from lmcache_internal import create_app; create_app(None); {imported}"
+    result = python(code, ROOT, cwd=ROOT)
+    assert (result.stdout.strip(), result.stderr) == ("[]", "")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "blueprints").glob("*_api.py")), ids=lambda file: file.stem)
+def test_what_is_written_in_a_built_in_file_is_what_it_declares(file: Path) -> None:
+    module = importlib.import_module(f"lmcache_internal.blueprints.{file.stem}")
+    assert written_kinds(str(file)) == kinds_of(module)
 
 
 def test_a_plugin_is_mounted_for_the_kinds_of_engines_that_it_declares(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from ..log_lines import get_logger
 from ..redaction import redact, redact_trace
 from .checks import Route, free_name, reads_without_access, refuse_clashes, refuse_misuse, routes_of, rules_of
 from .report import PluginError, Plugins
-from .sources import Source, find, kinds_of, router_of
+from .sources import Source, find, kinds_of, router_of, written_kinds
 
 if TYPE_CHECKING:
     from ..app import InternalApp
@@ -44,7 +44,7 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
     scratch = Flask("scratch", static_folder=None)
     scratch.url_rule_class = app.url_rule_class
     scratch.state = app.state  # type: ignore[attr-defined]  # A plugin's setup may use the engine.
-    for source in find(directories):
+    for source in _offered(find(directories), plugins, kind):
         # A plugin is tried on a scratch app first, so that a failing one leaves no routes behind. A built-in file
         # needs no trial, because its failure is fatal.
         target = app if source.builtin else scratch
@@ -80,6 +80,15 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
         taken.update(dict.fromkeys(routes, source.name))
         plugins.loaded.append(source.name)
     return plugins
+
+
+def _offered(sources: Iterable[Source], plugins: Plugins, kind: EngineKind) -> Iterator[Source]:
+    """Yield the sources, without the built-in files for other kinds of engines."""
+    for source in sources:
+        if source.builtin and kind not in written_kinds(source.name):
+            _skip(source, plugins, kind)
+        else:
+            yield source
 
 
 def _skip(source: Source, plugins: Plugins, kind: EngineKind) -> None:

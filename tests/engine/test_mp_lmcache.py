@@ -149,3 +149,22 @@ def test_a_short_interval_makes_no_thread_late(
     response = create_app(manager()).test_client().get("/periodic-threads-health")
     assert response.json is not None
     assert response.json["healthy"] is healthy
+
+
+def test_a_version_without_a_client_does_not_fail_the_check_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(f"no {name}")
+
+    monkeypatch.setattr("lmcache_internal.engine.mp.lmcache.load", missing)
+    response = create_app(manager()).test_client().get("/readyz/transport?verbose")
+    assert response.status_code == 200
+    assert "not checked" in response.text
+
+
+@pytest.mark.parametrize(("force", "status"), [(False, 200), (True, 501)])
+def test_an_older_lmcache_clears_what_is_not_in_use(force: bool, status: int) -> None:
+    cleared: list[str] = []
+    engine = SimpleNamespace(clear=lambda: cleared.append("all"))
+    response = create_app(manager(engine)).test_client().post("/cache/clear", json={"force": force})
+    assert response.status_code == status
+    assert cleared == ([] if force else ["all"])

@@ -44,6 +44,10 @@ class EmbeddedMPRuntime(MPRuntime):
         """The configuration."""
         return self._configs
 
+    def clear(self, force: bool) -> None:
+        """Drop the objects of L1."""
+        self._server.clear(force)
+
     def object_key(self, name: ObjectName) -> ObjectKey:
         """The key of an object."""
         return ObjectKey.of(name)

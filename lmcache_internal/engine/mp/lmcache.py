@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,15 @@ class LMCacheMPRuntime(MPRuntime):
         """The configuration of the server."""
         return {name: plain(section) for name, section in self._configs.items()}
 
+    def clear(self, force: bool) -> None:
+        """Drop the objects of L1; LMCache before 0.5.6 cannot force it."""
+        if not force:
+            self._engine.clear()
+        elif "force" in inspect.signature(self._engine.clear).parameters:
+            self._engine.clear(force=True)
+        else:
+            raise NotSupported("This version of LMCache cannot clear objects that are in use; LMCache 0.5.6 can.")
+
     def object_key(self, name: ObjectName) -> Any:
         """LMCache's `ObjectKey`."""
         return load("ObjectKey")(
@@ -144,7 +154,11 @@ class LMCacheMPRuntime(MPRuntime):
     def ping(self, seconds: float) -> str:
         """Send a PING as a worker does; `TimeoutError` without a response."""
         config = self._configs["mp"]
-        client = load("RequestClientFactory").create(_transport_url(config))
+        try:
+            factory = load("RequestClientFactory")
+        except ImportError:
+            return "not checked: this version of LMCache has no client for it; LMCache 0.5.6 has one"
+        client = factory.create(_transport_url(config))
         try:
             client.ping(None).result(timeout=seconds)
         finally:

@@ -68,6 +68,13 @@ class MPRuntime(BaseRuntime, Protocol):
     def configs(self) -> dict[str, Any]:
         """The configuration of the server as plain data, by section."""
 
+    def clear(self, force: bool) -> None:
+        """Drop all objects of L1 that are not in use, and with `force` the others, too.
+
+        Raises:
+            NotSupported: this version of the engine cannot force it (501).
+        """
+
     def object_key(self, name: ObjectName) -> Any:
         """The engine's key of an object.
 
