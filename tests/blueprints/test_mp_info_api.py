@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -101,6 +104,27 @@ def test_readyz_names_the_part_that_is_unhealthy(mp: EmbeddedMPManager, mp_clien
     response = client.get("/readyz/engine")
     assert response.status_code == 503
     assert "storage_manager.l1_manager" in response.text
+
+
+def test_an_engine_that_hangs_delays_no_other_request(mp: EmbeddedMPManager) -> None:
+    released = threading.Event()
+    mp.config.extra_config = {"internal_api_server_call_timeout": 0.2}
+    mp.engine.report_status = lambda: {"is_healthy": released.wait()}  # type: ignore[method-assign]
+    client = create_app(mp).test_client()
+    try:
+        status = client.get("/status")
+        assert status.status_code == 504
+        assert "get the status" in status.text
+        readyz = client.get("/readyz/engine")
+        assert readyz.status_code == 503
+        assert "did not" in readyz.text
+        began = time.monotonic()
+        assert client.get("/livez").status_code == 200
+        assert client.get("/healthcheck").status_code == 200
+        assert client.get("/quota").status_code == 200
+        assert time.monotonic() - began < 1
+    finally:
+        released.set()
 
 
 def test_an_unhealthy_adapter_is_a_warning(mp: EmbeddedMPManager) -> None:

@@ -65,6 +65,12 @@ MP_UNCOMPARED: tuple[Difference, ...] = (
         "public routes only: /, /healthcheck, /livez, /readyz, /metrics",
         "whoever reaches the port would own the cache; the coordinator needs a token, or a Unix socket or loopback",
     ),
+    Difference(
+        "a Host header with a DNS name that is not in `internal_api_server_allowed_hosts`",
+        "served",
+        "403 that names the setting",
+        "protection against DNS rebinding",
+    ),
     Difference("secrets in GET /config, /status, /env", "as they are", "`***`", "a viewer must not get the rest"),
     Difference(
         "GET / for viewers that name `text/plain` or `text/html` first",
