@@ -56,7 +56,7 @@ class MPServer:
     def _start(self) -> Any:
         """The HTTP server, serving: this one, or where it cannot be built, one that only says that the engine runs."""
         try:
-            server = _built(self.config, self._config_file)
+            server = built(self.config.app, self.config.host, self.config.port, self._config_file)
             server.start()
         except Exception as error:  # Any mistake in it must not cost the node its cache.
             logger.error(
@@ -84,29 +84,34 @@ def server_class(config_file: str | None) -> type[MPServer]:
     return Server
 
 
-def _built(config: Any, config_file: str | None) -> Any:
+def built(app: Any, host: str, port: int, config_file: str | None) -> Any:
+    """Return the server for the engine of LMCache's app, not started.
+
+    Args:
+        app: LMCache's FastAPI app.
+        host: the address to bind.
+        port: the TCP port.
+        config_file: the settings of this server, or None for the defaults.
+
+    Raises:
+        ConfigError: a setting is unusable.
+        ImportError: a package is missing.
+    """
     # All that is not in Python itself is imported here: its failure must not stop the engine either.
     from .lmcache_logging import log_as_lmcache_does
 
     log_as_lmcache_does()
     from ..engine.mp.config import MPConfig
-    from ..engine.mp.lmcache import LMCacheMPRuntime
-    from ..engine.mp.manager import MPManager
+    from ..engine.mp.lmcache import LMCacheMPManager
     from ..server import InternalAPIServer
 
-    state = config.app.state
-    manager = MPManager(
-        MPConfig.read(config.host, config.port, config_file),
-        state.engine,
-        LMCacheMPRuntime(state.engine, state.configs),
-    )
-    server = InternalAPIServer(manager)
+    server = InternalAPIServer(LMCacheMPManager(MPConfig.read(host, port, config_file), app.state))
     if server.app is None:
         raise ValueError("internal_api_server_include_index_list leaves nothing to serve")
     # LMCache's scripts for /run_script find the same names here.
     for name in ("engine", "configs", "context"):
-        setattr(server.app.state, name, getattr(state, name, None))
-    _honor_keys(server.app, getattr(state, "http_authentication", None))
+        setattr(server.app.state, name, getattr(app.state, name, None))
+    _honor_keys(server.app, getattr(app.state, "http_authentication", None))
     return server
 
 

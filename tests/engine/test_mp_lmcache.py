@@ -10,8 +10,7 @@ import pytest
 
 from lmcache_internal import create_app
 from lmcache_internal.engine.mp.config import MPConfig
-from lmcache_internal.engine.mp.lmcache import LMCacheMPRuntime
-from lmcache_internal.engine.mp.manager import MPManager
+from lmcache_internal.engine.mp.lmcache import LMCacheMPManager, LMCacheMPRuntime
 from lmcache_internal.errors import ApiError, BadRequest, Conflict, EngineFailed, NotFound, NotSupported
 
 
@@ -51,9 +50,9 @@ class Adapter:
         self.auth = Auth("u", "hunter2")
 
 
-def manager(engine: Any = None) -> MPManager:
+def manager(engine: Any = None) -> LMCacheMPManager:
     configs = {"mp": MP(), "storage_manager": Storage(AdapterList([Adapter(), Auth("v", "hunter2")]))}
-    return MPManager(MPConfig(), engine or SimpleNamespace(), LMCacheMPRuntime(engine, configs))
+    return LMCacheMPManager(MPConfig(), SimpleNamespace(engine=engine or SimpleNamespace(), configs=configs))
 
 
 def test_config_shows_dataclasses_and_adapters_without_their_secrets() -> None:
@@ -113,7 +112,9 @@ def test_a_message_queue_on_all_addresses_is_reached_over_loopback(monkeypatch: 
         return Client()
 
     monkeypatch.setattr("lmcache_internal.engine.mp.lmcache.load", lambda _name: SimpleNamespace(create=create))
-    runtime = LMCacheMPRuntime(None, {"mp": SimpleNamespace(host="0.0.0.0", port=7, transport="grpc")})
+    runtime = LMCacheMPRuntime(
+        SimpleNamespace(configs={"mp": SimpleNamespace(host="0.0.0.0", port=7, transport="grpc")})
+    )
     assert runtime.ping(0.5) == "PING over grpc"
     assert asked == ["grpc://127.0.0.1:7", (None, 0.5), "closed"]
 

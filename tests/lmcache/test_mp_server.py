@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.support import lmcache_release
+from tests.support import free_port, lmcache_release
 
 if lmcache_release() < (0, 5, 6):
     pytest.skip("the routes are those of LMCache 0.5.6 and later", allow_module_level=True)
@@ -168,3 +169,34 @@ def test_what_lmcaches_api_keys_lock_stays_locked(tmp_path: Path) -> None:
         assert fetch(served, "/status", Authorization=f"Bearer {'k' * 40}")[0] == 200
         assert fetch(served, "/cache/clear", "POST")[0] == 401
         assert fetch(served, "/cache/clear", "POST", Authorization=f"Bearer {'k' * 40}")[0] == 200
+
+
+THEIRS = "lmcache.v1.multiprocess.http_server"
+
+
+def _beside(config: dict[str, object]) -> list[str]:
+    module = {"module_path": "lmcache_internal.integrations.lmcache_mp_module", "config": config}
+    return ["--server-module", json.dumps(module)]
+
+
+def test_ours_serves_beside_lmcaches(tmp_path: Path) -> None:
+    port = free_port()
+    with serving(tmp_path, THEIRS, *_beside({"port": port})) as served, worker(served) as client:
+        assert store(client)
+        beside = replace(served, http=port)
+        assert fetch(beside, "/readyz")[0] == 200
+        status = json.loads(fetch(beside, "/status")[1])
+        assert status["lmcache_internal"] == {"address": f"http://127.0.0.1:{port}"}
+        assert status == json.loads(fetch(served, "/status")[1])
+        assert fetch(beside, "/cache/clear", "POST") == (200, '{"status":"ok","cleared":{"tier":"l1"}}')
+        assert "stays open and has no roles" in served.text()
+    assert served.process.returncode == -15
+    assert "Traceback" not in served.text()
+
+
+@pytest.mark.parametrize("config", [{"color": "red"}, {"port": "x"}, {"config_file": "/nowhere"}])
+def test_the_server_runs_where_the_one_beside_cannot(tmp_path: Path, config: dict[str, object]) -> None:
+    with serving(tmp_path, THEIRS, *_beside({"port": free_port(), **config})) as served:
+        assert fetch(served, "/status")[0] == 200
+    errors = [line for line in served.text().splitlines() if "ERROR" in line and "beside LMCache" in line]
+    assert len(errors) == 1

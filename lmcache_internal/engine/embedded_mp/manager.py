@@ -50,7 +50,8 @@ class EmbeddedMPManager(MPManager):
             },
         }
         self._server = server
-        super().__init__(config, server, EmbeddedMPRuntime(server, configs))
+        self.engine = server
+        super().__init__(config, EmbeddedMPRuntime(server, configs))
 
     def close(self) -> None:
         """Stop the engine; what is in L2 is found at the next start."""

@@ -11,6 +11,8 @@ from typing import Any
 from ...errors import ApiError, BadRequest, Conflict, EngineFailed, EngineUnavailable, NotFound, NotSupported
 from ...redaction import redact
 from ..lmcache_names import load
+from .config import MPConfig
+from .manager import MPManager
 from .plain import plain
 from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
 from .tensors import layers_of
@@ -34,13 +36,11 @@ class LMCacheMPRuntime(MPRuntime):
     """The `MPRuntime` of one `MPCacheServer`.
 
     Args:
-        engine: the server's engine.
-        configs: its configuration by section, as LMCache keeps it: dataclasses.
+        state: the `state` of LMCache's own app, with `engine` and `configs`; the engine comes later than the app.
     """
 
-    def __init__(self, engine: Any, configs: Mapping[str, Any]) -> None:
-        self._engine = engine
-        self._configs = configs
+    def __init__(self, state: Any) -> None:
+        self._state = state
         self._prefetches: Any = None
 
     @property
@@ -76,7 +76,7 @@ class LMCacheMPRuntime(MPRuntime):
 
     def configs(self) -> dict[str, Any]:
         """The configuration of the server."""
-        return {name: plain(section) for name, section in self._configs.items()}
+        return {name: plain(section) for name, section in self._state.configs.items()}
 
     def clear(self, force: bool) -> None:
         """Drop the objects of L1; LMCache before 0.5.6 cannot force it."""
@@ -153,7 +153,7 @@ class LMCacheMPRuntime(MPRuntime):
 
     def ping(self, seconds: float) -> str:
         """Send a PING as a worker does; `TimeoutError` without a response."""
-        config = self._configs["mp"]
+        config = self._state.configs["mp"]
         try:
             factory = load("RequestClientFactory")
         except ImportError:
@@ -166,6 +166,10 @@ class LMCacheMPRuntime(MPRuntime):
         return f"PING over {getattr(config, 'transport', 'zmq')}"
 
     @property
+    def _engine(self) -> Any:
+        return self._state.engine
+
+    @property
     def _storage(self) -> Any:
         return self._engine.storage_manager
 
@@ -176,6 +180,24 @@ class LMCacheMPRuntime(MPRuntime):
             except ImportError as error:
                 raise NotSupported(f"Prefetches need LMCache 0.5.6: {error}") from None
         return self._prefetches
+
+
+class LMCacheMPManager(MPManager):
+    """The manager of LMCache's MP server.
+
+    Args:
+        config: the settings of this server.
+        state: the `state` of LMCache's own app.
+    """
+
+    def __init__(self, config: MPConfig, state: Any) -> None:
+        self._state = state
+        super().__init__(config, LMCacheMPRuntime(state))
+
+    @property
+    def engine(self) -> Any:
+        """LMCache's `MPCacheServer`; None while it starts."""
+        return getattr(self._state, "engine", None)
 
 
 @contextlib.contextmanager

@@ -28,22 +28,22 @@ class MPMetadata(Struct, frozen=True):
 
 
 class MPManager:
-    """Holds one MP engine and what belongs to it.
+    """Holds what belongs to one MP engine; a subclass has the `engine`, which is None while it starts.
 
     Args:
         config: the settings of this server.
-        engine: LMCache's `MPCacheServer` or the embedded MP engine; None while it starts.
-        runtime: its surroundings.
+        runtime: the surroundings of the engine.
     """
+
+    engine: Any
 
     engine_kind: EngineKind = "mp"
     lmcache_engine = None
     """There is no in-process engine."""
     lmcache_engine_metadata = MPMetadata()
 
-    def __init__(self, config: MPConfig, engine: Any, runtime: MPRuntime) -> None:
+    def __init__(self, config: MPConfig, runtime: MPRuntime) -> None:
         self.config = config
-        self.engine = engine
         self.runtime = runtime
 
     def is_healthy(self) -> bool:
