@@ -17,9 +17,7 @@ _MAX_SECONDS = 7 * 24 * 3600
 
 @click.command(cls=Command)
 @click.option("--reason", default="", help="The reason, shown by /readyz.")
-@click.option(
-    "--seconds", type=click.IntRange(1, _MAX_SECONDS), help="End the drain after this time. Default: no end."
-)
+@click.option("--seconds", type=click.IntRange(1, _MAX_SECONDS), help="End the drain after this time. Default: no end.")
 @fleet_options(changes=True, seconds=5)
 def drain(fleet: Fleet, reason: str, seconds: int | None) -> None:
     """Take servers out of rotation: /readyz fails, and all other requests are served.
