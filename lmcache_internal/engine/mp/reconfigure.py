@@ -14,13 +14,12 @@ from ...errors import BadRequest, NotFound
 from .runtime import MPRuntime
 
 _UNITS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_SIZE_TEXT = r"^\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*(?:([kmgtKMGT])[iI]?[bB]?|[bB])?\s*$"
-_SIZE = re.compile(_SIZE_TEXT)
+_SIZE = re.compile(r"^\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*(?:([kmgtKMGT])[iI]?[bB]?|[bB])?\s*$")
 
 Device = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 
 
-Size = Annotated[int, Meta(gt=0)] | Annotated[str, Meta(pattern=_SIZE_TEXT)]
+Size = Annotated[int, Meta(gt=0)] | Annotated[str, Meta(pattern=_SIZE.pattern)]
 """Bytes, or a text such as `100GiB`."""
 
 
