@@ -125,7 +125,7 @@ def internal_app() -> InternalApp:
 
 def caller() -> Caller:
     """Return the caller of this request, as the gate authenticated it."""
-    return cast(Caller, g.visit.caller)
+    return cast(Caller, g.security.caller)
 
 
 def adapter() -> Manager:

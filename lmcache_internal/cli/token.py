@@ -56,7 +56,7 @@ def list_tokens(path: Path) -> None:
     """List the names and roles in the file."""
     with _errors():
         for known in read_tokens_file(path, any_owner=True):
-            click.echo(f"{known.level:<10} {known.name}")
+            click.echo(f"{known.role:<10} {known.name}")
 
 
 @token.command()

@@ -115,7 +115,7 @@ def test_revoking_an_unknown_name_is_an_error(path: Path) -> None:
 def test_an_unusable_file_is_left_alone(path: Path) -> None:
     for content, mode, reason in [
         ("tokens: []", 0o666, "other users may write to it"),
-        ("tokens: [", 0o600, "not as expected"),
+        ("tokens: [", 0o600, "its format is wrong"),
     ]:
         path.write_text(content)
         path.chmod(mode)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
 from lmcache_internal.roles import Role
-from lmcache_internal.security.access import is_write, required_access
+from lmcache_internal.security.access import is_write, required_role
 from lmcache_internal.settings import guarded_reason, not_mutable
 from tests.security.support import bearer, prefixed, token_file
 from tests.support import make_manager
@@ -109,7 +109,7 @@ def below_a_public_path():
 
 def routes(app: InternalApp) -> dict[tuple[str, str], str]:
     return {
-        (method, rule.rule): str(required_access(app.view_functions[rule.endpoint], method, {}))
+        (method, rule.rule): str(required_role(app.view_functions[rule.endpoint], method, {}))
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
@@ -233,8 +233,8 @@ def test_an_argument_that_writes_takes_an_operator_whatever_is_declared() -> Non
     assert is_write(view, "GET", {"level": ["", "x"]})
     for declared, required in [(None, Role.OPERATOR), (Role.PUBLIC, Role.OPERATOR), (Role.ADMIN, Role.ADMIN)]:
         view.access = declared  # type: ignore[attr-defined]
-        assert required_access(view, "GET", {"level": ["x"]}) is required
-        assert required_access(view, "HEAD", {"level": ["x"]}) is required
+        assert required_role(view, "GET", {"level": ["x"]}) is required
+        assert required_role(view, "HEAD", {"level": ["x"]}) is required
 
 
 def test_the_ceiling_caps_every_token(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_file_that_breaks_later_is_a_warning_while_its_tokens_stay(tmp_path: P
         client = app.test_client()
         path.write_text("tokens: [")
         assert client.get("/conf", headers=bearer(tokens["boss"])).status_code == 200
-        assert "it is not as expected: no YAML, line" in client.get("/healthz").text
+        assert "its format is wrong: not valid YAML, line" in client.get("/healthz").text
 
 
 SECRETS = ["lmci_abcdef0123456789", "sup3r-S3cret!", "p:assw0rd S3cret", "'S3cret", "S3cret: x", "- S3cret", "@S3cret"]
@@ -162,7 +162,7 @@ def test_no_content_of_a_file_of_another_kind_is_shown(
         client = app.test_client()
         told = client.get("/conf").text + client.get("/healthz").text + caplog.text
     assert not any(word in told for word in ("S3cret", "assw0rd", "lmci_"))
-    assert ("holds a token, not the hashes of tokens" in told) == (" " not in content)
+    assert ("contains a token, not the hashes of tokens" in told) == (" " not in content)
 
 
 def test_the_old_name_of_the_setting_still_works_and_is_warned_of(

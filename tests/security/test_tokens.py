@@ -310,14 +310,14 @@ class TestSingleToken:
         (tmp_path / "secret").write_bytes(b"x" + token.encode("utf-8", "surrogateescape") + b"x")
         for name, value in ((ENV, token), (f"{ENV}_FILE", str(tmp_path / "secret"))):
             monkeypatch.setenv(name, value)
-            with pytest.raises(ConfigError, match=f"^{name}.* holds no token") as refused, app_with():
+            with pytest.raises(ConfigError, match=f"^{name}.* does not contain a token") as refused, app_with():
                 pass
             assert token.strip() == "" or token.strip() not in str(refused.value)
             monkeypatch.delenv(name)
 
     def test_a_file_of_hashes_is_named_as_such(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
         monkeypatch.setenv(f"{ENV}_FILE", str(path))
-        with pytest.raises(ConfigError, match="holds the hashes of a tokens file, not a token"), app_with():
+        with pytest.raises(ConfigError, match="contains the hashes of a tokens file, not a token"), app_with():
             pass
 
     def test_a_file_that_others_may_write_is_refused(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_one_worker_warns_of_no_other_and_its_401_names_the_ways_in(tmp_path: Pa
         status, body = fetch(server, "/conf")
         message = json.loads(body)["message"]
         assert status == 401
-        assert "two ways in: a token (extra_config.internal_api_server_tokens_file)" in message
+        assert "a client needs a token (extra_config.internal_api_server_tokens_file)" in message
         assert "extra_config.internal_api_server_trust_loopback: true" in message
         assert fetch(server, "/readyz")[0] == 200
         assert "worker processes" not in started.text()
