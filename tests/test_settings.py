@@ -11,7 +11,8 @@ import pytest
 
 from lmcache_internal import create_app
 from lmcache_internal.errors import ConfigError
-from lmcache_internal.settings import Settings, guarded_reason, not_mutable
+from lmcache_internal.guarded_settings import guarded_reason, not_mutable
+from lmcache_internal.settings import Settings
 from tests.support import make_manager
 
 
@@ -107,7 +108,7 @@ def test_setting_that_breaks_later_stays_as_it_was(extra: Any, caplog: pytest.Lo
         assert app.settings.call_timeout == 7
         object.__setattr__(manager.config, "extra_config", {"internal_api_server_call_timeout": 9})
         assert app.settings.call_timeout == 9
-    told = [record for record in caplog.records if "stay as they were" in record.getMessage()]
+    told = [record for record in caplog.records if "stay unchanged" in record.getMessage()]
     assert [record.levelno for record in told] == [logging.WARNING]
 
 

@@ -30,7 +30,7 @@ class Caller(Struct, frozen=True):
     Attributes:
         name: the name of its token, "local" over loopback, "uid 1000" over a Unix socket, or "anonymous".
         role: the role of the client.
-        address: its IP address, or "" on a Unix socket.
+        address: its address, REMOTE_ADDR.
     """
 
     name: str

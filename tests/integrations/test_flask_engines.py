@@ -40,7 +40,7 @@ def test_they_do_not_touch_each_other(host: Flask, manager: EmbeddedManager) -> 
 @pytest.mark.parametrize("again", ["/lmcache", "/lmcache/"])
 def test_the_same_prefix_twice_is_refused(host: Flask, manager: EmbeddedManager, again: str) -> None:
     InternalAPI(host, manager, "/lmcache")
-    with pytest.raises(ConfigError, match=f"url_prefix '{again}' serves another engine"):
+    with pytest.raises(ConfigError, match=f"url_prefix '{again}' already serves another engine"):
         InternalAPI(host, None, again)
     assert host.test_client().get("/lmcache/readyz").status_code == 200
 

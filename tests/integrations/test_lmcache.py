@@ -108,7 +108,7 @@ def test_home_without_any_server_is_told(tmp_path: Path) -> None:
         tmp_path,
         "lmcache_internal",
     )  # fmt: skip
-    assert said.count("has no InternalAPIServer where lmcache-internal knows it to be") == 1
+    assert said.count("has no InternalAPIServer at a known place") == 1
 
 
 @pytest.mark.parametrize(("home", "asked"), list(zip(HOMES, ["lmcache_internal?", "lmcache_internal"], strict=True)))

@@ -23,7 +23,7 @@ logging.getLogger("lmcache_internal.server").info("a line of ours")
 {after}
 client.put("/freeze/enable")
 """
-ADOPTED = "it logs as LMCache does"
+ADOPTED = "it uses the handler and the level of LMCache"
 AUDIT = re.compile(r'.*"path":\s*"/freeze/enable".*')
 
 
@@ -94,4 +94,4 @@ def test_lmcache_without_such_handlers_goes_on(tmp_path: Path) -> None:
     (tmp_path / "lmcache" / "logging.py").write_text("")
     program = PROGRAM.format(before="", after="", factory="lmcache.integration.factory")
     said = run(program, tmp_path, LMCACHE_INTERNAL_API_SERVER="lmcache_internal")
-    assert "cannot log as LMCache does" in said
+    assert "cannot use the log handler of LMCache" in said
