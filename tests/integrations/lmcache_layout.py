@@ -1,4 +1,4 @@
-"""An lmcache that is laid out as LMCache's, of a few lines, and processes that import it."""
+"""A minimal lmcache package with the layout of LMCache, and processes that import it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ print("the engine goes on")
 
 
 def lay_out(directory: Path, home: str, source: str = THEIRS, class_: str = "InternalAPIServer") -> str:
-    """An lmcache whose server is in `home`; returns the module of its service factory."""
+    """Create an lmcache package with its server in the module `home`; return the module of its service factory."""
     files = {"lmcache.logging": LOGGING, home: source.replace("InternalAPIServer", class_)}
     factory = f"{home.split('.v1.')[0]}.integration.factory"
     files[factory] = f"from {home} import {class_}\n\ndef make(manager):\n    return {class_}(manager)\n"
@@ -63,7 +63,7 @@ def lay_out(directory: Path, home: str, source: str = THEIRS, class_: str = "Int
 
 
 def run(program: str, *path: Path, **environ: str) -> str:
-    """What a fresh process prints."""
+    """Return the output of a new process."""
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("LMCACHE_")}
     surroundings["PYTHONPATH"] = os.pathsep.join(map(str, [*path, ROOT]))
     done = subprocess.run(
@@ -80,7 +80,7 @@ def run(program: str, *path: Path, **environ: str) -> str:
 
 
 def start(factory: str, directory: Path, asked: str, extra: str = "{}", before: str = "") -> str:
-    """What a process prints in which vLLM calls the plugin, and LMCache makes and starts its server then."""
+    """Return the output of a process that calls the vLLM plugin, and then creates and starts LMCache's server."""
     plugin = "from lmcache_internal.integrations.lmcache import vllm_plugin; vllm_plugin()\n"
     program = before + plugin + START.format(factory=factory, extra=extra, port=free_port())
     said = run(program, directory, LMCACHE_INTERNAL_API_SERVER=asked)

@@ -1,4 +1,4 @@
-"""LMCache's server is replaced when it is imported, or nothing is served: on packages laid out as LMCache's."""
+"""LMCache's server is replaced when it is imported, or nothing is served; with packages in the layout of LMCache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.integrations.lmcache_layout import HOMES, lay_out, run, start
 
 
 @pytest.mark.parametrize("value", ["lmcache_internal", "typo", ""])
-def test_plugin_imports_nothing(value: str) -> None:
+def test_plugin_imports_no_dependencies(value: str) -> None:
     program = """
 import sys
 from lmcache_internal.integrations.lmcache import vllm_plugin
@@ -22,19 +22,19 @@ print(*sorted({"lmcache", "numba", "torch", "vllm", "flask", "waitress", "werkze
 
 
 @pytest.mark.parametrize(("home", "asked"), list(zip(HOMES, ["lmcache_internal", "lmcache_internal?"], strict=True)))
-def test_server_of_either_home_is_replaced_as_it_is_imported(tmp_path: Path, home: str, asked: str) -> None:
+def test_server_is_replaced_when_it_is_imported(tmp_path: Path, home: str, asked: str) -> None:
     said = start(lay_out(tmp_path, home), tmp_path, asked)
     assert "theirs" not in said
     assert "serves True" in said
     assert said.count("is replaced by lmcache_internal") == 1
 
 
-def test_homes_of_these_tests_are_those_of_the_table() -> None:
+def test_homes_match_the_supported_versions() -> None:
     assert sorted(lmcache_names.homes("InternalAPIServer")) == sorted(HOMES)
 
 
 @pytest.mark.parametrize(("home", "asked"), list(zip(HOMES, ["", "lmcache"], strict=True)))
-def test_nothing_is_replaced_where_nobody_asks(tmp_path: Path, home: str, asked: str) -> None:
+def test_server_is_not_replaced_without_the_variable(tmp_path: Path, home: str, asked: str) -> None:
     said = start(lay_out(tmp_path, home), tmp_path, asked)
     assert said == "theirs built\ntheirs started\nserves True\nthe engine goes on\n"
 
@@ -57,7 +57,7 @@ PLUGIN = "from lmcache_internal.integrations.lmcache import vllm_plugin; vllm_pl
 
 
 @pytest.mark.parametrize("ours_first", [PLUGIN, ""])
-def test_server_is_replaced_beside_the_import_hooks_of_others(tmp_path: Path, ours_first: str) -> None:
+def test_server_is_replaced_with_other_import_hooks_present(tmp_path: Path, ours_first: str) -> None:
     before = f"{ours_first}\n{ANOTHER_HOOK}sys.meta_path.insert(0, AnotherHook())\n"
     said = start(lay_out(tmp_path, HOMES[0]), tmp_path, "lmcache_internal", before=before)
     assert "seen by another hook" in said
@@ -66,7 +66,7 @@ def test_server_is_replaced_beside_the_import_hooks_of_others(tmp_path: Path, ou
 
 
 @pytest.mark.parametrize("home", HOMES)
-def test_server_that_is_imported_already_is_replaced_everywhere(tmp_path: Path, home: str) -> None:
+def test_server_that_is_already_imported_is_replaced(tmp_path: Path, home: str) -> None:
     factory = lay_out(tmp_path, home)
     said = start(factory, tmp_path, "lmcache_internal", before=f"import {factory}\n")
     assert "theirs" not in said
@@ -94,14 +94,14 @@ def test_server_of_an_unknown_version_is_not_served(tmp_path: Path, layout: str)
 
 
 @pytest.mark.parametrize("layout", UNKNOWN)
-def test_server_of_an_unknown_version_is_served_where_that_is_allowed(tmp_path: Path, layout: str) -> None:
+def test_server_of_an_unknown_version_is_served_with_fallback(tmp_path: Path, layout: str) -> None:
     home, class_ = UNKNOWN[layout]
     said = start(lay_out(tmp_path, home, class_=class_), tmp_path, "lmcache_internal?")
     assert "theirs built\ntheirs started\nserves True\n" in said
     assert said.count("LMCache ERROR") == 1
 
 
-def test_home_without_any_server_is_told(tmp_path: Path) -> None:
+def test_known_module_without_a_server_is_logged(tmp_path: Path) -> None:
     said = start(
         lay_out(tmp_path, HOMES[1], source="def InternalAPIServer(manager):\n    class S:\n        enable = False\n"
                 "        start = stop = lambda self: None\n    return S()\n"),
@@ -112,7 +112,7 @@ def test_home_without_any_server_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("home", "asked"), list(zip(HOMES, ["lmcache_internal?", "lmcache_internal"], strict=True)))
-def test_setting_that_cannot_be_used(tmp_path: Path, home: str, asked: str) -> None:
+def test_invalid_setting_is_logged_and_does_not_stop_the_engine(tmp_path: Path, home: str, asked: str) -> None:
     said = start(lay_out(tmp_path, home), tmp_path, asked, extra='{"internal_api_server_script_timeout": "soon"}')
     (error,) = [line for line in said.splitlines() if "ERROR" in line]
     assert "expected a positive number, got 'soon'" in error
@@ -126,7 +126,7 @@ def test_setting_that_cannot_be_used(tmp_path: Path, home: str, asked: str) -> N
 
 
 @pytest.mark.parametrize("asked", ["lmcache_internal", "lmcache_internal?"])
-def test_library_that_is_missing(tmp_path: Path, asked: str) -> None:
+def test_missing_library_is_logged_and_does_not_stop_the_engine(tmp_path: Path, asked: str) -> None:
     without_flask = "import sys; sys.modules['flask'] = None\n"
     said = start(lay_out(tmp_path, HOMES[0]), tmp_path, asked, before=without_flask)
     (error,) = [line for line in said.splitlines() if "ERROR" in line]
@@ -142,7 +142,7 @@ def test_unknown_value_serves_nothing(tmp_path: Path, asked: str) -> None:
     assert f"LMCACHE_INTERNAL_API_SERVER={asked!r}: expected lmcache_internal, lmcache_internal? or lmcache" in error
 
 
-def test_constructor_of_another_shape_costs_the_engine_nothing(tmp_path: Path) -> None:
+def test_constructor_with_other_arguments_does_not_stop_the_engine(tmp_path: Path) -> None:
     factory = lay_out(tmp_path, HOMES[1])
     path = tmp_path.joinpath(*factory.split(".")).with_suffix(".py")
     path.write_text(path.read_text().replace("InternalAPIServer(manager)", "InternalAPIServer(manager, role='worker')"))
@@ -152,7 +152,7 @@ def test_constructor_of_another_shape_costs_the_engine_nothing(tmp_path: Path) -
     assert "serves False" in said
 
 
-def test_modules_of_lmcache_stay_what_they_are(tmp_path: Path) -> None:
+def test_import_hook_does_not_change_modules(tmp_path: Path) -> None:
     factory = lay_out(tmp_path, HOMES[0])
     program = f"""
 import importlib, inspect, runpy, sys
@@ -176,7 +176,7 @@ assert not [finder for finder in sys.meta_path if "lmcache_internal.integ" in ty
     run(program, tmp_path)
 
 
-def test_install_says_that_lmcache_is_missing() -> None:
+def test_install_raises_if_lmcache_is_missing() -> None:
     program = """
 import sys
 from lmcache_internal.integrations.lmcache import install

@@ -1,4 +1,4 @@
-"""Our log lines are seen where LMCache's are, unless somebody has configured our loggers."""
+"""Log lines of this package appear with those of LMCache, unless the loggers of this package are configured."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def audited(lines: list[str]) -> list[str]:
     return [line for line in lines if AUDIT.match(line)]
 
 
-def test_lines_are_seen_once_in_lmcaches_format(tmp_path: Path) -> None:
+def test_lines_appear_once_in_the_format_of_lmcache(tmp_path: Path) -> None:
     lines = log(tmp_path)
     assert lines.count("LMCache INFO: a line of ours") == 1
     (audit,) = audited(lines)
@@ -46,13 +46,13 @@ def test_lines_are_seen_once_in_lmcaches_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("level", "seen"), [("DEBUG", 1), ("WARNING", 0)])
-def test_lmcaches_level_counts(tmp_path: Path, level: str, seen: int) -> None:
+def test_log_level_of_lmcache_is_used(tmp_path: Path, level: str, seen: int) -> None:
     lines = log(tmp_path, LMCACHE_LOG_LEVEL=level)
     assert sum(line.endswith("a line of ours") for line in lines) == len(audited(lines)) == seen
 
 
 @pytest.mark.parametrize("name", ["", "lmcache_internal"])
-def test_configured_loggers_are_left_alone(tmp_path: Path, name: str) -> None:
+def test_configured_loggers_are_not_changed(tmp_path: Path, name: str) -> None:
     before = f"""
 handler = logging.StreamHandler(sys.stdout)
 handler.setFormatter(logging.Formatter("MINE %(message)s"))
@@ -65,7 +65,7 @@ logging.getLogger({name!r}).setLevel("INFO")
     assert not [line for line in lines if ADOPTED in line or line.startswith("LMCache ")]
 
 
-def test_audit_log_that_is_configured_alone_keeps_its_handler(tmp_path: Path) -> None:
+def test_configured_audit_logger_keeps_its_handler(tmp_path: Path) -> None:
     before = """
 handler = logging.StreamHandler(sys.stdout)
 handler.setFormatter(logging.Formatter("MINE %(message)s"))
@@ -78,7 +78,7 @@ logging.getLogger("lmcache_internal.audit").propagate = False
     assert audit.startswith("MINE ")
 
 
-def test_nobody_silences_the_audit_log_over_http(tmp_path: Path) -> None:
+def test_loglevel_does_not_silence_the_audit_log(tmp_path: Path) -> None:
     silence = """
 answer = client.get("/loglevel?logger_name=lmcache_internal&level=CRITICAL")
 assert answer.status_code == 200
@@ -89,7 +89,7 @@ logging.getLogger("lmcache_internal").error("another line of ours")
     assert len(audited(lines)) == 1
 
 
-def test_lmcache_without_such_handlers_goes_on(tmp_path: Path) -> None:
+def test_lmcache_without_init_logger_is_logged(tmp_path: Path) -> None:
     lay_out(tmp_path, HOMES[0])
     (tmp_path / "lmcache" / "logging.py").write_text("")
     program = PROGRAM.format(before="", after="", factory="lmcache.integration.factory")
