@@ -22,7 +22,7 @@ PREFIX = "internal_api_server_"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
 
-class Answer(NamedTuple):
+class RawResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -47,7 +47,7 @@ def prefixed(extra: dict[str, Any]) -> dict[str, Any]:
     return {PREFIX + name: value for name, value in extra.items()}
 
 
-def raw(server: InternalAPIServer, request: str | bytes) -> Answer:
+def raw(server: InternalAPIServer, request: str | bytes) -> RawResponse:
     """Send exactly these bytes on a new connection, and return the response."""
     data = request.encode("latin-1") if isinstance(request, str) else request
     with connect(server) as connection:
@@ -58,14 +58,14 @@ def raw(server: InternalAPIServer, request: str | bytes) -> Answer:
     return parsed(received)
 
 
-def parsed(received: bytes) -> Answer:
+def parsed(received: bytes) -> RawResponse:
     head, _, body = received.partition(b"\r\n\r\n")
     status, _, headers = head.partition(b"\r\n")
     message = BytesHeaderParser().parsebytes(headers + b"\r\n\r\n")
-    return Answer(int(status.split()[1]), {name.lower(): value for name, value in message.items()}, body)
+    return RawResponse(int(status.split()[1]), {name.lower(): value for name, value in message.items()}, body)
 
 
-def ask(server: InternalAPIServer, line: str, *headers: str, body: str = "") -> Answer:
+def ask(server: InternalAPIServer, line: str, *headers: str, body: str = "") -> RawResponse:
     """Send the request `line` ("GET /conf") with these header lines. A Host header is added if it is missing."""
     if not any(header.lower().startswith("host:") for header in headers):
         headers = (f"Host: localhost:{server.port}", *headers)

@@ -11,7 +11,7 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.errors import ConfigError, ServerStartError
-from tests.security.support import Answer, audit_of, parsed, prefixed, serving, token_file
+from tests.security.support import RawResponse, audit_of, parsed, prefixed, serving, token_file
 from tests.security.test_access import REQUIRED_ROLES, path_of
 from tests.support import accepts, fetch, free_port, make_manager, server_values
 
@@ -21,7 +21,7 @@ class Public:
         self.server = server
         self.port = port
 
-    def ask(self, line: str, *headers: str) -> Answer:
+    def ask(self, line: str, *headers: str) -> RawResponse:
         request = "\r\n".join(
             [f"{line} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", *headers, "Connection: close", "\r\n"]
         )
