@@ -108,8 +108,8 @@ def test_setting_that_becomes_invalid_stays_unchanged(extra: Any, caplog: pytest
         assert app.settings.call_timeout == 7
         object.__setattr__(manager.config, "extra_config", {"internal_api_server_call_timeout": 9})
         assert app.settings.call_timeout == 9
-    told = [record for record in caplog.records if "stay unchanged" in record.getMessage()]
-    assert [record.levelno for record in told] == [logging.WARNING]
+    warnings = [record for record in caplog.records if "stay unchanged" in record.getMessage()]
+    assert [record.levelno for record in warnings] == [logging.WARNING]
 
 
 def test_manager_with_every_attribute_is_served() -> None:

@@ -21,9 +21,9 @@ from .takeover import Takeover
 logger = get_logger(__name__)
 
 VARIABLE = "LMCACHE_INTERNAL_API_SERVER"
-OURS = "lmcache_internal"
-OURS_OR_THEIRS = "lmcache_internal?"
-THEIRS = "lmcache"
+_REPLACE = "lmcache_internal"
+_REPLACE_OR_FALL_BACK = "lmcache_internal?"
+_KEEP = "lmcache"
 
 _takeover: Takeover | None = None
 
@@ -54,13 +54,13 @@ def uninstall() -> None:
 def vllm_plugin() -> None:
     """Replace the server if the variable LMCACHE_INTERNAL_API_SERVER says so. This is the plugin hook for vLLM."""
     value = os.environ.get(VARIABLE, "")
-    if value in ("", THEIRS):
+    if value in ("", _KEEP):
         return
-    if value in (OURS, OURS_OR_THEIRS):
-        _begin(Takeover(falls_back=value == OURS_OR_THEIRS))
+    if value in (_REPLACE, _REPLACE_OR_FALL_BACK):
+        _begin(Takeover(falls_back=value == _REPLACE_OR_FALL_BACK))
     else:
         # The value is probably a misspelled request for this server. Do not serve LMCache's, which requires no token.
-        _begin(Takeover(refusal=f"{VARIABLE}={value!r}: expected {OURS}, {OURS_OR_THEIRS} or {THEIRS}"))
+        _begin(Takeover(refusal=f"{VARIABLE}={value!r}: expected {_REPLACE}, {_REPLACE_OR_FALL_BACK} or {_KEEP}"))
 
 
 def _begin(takeover: Takeover) -> None:

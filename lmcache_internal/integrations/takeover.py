@@ -47,8 +47,10 @@ class Takeover:
     def end(self) -> None:
         """Restore LMCache's own server. Servers that already exist do not change."""
         sys.meta_path.remove(self._hook)
-        ours = {value for module in _loaded_modules() for value in vars(module).values() if _is_replacement(value)}
-        _exchange({server: server.original for server in ours})
+        replacements = {
+            value for module in _loaded_modules() for value in vars(module).values() if _is_replacement(value)
+        }
+        _exchange({server: server.original for server in replacements})
 
     def _imported(self, module: ModuleType) -> None:
         replaced = self._replace_in(module)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tests.support import ROOT, free_port
 
-THEIRS = """
+ORIGINAL = """
 class InternalAPIServer:
     enable = True
-    def __init__(self, manager): print("theirs built")
-    def start(self): print("theirs started")
+    def __init__(self, manager): print("original created")
+    def start(self): print("original started")
     def stop(self): pass
 """
 LOGGING = """
@@ -43,11 +43,11 @@ server = factory.make(manager)
 server.start()
 print("serves", server.enable)
 server.stop()
-print("the engine goes on")
+print("the engine continues")
 """
 
 
-def lay_out(directory: Path, home: str, source: str = THEIRS, class_: str = "InternalAPIServer") -> str:
+def lay_out(directory: Path, home: str, source: str = ORIGINAL, class_: str = "InternalAPIServer") -> str:
     """Create an lmcache package with its server in the module `home`; return the module of its service factory."""
     files = {"lmcache.logging": LOGGING, home: source.replace("InternalAPIServer", class_)}
     factory = f"{home.split('.v1.')[0]}.integration.factory"
@@ -79,10 +79,10 @@ def run(program: str, *path: Path, **environ: str) -> str:
     return done.stdout
 
 
-def start(factory: str, directory: Path, asked: str, extra: str = "{}", before: str = "") -> str:
+def start(factory: str, directory: Path, value: str, extra: str = "{}", before: str = "") -> str:
     """Return the output of a process that calls the vLLM plugin, and then creates and starts LMCache's server."""
     plugin = "from lmcache_internal.integrations.lmcache import vllm_plugin; vllm_plugin()\n"
     program = before + plugin + START.format(factory=factory, extra=extra, port=free_port())
-    said = run(program, directory, LMCACHE_INTERNAL_API_SERVER=asked)
-    assert said.endswith("the engine goes on\n")
-    return said
+    output = run(program, directory, LMCACHE_INTERNAL_API_SERVER=value)
+    assert output.endswith("the engine continues\n")
+    return output

@@ -112,26 +112,26 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
 def requests() -> list[tuple[str, str, dict[str, Any]]]:
     """Return requests for all routes, valid and invalid ones."""
     routes = [(method, re.sub("<.+?>", "x", rule)) for method, rule in REQUIRED_ROLES if rule != "/run_script"]
-    asked: list[tuple[str, str, dict[str, Any]]] = [(method, path, {}) for method, path in routes]
-    asked += [("GET", "/raises", {}), ("GET", "/raises/plain", {}), ("GET", "/conf?details=true", {})]
-    asked += [("GET", "/conf?names=extra_config,remote_thing", {}), ("GET", "/conf", {"Host": "evil.example"})]
-    asked += [("GET", "/env", {"Via": "x"}), ("POST", "/conf", {"Origin": "http://evil.example"})]
-    return asked
+    found: list[tuple[str, str, dict[str, Any]]] = [(method, path, {}) for method, path in routes]
+    found += [("GET", "/raises", {}), ("GET", "/raises/plain", {}), ("GET", "/conf?details=true", {})]
+    found += [("GET", "/conf?names=extra_config,remote_thing", {}), ("GET", "/conf", {"Host": "evil.example"})]
+    found += [("GET", "/env", {"Via": "x"}), ("POST", "/conf", {"Origin": "http://evil.example"})]
+    return found
 
 
 def all_responses(app: InternalApp, bodies: list[Any]) -> str:
     client = app.test_client()
-    said = []
+    output = []
     for method, path, headers in requests():
         response = client.open(path, method=method, headers=headers)
-        said.append(f"{method} {path} {response.status} {response.headers} {response.text}")
+        output.append(f"{method} {path} {response.status} {response.headers} {response.text}")
     for body in bodies:
         response = client.post("/conf", json=body)
-        said.append(f"POST {response.status} {response.headers} {response.text}")
-        said += [client.get(path).text for path in ("/conf", "/conf/history", "/conf?details=true")]
-    said.append(client.post("/conf/rollback?to=0").text)
-    said.append(client.get("/audit").text)
-    return "\n".join([*said, str(audit_of(app))])
+        output.append(f"POST {response.status} {response.headers} {response.text}")
+        output += [client.get(path).text for path in ("/conf", "/conf/history", "/conf?details=true")]
+    output.append(client.post("/conf/rollback?to=0").text)
+    output.append(client.get("/audit").text)
+    return "\n".join([*output, str(audit_of(app))])
 
 
 @pytest.fixture(scope="module")
@@ -163,10 +163,10 @@ def test_secret_is_in_no_response_and_no_log_line(
         with make_manager(extra_config=extra, remote_thing=f"redis://{spare}@host") as manager:
             app = create_app(manager, [plugins])
             changed = extra | {"remote": f"redis://other:{spare}@host"}
-            said = all_responses(app, [{"extra_config": changed}, {"extra_config": extra, "nonsense": 1}])
+            output = all_responses(app, [{"extra_config": changed}, {"extra_config": extra, "nonsense": 1}])
         logged = log.getvalue()
     for secret in known:
-        assert secret not in said, where(secret, said)
+        assert secret not in output, where(secret, output)
         assert secret not in logged, where(secret, logged)
 
 
@@ -187,17 +187,17 @@ def test_tokens_and_hashes_are_in_no_response_and_no_log_line(tmp_path: Path, mo
     monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", "S3c-single-token")
     with captured_log() as log, app_with(tokens_file=str(path)) as app:
         client = app.test_client()
-        said = ""
+        output = ""
         for token in (tokens["boss"], "S3c-single-token", "S3c-wrong-token"):
             for method, url, headers in requests():
-                said += client.open(url, method=method, headers=headers | bearer(token)).text
+                output += client.open(url, method=method, headers=headers | bearer(token)).text
         path.write_text(path.read_text() + "broken: [")
         client.get("/env", headers=bearer("S3c-wrong-token"))
-        said += log.getvalue() + str(audit_of(app))
+        output += log.getvalue() + str(audit_of(app))
     stored = re.findall(r"[0-9a-f]{32,}", path.read_text())
     assert len(stored) == 2
     for secret in (tokens["boss"], "S3c-single-token", "S3c-wrong-token", *stored):
-        assert secret not in said, where(secret, said)
+        assert secret not in output, where(secret, output)
 
 
 def test_logged_traceback_masks_only_the_secret(plugins: Path) -> None:

@@ -160,9 +160,9 @@ def test_content_of_a_wrong_file_is_not_shown(tmp_path: Path, content: str, capl
     path.write_text(content + "\n")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
-        told = client.get("/conf").text + client.get("/healthz").text + caplog.text
-    assert not any(word in told for word in ("S3cret", "assw0rd", "lmci_"))
-    assert ("contains a token, not the hashes of tokens" in told) == (" " not in content)
+        shown = client.get("/conf").text + client.get("/healthz").text + caplog.text
+    assert not any(word in shown for word in ("S3cret", "assw0rd", "lmci_"))
+    assert ("contains a token, not the hashes of tokens" in shown) == (" " not in content)
 
 
 def test_old_name_of_the_setting_works_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -79,9 +79,9 @@ def test_unusable_adapter_is_a_config_error(monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.setenv(VARIABLE, name)
     with pytest.raises(ConfigError) as caught:
         create_app()
-    told = str(caught.value)
-    assert told.startswith(f"LMCACHE_INTERNAL_ADAPTER={name!r} is invalid: {why}")
-    assert "to module:callable, a function without arguments" in told
+    message = str(caught.value)
+    assert message.startswith(f"LMCACHE_INTERNAL_ADAPTER={name!r} is invalid: {why}")
+    assert "to module:callable, a function without arguments" in message
 
 
 def test_unusable_configuration_is_a_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
