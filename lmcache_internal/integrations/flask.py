@@ -74,7 +74,7 @@ class InternalAPI:
         internal = create_app(adapter, plugin_dirs)
         if not mounted:
             app.extensions[EXTENSION_KEY] = mounted
-            app.wsgi_app = _Mounts(app, mounted)  # type: ignore[method-assign]  # As Flask's documentation shows.
+            app.wsgi_app = _Mounts(app, mounted)  # type: ignore[method-assign]  # As Flask documents.
         mounted[prefix] = internal
 
 

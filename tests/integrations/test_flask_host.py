@@ -60,12 +60,12 @@ def test_hooks_run_only_for_their_own_app(host: Flask, manager: EmbeddedManager,
     host.teardown_appcontext(lambda _: seen.append("teardown app"))
     InternalAPI(host, manager, plugin_dirs=[plugin_dir])
     client = host.test_client()
-    ours = client.get("/lmcache/where")
-    assert (ours.status_code, ours.headers["X-Frame-Options"]) == (200, "DENY")
+    internal = client.get("/lmcache/where")
+    assert (internal.status_code, internal.headers["X-Frame-Options"]) == (200, "DENY")
     assert seen == []
     assert internal_apps(host)["/lmcache"].state.teardowns == 1
-    theirs = client.get("/page")
-    assert (theirs.text, "X-Frame-Options" in theirs.headers) == ("the host's 403", False)
+    page = client.get("/page")
+    assert (page.text, "X-Frame-Options" in page.headers) == ("the host's 403", False)
     assert seen == ["after /page", "teardown /page", "teardown app"]
     assert internal_apps(host)["/lmcache"].state.teardowns == 1
 
@@ -88,14 +88,14 @@ def test_view_of_the_host_can_call_the_api(host: Flask, manager: EmbeddedManager
 
 def test_blueprints_of_the_host_may_have_the_same_names(host: Flask, manager: EmbeddedManager) -> None:
     before = Blueprint("conf", __name__)
-    before.add_url_rule("/theirs", "theirs", lambda: "before")
+    before.add_url_rule("/shop", "shop", lambda: "before")
     host.register_blueprint(before)
     InternalAPI(host, manager)
     after = Blueprint("metrics", __name__)
     after.add_url_rule("/metrics", "metrics", lambda: "after")
     host.register_blueprint(after)
     client = host.test_client()
-    assert (client.get("/theirs").text, client.get("/metrics").text) == ("before", "after")
+    assert (client.get("/shop").text, client.get("/metrics").text) == ("before", "after")
     assert client.get("/lmcache/conf").status_code == 200
     assert "process_" in client.get("/lmcache/metrics").text
 

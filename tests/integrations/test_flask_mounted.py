@@ -44,7 +44,7 @@ def test_host_behind_a_proxy(host: Flask, plugin_dir: Path, monkeypatch: pytest.
     monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", TOKEN)
     with make_manager() as manager:
         InternalAPI(host, manager, plugin_dirs=[plugin_dir])
-        host.wsgi_app = ProxyFix(host.wsgi_app, x_prefix=1, x_host=1)  # type: ignore[method-assign]  # As Flask's documentation shows.
+        host.wsgi_app = ProxyFix(host.wsgi_app, x_prefix=1, x_host=1)  # type: ignore[method-assign]  # As Flask documents.
         forwarded = {"X-Forwarded-Prefix": "/site", "X-Forwarded-Host": "example.com"}
         client = host.test_client()
         where = client.get("/lmcache/where", headers=forwarded | bearer(TOKEN)).get_json()
@@ -53,7 +53,7 @@ def test_host_behind_a_proxy(host: Flask, plugin_dir: Path, monkeypatch: pytest.
 
 def test_address_from_proxy_fix_is_not_trusted(host: Flask, manager: EmbeddedManager) -> None:
     InternalAPI(host, manager)  # It trusts loopback, and the proxy sends a loopback address.
-    host.wsgi_app = ProxyFix(host.wsgi_app)  # type: ignore[method-assign]  # As Flask's documentation shows.
+    host.wsgi_app = ProxyFix(host.wsgi_app)  # type: ignore[method-assign]  # As Flask documents.
     client = host.test_client()
     assert client.get("/lmcache/conf").status_code == 200
     assert client.get("/lmcache/conf", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
@@ -61,7 +61,7 @@ def test_address_from_proxy_fix_is_not_trusted(host: Flask, manager: EmbeddedMan
 
 def test_middleware_of_the_host_applies_to_later_engines(host: Flask, manager: EmbeddedManager) -> None:
     InternalAPI(host, manager, "/one")
-    host.wsgi_app = Forbidden("the middleware of the site")  # type: ignore[method-assign]  # As Flask's documentation shows.
+    host.wsgi_app = Forbidden("the middleware of the site")  # type: ignore[method-assign]  # As Flask documents.
     InternalAPI(host, None, "/two")
     client = host.test_client()
     assert [client.get(f"{prefix}/metrics").status_code for prefix in ("/one", "/two")] == [403, 403]

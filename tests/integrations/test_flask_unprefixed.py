@@ -68,7 +68,7 @@ def test_static_files_of_the_host_come_first(manager: EmbeddedManager, tmp_path:
     assert client.get("/conf").get_json(force=True)["chunk_size"] == 16
 
 
-def test_host_with_host_matching_receives_its_requests(mounted: Flask) -> None:
+def test_untrusted_host_header_is_refused_by_the_host(mounted: Flask) -> None:
     mounted.config["TRUSTED_HOSTS"] = ["localhost"]
     client = mounted.test_client()
     assert client.get("/conf").status_code == 200
