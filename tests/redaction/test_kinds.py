@@ -244,7 +244,7 @@ def test_objects_in_the_configuration_and_in_a_traceback_are_masked() -> None:
             assert base64.b64encode(SECRET.encode()).decode()[:-4] not in response.text
     for make in [
         make for kind, make in CONTAINERS_OF_SECRETS.items() if kind != "variable"
-    ]:  # Its text does not connect name and value.
+    ]:  # The text of this one does not connect name and value.
         record = logging.LogRecord("x", logging.ERROR, "x", 1, "x", None, (ValueError, ValueError(make(SECRET)), None))
         redact_trace(record)
         assert SECRET not in str(record.exc_text)

@@ -58,20 +58,20 @@ def teardown(error):
 @router.errorhandler(Exception)
 def handle(error):
     reached.append("errorhandler")
-    return "all is well"
+    return "handled"
 
 
 @router.get("/late")
 @operation(action="be late")
 def late(number: int) -> list[str]:
-    """Needs a number."""
+    """Require a number."""
     return reached
 
 
 @router.get("/framed")
 @operation(action="be framed", access=Role.PUBLIC)
 def framed() -> Response:
-    """Has a cache of its own."""
+    """Set its own Cache-Control header."""
     return Response("x", headers={"Cache-Control": "max-age=5"})
 '''
 

@@ -33,7 +33,7 @@ router = Blueprint("engine", __name__)
 @router.get("/raises")
 @operation(action="reach the remote")
 def raises() -> str:
-    """Quotes what it could not reach, as connectors do."""
+    """Raise an error with the URL in its message, as connectors do."""
     try:
         raise ConnectionError(f"no route to {config().extra_config['remote']}")
     except ConnectionError as error:
