@@ -51,7 +51,7 @@ def root() -> Annotated[Response, Service, Content("text/plain")]:
     """Report that the server is there; for viewers that ask for text or HTML, list the endpoints."""
     # LMCache's clients and probes ask for `*/*`; browsers and people name a text format.
     asks_for_text = request.accept_mimetypes.best in ("text/plain", "text/html")
-    if asks_for_text and caller().level >= Role.VIEWER:
+    if asks_for_text and caller().role >= Role.VIEWER:
         return respond(_listing(), "text")
     return respond(Service(status="ok", service="LMCache HTTP API"), "json")
 

@@ -61,9 +61,9 @@ def build_server_modules(build: Any) -> Beside:
 
 
 def _started(config: dict[str, Any]) -> Any:
-    from .lmcache_logging import log_as_lmcache_does  # Its failure must not reach LMCache either.
+    from .lmcache_logging import add_lmcache_handlers  # Its failure must not reach LMCache either.
 
-    log_as_lmcache_does()
+    add_lmcache_handlers()
     unknown = sorted(config.keys() - _KEYS)
     if unknown:
         raise ValueError(f"--server-module: unknown key {unknown[0]} in config; known are: {', '.join(sorted(_KEYS))}")

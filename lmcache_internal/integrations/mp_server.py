@@ -98,9 +98,9 @@ def built(app: Any, host: str, port: int, config_file: str | None) -> Any:
         ImportError: a package is missing.
     """
     # All that is not in Python itself is imported here: its failure must not stop the engine either.
-    from .lmcache_logging import log_as_lmcache_does
+    from .lmcache_logging import add_lmcache_handlers
 
-    log_as_lmcache_does()
+    add_lmcache_handlers()
     from ..engine.mp.config import MPConfig
     from ..engine.mp.lmcache import LMCacheMPManager
     from ..server import InternalAPIServer
