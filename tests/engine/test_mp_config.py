@@ -30,7 +30,7 @@ def test_a_file_sets_what_the_server_reads(tmp_path: Path) -> None:
         ("internal_api_server_port_start: 7000", "the address is set by --http-port"),
         ("internal_api_server_host: 0.0.0.0", "the address is set by --http-host"),
         ("internal_api_server_token_file: /x", "unknown key in MP mode"),
-        ("[1]", "must hold"),
+        ("[1]", "internal.yaml"),
     ],
 )
 def test_a_key_that_would_have_no_effect_is_refused(tmp_path: Path, text: str, said: str) -> None:
