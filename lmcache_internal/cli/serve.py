@@ -1,4 +1,4 @@
-"""`serve`: the embedded engine, to try things on."""
+"""`serve`: serve the embedded engine, to try the server."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="An engine's YAML; by default the one that LMCACHE_CONFIG_FILE names, or none.",
+    help="YAML file of the engine; by default the value of LMCACHE_CONFIG_FILE, or none.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many workers.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of workers.")
 @click.option(
     "--memory",
     type=click.IntRange(1),
     default=256,
     show_default=True,
-    help="MiB for the KV buffers and the cached chunks of all workers together.",
+    help="Memory in MiB for the KV buffers and the cached chunks of all workers together.",
 )
 @click.option(
     "--traffic", is_flag=True, help="Send requests, and add a simulated remote backend that is slow and sometimes down."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Which requests --traffic sends.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the requests of --traffic.")
 @click.option("--reload", is_flag=True, help="Restart the ranks when a file of a plugin changes.")
 @click.option("--model", default="example-model", show_default=True, help="The model's name.")
 @click.option(
@@ -52,7 +52,7 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
     callback=_shape,
     metavar="L,KV,T,H,S",
     help="Layers, 2 or 1 (MLA), tokens per chunk, KV heads, head size; by default 27,1,<chunk_size>,1,576, or a "
-    "smaller head size where the memory does not hold 32 such chunks a worker.",
+    "smaller head size if the memory is too small for 32 such chunks per worker.",
 )
 def serve(
     config: Path | None,
@@ -66,7 +66,7 @@ def serve(
 ) -> None:
     """Serve a scheduler and its workers on the embedded engine, until Ctrl-C.
 
-    Each rank is a process of its own. It is for trying, for writing plugins and for tests; LMCache is for production.
+    Each rank is a separate process. Use it to try the server, write plugins and run tests; use LMCache in production.
 
     Example: lmcache-internal serve --config lmcache.yaml --workers 4 --traffic
     """
@@ -82,7 +82,7 @@ def serve(
 
 
 def _read(path: Path | None) -> EmbeddedConfig:
-    """The configuration; where there is no file, the server is enabled all the same."""
+    """Return the configuration; without a file, the server is enabled."""
     from ..engine.embedded.config import CONFIG_FILE_VARIABLE, EmbeddedConfig
 
     if path is not None:

@@ -1,7 +1,7 @@
-"""The seam: every attribute and method that we touch of an LMCache engine.
+"""The interface to the engine: every attribute and method of LMCache that the server uses.
 
-The embedded engine has this shape natively; the real one is passed in as it is. A test holds
-the real classes against these lists, so that a rename upstream is one failing test.
+The embedded engine implements it; the real engine is passed in unchanged. A test compares the real classes with
+these protocols, so that a renamed attribute in LMCache fails one test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Config(Protocol):
 
 
 class Metadata(Protocol):
-    """LMCache's `LMCacheMetadata`: which model, which worker."""
+    """LMCache's `LMCacheMetadata`: the model and the worker."""
 
     @property
     def worker_id(self) -> int: ...
@@ -66,7 +66,7 @@ class Engine(Protocol):
 
 
 class StatisticsClient(Protocol):
-    """LMCache's `ChunkStatisticsLookupClient`, as far as its statistics go."""
+    """The statistics methods of LMCache's `ChunkStatisticsLookupClient`."""
 
     def start_statistics(self) -> Any: ...
     def stop_statistics(self) -> Any: ...
@@ -75,7 +75,7 @@ class StatisticsClient(Protocol):
 
 
 class Manager(Protocol):
-    """LMCache's `LMCacheManager`: what `app.state.lmcache_adapter` holds."""
+    """LMCache's `LMCacheManager`, the value of `app.state.lmcache_adapter`."""
 
     @property
     def config(self) -> Any: ...
@@ -100,7 +100,7 @@ class Manager(Protocol):
 
 
 def seam_names(protocol: type) -> set[str]:
-    """The attributes and methods that `protocol` lists."""
+    """Return the attributes and methods that `protocol` lists."""
     members = {name for name, value in vars(protocol).items() if callable(value) or isinstance(value, property)}
     return {name for name in members | set(vars(protocol).get("__annotations__", ())) if not name.startswith("_")}
 
@@ -109,5 +109,5 @@ _SEAM = frozenset().union(*map(seam_names, (Config, Metadata, StorageManager, En
 
 
 def is_seam_name(name: str | None) -> bool:
-    """Whether an engine of a supported version has an attribute of this name."""
+    """Return whether an engine of a supported version has an attribute of this name."""
     return name in _SEAM

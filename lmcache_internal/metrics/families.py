@@ -1,4 +1,4 @@
-"""Metric families that stay as they are: where no value has changed since the last scrape, neither does the family."""
+"""Metric families that are reused while their values do not change."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
 Row = tuple[str, Mapping[str, str], float]
-"""A sample: what its name has after the family's, its labels, and its value."""
+"""A sample: the suffix of its name after the family's name, its labels, and its value."""
 
 
 class KeptFamily(Metric):
-    """A family whose samples nobody changes any more; the renderer keeps its text as long as it is given the same."""
+    """A family with samples that never change; the renderer reuses its text for the same object."""
 
 
 def family(name: str, text: str, kind: str, rows: Iterable[Row]) -> KeptFamily:
-    """Make a family of `rows`.
+    """Create a family from `rows`.
 
     Args:
-        name: with its prefix; of a counter, without `_total`.
-        text: what it tells.
+        name: the name with its prefix; for a counter without `_total`.
+        text: the help text.
         kind: "counter", "gauge" or "histogram".
-        rows: its samples.
+        rows: the samples.
     """
     return with_samples(
         name, text, kind, [Sample(name + suffix, dict(labels), value) for suffix, labels, value in rows]
@@ -30,7 +30,7 @@ def family(name: str, text: str, kind: str, rows: Iterable[Row]) -> KeptFamily:
 
 
 def with_samples(name: str, text: str, kind: str, samples: list[Sample]) -> KeptFamily:
-    """Make a family of samples that are made already."""
+    """Create a family from samples."""
     made = KeptFamily(name, text, kind)
     made.samples = samples
     return made

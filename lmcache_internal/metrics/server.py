@@ -1,4 +1,4 @@
-"""Metrics of the server itself: its requests and its load."""
+"""Metrics of the server: requests and load."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .engines import Engines, Revision
 from .families import family, with_samples
 
 _REFUSALS = (401, 403, 429)
-_LATENCY_TEXT = "Seconds until a response was made"
+_LATENCY_TEXT = "Seconds until a response was created"
 _LATENCY: list[tuple[str, dict[str, str]]] = [
     *(("lmcache_internal:request_seconds_bucket", {"le": bound}) for bound in (*map(str, BUCKETS), "+Inf")),
     ("lmcache_internal:request_seconds_count", {}),
@@ -78,7 +78,7 @@ def _sample(series: Series, count: int) -> Sample:
 
 
 class _Load:
-    """What all listeners of the process have to do now; nothing where another WSGI server serves the app."""
+    """The load of all listeners of the process; no metrics if another WSGI server serves the app."""
 
     def __init__(self) -> None:
         self._values: tuple[int, ...] = ()
@@ -104,13 +104,13 @@ class _ServerCollector(Collector):
     def __init__(self) -> None:
         self.engines = Engines()
         self._parts = (_Requests(), _Load(), self.engines)
-        self._turn = threading.Lock()  # Of scrapes alone: no request takes it.
+        self._scraping = threading.Lock()  # Requests do not use this lock.
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        with self._turn:
+        with self._scraping:
             found = [each for part in self._parts for each in part.collect()]
         return iter(found)
 
@@ -121,7 +121,7 @@ _registered = False
 
 
 def watch(app: App, revision: Revision) -> None:
-    """Tell of `app` in the default registry, as long as it is in use."""
+    """Add the metrics of `app` to the default registry; they are removed when the app is deleted."""
     global _registered  # Once per process.
     _collector.engines.add(app, revision)
     with _registering:

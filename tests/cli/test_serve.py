@@ -69,7 +69,7 @@ def test_a_port_in_use_is_told(config: Path) -> None:
 def test_where_nothing_is_enabled_it_says_so(config: Path) -> None:
     config.write_text(config.read_text().replace("enabled: true", "enabled: false"))
     with served("--config", str(config)) as (_, lines):
-        assert lines[0].startswith("Nothing is served: see internal_api_server_enabled")
+        assert lines[0].startswith("No rank is served: see internal_api_server_enabled")
 
 
 @pytest.mark.parametrize(
@@ -139,5 +139,5 @@ class TestMemory:
         result = run(*arguments)
         assert result.exit_code == 1
         assert (
-            "256 MiB for 64 workers are too little for chunks of 1769472 bytes; give --memory 1728 or" in result.stderr
+            "256 MiB for 64 workers are not enough for chunks of 1769472 bytes; give --memory 1728 or" in result.stderr
         )

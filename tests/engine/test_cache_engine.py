@@ -255,7 +255,7 @@ def test_slots_are_logged_only_when_asked(engine: EmbeddedEngine, caplog: pytest
     assert not caplog.records
     engine.kvcache_check_log_enabled = True
     engine.retrieve(TOKENS)
-    assert [record.getMessage() for record in caplog.records] == ["retrieve touched slots [0, 47] of 128"]
+    assert [record.getMessage() for record in caplog.records] == ["retrieve used slots [0, 47] of 128"]
 
 
 def test_two_workers_and_a_scheduler_in_one_process_share_nothing(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_two_workers_and_a_scheduler_in_one_process_share_nothing(tmp_path: Path
 
 
 def test_chunk_sizes_that_differ_are_one_clear_error() -> None:
-    with pytest.raises(ConfigError, match=r"chunk_size is 256, but .* says 16 tokens"):
+    with pytest.raises(ConfigError, match=r"chunk_size is 256, but .* has 16 tokens"):
         EmbeddedManager(EmbeddedConfig(), EmbeddedMetadata("m", SHAPE))
 
 

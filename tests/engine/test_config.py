@@ -171,12 +171,12 @@ def test_unreadable_file_is_one_clear_error(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "warning"),
     [
-        ("LMCACHE_CHUNK_SIZ", "s3cret", "unknown, and not read; did you mean LMCACHE_CHUNK_SIZE?"),
+        ("LMCACHE_CHUNK_SIZ", "s3cret", "unknownand ignored; did you mean LMCACHE_CHUNK_SIZE?"),
         ("LMCACHE_INTERNAL_API_SERVER_TOKN", "s3cret", "did you mean LMCACHE_INTERNAL_API_SERVER_TOKEN?"),
-        ("LMCACHE_UNHEARD_OF", "s3cret", "The variable LMCACHE_UNHEARD_OF is unknown, and not read"),
-        ("LMCACHE_LOCAL_DISK", "", "The variable LMCACHE_LOCAL_DISK is empty, and counts as unset"),
-        ("LMCACHE_CHUNK_SIZE", " ", "The variable LMCACHE_CHUNK_SIZE is empty, and counts as unset"),
-        ("LMCACHE_CHUNK_SIZE", "32", "chunk_size is given in the configuration file and by LMCACHE_CHUNK_SIZE"),
+        ("LMCACHE_UNHEARD_OF", "s3cret", "The variable LMCACHE_UNHEARD_OF is unknown and ignored"),
+        ("LMCACHE_LOCAL_DISK", "", "The variable LMCACHE_LOCAL_DISK is empty and ignored"),
+        ("LMCACHE_CHUNK_SIZE", " ", "The variable LMCACHE_CHUNK_SIZE is empty and ignored"),
+        ("LMCACHE_CHUNK_SIZE", "32", "chunk_size is set in the configuration file and by LMCACHE_CHUNK_SIZE"),
     ],
 )
 def test_variables_that_mislead_are_warned_of(

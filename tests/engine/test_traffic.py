@@ -108,13 +108,13 @@ class TestLinks:
     def test_a_worker_that_hangs_is_asked_again_when_it_has_answered(
         self, link: Links, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(links, "ANSWER_SECONDS", 0.05)
+        monkeypatch.setattr(links, "RESPONSE_SECONDS", 0.05)
         tokens = list(range(CHUNK))
         for _ in range(1000):  # None of them may fill the pipe, or this would hang.
             assert link[0].lookup(tokens) == 0
             if not _:
-                monkeypatch.setattr(links, "ANSWER_SECONDS", 0.0001)
-        monkeypatch.setattr(links, "ANSWER_SECONDS", 5.0)
+                monkeypatch.setattr(links, "RESPONSE_SECONDS", 0.0001)
+        monkeypatch.setattr(links, "RESPONSE_SECONDS", 5.0)
         with make_manager() as manager:
             manager.require_engine().store(tokens)
             serve_link(link[1], manager.require_engine())

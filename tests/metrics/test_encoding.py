@@ -101,7 +101,7 @@ def test_what_is_left_out_is_logged_once(caplog: pytest.LogCaptureFixture) -> No
     for _ in range(3):
         expose(registry, "", "")
     (record,) = caplog.records
-    assert "'left_out_once' is left out of /metrics: ValueError" in record.getMessage()
+    assert "'left_out_once' is omitted from /metrics: ValueError" in record.getMessage()
 
 
 @pytest.mark.parametrize(
