@@ -32,7 +32,7 @@ def manager() -> Iterator[Any]:
         (protocols.StorageManager, "lmcache_engine.storage_manager"),
     ],
 )
-def test_real_object_has_what_we_touch(manager: Any, protocol: type, path: str) -> None:
+def test_real_object_has_the_attributes_of_the_protocol(manager: Any, protocol: type, path: str) -> None:
     found = manager
     for name in filter(None, path.split(".")):
         found = getattr(found, name)
@@ -41,7 +41,7 @@ def test_real_object_has_what_we_touch(manager: Any, protocol: type, path: str) 
     assert {name for name in names if not hasattr(found, name)} == set()
 
 
-def test_statistics_client_has_what_we_touch() -> None:
+def test_statistics_client_has_the_attributes_of_the_protocol() -> None:
     names = protocols.seam_names(protocols.StatisticsClient)
     client = load("ChunkStatisticsLookupClient")
     assert {name for name in names if not hasattr(client, name)} == set()
@@ -62,7 +62,7 @@ def test_definitions_are_lmcaches_own(manager: Any) -> None:
         assert definition.default == theirs[name]["default"]
 
 
-def test_every_default_survives_its_own_conversion(manager: Any) -> None:
+def test_conversion_does_not_change_defaults(manager: Any) -> None:
     for name, definition in runtime_of(manager).definitions.items():
         if definition.default is not None and definition.default != float("inf"):
             assert definition.convert(name, definition.default) == definition.default, name
