@@ -61,19 +61,19 @@ TABLE: dict[str, dict[str, str]] = {
 """Name to the modules that define it, each with the first tested version in which it does."""
 
 
-def homes(name: str) -> list[str]:
+def modules_of(name: str) -> list[str]:
     """Return the modules that define `name` in any version, newest first."""
     return list(reversed(TABLE[name].values()))
 
 
 @functools.cache
-def home(name: str) -> str:
+def module_of(name: str) -> str:
     """Import and return the module that defines `name` in the installed LMCache.
 
     Raises:
         ImportError: none of the known modules defines it.
     """
-    for module in homes(name):
+    for module in modules_of(name):
         try:
             found = importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -83,7 +83,7 @@ def home(name: str) -> str:
             if hasattr(found, name):
                 return module
     raise ImportError(
-        f"{installed()} has no {name} in {' or '.join(homes(name))}. Install a version of LMCache that "
+        f"{installed()} has no {name} in {' or '.join(modules_of(name))}. Install a version of LMCache that "
         "docs/lmcache.md lists as supported, or a newer lmcache-internal."
     )
 
@@ -94,7 +94,7 @@ def load(name: str) -> Any:
     Raises:
         ImportError: none of the known modules defines it.
     """
-    return getattr(importlib.import_module(home(name)), name)
+    return getattr(importlib.import_module(module_of(name)), name)
 
 
 def installed() -> str:

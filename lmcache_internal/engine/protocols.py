@@ -99,15 +99,17 @@ class Manager(Protocol):
     def recreate_lookup_server(self) -> dict[str, Any]: ...
 
 
-def seam_names(protocol: type) -> set[str]:
+def members_of(protocol: type) -> set[str]:
     """Return the attributes and methods that `protocol` lists."""
     members = {name for name, value in vars(protocol).items() if callable(value) or isinstance(value, property)}
     return {name for name in members | set(vars(protocol).get("__annotations__", ())) if not name.startswith("_")}
 
 
-_SEAM = frozenset().union(*map(seam_names, (Config, Metadata, StorageManager, Engine, StatisticsClient, Manager)))
+_ENGINE_ATTRIBUTES = frozenset().union(
+    *map(members_of, (Config, Metadata, StorageManager, Engine, StatisticsClient, Manager))
+)
 
 
-def is_seam_name(name: str | None) -> bool:
+def is_engine_attribute(name: str | None) -> bool:
     """Return whether an engine of a supported version has an attribute of this name."""
-    return name in _SEAM
+    return name in _ENGINE_ATTRIBUTES

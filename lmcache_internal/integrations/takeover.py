@@ -14,7 +14,7 @@ from .lmcache_logging import log_as_lmcache_does
 logger = get_logger(__name__)
 
 _CLASS = "InternalAPIServer"
-_HOMES = lmcache_names.homes(_CLASS)
+_HOMES = lmcache_names.modules_of(_CLASS)
 _SERVICE = "internal_api_server"
 """The package of LMCache's in which its server has always been."""
 

@@ -12,7 +12,7 @@ from flask import Request, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from ..conversion import cut
-from ..engine.protocols import is_seam_name
+from ..engine.protocols import is_engine_attribute
 from ..errors import ApiError, EngineFailed, NotSupported
 from ..limits.change_lock import change_lock_of
 from ..limits.concurrency import LimitName
@@ -129,7 +129,7 @@ def _attempt(action: str, call: Callable[[], Any]) -> Any:
     except (ApiError, HTTPException):
         raise
     except AttributeError as error:
-        if error.obj is not None and is_seam_name(error.name):
+        if error.obj is not None and is_engine_attribute(error.name):
             raise NotSupported(
                 f"{type(error.obj).__name__} has no {error.name} in this engine version; LMCache 0.5.6 has it",
             ) from error

@@ -30,7 +30,7 @@ def test_server_of_either_home_is_replaced_as_it_is_imported(tmp_path: Path, hom
 
 
 def test_homes_of_these_tests_are_those_of_the_table() -> None:
-    assert sorted(lmcache_names.homes("InternalAPIServer")) == sorted(HOMES)
+    assert sorted(lmcache_names.modules_of("InternalAPIServer")) == sorted(HOMES)
 
 
 @pytest.mark.parametrize(("home", "asked"), list(zip(HOMES, ["", "lmcache"], strict=True)))

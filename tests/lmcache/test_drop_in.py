@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from lmcache_internal.engine.lmcache_names import home, load
+from lmcache_internal.engine.lmcache_names import load, module_of
 from lmcache_internal.integrations import lmcache as integration
 from lmcache_internal.integrations.drop_in import DropInServer
 from lmcache_internal.testing.real_engine import make_worker
 from tests.support import ROOT, accepts, eventually, free_port
 
-HOME = home("InternalAPIServer")
+HOME = module_of("InternalAPIServer")
 Original = load("InternalAPIServer")
 
 
@@ -147,11 +147,11 @@ from lmcache_internal.integrations.lmcache import vllm_plugin
 vllm_plugin()
 assert not {"lmcache", "numba", "torch", "fastapi", "flask"} & sys.modules.keys(), "the plugin imports"
 from importlib import import_module
-from lmcache_internal.engine.lmcache_names import home
+from lmcache_internal.engine.lmcache_names import module_of
 try:
-    factory = home("VllmServiceFactory")
+    factory = module_of("VllmServiceFactory")
 except ImportError:
-    factory = home("LMCacheManager")  # Before LMCache 0.4, the manager creates its server.
+    factory = module_of("LMCacheManager")  # Before LMCache 0.4, the manager creates its server.
 from lmcache_internal.integrations.drop_in import DropInServer
 assert issubclass(import_module(factory).InternalAPIServer, DropInServer)
 """

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lmcache_internal import create_app
 from lmcache_internal.engine.kv_layout import Known, layer_of
-from lmcache_internal.engine.lmcache_names import home
+from lmcache_internal.engine.lmcache_names import module_of
 from tests.lmcache.kv_engine import Engine, Tensors
 from tests.support import lmcache_release
 
@@ -160,7 +160,7 @@ def test_layout_hints_take_precedence_over_sizes(engine: Engine, monkeypatch: py
 
 
 def lmcaches_own(caches: dict[str, torch.Tensor], slots: list[int], chunk_size: int, layerwise: bool) -> Any:
-    package = home("InternalAPIServer").rpartition(".")[0]
+    package = module_of("InternalAPIServer").rpartition(".")[0]
     module = importlib.import_module(f"{package}.vllm.cache_api")
     adapter = type("Adapter", (), {"kv_caches": caches})
     return module.compute_kvcache_checksums(adapter, slots, chunk_size, layerwise)["chunk_checksums"]

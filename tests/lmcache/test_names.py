@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from lmcache_internal.engine.lmcache_names import TABLE, home, load
+from lmcache_internal.engine.lmcache_names import TABLE, load, module_of
 from tests.support import lmcache_release, release_of
 
 
@@ -17,5 +17,5 @@ def test_name_is_defined_in_the_module_of_the_table(name: str) -> None:
         with pytest.raises(ImportError, match=name):
             load(name)
         return
-    assert home(name) == modules[-1]
+    assert module_of(name) == modules[-1]
     assert load(name) is getattr(importlib.import_module(modules[-1]), name)

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from lmcache_internal import create_app
-from lmcache_internal.engine.lmcache_names import home
+from lmcache_internal.engine.lmcache_names import module_of
 from lmcache_internal.testing.real_engine import make_scheduler, make_worker
 
 JSON = {"Accept": "application/json"}
@@ -65,7 +65,7 @@ def test_threads_of_an_engine_at_work(client: FlaskClient) -> None:
 @pytest.mark.usefixtures("working")
 def test_a_profile_contains_the_engine(client: FlaskClient) -> None:
     lines = client.get("/threads?samples=100&interval=0.005").text.splitlines()
-    path = home("LMCacheEngine").replace(".", "/")
+    path = module_of("LMCacheEngine").replace(".", "/")
     inside = [line for line in lines if f"/{path}.py:" in line]
     assert inside, lines
     # The calls of /cache/store and /cache/retrieve run in separate threads.

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from werkzeug.test import TestResponse
 
 from lmcache_internal import InternalAPIServer, create_app
-from lmcache_internal.engine.lmcache_names import home
+from lmcache_internal.engine.lmcache_names import module_of
 
 
 class Client:
@@ -74,7 +74,7 @@ def _opened(content: Any) -> Any:
 
 
 def pytest_configure() -> None:
-    theirs = importlib.import_module(home("InternalAPIServer"))
+    theirs = importlib.import_module(module_of("InternalAPIServer"))
     theirs.app = create_app(None)  # type: ignore[attr-defined]
     theirs.InternalAPIServer = InternalAPIServer  # type: ignore[attr-defined]
     importlib.import_module("fastapi.testclient").TestClient = Client  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from lmcache_internal.testing.real_engine import make_worker
 
 @pytest.fixture(scope="module")
 def manager() -> Iterator[Any]:
-    made = make_worker("seam")
+    made = make_worker("protocols")
     yield made
     made.stop_services()
 
@@ -36,13 +36,13 @@ def test_real_object_has_the_attributes_of_the_protocol(manager: Any, protocol: 
     found = manager
     for name in filter(None, path.split(".")):
         found = getattr(found, name)
-    names = protocols.seam_names(protocol)
+    names = protocols.members_of(protocol)
     assert names
     assert {name for name in names if not hasattr(found, name)} == set()
 
 
 def test_statistics_client_has_the_attributes_of_the_protocol() -> None:
-    names = protocols.seam_names(protocols.StatisticsClient)
+    names = protocols.members_of(protocols.StatisticsClient)
     client = load("ChunkStatisticsLookupClient")
     assert {name for name in names if not hasattr(client, name)} == set()
 
@@ -50,7 +50,7 @@ def test_statistics_client_has_the_attributes_of_the_protocol() -> None:
 def test_real_manager_gets_the_real_runtime(manager: Any) -> None:
     runtime = runtime_of(manager)
     assert isinstance(runtime, LMCacheRuntime)
-    names = set().union(*map(protocols.seam_names, Runtime.__mro__))
+    names = set().union(*map(protocols.members_of, Runtime.__mro__))
     assert {"lmc_version", "store", "kv_layers"} < names <= set(dir(runtime))
 
 
