@@ -139,7 +139,7 @@ class TestFailureInTheMiddle:
         monkeypatch.setattr(StubbornConfig, "refused", ("pin_timeout_sec", 100))
         response = roll_back(stubborn, 0)
         assert response.status_code == 500
-        assert "everything was restored" in response.get_json()["message"]
+        assert "all values were restored" in response.get_json()["message"]
         assert (conf(stubborn), len(history(stubborn))) == (before, 1)
 
     def test_exception_with_secret_is_masked(

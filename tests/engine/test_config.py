@@ -171,7 +171,7 @@ def test_unreadable_file_is_an_error(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "warning"),
     [
-        ("LMCACHE_CHUNK_SIZ", "s3cret", "unknownand ignored; did you mean LMCACHE_CHUNK_SIZE?"),
+        ("LMCACHE_CHUNK_SIZ", "s3cret", "unknown and ignored; did you mean LMCACHE_CHUNK_SIZE?"),
         ("LMCACHE_INTERNAL_API_SERVER_TOKN", "s3cret", "did you mean LMCACHE_INTERNAL_API_SERVER_TOKEN?"),
         ("LMCACHE_UNHEARD_OF", "s3cret", "The variable LMCACHE_UNHEARD_OF is unknown and ignored"),
         ("LMCACHE_LOCAL_DISK", "", "The variable LMCACHE_LOCAL_DISK is empty and ignored"),

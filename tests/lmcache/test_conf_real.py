@@ -67,7 +67,7 @@ def test_failing_config_is_restored(client: FlaskClient, manager: Any, monkeypat
     before = client.get("/conf").text
     response = client.post("/conf", json={"min_retrieve_tokens": 5, "pin_timeout_sec": 77})
     assert response.status_code == 500
-    assert "everything was restored" in response.get_json()["message"]
+    assert "all values were restored" in response.get_json()["message"]
     assert client.get("/conf").text == before
 
 
