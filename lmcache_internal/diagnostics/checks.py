@@ -52,7 +52,7 @@ class Subject(Struct, frozen=True):
         manager: the engine's manager, or None.
         plugins: the result of loading the endpoint files.
         load: returns the load of the server; None if another WSGI server serves the app.
-        patience: timeout of a call or a script in seconds, whichever is larger.
+        timeout: timeout of a call or a script in seconds, whichever is larger.
         modes: the modes of the engine.
         tokens: the valid bearer tokens.
     """
@@ -60,7 +60,7 @@ class Subject(Struct, frozen=True):
     manager: Any
     plugins: Plugins
     load: Callable[[], Load] | None
-    patience: float
+    timeout: float
     modes: Modes
     tokens: TokenStore
 
@@ -120,8 +120,8 @@ def check_server(subject: Subject) -> str:
         load = subject.load()
         found = str(load)
         # All timeouts have expired, so the worker threads are stuck, and only a restart frees them.
-        if load.longest_wait > subject.patience:
-            raise Unhealthy(f"{found}, the first for {load.longest_wait:.3g} s; calls may take {subject.patience:g} s")
+        if load.longest_wait > subject.timeout:
+            raise Unhealthy(f"{found}, the first for {load.longest_wait:.3g} s; calls may take {subject.timeout:g} s")
     if stuck:
         raise Degraded(f"{found}; {stuck:g} calls into the engine do not return, see GET /threads?name=stuck")
     return found

@@ -52,7 +52,7 @@ class _Evaluation(Call):
             return _failed(self.error)  # The thread could not be started.
         self.join(max(0.0, self._began + CHECK_SECONDS - time.monotonic()))
         if self.is_alive():
-            return Outcome("failed", f"did not answer within {CHECK_SECONDS:g} s")
+            return Outcome("failed", f"did not respond within {CHECK_SECONDS:g} s")
         return self.result if self.error is None else _failed(self.error)
 
 
@@ -63,14 +63,14 @@ class Health:
         state: the app's `state`; its `lmcache_adapter` is looked up for each evaluation.
         plugins: the result of loading the endpoint files.
         modes: the modes of the engine.
-        patience: timeout of a call or a script in seconds, whichever is larger.
+        timeout: timeout of a call or a script in seconds, whichever is larger.
     """
 
-    def __init__(self, state: SimpleNamespace, plugins: Plugins, modes: Modes, patience: float) -> None:
+    def __init__(self, state: SimpleNamespace, plugins: Plugins, modes: Modes, timeout: float) -> None:
         self._state = state
         self._plugins = plugins
         self._modes = modes
-        self._patience = patience
+        self._timeout = timeout
         self._evaluations: dict[str, _Evaluation] = {}
         self._lock = threading.Lock()
 
@@ -82,7 +82,7 @@ class Health:
             load: returns the load of the server that received the request; None for another WSGI server.
         """
         manager = getattr(self._state, "lmcache_adapter", None)
-        subject = Subject(manager, self._plugins, load, self._patience, self._modes, self._state.gate.tokens)
+        subject = Subject(manager, self._plugins, load, self._timeout, self._modes, self._state.gate.tokens)
         started = {check: self._evaluation(check, subject) for check in checks if check not in IN_MEMORY}
         return {
             check: self._outcome(started[check])

@@ -290,7 +290,7 @@ def test_check_result_is_cached_for_one_second(client: FlaskClient, manager: Emb
 
 def test_hanging_check_times_out_and_is_not_restarted(slow: SlowManager, release: threading.Event) -> None:
     client = create_app(slow).test_client()
-    reason = f"[-]engine failed: did not answer within {CHECK_SECONDS:g} s"
+    reason = f"[-]engine failed: did not respond within {CHECK_SECONDS:g} s"
     began = time.monotonic()
     assert ask(client, "/readyz") == (503, reason)
     assert CHECK_SECONDS <= time.monotonic() - began < CHECK_SECONDS + 1
