@@ -27,7 +27,7 @@ _SECRET_WORDS = frozenset(
     }
 )
 # They mean something else in the midst of a name: `pass_config`.
-_SECRET_LAST_WORDS = frozenset({"otp", "pass", "pat", "pw", "sas"})
+_SECRET_LAST_WORDS = frozenset({"otp", "pass", "pat", "psk", "pw", "sas"})
 # Without a separator: `userpasswordhash`, `PGPASSWORD`, `authtoken`, `dbpass`.
 _FUSED = ("apikey", "connectionstring", "connstr", "contrase", "credential", "passphrase", "passwd", "password")
 _FUSED_ENDINGS = ("auth", "cookie", "cookies", "creds", "jwt", "pass", "pwd", "pw", "secret", "secrets", "token")
@@ -36,9 +36,48 @@ _ENGLISH = frozenset({"bypass", "compass", "encompass", "overpass", "surpass", "
 # `api_key`, `accesskey`, `ssh.key`, `signing_keys`.
 _KEY_OWNERS = frozenset(
     {
-        *("access", "account", "api", "auth", "azure", "client", "consumer", "database", "db", "decryption", "deploy"),
-        *("encryption", "fernet", "hmac", "license", "master", "pass", "priv", "private", "root", "secret", "service"),
-        *("session", "shared", "signing", "ssh", "ssl", "storage", "subscription", "tls", "unseal", "vault"),
+        *(
+            "access",
+            "account",
+            "aes",
+            "api",
+            "auth",
+            "azure",
+            "client",
+            "consumer",
+            "database",
+            "db",
+            "decryption",
+            "deploy",
+        ),
+        *(
+            "encryption",
+            "fernet",
+            "hmac",
+            "license",
+            "master",
+            "pass",
+            "preshared",
+            "priv",
+            "private",
+            "root",
+            "rsa",
+            "secret",
+            "service",
+        ),
+        *(
+            "session",
+            "shared",
+            "sharedaccess",
+            "signing",
+            "ssh",
+            "ssl",
+            "storage",
+            "subscription",
+            "tls",
+            "unseal",
+            "vault",
+        ),
     }
 )
 # Of a variable, any other `…_KEY` may be one, too. Elsewhere, most are those of caches and dictionaries.

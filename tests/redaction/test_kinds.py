@@ -114,6 +114,8 @@ SPEAKING: dict[str, Callable[[str], Any]] = {
     "keys": lambda text: {f"redis://u:{text}@h": 1, f"Bearer {text}".encode(): 2},
     "arguments": lambda text: ["serve", "--api-key", text, "--port", "1"],
     "variable": lambda text: {"name": "HF_TOKEN", "value": text},
+    "tag": lambda text: {"Key": "HF_TOKEN", "Value": text},
+    "values": lambda text: {"key": "db_password", "values": [text]},
     "deep": lambda text: Data(size=5, password=[Record({"x": Login("me", {text})})]),
     "inside others": lambda text: SimpleNamespace(inner=SimpleNamespace(auth={"user": text})),
 }
@@ -231,6 +233,9 @@ def test_what_is_masked_stays_masked(kind: str, text: str) -> None:
     assert redact(once) == once
 
 
+APART = {"variable", "tag", "values"}
+
+
 def test_objects_in_the_configuration_and_in_a_traceback_are_masked() -> None:
     extra = {f"place_{kind.replace(' ', '_')}": make(SECRET) for kind, make in SPEAKING.items()}
     extra |= {f"{kind.replace(' ', '_')}_password": make(SECRET) for kind, make in ANY.items()}
@@ -242,7 +247,7 @@ def test_objects_in_the_configuration_and_in_a_traceback_are_masked() -> None:
             assert response.status_code == 200
             assert SECRET not in response.text
             assert base64.b64encode(SECRET.encode()).decode()[:-4] not in response.text
-    for make in [make for kind, make in SPEAKING.items() if kind != "variable"]:  # As text, its parts are apart.
+    for make in [make for kind, make in SPEAKING.items() if kind not in APART]:  # As text, its parts are apart.
         record = logging.LogRecord("x", logging.ERROR, "x", 1, "x", None, (ValueError, ValueError(make(SECRET)), None))
         redact_trace(record)
         assert SECRET not in str(record.exc_text)

@@ -39,6 +39,22 @@ PROXIED = [
     *(
         f"{name}: 127.0.0.1"
         for name in [
+            "X-Forward-For",
+            "XForwardedFor",
+            "X-Auth-Request-User",
+            "X-Remote-User",
+            "Remote-Groups",
+            "X-SSL-Client-Cert",
+            "X-Scheme",
+            "X-Rewrite-URL",
+            "X-Host",
+            "X-HTTP-Host-Override",
+            "Front-End-Https",
+            "Tailscale-User-Login",
+            "X-Kong-Request-Id",
+            "l5d-dst-override",
+            "X-Goog-Authenticated-User-Email",
+            "Ngrok-Trace-Id",
             "CF-Connecting-IP",
             "CF-Connecting-IPv6",
             "CF-Ray",
@@ -248,7 +264,7 @@ def test_another_user_on_the_unix_socket_gets_public_routes_only() -> None:
             command = [sys.executable, "-I", "-c", NOBODY, server.socket_path, path]
             answers[path] = parsed(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
         assert [answer.status for answer in answers.values()] == [200, 403, 403]
-        assert b"uid 65534 has public" in answers["/conf"].body
+        assert b"this caller (uid 65534) has role public" in answers["/conf"].body
         assert audit_of(server.app)[-1]["caller"] == "uid 65534"
         assert fetch(server, "/conf")[0] == 200
 
