@@ -1,10 +1,10 @@
-"""Headers by which a request shows that a proxy sent it."""
+"""Detect by its headers whether a proxy forwarded a request."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-# A header belongs to a family by one of its words: `CF-Connecting-IP` by CF, `X-Original-Forwarded-For` by FORWARDED.
+# One word is enough: CF in `CF-Connecting-IP`, FORWARDED in `X-Original-Forwarded-For`.
 _FAMILIES = frozenset({
     "FORWARDED", "VIA", "PROXY", "ORIGINAL", "REAL", "CDN", "CF", "FASTLY", "AKAMAI", "ENVOY", "AMZN",
     "AMZ", "AZURE", "ARR", "APPENGINE", "CLOUD", "VERCEL", "FLY", "CLOUDFRONT", "INCAP", "SUCURI",
@@ -12,7 +12,7 @@ _FAMILIES = frozenset({
     "KONG", "NGROK", "HEROKU", "RENDER", "RNDR", "SQUID", "GOOG", "TAILSCALE", "AUTHENTIK", "AUTHELIA",
     "REMOTE", "REWRITE", "FRONT", "SCHEME", "CERT", "SSL", "PRINCIPAL",
 })  # fmt: skip
-# Or by its last word: `True-Client-IP`, `X-Client-IP`, `X-Remote-Addr`, `X-ClientIP`.
+# The last word is also enough: `True-Client-IP`, `X-Client-IP`, `X-Remote-Addr`, `X-ClientIP`.
 _CLIENTS = ("IP", "IPV4", "IPV6", "ADDR", "ADDRESS", "CLIENTIP", "REALIP", "REMOTEIP", "CLIENTADDR", "REMOTEADDR")
 # Or by any of its words that has this in it: `X-Forward-For`, `XForwardedFor`, `X-IMForwards`.
 _FORWARDING = "FORWARD"
@@ -22,7 +22,7 @@ _PREFIXES = ("HTTP_X_AUTH_REQUEST_", "HTTP_X_HOST", "HTTP_X_HTTP_HOST", "HTTP_X_
 
 @lru_cache(maxsize=256)
 def came_through_proxy(names: tuple[str, ...]) -> bool:
-    """Whether a request with a WSGI environ of these keys was sent by a proxy; in doubt, it was."""
+    """Return whether a proxy forwarded the request with these WSGI environ keys; True if in doubt."""
     return any(_is_of_proxy(name) for name in names if name.startswith("HTTP_"))
 
 
