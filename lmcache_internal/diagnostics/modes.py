@@ -95,8 +95,10 @@ class Modes:
 
     def _keys(self, state: EngineState, config: Any) -> list[_Key]:
         self._backends.update(dict.fromkeys(state.backends))
-        # With `local_cpu: false` in the configuration, a disabled hot cache is intended.
-        hot_off = state.hot_cache_is_off and getattr(config, "local_cpu", True) is not False
+        # An engine whose configuration says `local_cpu: false` is in its intended mode, unless a caller switched the
+        # hot cache off; otherwise POST /conf could hide that mode.
+        is_meant = getattr(config, "local_cpu", True) is False and ("hot-off", "") not in self._began
+        hot_off = state.hot_cache_is_off and not is_meant
         found: list[tuple[bool, _Key]] = [(state.frozen, ("frozen", "")), (hot_off, ("hot-off", ""))]
         found += [(name in state.backends, ("bypass", name)) for name in state.bypassed]
         found += [(name not in state.backends, ("closed", name)) for name in self._backends]

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import copy
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from .families import KeptFamily
+from .families import CountedFamily, KeptFamily, Series
 
 Encoder = Callable[[Any], bytes]
 """Writes a registry; prometheus_client's `choose_encoder` returns one."""
@@ -43,6 +43,9 @@ class _Layout(NamedTuple):
 
     kept: KeptFamily | None = None
     """The family object, if it never changes."""
+
+    same_series: Series | None = None
+    """The series of a `CountedFamily`."""
 
 
 class Families(Collector):
@@ -87,15 +90,16 @@ class Renderer:
         if layout is not None and layout.kept is family:
             layouts[key] = layout
             return layout.text
-        # len() fails for a generator, which can be read only once.
-        series: list[Any] = list(zip(*family.samples, strict=True)) if len(family.samples) else [(), (), ()]
-        values = series.pop(_VALUES)
-        if layout is None or layout.series != series:
-            layout = self._lay_out(family, series)
-        bits = array("d", values).tobytes()  # Bytes, because -0.0 == 0.0.
-        if layout.bits != bits:
-            text = layout.template % tuple([_written(values[index]) for index in layout.order])
-            layout = layout._replace(bits=bits, text=text)
+        counted = family if isinstance(family, CountedFamily) else None
+        if layout is not None and counted is not None and layout.same_series is counted.series:
+            values = counted.values
+        else:
+            series = _columns(family)
+            values = series.pop(_VALUES)
+            if layout is None or layout.series != series:
+                layout = self._lay_out(family, series)
+            layout = layout._replace(same_series=counted.series if counted else None)
+        layout = _with_values(layout, values)
         if layout.kept is not None or isinstance(family, KeptFamily):
             layout = layout._replace(kept=family if isinstance(family, KeptFamily) else None)
         layouts[key] = layout
@@ -121,6 +125,19 @@ class Renderer:
 
     def _write(self, family: Metric) -> str:
         return self._encoder(Families(family)).decode().removesuffix(self._end)
+
+
+def _columns(family: Metric) -> list[Any]:
+    # len() fails for a generator, which can be read only once.
+    return list(zip(*family.samples, strict=True)) if len(family.samples) else [(), (), ()]
+
+
+def _with_values(layout: _Layout, values: Sequence[Any]) -> _Layout:
+    bits = array("d", values).tobytes()  # Bytes, because -0.0 == 0.0.
+    if layout.bits == bits:
+        return layout
+    text = layout.template % tuple([_written(values[index]) for index in layout.order])
+    return layout._replace(bits=bits, text=text)
 
 
 def _written(value: Any) -> str:

@@ -22,6 +22,7 @@ from ..roles import Role
 from .arguments import signature_of
 from .responses import failures, success
 from .serialize import Media, respond, wants_json
+from .undeclared import refuse_undeclared
 
 if TYPE_CHECKING:
     from ..app import InternalApp
@@ -39,6 +40,7 @@ def operation(
     as_text: Callable[[Any], str] | None = None,
     access: Role | None = None,
     write_parameter: str | None = None,
+    strict: bool = False,
     cheap: bool = False,
     inline: bool = False,
     exclusive: bool = False,
@@ -58,6 +60,7 @@ def operation(
         as_text: converts the data to plain text, for clients that do not request JSON by name.
         access: the role that is required; by default viewer for GET and admin for other methods.
         write_parameter: the argument that makes a GET a write, which requires role operator.
+        strict: a body or a query parameter that it does not declare gets 400. LMCache's own endpoints ignore both.
         cheap: it does not block, or has its own timeout: it runs without timeout and concurrency limit (in a
             plugin, with the timeout of a plain Flask view).
         inline: it only reads memory, in less than 2 ms, and waits for no lock of the engine. The event loop runs it
@@ -88,6 +91,8 @@ def operation(
         @functools.wraps(function)
         def view(**path_values: Any) -> Response:
             incoming = cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # werkzeug's proxy.
+            if strict:
+                refuse_undeclared(incoming, arguments)
             values = {argument.parameter: argument.read(incoming, path_values) for argument in arguments}
             call = functools.partial(function, **values)
             if not cheap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -114,6 +115,21 @@ def test_the_caller_is_not_public(client: FlaskClient) -> None:
 def test_a_hot_cache_disabled_in_the_configuration_is_not_a_mode(tmp_path: Path) -> None:
     with make_manager(local_cpu=False, local_disk=str(tmp_path), max_local_disk_size=1.0) as manager:
         assert mode(create_app(manager).test_client()) == ""
+
+
+@pytest.mark.parametrize("hidden_first", [True, False])
+def test_the_configuration_does_not_hide_that_a_caller_switched_the_hot_cache_off(
+    client: FlaskClient, hidden_first: bool
+) -> None:
+    steps: list[Callable[[], Any]] = [
+        lambda: client.post("/conf", json={"local_cpu": False}),
+        lambda: client.put("/hot_cache/disable"),
+    ]
+    for step in steps if hidden_first else reversed(steps):
+        assert step().status_code == 200
+    assert mode(client) == "hot-off"
+    assert client.put("/hot_cache/enable").status_code == 200
+    assert mode(client) == ""
 
 
 def test_an_engine_whose_modes_cannot_be_read_stays_in_service(

@@ -17,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar, Sample, Timestamp
 
+from lmcache_internal.metrics.families import CountedFamily
 from lmcache_internal.metrics.renderer import Renderer
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -98,6 +99,27 @@ def test_odd_families(data: st.DataObject) -> None:
         registry = Families(families)
         assert outcome(renderer.render, registry) == outcome(encoder, registry)
         families = data.draw(next_families(families))
+
+
+LABEL_SETS = st.lists(st.dictionaries(st.sampled_from("ab"), TEXTS, max_size=2), max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_families_of_the_same_series(data: st.DataObject) -> None:
+    encoder, _ = choose_encoder(data.draw(st.sampled_from(ACCEPTED)))
+    renderer = Renderer(encoder)
+    series: list[tuple[str, dict[str, str]]] = []
+    for number in range(4):
+        if number == 0 or data.draw(st.booleans()):  # Otherwise the very same object.
+            series = [(f"a{data.draw(SUFFIXES)}", labels) for labels in data.draw(LABEL_SETS)]
+        values = [data.draw(st.floats()) for _ in series]
+        registry = Families([CountedFamily("a", "x", "counter", series, values)])
+        plain = Metric("a", "x", "counter")
+        plain.samples = [Sample(name, labels, value) for (name, labels), value in zip(series, values, strict=True)]
+        if data.draw(RARELY):  # A family of another kind in its place.
+            registry = Families([plain])
+        assert outcome(renderer.render, registry) == outcome(encoder, Families([plain]))
 
 
 OPERATIONS: dict[str, Callable[[Any, float], object]] = {
