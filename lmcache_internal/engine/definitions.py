@@ -89,7 +89,7 @@ class Definition(Struct, frozen=True):
         if isinstance(converted, int) and abs(converted) > _LARGEST_INT:
             return f"at most {_LARGEST_INT}"
         if is_too_deep(converted):
-            return f"at most {MAX_DEPTH} lists and mappings within one another"
+            return f"lists and mappings nested at most {MAX_DEPTH} deep"
         return ""
 
 

@@ -191,8 +191,11 @@ def _json_object(encoded: bytes, request: Request) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(text_of(encoded))
         if is_too_deep(body):
-            raise ValueError(f"more than {MAX_DEPTH} lists and objects stand within one another")
-    except (ValueError, RecursionError) as error:
+            raise RecursionError
+    except RecursionError:
+        reason = f"lists and objects are nested more than {MAX_DEPTH} deep"
+        raise BadRequest(reason, title="Invalid JSON body") from None
+    except ValueError as error:
         # Also NaN, Infinity, 1e400 and lone surrogates: stored, they would make later JSON responses invalid.
         raise BadRequest(_reason(encoded, request) or str(error), title="Invalid JSON body") from None
     if not isinstance(body, dict):
