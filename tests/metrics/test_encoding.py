@@ -95,6 +95,17 @@ def test_label_names_that_need_quotes_are_escaped_where_the_scraper_does_not_kno
     assert b'lmcache:a{"x.y"="{"} 3.0\n' in expose(registry, f"{OPENMETRICS};escaping=allow-utf-8", "")[0]
 
 
+@pytest.mark.parametrize("odd", [None, "text", 5])
+def test_what_is_no_family_does_not_cost_the_others(odd: Any) -> None:
+    class Careless(Collector):
+        def collect(self) -> Iterable[Metric]:
+            yield from (odd, GaugeMetricFamily("lmcache:after", "Good", value=2))
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Careless())
+    assert expose(registry, "", "")[0].endswith(b"lmcache:after 2.0\n")
+
+
 def test_what_is_left_out_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     registry = CollectorRegistry()
     registry.register(Odd("left_out_once", {}, "no number", ""))
