@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -12,7 +12,7 @@ import msgspec
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
-from ..conversion import MAX_DEPTH, is_too_deep, parse_bool, text_of, type_name, without_none
+from ..conversion import MAX_DEPTH, is_too_deep, parse_bool, shown, text_of, type_name, without_none
 from ..errors import BadRequest
 from ..redaction import quoted
 from .signature_check import check_signature
@@ -127,7 +127,17 @@ class Argument:
             return self._missing()
         if given and not self.may_be_empty:
             raise self._invalid(given[-1])
+        if not given and request.query_string:
+            self._refuse_another_spelling(request.args)
         return self._missing()
+
+    def _refuse_another_spelling(self, names: Iterable[str]) -> None:
+        # `dryrun=true` and `dry-run=true` must not apply a change.
+        for name in names:
+            if _squeezed(name) == _squeezed(self.name):
+                raise BadRequest(
+                    f"Unknown parameter {shown(name)}; did you mean {self.name}?", title="Invalid parameter"
+                )
 
     def _missing(self) -> Any:
         if not self.required:
@@ -185,6 +195,10 @@ def signature_of(view: Callable[..., Any]) -> tuple[list[Argument], Any]:
     arguments = [Argument(p.name, hints.get(p.name, str), p.default) for p in parameters]
     check_signature(view, arguments)
     return arguments, hints.get("return", Any)
+
+
+def _squeezed(name: str) -> str:
+    return re.sub("[-_ ]", "", name).lower()
 
 
 def _json_object(encoded: bytes, request: Request) -> dict[str, Any]:
