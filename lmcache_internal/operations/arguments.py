@@ -127,7 +127,7 @@ class Argument:
             return self._missing()
         if given and not self.may_be_empty:
             raise self._invalid(given[-1])
-        if not given and request.query_string:
+        if not given and request.query_string and request.method not in ("GET", "HEAD"):
             self._refuse_another_spelling(request.args)
         return self._missing()
 
