@@ -20,7 +20,8 @@ _LONGEST_NAME = 64
 MAX_TOKENS = 1 << 20
 """The most tokens that a range may have: each of them takes memory in the engine."""
 
-TOKENS_PATTERN = r"^\s*-?[0-9]{1,18}\s*[,:]\s*-?[0-9]{1,18}\s*$"
+_TOKENS = re.compile(r"^\s*-?[0-9]{1,18}\s*[,:]\s*-?[0-9]{1,18}\s*$")
+TOKENS_PATTERN = _TOKENS.pattern
 """What `parse_tokens` reads, as a regular expression of Python and of JSON schema."""
 
 
@@ -30,7 +31,7 @@ def parse_tokens(text: str) -> range:
     Raises:
         ValueError: it is something else, is empty, or has more than `MAX_TOKENS` tokens.
     """
-    if not re.fullmatch(TOKENS_PATTERN, text):
+    if not _TOKENS.fullmatch(text):
         raise ValueError(f"expected two whole numbers, as in 0:512, got {shown(text)}")
     start, end = map(int, re.split("[,:]", text))
     if start >= end:
