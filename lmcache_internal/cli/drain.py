@@ -1,4 +1,4 @@
-"""`drain` and `undrain`: take servers out of rotation, and put them back."""
+"""`drain` and `undrain`: take servers out of rotation and put them back."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MAX_SECONDS = 7 * 24 * 3600
 
 
 @click.command(cls=Command)
-@click.option("--reason", default="", help="The reason; GET /readyz?verbose shows it.")
+@click.option("--reason", default="", help="The reason, shown by /readyz.")
 @click.option("--seconds", type=click.IntRange(1, _MAX_SECONDS), help="End the drain after this time. Default: no end.")
 @fleet_options(changes=True, seconds=5)
 def drain(fleet: Fleet, reason: str, seconds: int | None) -> None:
-    """Take servers out of rotation: their /readyz fails; other endpoints still work.
+    """Take servers out of rotation: /readyz fails, and all other requests are served.
 
     Example: lmcache-internal drain --reason 'new disk' --seconds 600 --config lmcache.yaml --index 1
     """

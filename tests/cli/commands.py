@@ -50,6 +50,8 @@ CHANGING = [
     "cache clear --yes",
     "freeze off",
     "hot-cache on",
+    "drain --reason test --seconds 60",
+    "undrain",
     "script run {directory}/script.py",
 ]
 ALL = READING + CHANGING

@@ -26,7 +26,7 @@ def mounted(host: Flask, manager: EmbeddedManager, plugin_dir: Path) -> Flask:
 def test_the_api_is_at_and_below_it_and_nowhere_else(mounted: Flask) -> None:
     client = mounted.test_client()
     assert client.get("/lmcache").text == client.get("/lmcache/").text
-    assert "The internal API of this engine" in client.get("/lmcache").text
+    assert "LMCache internal API" in client.get("/lmcache").text
     assert client.get("/lmcache/conf").get_json(force=True)["chunk_size"] == 16
     assert client.get("/page").text == "the host's page"
     for path in ("/conf", "/lmcachex", "/lmcacheconf", "/lmcache.", "/x/lmcache/conf"):
@@ -47,7 +47,7 @@ def test_links_lead_below_it(mounted: Flask) -> None:
     where = client.get("/lmcache/where").get_json()
     assert where["url"] == "/lmcache/where"
     assert where["external"] == "http://localhost/lmcache/where"
-    assert "no endpoint at /lmcache/nope; GET /lmcache/ lists" in client.get("/lmcache/nope").get_json()["message"]
+    assert "No endpoint at /lmcache/nope; GET /lmcache/ lists" in client.get("/lmcache/nope").get_json()["message"]
     assert client.get("/lmcache/openapi.json").get_json()["servers"] == [{"url": "/lmcache"}]
 
 

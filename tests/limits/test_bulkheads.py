@@ -513,7 +513,7 @@ class TestFlaskBehavior:
             ("abort", 418, "teapot"),
             ("key", 410, "missing 'key'"),
             ("none", 500, "Internal Server Error"),
-            ("other", 500, "unexpected error"),
+            ("other", 500, "Unexpected error"),
             ("redirect", 302, "/seen"),
         ],
     )

@@ -248,7 +248,7 @@ def test_another_user_on_the_unix_socket_gets_public_routes_only() -> None:
             command = [sys.executable, "-I", "-c", NOBODY, server.socket_path, path]
             answers[path] = parsed(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
         assert [answer.status for answer in answers.values()] == [200, 403, 403]
-        assert b"uid 65534 has public" in answers["/conf"].body
+        assert b"this caller (uid 65534) has role public" in answers["/conf"].body
         assert audit_of(server.app)[-1]["caller"] == "uid 65534"
         assert fetch(server, "/conf")[0] == 200
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 
+from ...log_lines import get_logger
 from .chunks import ChunkKey
 from .local_cpu import LocalCPUBackend
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 SETTING = "embedded_simulated_remote_size"
 """In `extra_config`: the size of the backend in GiB; without it there is none."""
