@@ -50,9 +50,10 @@ def test_empty_file_is_all_defaults(file: Path, text: str) -> None:
     assert read(file, text).chunk_size == 256
 
 
-@pytest.mark.parametrize("value", ["false", "null", '""', '"file://"'])
+@pytest.mark.parametrize("value", ["false", "null", '""', '"file://"', '"false"', '"False "'])
 def test_no_path_is_written_in_several_ways(file: Path, value: str) -> None:
     assert read(file, f"local_disk: {value}\n").local_disk is None
+    assert read(file, "local_disk: /data\n", LMCACHE_LOCAL_DISK="false").local_disk is None
 
 
 def test_environment_wins_over_the_file(file: Path) -> None:
