@@ -31,6 +31,7 @@ from .errors import (
     NotSupported,
     Unauthorized,
 )
+from .guarded_settings import guarded_reason
 from .limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
 from .openapi.routes import Route, routes_of
 from .operations.arguments import FromText, JsonBody, Names, OnWire, Upload
@@ -43,7 +44,7 @@ from .redaction import MASK, redact
 from .roles import Role
 from .security.audit import AuditEntry, note
 from .security.caller import Caller, is_local
-from .settings import Settings, guarded_reason
+from .settings import Settings
 
 __all__ = [
     "ADDRESS_KEY",
@@ -125,7 +126,7 @@ def internal_app() -> InternalApp:
 
 def caller() -> Caller:
     """Return the caller of this request, as the gate authenticated it."""
-    return cast(Caller, g.visit.caller)
+    return cast(Caller, g.security.caller)
 
 
 def adapter() -> Manager:

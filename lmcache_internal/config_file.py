@@ -1,4 +1,4 @@
-"""The engine's YAML file, read with a warning for what YAML itself passes over."""
+"""Read the engine's YAML file, and warn of repeated keys, which YAML parsers ignore."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ logger = get_logger(__name__)
 
 
 def read_config_file(path: str | Path) -> dict[str, Any]:
-    """The keys and values of an engine's YAML file; a key that is given twice is warned of.
+    """Return the keys and values of an engine's YAML file, and log a warning for each key that is given twice.
 
     Raises:
-        ConfigError: it cannot be read, or holds something else.
+        ConfigError: the file cannot be read, or is not a YAML mapping.
     """
     try:
         loader = _Loader(text_of(Path(path).read_bytes()))
@@ -29,17 +29,17 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if loaded is not None and not isinstance(loaded, Mapping):
-        raise ConfigError(f"{path} must hold `key: value` pairs, not a {type(loaded).__name__}")
+        raise ConfigError(f"{path} must contain `key: value` pairs, not a {type(loaded).__name__}")
     for key, line in loader.repeated:
-        logger.warning("%s: the key %s is given twice; the value in line %d counts", path, key, line)
+        logger.warning("%s: the key %s is given twice; the value in line %d is used", path, key, line)
     return {str(key): value for key, value in (loaded or {}).items()}
 
 
 class _Loader(yaml.SafeLoader):
-    """yaml.SafeLoader, which also tells the keys that a mapping gives twice.
+    """A `yaml.SafeLoader` that records the keys that a mapping gives twice.
 
     Attributes:
-        repeated: each such key, and the line of its last value.
+        repeated: each repeated key, and the line of its last value.
     """
 
     def __init__(self, text: str) -> None:
@@ -47,10 +47,10 @@ class _Loader(yaml.SafeLoader):
         self.repeated: list[tuple[str, int]] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """The mapping that `node` describes."""
+        """Return the mapping of `node`."""
         seen: set[str] = set()
         for key, _ in node.value:
-            # By tag and text: `1` and `"1"` are two keys. Those that `<<` merges come first, and give way silently.
+            # Compare tag and text, because `1` and `"1"` are two keys. A key may override one that `<<` merges.
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 form = f"{key.tag} {key.value}"
                 if form in seen:

@@ -1,4 +1,4 @@
-"""Paths, socket prefixes and hosts as people write them in a configuration."""
+"""Normalize paths, socket prefixes and hosts from a configuration."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ import socket
 from .errors import ConfigError
 
 ALL_ADDRESSES = "::"
-"""The host that stands for every address of the machine, of IPv6 and IPv4."""
+"""The host that means every IPv6 and IPv4 address of the machine."""
 
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _NUMBERS = re.compile(r"[0-9a-fA-FxX.]*[0-9][0-9a-fA-FxX.]*")
 
 
 def expand_path(key: str, text: str) -> str:
-    """`text` with `~` and `$VARIABLE` replaced.
+    """Return `text` with `~` and `$VARIABLE` replaced.
+
+    Args:
+        key: the key of the setting, for the error message.
+        text: the path.
 
     Raises:
         ConfigError: a variable is not set, or there is no such home directory.
     """
-    path = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111  # A Path would drop the slash at a prefix's end.
+    path = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111  # A Path would drop a slash at the end.
     unset = _VARIABLE.search(path)
     if unset:
         raise ConfigError(f"{key}: the variable {unset[1]} in {text!r} is not set")
@@ -33,7 +37,7 @@ def expand_path(key: str, text: str) -> str:
 
 
 def socket_prefix(key: str, text: str) -> str:
-    """The path that a prefix of Unix sockets means: `unix:///run/x` is `/run/x`.
+    """Return the path for a prefix of Unix sockets: `/run/x` for `unix:///run/x`.
 
     Raises:
         ConfigError: it names an abstract socket, or a variable that is not set.
@@ -46,7 +50,7 @@ def socket_prefix(key: str, text: str) -> str:
 
 @functools.lru_cache(maxsize=16)  # Settings are read for each request.
 def bound_host(text: str) -> str:
-    """The host to bind in its usual form: `*` is `::`, `[::1]` is `::1`, `0` is `0.0.0.0`."""
+    """Return the host to bind in its standard form: `::` for `*`, `::1` for `[::1]`, `0.0.0.0` for `0`."""
     host = text.strip()
     if host == "*":
         return ALL_ADDRESSES

@@ -1,15 +1,14 @@
-"""The `internal_api_server_*` settings, read and checked from an engine's config."""
+"""Read and check the `internal_api_server_*` settings in the config of an engine."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from .conversion import cut
 from .errors import ConfigError
 from .locations import bound_host, expand_path, socket_prefix
 from .log_lines import get_logger
@@ -22,37 +21,35 @@ _PATH = (str, os.PathLike)
 _DATA = (type(None), str, int, float, bytes, list, tuple, dict, Sequence, Set, Mapping, os.PathLike)
 
 MAX_BODY_BYTES = 1 << 20
-"""The largest request body: 1 MiB, for scripts and JSON alike (413 above it)."""
+"""The maximum size of a request body, JSON or script: 1 MiB. A larger body gets 413."""
 
 MOST_SCRIPTS = 8
-"""The most that `max_scripts` may be: eight scripts that burn CPU let a request wait for seconds."""
-
-# Whoever may change these owns the server: they are set at start, never over HTTP.
-_GUARDED = frozenset({"run_script_api_enabled", "script_allowed_imports"})
+"""The maximum of `max_scripts`. With eight scripts that use the CPU, a request already takes seconds."""
 
 
 class Settings(Struct, frozen=True):
-    """What the server itself is told by the engine's config.
+    """The settings of the server.
 
     Attributes:
-        enabled: whether to serve at all.
+        enabled: whether the server runs.
         host: the address to bind.
         port_start: port of the scheduler (index 0); worker n listens on this + 1 + n.
-        include_indices: the indices that serve, 0 the scheduler and 1 + n worker n; all when empty.
+        include_indices: indices of the processes that serve: 0 is the scheduler, 1 + n is worker n. Empty means all.
         socket_path_prefix: listen on the Unix socket `<prefix>_<port>` instead of the port.
         plugin_dirs: further directories of `*_api.py` files.
-        tokens_file: names, roles and hashes of the tokens that callers must send, made by `lmcache-internal token new`.
+        tokens_file: file with the names, roles and hashes of the valid tokens; `lmcache-internal token new` creates it.
         tokens_file_strict: refuse a tokens file that users other than its owner may read, not only one they may change.
-        max_access: the highest level ever granted; `viewer` makes the server read-only.
-        allowed_hosts: further host names that requests may be addressed to; `.example.com` is that name and all below.
-        trust_loopback: behind another WSGI server, trust that REMOTE_ADDR is the client's.
-        audit_file: where to write the audit log, besides the logger.
+        max_access: the highest role of any client; `viewer` makes the server read-only.
+        allowed_hosts: further names of the server in Host headers; `.example.com` is that name and all its subdomains.
+        trust_loopback: behind another WSGI server, trust that REMOTE_ADDR is the address of the client.
+        audit_file: file for the audit log, in addition to the logger.
         public_host: the address of the public listener.
-        public_port_start: port (+ index) of a second listener that serves public routes only.
+        public_port_start: port (+ index) of a second listener, which serves only public routes.
         script_timeout: seconds after which a script is stopped.
-        max_scripts: scripts that may run at once in one process, 1 to 8; each that burns CPU delays all requests.
-        call_timeout: seconds after which a call into the engine is answered with 504.
-        keep_gil: keep the interpreter's lock while the bytes of a request or answer are moved.
+        max_scripts: number of scripts that may run at once in one process, 1 to 8. A script that uses the CPU delays
+            all requests.
+        call_timeout: timeout of a call into the engine in seconds; after it, the response is 504.
+        keep_gil: keep the GIL while the bytes of a request or response are copied.
     """
 
     enabled: bool = False
@@ -76,15 +73,14 @@ class Settings(Struct, frozen=True):
 
     @classmethod
     def of(cls, config: Any) -> Settings:
-        """Read the settings of `config`, any object with LMCache's config attributes.
+        """Read the settings of `config`, any object with the config attributes of LMCache.
 
-        An attribute that no configuration file could hold, such as those of a mock, counts as absent.
+        An attribute with a value that a configuration file cannot contain, such as that of a mock, counts as absent.
 
         Raises:
-            ConfigError: a value has the wrong type or range; the message names it.
+            ConfigError: a value has the wrong type or range. The message contains its key.
         """
         extra, default = extra_config(config), cls()
-        level = _get(extra, "max_access", (str,), "a level", str(default.max_access))
         return cls(
             enabled=_attribute(config, "enabled", (bool,), "true or false", default.enabled),
             host=bound_host(_attribute(config, "host", (str,), "an address", "") or default.host),
@@ -94,7 +90,7 @@ class Settings(Struct, frozen=True):
             plugin_dirs=tuple(_expanded("plugin_dirs", text) for text in _strings(extra, "plugin_dirs")),
             tokens_file=_tokens_file(extra),
             tokens_file_strict=_flag(extra, "tokens_file_strict", default.tokens_file_strict),
-            max_access=_level(level),
+            max_access=_role(extra, "max_access", default.max_access),
             allowed_hosts=_strings(extra, "allowed_hosts"),
             trust_loopback=_flag(extra, "trust_loopback", default.trust_loopback),
             audit_file=_path(extra, "audit_file"),
@@ -108,84 +104,53 @@ class Settings(Struct, frozen=True):
 
 
 class LiveSettings:
-    """The settings of a config that may change while it is served.
+    """The settings of a config that may change while the server runs.
 
     Args:
-        settings: those that it was served with.
+        settings: the settings at the start.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._good = settings
-        self._refused = ""
+        self._valid = settings
+        self._last_error = ""
 
     def of(self, config: Any) -> Settings:
-        """The settings of `config` as it is now; where one cannot be used, those that were good before."""
+        """Return the current settings of `config`; if one is invalid, log it once and return the last valid ones."""
         try:
-            self._good = Settings.of(config)
+            self._valid = Settings.of(config)
         except ConfigError as error:
-            if str(error) != self._refused:
-                self._refused = str(error)
-                logger.warning("The settings of the server stay as they were: %s", error)
-        return self._good
+            if str(error) != self._last_error:
+                self._last_error = str(error)
+                logger.warning("The settings of the server stay unchanged, because one is invalid: %s", error)
+        return self._valid
 
 
 def extra_config(config: Any) -> Mapping[str, Any]:
-    """The config's `extra_config`, where settings stand that LMCache's schema lacks; empty where it has none.
+    """Return `extra_config` of the config, for the settings that LMCache's schema does not have; empty if absent.
 
     Raises:
-        ConfigError: it is no mapping of names to values.
+        ConfigError: it is not a mapping of names to values.
     """
     found = _data(getattr(config, "extra_config", None))
     if found is not None and not isinstance(found, Mapping):
-        # Not its value: passwords may stand in it.
+        # The message does not quote the value, because it may contain passwords.
         raise ConfigError(f"extra_config: expected a mapping of names to values, got a {type(found).__name__}")
     return found or {}
 
 
 def warn_of_old_names(config: Any) -> None:
-    """Log which settings of `config` have an old name."""
+    """Log a warning for each setting of `config` that has an old name."""
     if extra_config(config).get(f"{PREFIX}token_file"):
         logger.warning(
-            "extra_config.%stoken_file is deprecated, as it holds the hashes of all tokens: call it %stokens_file",
+            "extra_config.%stoken_file is deprecated, because the file contains several tokens; "
+            "rename the key to %stokens_file",
             PREFIX,
             PREFIX,
         )
 
 
-def not_mutable(what: str = "") -> str:
-    """Why a key is not set over HTTP, in LMCache's words, and how it is set."""
-    return f"Config is not mutable at runtime{what}; set it in the configuration file and restart the engine"
-
-
-def guarded_reason(name: str, value: Any, config: Any) -> str | None:
-    """Why setting `name` to `value` over HTTP is refused; None where it may be."""
-    if name.startswith(PREFIX) or name in _GUARDED:
-        return not_mutable()
-    if name == "extra_config":
-        before, after = (dict(_guarded_in(settings)) for settings in (extra_config(config), value))
-        if before != after:
-            changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-            return not_mutable(f": {', '.join(map(cut, changed[:10]))} in extra_config")
-    return None
-
-
-def _guarded_in(extra: Any) -> Iterator[tuple[str, Any]]:
-    """What guards the server in `extra`, at any depth: its path, and what is set."""
-    found, seen = [("", extra)], set()  # No recursion: a client decides how deep it is.
-    while found:
-        path, value = found.pop()
-        if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen:
-            continue
-        seen.add(id(value))
-        for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
-            if str(key).startswith(PREFIX) or key in _GUARDED:
-                yield f"{path}{key}", inner
-            else:
-                found.append((f"{path}{key}.", inner))
-
-
 def _data(value: Any) -> Any:
-    """The value, if a configuration file or a variable can hold it; else None."""
+    """Return the value if a configuration file or a variable can contain it; otherwise None."""
     return value if isinstance(value, _DATA) else None
 
 
@@ -254,7 +219,8 @@ def _tokens_file(extra: Mapping[str, Any]) -> Path | None:
     path, old = _path(extra, "tokens_file"), _path(extra, "token_file")
     if path and old and path != old:
         raise ConfigError(
-            f"extra_config.{PREFIX}tokens_file and {PREFIX}token_file name two files; remove the latter, its old name"
+            f"extra_config.{PREFIX}tokens_file and {PREFIX}token_file name two files; "
+            f"remove {PREFIX}token_file, which is the old name"
         )
     return path or old
 
@@ -264,8 +230,8 @@ def _port(extra: Mapping[str, Any], name: str) -> int | None:
     return value or None
 
 
-def _level(name: str) -> Role:
+def _role(extra: Mapping[str, Any], name: str, default: Role) -> Role:
     try:
-        return Role.named(name)
+        return Role.named(_get(extra, name, (str,), "a role", str(default)))
     except ValueError as error:
-        raise ConfigError(f"extra_config.{PREFIX}max_access: {error}") from error
+        raise ConfigError(f"extra_config.{PREFIX}{name}: {error}") from error

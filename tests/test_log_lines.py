@@ -1,4 +1,4 @@
-"""Each log line of the package is one line, and shows what is in it in the order in which it is."""
+"""Each log record of the package is one line without control characters and characters that reorder text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_unsafe(character: str) -> bool:
 
 
 @given(st.text(st.characters(exclude_categories=()) | st.sampled_from("\r\n\x1b\x7f\x85\u2028\u202e\u2066\ud800")))
-def test_nothing_unsafe_is_left_and_nothing_else_changes(text: str) -> None:
+def test_only_unsafe_characters_are_escaped(text: str) -> None:
     safe = escaped(text)
     assert not any(map(is_unsafe, safe))
     expected = "".join(
@@ -34,7 +34,7 @@ def test_nothing_unsafe_is_left_and_nothing_else_changes(text: str) -> None:
 
 
 @pytest.mark.parametrize("filters", [[], [redact_trace]])
-def test_a_message_its_arguments_and_a_traceback_are_escaped(
+def test_message_arguments_and_traceback_are_escaped(
     caplog: pytest.LogCaptureFixture, filters: list[logging.Filter]
 ) -> None:
     logger = get_logger("tests.log_lines")
@@ -53,8 +53,8 @@ def test_a_message_its_arguments_and_a_traceback_are_escaped(
     assert ("hunter2" in trace[-1]) == (not filters)
 
 
-def test_each_module_has_such_a_logger() -> None:
-    allowed = {"log_lines.py", "audit.py"}  # The audit log escapes its lines itself, for its files, too.
+def test_every_module_uses_an_escaping_logger() -> None:
+    allowed = {"log_lines.py", "audit.py"}  # The audit log escapes its lines itself, also for its files.
     for file in ROOT.glob("lmcache_internal/**/*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("logging.getLogger("):

@@ -1,4 +1,4 @@
-"""The settings: of any object, and of one that changes while it is served."""
+"""Settings can be read from any object, and may change while the server runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 
 from lmcache_internal import create_app
 from lmcache_internal.errors import ConfigError
-from lmcache_internal.settings import Settings, guarded_reason, not_mutable
+from lmcache_internal.guarded_settings import guarded_reason, not_mutable
+from lmcache_internal.settings import Settings
 from tests.support import make_manager
 
 
 class Anything:
-    """An object that has every attribute, as a mock has; each is as little a setting as it is."""
+    """An object that has every attribute, such as a mock. None of them is a valid setting."""
 
     def __getattr__(self, name: str) -> Anything:
         if name.startswith("__"):
@@ -35,7 +36,7 @@ def test_objects_without_settings_have_the_defaults(config: Any) -> None:
     assert Settings.of(config) == Settings()
 
 
-def test_what_is_set_counts_beside_what_is_not() -> None:
+def test_set_attributes_are_used_and_the_others_have_defaults() -> None:
     class Mixed(Anything):
         internal_api_server_port_start = 7000
         internal_api_server_socket_path_prefix = Path("/run/x")
@@ -70,7 +71,7 @@ UNUSABLE_EXTRA: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name in UNUSABLE for value in UNUSABLE[name]])
-def test_setting_that_cannot_be_used_is_named_where_the_app_is_made(name: str, value: Any) -> None:
+def test_invalid_setting_is_a_config_error(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"internal_api_server_{name}: expected "):
         create_app(SimpleNamespace(config=SimpleNamespace(**{f"internal_api_server_{name}": value})))
 
@@ -78,15 +79,15 @@ def test_setting_that_cannot_be_used_is_named_where_the_app_is_made(name: str, v
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in UNUSABLE_EXTRA for value in UNUSABLE_EXTRA[name]]
 )
-def test_so_is_one_of_extra_config(name: str, value: Any) -> None:
+def test_invalid_setting_in_extra_config_is_a_config_error(name: str, value: Any) -> None:
     config = SimpleNamespace(extra_config={f"internal_api_server_{name}": value})
     with pytest.raises(ConfigError, match=rf"extra_config\.internal_api_server_{name}: "):
         create_app(SimpleNamespace(config=config))
 
 
 @pytest.mark.parametrize("extra", ["max_access: viewer", 5, ["max_access"], True])
-def test_extra_config_that_a_file_can_hold_but_is_no_mapping_is_an_error(extra: Any) -> None:
-    # As none, it would leave out what restricts the server; what stands in it may be secret.
+def test_extra_config_that_is_not_a_mapping_is_a_config_error(extra: Any) -> None:
+    # If it were ignored, settings that restrict the server would be lost. The message must not quote secrets in it.
     expected = f"^extra_config: expected a mapping of names to values, got a {type(extra).__name__}$"
     with pytest.raises(ConfigError, match=expected):
         create_app(SimpleNamespace(config=SimpleNamespace(extra_config=extra)))
@@ -95,7 +96,7 @@ def test_extra_config_that_a_file_can_hold_but_is_no_mapping_is_an_error(extra: 
 @pytest.mark.parametrize(
     "extra", [5, {"internal_api_server_call_timeout": "soon"}, {"internal_api_server_max_access": 1}]
 )
-def test_setting_that_breaks_later_stays_as_it_was(extra: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_setting_that_becomes_invalid_stays_unchanged(extra: Any, caplog: pytest.LogCaptureFixture) -> None:
     with make_manager(extra_config={"internal_api_server_call_timeout": 7}) as manager:
         app = create_app(manager)
         client = app.test_client()
@@ -107,20 +108,20 @@ def test_setting_that_breaks_later_stays_as_it_was(extra: Any, caplog: pytest.Lo
         assert app.settings.call_timeout == 7
         object.__setattr__(manager.config, "extra_config", {"internal_api_server_call_timeout": 9})
         assert app.settings.call_timeout == 9
-    told = [record for record in caplog.records if "stay as they were" in record.getMessage()]
-    assert [record.levelno for record in told] == [logging.WARNING]
+    warnings = [record for record in caplog.records if "stay unchanged" in record.getMessage()]
+    assert [record.levelno for record in warnings] == [logging.WARNING]
 
 
-def test_managers_whose_every_attribute_exists_are_served() -> None:
+def test_manager_with_every_attribute_is_served() -> None:
     app = create_app(Anything())
     client = app.test_client()
     for rule in app.url_map.iter_rules():
         if "GET" in (rule.methods or ()) and not rule.arguments:
-            answer = client.get(rule.rule)
-            assert "internal_api_server_" not in answer.text or answer.status_code == 200, rule.rule
-    # Nothing that such an object says of itself switches on what is off, or makes it a runtime.
-    answer = client.get("/lmc_version")
-    assert (answer.status_code, "has no `runtime`" in answer.text) == (503, True)
+            response = client.get(rule.rule)
+            assert "internal_api_server_" not in response.text or response.status_code == 200, rule.rule
+    # The attributes of such an object enable nothing, and do not make it a runtime.
+    response = client.get("/lmc_version")
+    assert (response.status_code, "has no `runtime`" in response.text) == (503, True)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_managers_whose_every_attribute_exists_are_served() -> None:
         ("no mapping", ["a", "b"]),
     ],
 )
-def test_a_refusal_names_the_settings_that_would_change(value: Any, named: list[str] | None) -> None:
+def test_refusal_names_the_settings_that_would_change(value: Any, named: list[str] | None) -> None:
     config = SimpleNamespace(extra_config={"internal_api_server_b": 2, "internal_api_server_a": 1, "x": 0})
     reason = guarded_reason("extra_config", value, config)
     if named is None:

@@ -17,7 +17,7 @@ from ..security.token import new_token
 from ..security.token_file import editing, read_tokens_file, write_tokens_file
 from .commands import Group
 
-_LEVELS = click.Choice([str(level) for level in Role if level is not Role.PUBLIC], case_sensitive=False)
+_ROLES = click.Choice([str(role) for role in Role if role is not Role.PUBLIC], case_sensitive=False)
 _FILE = click.option(
     "--file",
     "path",
@@ -36,18 +36,18 @@ def token() -> None:
 
 @token.command()
 @click.option("--name", required=True, help="The name of the holder, for the audit log.")
-@click.option("--level", required=True, type=_LEVELS, help="The role of the holder.")
+@click.option("--role", "--level", "role", required=True, type=_ROLES, help="The role of the holder.")
 @_FILE
-def new(name: str, level: str, path: Path) -> None:
+def new(name: str, role: str, path: Path) -> None:
     """Create a token, print it once, and add its hash to the file."""
     with _errors(), editing(path, create=True):
         tokens = read_tokens_file(path, any_owner=True)
         if name in (known.name for known in tokens):
             raise ConfigError(f"{path} has a token named {name!r} already; revoke it first or choose another name")
-        text, entry = new_token(name, Role.named(level))
+        text, entry = new_token(name, Role.named(role))
         write_tokens_file(path, [*tokens, entry])
     click.echo(text)
-    click.echo(f"Added {name} ({level}) to {path}. The file has only its hash: save the token now.", err=True)
+    click.echo(f"Added {name} ({role}) to {path}. The file has only its hash: save the token now.", err=True)
 
 
 @token.command(name="list")
@@ -56,7 +56,7 @@ def list_tokens(path: Path) -> None:
     """List the names and roles in the file."""
     with _errors():
         for known in read_tokens_file(path, any_owner=True):
-            click.echo(f"{known.level:<10} {known.name}")
+            click.echo(f"{known.role:<10} {known.name}")
 
 
 @token.command()

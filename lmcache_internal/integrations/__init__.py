@@ -1,4 +1,4 @@
-"""The server inside other programs: in the place of LMCache's own server, and in an existing Flask app.
+"""The server inside other programs: as the replacement of LMCache's own server, and in an existing Flask app.
 
-It may import every package but `cli` and `testing`; no other package imports it.
+It may import every package except `cli` and `testing`. No other package imports it.
 """

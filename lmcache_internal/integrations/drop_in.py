@@ -1,34 +1,34 @@
-"""The classes that stand in for LMCache's internal API server: whatever happens, the engine goes on."""
+"""The classes that replace LMCache's internal API server. Their errors never stop the engine."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import lmcache_internal  # The server itself is imported where one is built: vLLM calls the plugin in every process.
+import lmcache_internal  # It imports the server only on first use, because vLLM calls the plugin in every process.
 
 from ..log_lines import get_logger
 
 logger = get_logger(__name__)
 
-_NOTHING_SERVED = (
-    "Nothing is served, and the engine goes on without it. Correct what the message names and restart, or set "
-    "LMCACHE_INTERNAL_API_SERVER=lmcache_internal? to have LMCache's own server in such a case: it asks for no token"
+_WITHOUT_FALLBACK = (
+    "Nothing is served, and the engine continues without it. Fix the error and restart. To use LMCache's own server "
+    "in such a case, which requires no token, set LMCACHE_INTERNAL_API_SERVER=lmcache_internal?"
 )
-_THEIRS_SERVED = (
-    "LMCache's own server is built instead, which asks for no token: LMCACHE_INTERNAL_API_SERVER=lmcache_internal? "
-    "allows it"
+_WITH_FALLBACK = (
+    "LMCache's own server is created instead, which requires no token, because "
+    "LMCACHE_INTERNAL_API_SERVER=lmcache_internal? allows it"
 )
 
 
 class DropInServer:
-    """This server, as LMCache's managers expect theirs.
+    """This server with the interface that LMCache's managers expect.
 
-    LMCache gives up its whole cache when the constructor raises, and vLLM does not start when
-    `start` does. So neither raises: the reason is logged once, and nothing is served.
+    LMCache disables its whole cache if the constructor raises, and vLLM does not start if `start` raises. So neither
+    raises: the error is logged once, and nothing is served.
 
     Attributes:
-        original: LMCache's class, which this one replaces.
-        falls_back: whether `original` is built where this server cannot be.
+        original: the class of LMCache that this class replaces.
+        falls_back: whether to create `original` if this server cannot be created.
     """
 
     original: type = object
@@ -38,7 +38,7 @@ class DropInServer:
         self._server: Any = None
         try:
             self._server = self._make(*arguments, **named)
-        except Exception as error:  # Any mistake in it must not cost the engine its cache.
+        except Exception as error:  # No error of the server may disable the cache of the engine.
             self._report(error)
             if self.falls_back:
                 self._server = self._make_original(*arguments, **named)
@@ -48,13 +48,13 @@ class DropInServer:
         self.app = getattr(self._server, "app", None)
 
     def start(self) -> None:
-        """Serve, if it can."""
+        """Start to serve. An error is logged, not raised."""
         if self._server is None:
             return
         try:
             self._server.start()
-        except Exception as error:  # Likewise.
-            logger.error("The internal API server cannot start; the engine goes on without it: %s", error)
+        except Exception as error:  # No error of the server may stop the engine.
+            logger.error("The internal API server cannot start; the engine continues without it: %s", error)
             self._server = None
 
     def stop(self) -> None:
@@ -68,24 +68,24 @@ class DropInServer:
     def _make_original(self, *arguments: Any, **named: Any) -> Any:
         try:
             return self.original(*arguments, **named)
-        except Exception:  # Likewise.
-            logger.exception("LMCache's own internal API server cannot be built either; the engine goes on without it")
+        except Exception:  # No error of the server may stop the engine.
+            logger.exception("LMCache's own internal API server cannot be created; the engine continues without it")
             return None
 
     def _report(self, error: Exception) -> None:
         logger.error(
-            "The internal API server cannot be built: %s. %s",
+            "The internal API server cannot be created: %s. %s",
             str(error).rstrip("."),
-            _THEIRS_SERVED if self.falls_back else _NOTHING_SERVED,
-            exc_info=not isinstance(error, (ValueError, ImportError)),  # Their messages say all there is to know.
+            _WITH_FALLBACK if self.falls_back else _WITHOUT_FALLBACK,
+            exc_info=not isinstance(error, (ValueError, ImportError)),  # Their messages are enough.
         )
 
 
 class RefusingServer(DropInServer):
-    """In the place of a server of LMCache's that must not be served, and that this one cannot replace.
+    """A replacement that serves nothing, for a server of LMCache that this server cannot replace.
 
     Attributes:
-        reason: why not, and what to do.
+        reason: the reason, and what to do.
     """
 
     reason = ""
@@ -94,6 +94,6 @@ class RefusingServer(DropInServer):
         raise ImportError(self.reason)
 
 
-def stand_in(original: type, base: type[DropInServer], **attributes: Any) -> type[DropInServer]:
-    """A subclass of `base` that replaces `original`, with `attributes` of the class."""
+def replacement_of(original: type, base: type[DropInServer], **attributes: Any) -> type[DropInServer]:
+    """Return a subclass of `base` that replaces `original`, with these class attributes."""
     return type(original.__name__, (base,), {"original": original, "__module__": base.__module__, **attributes})

@@ -1,4 +1,4 @@
-"""The internal API in a Flask app that others wrote."""
+"""Serve the internal API inside an existing Flask app."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 EXTENSION_KEY = "lmcache_internal"
-"""Where the host's internal apps stand in `host.extensions`, by their prefix."""
+"""The key in `host.extensions` of the dictionary of prefixes to internal apps."""
 
 
 class InternalAPI:
     """A Flask extension that serves an engine's internal API below a path of another app, the host.
 
-    The internal API stays an app of its own: its gate guards all of it, and the host's hooks,
-    error handlers and blueprints do not touch it, nor it them.
+    The internal API stays a separate app, which authorizes all of its requests. The hooks, error handlers and
+    blueprints of each of the two apps do not apply to the other.
 
     Args:
-        app: the host; without one, call `init_app` later.
-        adapter: as of `create_app`.
-        url_prefix: as of `init_app`.
-        plugin_dirs: as of `create_app`.
+        app: the host; without it, call `init_app` later.
+        adapter: see `create_app`.
+        url_prefix: see `init_app`.
+        plugin_dirs: see `create_app`.
     """
 
     def __init__(
@@ -51,38 +51,39 @@ class InternalAPI:
         url_prefix: str | None = "/lmcache",
         plugin_dirs: Iterable[str | Path] = (),
     ) -> None:
-        """Serve `adapter`'s API below `url_prefix` of the host `app`.
+        """Serve the API of `adapter` below `url_prefix` of the host `app`.
 
         Args:
             app: the host; `app.extensions["lmcache_internal"]` maps its prefixes to internal apps.
-            adapter: as of `create_app`.
-            url_prefix: takes all requests at or below it; of several, the longest. With none (""),
-                the host's own paths win, and what no route of either matches is the host's 404.
-            plugin_dirs: as of `create_app`.
+            adapter: see `create_app`.
+            url_prefix: the internal API receives all requests at or below this path; if several prefixes match, the
+                longest counts. Without a prefix (""), the routes of the host come first, and a path without a route in
+                either app gets the 404 of the host.
+            plugin_dirs: see `create_app`.
 
         Raises:
-            ConfigError: the prefix is taken or is no absolute path, or `create_app` refuses.
-            PluginError: one of the built-in endpoint files is broken.
+            ConfigError: the prefix is in use or is not an absolute path, or `create_app` raises it.
+            PluginError: a built-in endpoint file cannot be loaded.
         """
         if isinstance(app, InternalApp):
-            raise ConfigError("An internal app cannot host another; put both into one werkzeug DispatcherMiddleware.")
+            raise ConfigError("An internal app cannot host another app; use werkzeug's DispatcherMiddleware for both.")
         prefix = _checked(url_prefix)
         mounted: dict[str, InternalApp] = app.extensions.get(EXTENSION_KEY, {})
         if prefix in mounted:
-            raise ConfigError(f"url_prefix {url_prefix!r} serves another engine; give each one its own.")
+            raise ConfigError(f"url_prefix {url_prefix!r} already serves another engine; use another prefix.")
         internal = create_app(adapter, plugin_dirs)
         if not mounted:
             app.extensions[EXTENSION_KEY] = mounted
-            app.wsgi_app = _Mounts(app, mounted)  # type: ignore[method-assign]  # Flask's way to wrap an app.
+            app.wsgi_app = _Mounts(app, mounted)  # type: ignore[method-assign]  # As Flask documents.
         mounted[prefix] = internal
 
 
 class _Mounts:
-    """The host's `wsgi_app` with internal apps in it.
+    """A wrapper of the host's `wsgi_app` that dispatches requests to internal apps.
 
     Args:
-        host: the host; its `wsgi_app` is what is wrapped.
-        mounted: prefix to internal app; may grow.
+        host: the host.
+        mounted: maps prefixes to internal apps; entries may be added later.
     """
 
     def __init__(self, host: Flask, mounted: dict[str, InternalApp]) -> None:
@@ -91,10 +92,10 @@ class _Mounts:
         self._mounted = mounted
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request by the app that it is for."""
+        """Dispatch one request to the internal app for its path, or to the host."""
         path = environ.get("PATH_INFO", "")
         for prefix in sorted(self._mounted, key=len, reverse=True):
-            script = prefix.encode().decode("latin-1")  # In WSGI's encoding, as `path` is.
+            script = prefix.encode().decode("latin-1")  # WSGI encodes paths in this way.
             if f"{path}/".startswith(f"{script}/") and (prefix or self._is_only_ours(environ)):
                 moved = {"SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + script, "PATH_INFO": path[len(script) :]}
                 warn_of_siblings()
@@ -106,22 +107,22 @@ class _Mounts:
 
 
 def _checked(url_prefix: str | None) -> str:
-    """The prefix without a slash at its end; empty for none."""
+    """Return the prefix without trailing slashes; empty for no prefix."""
     prefix = (url_prefix or "").rstrip("/")
-    # Clients resolve dots before they send a path, so that it would never be reached.
+    # Clients resolve dots before they send a path, so they could never reach such a prefix.
     if prefix and (not prefix.startswith("/") or prefix != posixpath.normpath(prefix)):
         raise ConfigError(f"url_prefix must be a path such as '/lmcache', or '' for none; got {url_prefix!r}")
     return prefix
 
 
 def _knows(app: Flask, environ: WSGIEnvironment) -> bool:
-    """Whether a route of `app` has the path, whatever the method."""
+    """Return whether a route of `app` matches the path, with any method."""
     try:
         adapter = app.create_url_adapter(Request(environ))
         if adapter is not None:
             adapter.match()
     except NotFound:
         return False
-    except HTTPException:  # A redirect, another method, a host that it refuses: the path is its business.
+    except HTTPException:  # A redirect, another method, or another host: the path belongs to this app.
         return True
     return True

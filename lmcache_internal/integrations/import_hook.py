@@ -1,4 +1,4 @@
-"""An import hook that is told of each module of LMCache; it imports nothing itself."""
+"""An import hook that reports each module of LMCache. The hook itself imports nothing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Listener = Callable[[ModuleType], None]
 
 
 class ImportHook(MetaPathFinder):
-    """Call `listener` with each module of LMCache when its code has run, before its importer gets it.
+    """Calls `listener` with each module of LMCache after its code ran, before the importing module receives it.
 
     Args:
-        listener: must not raise: the import would fail.
+        listener: a function that must not raise, because the import would fail.
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -29,8 +29,8 @@ class ImportHook(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a module of LMCache with the finders that are there, and have its loader tell of it."""
-        # Other hooks ask all finders, too, this one among them: it must not ask them in return.
+        """Find a module of LMCache with the other finders, and wrap its loader to report the module."""
+        # Other hooks may also call all finders, including this one. Without this check, the calls would never end.
         search = (threading.get_ident(), fullname)
         if not fullname.startswith(PACKAGE) or search in self._searches:
             return None
@@ -42,12 +42,12 @@ class ImportHook(MetaPathFinder):
         finally:
             self._searches.discard(search)
         if spec is not None and spec.loader is not None:
-            spec.loader = _TellingLoader(spec.loader, self._listener)
+            spec.loader = _ReportingLoader(spec.loader, self._listener)
         return spec
 
 
-class _TellingLoader(Loader):
-    """A module's own loader, which takes its place again when the module's code runs."""
+class _ReportingLoader(Loader):
+    """A wrapper of a module's loader. It restores the original loader before the module's code runs."""
 
     def __init__(self, loader: Loader, listener: Listener) -> None:
         self._loader = loader
@@ -64,5 +64,5 @@ class _TellingLoader(Loader):
         self._listener(module)
 
     def __getattr__(self, name: str) -> Any:
-        # runpy asks for get_code, importlib.resources for its reader.
+        # runpy needs get_code, and importlib.resources needs the resource reader.
         return getattr(object.__getattribute__(self, "_loader"), name)

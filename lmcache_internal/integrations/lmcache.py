@@ -1,11 +1,11 @@
-"""LMCache with this server in the place of its own, without editing LMCache.
+"""Replace LMCache's internal API server with this server, without editing LMCache.
 
-- `install()` makes LMCache build this server wherever it would build its own.
-- vLLM calls `vllm_plugin` in each of its processes (entry point `vllm.general_plugins`); it
-  acts by the variable LMCACHE_INTERNAL_API_SERVER.
-- `python -m lmcache_internal.integrations.lmcache …` runs LMCache's standalone engine so.
+- `install()` makes LMCache create this server instead of its own.
+- vLLM calls `vllm_plugin` in each of its processes (entry point `vllm.general_plugins`). It reads the variable
+  LMCACHE_INTERNAL_API_SERVER.
+- `python -m lmcache_internal.integrations.lmcache …` runs LMCache's standalone engine with this server.
 
-The first two import nothing of LMCache, which takes seconds: its server is replaced when LMCache is imported.
+The first two do not import LMCache, which takes seconds. They replace its server when LMCache is imported.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from .takeover import Takeover
 logger = get_logger(__name__)
 
 VARIABLE = "LMCACHE_INTERNAL_API_SERVER"
-OURS = "lmcache_internal"
-OURS_OR_THEIRS = "lmcache_internal?"
-THEIRS = "lmcache"
+_REPLACE = "lmcache_internal"
+_REPLACE_OR_FALL_BACK = "lmcache_internal?"
+_KEEP = "lmcache"
 
 _takeover: Takeover | None = None
 
 
 def install(falls_back: bool = False) -> None:
-    """Make LMCache build this server wherever it would build its own; does nothing when called again.
+    """Make LMCache create this server instead of its own. Further calls do nothing.
 
     Args:
-        falls_back: let LMCache build its own, which asks for no token, where this one cannot be built;
-            otherwise nothing is served then.
+        falls_back: create LMCache's own server, which requires no token, if this server cannot be created. Otherwise
+            nothing is served in this case.
 
     Raises:
         ImportError: LMCache is not installed.
@@ -44,27 +44,27 @@ def install(falls_back: bool = False) -> None:
 
 
 def uninstall() -> None:
-    """Give LMCache its own server back; servers that are built already stay what they are."""
-    global _takeover  # What it replaces is one per process, too.
+    """Restore LMCache's own server. Servers that already exist do not change."""
+    global _takeover  # The classes of LMCache are also one per process.
     if _takeover is not None:
         _takeover.end()
         _takeover = None
 
 
 def vllm_plugin() -> None:
-    """VLLM's plugin hook: act by the variable LMCACHE_INTERNAL_API_SERVER; without it, do nothing."""
+    """Replace the server if the variable LMCACHE_INTERNAL_API_SERVER says so. This is the plugin hook for vLLM."""
     value = os.environ.get(VARIABLE, "")
-    if value in ("", THEIRS):
+    if value in ("", _KEEP):
         return
-    if value in (OURS, OURS_OR_THEIRS):
-        _begin(Takeover(falls_back=value == OURS_OR_THEIRS))
+    if value in (_REPLACE, _REPLACE_OR_FALL_BACK):
+        _begin(Takeover(falls_back=value == _REPLACE_OR_FALL_BACK))
     else:
-        # Rather a typing error in what asks for this server than a wish for one that asks for no token.
-        _begin(Takeover(refusal=f"{VARIABLE}={value!r}: expected {OURS}, {OURS_OR_THEIRS} or {THEIRS}"))
+        # The value is probably a misspelled request for this server. Do not serve LMCache's, which requires no token.
+        _begin(Takeover(refusal=f"{VARIABLE}={value!r}: expected {_REPLACE}, {_REPLACE_OR_FALL_BACK} or {_KEEP}"))
 
 
 def _begin(takeover: Takeover) -> None:
-    global _takeover  # Likewise.
+    global _takeover  # The classes of LMCache are also one per process.
     if _takeover is None:
         _takeover = takeover
         takeover.begin()
@@ -80,5 +80,5 @@ def _run_standalone() -> None:
 
 
 if __name__ == "__main__":
-    # As `python -m`, this file is `__main__`; LMCache must get the one class that `uninstall` knows.
+    # With `python -m`, this file is `__main__`. LMCache must get the class of the imported module, for `uninstall`.
     importlib.import_module("lmcache_internal.integrations.lmcache")._run_standalone()

@@ -1,4 +1,4 @@
-"""Log lines of this server where LMCache's are seen."""
+"""Send the log lines of this server to the same place as those of LMCache."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import logging
 
 from ..engine import lmcache_names
 
-# The audit log gets a handler of its own: /loglevel changes the handlers of a logger, but refuses to change its.
+# The audit log needs a separate handler, because /loglevel changes the handlers of every logger except the audit log.
 LOGGERS = ("lmcache_internal.audit", "lmcache_internal")
 
 
-def log_as_lmcache_does() -> list[str]:
-    """Give our loggers a handler as LMCache's have, where nobody has configured one.
+def add_lmcache_handlers() -> list[str]:
+    """Add LMCache's log handler to those loggers of this package that have no handler.
 
-    LMCache's has a format and a level (LMCACHE_LOG_LEVEL) of its own; vLLM configures its own loggers
-    alone, and Python shows nothing below WARNING by itself.
+    The handler has the format and the level (LMCACHE_LOG_LEVEL) of LMCache. Without it, nothing below WARNING would
+    appear, because vLLM configures only its own loggers.
 
     Returns:
-        The loggers that were given one.
+        The names of the loggers that received a handler.
 
     Raises:
-        ImportError: LMCache has no such handlers.
+        ImportError: LMCache has no such handler.
     """
     without = [name for name in LOGGERS if not logging.getLogger(name).hasHandlers()]
     for name in without:

@@ -1,4 +1,4 @@
-"""Classes of this package in the place of LMCache's internal API server, wherever LMCache defines or imports it."""
+"""Replace LMCache's internal API server in every module that defines or imports it."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from types import ModuleType
 
 from ..engine import lmcache_names
 from ..log_lines import get_logger
-from .drop_in import DropInServer, RefusingServer, stand_in
+from .drop_in import DropInServer, RefusingServer, replacement_of
 from .import_hook import PACKAGE, ImportHook
-from .lmcache_logging import log_as_lmcache_does
+from .lmcache_logging import add_lmcache_handlers
 
 logger = get_logger(__name__)
 
 _CLASS = "InternalAPIServer"
 _HOMES = lmcache_names.homes(_CLASS)
 _SERVICE = "internal_api_server"
-"""The package of LMCache's in which its server has always been."""
+"""The package of LMCache that contains its server in every known version."""
 
 
 class Takeover:
-    """Replaces LMCache's server in the modules that are imported, and in those that will be.
+    """Replaces LMCache's server in the modules that are already imported, and in those that are imported later.
 
-    A server of LMCache's that is not where a supported version has it is replaced, too, by one that serves nothing: who
-    asked for this server has not asked for one that requires no token.
+    If the server is not at the place of a supported version, its replacement serves nothing, because LMCache's own
+    server requires no token.
 
     Args:
-        falls_back: build LMCache's own server where this one cannot be.
-        refusal: why no server may be served at all; empty where one may.
+        falls_back: create LMCache's own server if this server cannot be created.
+        refusal: the reason why nothing may be served at all; empty if there is none.
     """
 
     def __init__(self, falls_back: bool = False, refusal: str = "") -> None:
@@ -36,44 +36,46 @@ class Takeover:
         self._hook = ImportHook(self._imported)
 
     def begin(self) -> None:
-        """Replace it; imports nothing of LMCache."""
+        """Replace the server. This imports nothing of LMCache."""
         sys.meta_path.insert(0, self._hook)
         replaced: dict[type, type] = {}
         for module in _loaded_modules():
             replaced |= self._replace_in(module)
-        # Service factories bind the class by `from … import`, each in its own module.
+        # Other modules, such as service factories, have the class by `from … import`.
         _exchange(replaced)
 
     def end(self) -> None:
-        """Give LMCache its own server back; servers that are built already stay what they are."""
+        """Restore LMCache's own server. Servers that already exist do not change."""
         sys.meta_path.remove(self._hook)
-        ours = {value for module in _loaded_modules() for value in vars(module).values() if _is_stand_in(value)}
-        _exchange({server: server.original for server in ours})
+        replacements = {
+            value for module in _loaded_modules() for value in vars(module).values() if _is_replacement(value)
+        }
+        _exchange({server: server.original for server in replacements})
 
     def _imported(self, module: ModuleType) -> None:
         replaced = self._replace_in(module)
         if module.__name__ in _HOMES and not replaced:
-            logger.error("%s Whether LMCache serves its own, which asks for no token, is unknown.", _unknown(module))
+            logger.error("%s. LMCache may serve its own server, which requires no token.", _unknown(module))
 
     def _replace_in(self, module: ModuleType) -> dict[type, type]:
         replaced: dict[type, type] = {}
         for name, server in _servers_of(module):
-            replaced[server] = self._stand_in_for(server, module)
+            replaced[server] = self._replacement_for(server, module)
             setattr(module, name, replaced[server])
         if replaced:
             _announce()
         return replaced
 
-    def _stand_in_for(self, server: type, module: ModuleType) -> type:
+    def _replacement_for(self, server: type, module: ModuleType) -> type:
         known = module.__name__ in _HOMES and server.__name__ == _CLASS
         reason = self._refusal or ("" if known else _unknown(module))
         if reason:
-            return stand_in(server, RefusingServer, reason=reason, falls_back=self._falls_back)
-        return stand_in(server, DropInServer, falls_back=self._falls_back)
+            return replacement_of(server, RefusingServer, reason=reason, falls_back=self._falls_back)
+        return replacement_of(server, DropInServer, falls_back=self._falls_back)
 
 
 def _servers_of(module: ModuleType) -> list[tuple[str, type]]:
-    """The classes that may be LMCache's server, of those that `module` defines."""
+    """Return the classes that `module` defines and that may be LMCache's server."""
     is_of_service = _SERVICE in module.__name__.split(".")
     return [
         (name, value)
@@ -86,19 +88,22 @@ def _servers_of(module: ModuleType) -> list[tuple[str, type]]:
 
 def _announce() -> None:
     try:
-        given = log_as_lmcache_does()
-    except Exception as error:  # The import of LMCache goes on; what is logged from WARNING on is seen all the same.
-        logger.warning("lmcache_internal cannot log as LMCache does: %s", error)
-        given = []
+        changed = add_lmcache_handlers()
+    except Exception as error:  # The import of LMCache must not fail. Python shows records from WARNING on in any case.
+        logger.warning("lmcache_internal cannot use the log handler of LMCache: %s", error)
+        changed = []
     logger.info("LMCache's internal API server is replaced by lmcache_internal")
-    if given:
-        logger.info("Nobody has configured the logger lmcache_internal: it logs as LMCache does (LMCACHE_LOG_LEVEL)")
+    if changed:
+        logger.info(
+            "The logger lmcache_internal had no handler, so "
+            "it uses the handler and the level of LMCache (LMCACHE_LOG_LEVEL)"
+        )
 
 
 def _unknown(module: ModuleType) -> str:
     return (
-        f"{lmcache_names.installed()} has no {_CLASS} where lmcache-internal knows it to be, but may have its server "
-        f"in {module.__name__}: install a newer lmcache-internal, or a version of LMCache that docs/lmcache.md lists"
+        f"{lmcache_names.installed()} has no {_CLASS} at a known place, but may have its server in {module.__name__}: "
+        "install a newer lmcache-internal, or a version of LMCache that docs/lmcache.md lists"
     )
 
 
@@ -114,5 +119,5 @@ def _exchange(replacements: dict[type, type]) -> None:
                 setattr(module, name, replacements[value])
 
 
-def _is_stand_in(value: object) -> bool:
+def _is_replacement(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, DropInServer)

@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 from ..operations.arguments import Argument
 from ..operations.docstrings import summary_of
 from ..roles import Role
-from ..security.access import required_access
+from ..security.access import required_role
 
 _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
 _VARIABLE = re.compile(r"<(?:[^<>]+:)?([^:<>]+)>")
@@ -37,7 +37,7 @@ class Route(Struct, frozen=True):
     @property
     def access(self) -> Role:
         """The role that the gate requires, if no argument makes a GET a write."""
-        return required_access(self.view, self.method, {})
+        return required_role(self.view, self.method, {})
 
     @property
     def arguments(self) -> list[Argument]:

@@ -1,6 +1,6 @@
-"""Masks secrets: by the name of a value, by its form, and by its place in a text or a URL.
+"""Mask secrets, by the name of a value, by its form, and by its place in a text or a URL.
 
-It may import `conversion` alone, as errors, logs, responses and the command line all need it.
+It may import only `conversion`, because errors, logs, responses and the command line all need it.
 """
 
 from .masking import MASK, quoted, redact, redact_start, redact_trace

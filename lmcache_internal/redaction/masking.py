@@ -1,4 +1,4 @@
-"""The one place that masks secrets: by the name a value stands under, by its form, and by its place in a text."""
+"""Mask the secrets in any value. All responses, logs and errors use these functions."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def redact(value: Any, name: str = "") -> Any:
     """Return `value` with every secret in it replaced by `***`.
 
     Args:
-        value: any object. What JSON does not know is taken as it would be encoded: by its fields, or as text.
-        name: the name under which the value stands (`hf_token`, `REDIS_PASSWORD`).
+        value: any object. If JSON has no such type, its fields or its text are masked, as they would be encoded.
+        name: the name of the value, such as `hf_token` or `REDIS_PASSWORD`.
 
     Returns:
-        A masked copy, or `value` itself where it is plain data and nothing had to be masked.
+        A masked copy, or `value` itself if it is plain data without secrets.
     """
     try:
         return _walk(value, secrecy_of(name))
     except RecursionError:
-        return MASK  # Too deep to look through.
+        return MASK  # It is nested too deeply to search.
 
 
 def redact_start(text: str, limit: int, name: str = "") -> str:
-    """The first `limit` characters of `text`, redacted, and how many more there are.
+    """Return the first `limit` characters of `text`, masked, and the number of characters that follow.
 
-    The cost depends on the limit, not on the text. What stands at the cut may be the first half of a secret, which no
-    rule knows any more: it is left out.
+    The cost depends on the limit and not on the length of the text. The last word before the cut is left out, because
+    no rule recognizes the first half of a secret.
     """
     if len(text) <= limit:
         return str(redact(text, name))
@@ -57,15 +57,15 @@ def redact_start(text: str, limit: int, name: str = "") -> str:
 
 
 def quoted(value: Any, name: str) -> str:
-    """A value that does not fit, as an error quotes it: cut, and masked where `name` stands for a secret."""
-    # `max_tokens: 'abc'` is no count, and no secret either.
+    """Return an invalid value for an error message: cut, and masked if `name` is that of a secret."""
+    # A value such as 'abc' for `max_tokens` is neither a count nor a secret, so it is shown.
     return shown(MASK if secrecy_of(name) is Secrecy.SECRET else redact(value))
 
 
 def redact_trace(record: logging.LogRecord) -> bool:
-    """Mask the secrets in a record's traceback; a filter for loggers."""
+    """Mask the secrets in the traceback of a record. Use it as a filter of a logger."""
     if record.exc_info:
-        # Handlers take it as it stands.
+        # Handlers do not format the traceback again if `exc_text` is set.
         record.exc_text = escaped_trace(redact(logging.Formatter().formatException(record.exc_info)))
     return True
 
@@ -82,7 +82,7 @@ def _walk(value: Any, secrecy: Secrecy) -> Any:
     if isinstance(value, Mapping):
         return _walk_mapping(value, secrecy)
     if isinstance(value, (list, tuple, Set)):
-        names = getattr(value, "_fields", None)  # Of a named tuple, which is a list in JSON.
+        names = getattr(value, "_fields", None)  # A named tuple, which becomes a list in JSON.
         return (
             list(map(_walk, value, [secrecy_of(name, secrecy) for name in names]))
             if names
@@ -98,7 +98,7 @@ def _walk_mapping(value: Mapping[Any, Any], secrecy: Secrecy) -> dict[Any, Any]:
         walked[shown_key] = _walk(item, secrecy_of(key if isinstance(key, str) else str(shown_key), secrecy))
     label = value.get("name")
     if isinstance(label, str) and "value" in walked:
-        # `{"name": "HF_TOKEN", "value": "…"}`, as Kubernetes writes variables.
+        # Kubernetes writes variables as `{"name": "HF_TOKEN", "value": "…"}`.
         walked["value"] = _walk(value["value"], secrecy_of(label, secrecy))
     return walked
 
@@ -118,13 +118,13 @@ def _walk_items(items: Iterable[Any], secrecy: Secrecy) -> list[Any]:
     for item in items:
         is_option = isinstance(item, str) and item.startswith("-")
         walked.append(_walk(item, secrecy if is_option else max(secrecy, option)))
-        # `["--api-key", "…"]`
+        # A list of arguments: `["--api-key", "…"]`.
         option = secrecy_of(item) if is_option and item.lstrip("-").replace("-", "_").isidentifier() else Secrecy.OPEN
     return walked
 
 
 def _walk_object(value: Any) -> Any:
-    """What JSON makes of the object, redacted."""
+    """Return the masked data that JSON encodes for the object."""
     if isinstance(value, _BYTES):
         text = bytes(value).decode("utf-8", "backslashreplace")
         masked = _redact_text(text)
@@ -140,7 +140,7 @@ def _walk_object(value: Any) -> Any:
         return _walk_mapping({name: getattr(value, field) for name, field in names}, Secrecy.OPEN)
     try:
         plain = msgspec.to_builtins(value, enc_hook=str)
-    except Exception:  # Its own code makes the text, and may raise anything: nobody can look through it.
+    except Exception:  # `__str__` of the object may raise anything. Without its text, secrets cannot be found.
         return MASK
     return _walk(plain, Secrecy.OPEN)
 
@@ -154,15 +154,15 @@ def _redact_text(text: str) -> str:
         masked = _walk(loaded, Secrecy.OPEN)
         return json.dumps(masked) if masked != loaded else text
     except RecursionError:
-        return MASK  # Too deep to look through.
+        return MASK  # It is nested too deeply to search.
     except ValueError:
-        # Broken JSON, or Python's way to write it: nobody can tell what belongs to the name.
+        # In invalid JSON, or the repr of Python data, the end of the value of a secret name is unknown.
         is_mapping = text.lstrip(" \t\r\n[").startswith("{")
         return MASK if is_mapping and names_a_secret(text) else mask_text(text)
 
 
 def _merged(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object in which a repeated key hides nothing: its values become a list."""
+    """Return a JSON object with the values of a repeated key as a list, so that every value is searched."""
     merged: dict[str, list[Any]] = {}
     for key, value in pairs:
         merged.setdefault(key, []).append(value)

@@ -1,4 +1,4 @@
-"""Which names stand for secrets: `hf_token` does, `max_tokens` counts something, `token_file` does not."""
+"""Decide whether a name is that of a secret: `hf_token` is, `max_tokens` is a count, `token_file` is not."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from itertools import pairwise
 
 
 class Secrecy(IntEnum):
-    """What a name says of the values under it; of two that apply, the greater counts.
+    """The secrecy of the values under a name. If two apply, the greater one counts.
 
-    Open: nothing. Counted: numbers are none (`max_tokens: 512`), all else is secret. Secret: all of it is.
+    Attributes:
+        OPEN: the values are not secret.
+        COUNTED: numbers are not secret (`max_tokens: 512`); all other values are.
+        SECRET: all values are secret.
     """
 
     OPEN = 0
@@ -26,14 +29,14 @@ _SECRET_WORDS = frozenset(
         *("token", "tokens", "webhook", "webhooks"),
     }
 )
-# They mean something else in the midst of a name: `pass_config`.
+# Elsewhere in a name, these words have another meaning: `pass_config`.
 _SECRET_LAST_WORDS = frozenset({"otp", "pass", "pat", "pw", "sas"})
-# Without a separator: `userpasswordhash`, `PGPASSWORD`, `authtoken`, `dbpass`.
+# Parts of words, for names without separators: `userpasswordhash`, `PGPASSWORD`, `authtoken`, `dbpass`.
 _FUSED = ("apikey", "connectionstring", "connstr", "contrase", "credential", "passphrase", "passwd", "password")
 _FUSED_ENDINGS = ("auth", "cookie", "cookies", "creds", "jwt", "pass", "pwd", "pw", "secret", "secrets", "token")
 _ENGLISH = frozenset({"bypass", "compass", "encompass", "overpass", "surpass", "trespass", "underpass"})
 
-# `api_key`, `accesskey`, `ssh.key`, `signing_keys`.
+# Words that make a following `key` secret: `api_key`, `accesskey`, `ssh.key`, `signing_keys`.
 _KEY_OWNERS = frozenset(
     {
         *("access", "account", "api", "auth", "azure", "client", "consumer", "database", "db", "decryption", "deploy"),
@@ -41,7 +44,8 @@ _KEY_OWNERS = frozenset(
         *("session", "shared", "signing", "ssh", "ssl", "storage", "subscription", "tls", "unseal", "vault"),
     }
 )
-# Of a variable, any other `…_KEY` may be one, too. Elsewhere, most are those of caches and dictionaries.
+# In the name of a variable, every other word before `_KEY` may also belong to a secret. In other names, most keys are
+# those of caches and dictionaries.
 _ENTRIES = frozenset({"cache", "chunk", "foreign", "index", "kv", "primary", "public", "sort"})
 _PAIRS = frozenset(
     {
@@ -54,7 +58,7 @@ _PAIRS = frozenset(
     }
 )
 
-# `num_token`, `bytes_per_token`, `pad_token_id`, `time_to_first_token`: the tokens of a language model.
+# With these words, `token` means a token of a language model: `num_token`, `bytes_per_token`, `pad_token_id`.
 _COUNTING = frozenset(
     {
         *("audio", "bos", "decode", "draft", "end", "eos", "first", "hit", "id", "ids", "idx", "image", "index"),
@@ -62,7 +66,7 @@ _COUNTING = frozenset(
         *("prefill", "prompt", "rate", "start", "stop", "threshold", "throughput", "time", "video"),
     }
 )
-# The name speaks of a secret, and the value is none.
+# A name that ends in one of these words describes a secret, but its value is not the secret: `token_file`.
 _HARMLESS_ENDINGS = frozenset(
     {
         *("bucket", "budget", "count", "database", "dir", "enabled", "error", "errors", "exception", "file", "host"),
@@ -78,13 +82,13 @@ _LONGEST_KEPT = 100
 
 
 def secrecy_of(name: str, within: Secrecy = Secrecy.OPEN) -> Secrecy:
-    """What `name` says of its values.
+    """Return the secrecy of the values under `name`.
 
     Args:
-        name: of a key, variable, header or argument, in any style: `hf_token`, `apiKey`, `X-Api-Key`.
-        within: what the names around it say.
+        name: the name of a key, variable, header or argument, in any style: `hf_token`, `apiKey`, `X-Api-Key`.
+        within: the secrecy of the enclosing name.
     """
-    # The same few names come again and again; a long one is not worth the memory.
+    # Cache the results, because the same few names recur; except for long names, which would need much memory.
     return (_known if len(name) <= _LONGEST_KEPT else _judge)(name, within)
 
 
@@ -92,7 +96,7 @@ def _judge(name: str, within: Secrecy) -> Secrecy:
     words = [word.lower() for word in _WORD.findall(name)]
     own = Secrecy.OPEN if name in _WORKING_DIRECTORIES or not words else _own_secrecy(name, words)
     if words and words[-1] in _HARMLESS_ENDINGS and (own or not within):
-        return Secrecy.OPEN  # But not `{"passwords": {"host": …}}`, where the key says whose it is.
+        return Secrecy.OPEN  # Not for `host` in `{"passwords": {"host": …}}`, where the key names the owner.
     return max(own, within)
 
 

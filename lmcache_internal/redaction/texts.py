@@ -1,7 +1,7 @@
-"""The secrets in a text: known by the name in front of them, by their form, or by their place in a URL.
+"""Mask the secrets in a text, by the name before them, by their form, or by their place in a URL.
 
-Each rule is one pass over the text. No pattern starts in the midst of what it repeats (see their lookbehinds), and what
-follows a repeated part cannot belong to it: nothing is looked at again and again.
+Each rule is one pass over the text, in linear time: a lookbehind keeps each pattern from starting inside its repeated
+part, and the character after a repeated part cannot match that part.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from .names import Secrecy, secrecy_of
 from .urls import MASK, mask_urls
 from .values import span_of_value
 
-# `password = "x"`, `'api_key': 'x'`, `\"token\": \"x\"`, `hf_token => x`; no comparison, and no `std::token`.
+# `password = "x"`, `'api_key': 'x'`, `\"token\": \"x\"`, `hf_token => x`; not a comparison, and not `std::token`.
 _NAMED = re.compile(r"""(?<![\w.-])([\w.-]+)\\{0,8}["'`]?\]?[ \t]*(=>|:=|=(?![=>])|:(?![:=]))[ \t]*""")
 # `--api-key x`, `['--api-key', 'x']`
 _OPTION = re.compile(r"""(?<![\w-])--?([A-Za-z][\w-]*)(["'],[ \t]*|[ \t]+)(?=["']?[^\s"'-])""")
-# After a name that counts: `7`, `[1, 2]`; `expected int`, `num_tokens=7`; the code `len(tokens)`, `request.tokens`.
+# The harmless values of a name that counts: numbers (`7`, `[1, 2]`), prose (`expected int`, `num_tokens=7`), and code
+# (`len(tokens)`, `request.tokens`).
 _COUNT = re.compile(r"""["'(\[{ ]*[-+]?\d+(?:[.,:]\d+)*(?![\w-]|[.:]\w)""")
 _PROSE = re.compile(r"[A-Za-z_]+(?: \w|=\w)")
 _CODE = re.compile(r"[({\[ ]*[A-Za-z_][A-Za-z_.]*(?![\w-])|[({\[ ]+$", re.MULTILINE)
-# `API key: x`
+# The second word of a name with a space: `API key: x`.
 _SECOND_WORDS = frozenset({"key", "keys", "string"})
 
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)([\w.~+/=-]{6,})")
@@ -38,7 +39,7 @@ _END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 
 
 def mask_text(text: str) -> str:
-    """`text` with the secrets in it masked."""
+    """Return `text` with its secrets masked."""
     if "-----BEGIN" in text:
         text = _mask_private_keys(text)
     if "://" in text:
@@ -55,7 +56,7 @@ def mask_text(text: str) -> str:
 
 
 def names_a_secret(text: str) -> bool:
-    """Whether the name of a secret precedes some value in it."""
+    """Return whether `text` contains the name of a secret before a value."""
     return any(secrecy_of(found[1]) is Secrecy.SECRET for found in _NAMED.finditer(text))
 
 
@@ -82,7 +83,7 @@ def _secrecy_at(text: str, start: int, name: str) -> Secrecy:
 
 
 def _is_harmless(text: str, start: int, name: str, separator: str) -> bool:
-    """Whether what stands there after the name of a count is one, or goes on about it."""
+    """Return whether the text after the name of a count is a number, prose or code."""
     if _COUNT.match(text, start) or separator.isspace():  # `--tokens-only or --verbose`
         return True
     if "token" not in name.lower():
@@ -108,7 +109,7 @@ def _bearer(found: re.Match[str]) -> str:
 
 
 def _token(found: re.Match[str]) -> str:
-    """Mask a token; `hf_hub_enable_hf_transfer` and `sk-learn-estimators` are none."""
+    """Mask a token. Names such as `hf_hub_enable_hf_transfer` and `sk-learn-estimators` are not tokens."""
     body = found[2]
     is_random = any(letter.isdigit() or letter.isupper() for letter in body) or (len(body) >= 20 and body.isalpha())
     return f"{found[1]}{MASK}" if is_random else found[0]

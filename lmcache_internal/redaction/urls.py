@@ -1,4 +1,4 @@
-"""The secret parts of URLs in a text: user info, and the values of the query and the fragment."""
+"""Mask the secret parts of URLs in a text: user info, and the values of the query and the fragment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 MASK = "***"
 
 _SCHEME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
-# Their paths may hold an `@`. Other URLs are addresses of services, whose passwords people write as they are.
+# The paths of these URLs may contain an `@`. Other URLs are addresses of services, often with unquoted passwords.
 _WITH_PATHS = frozenset({"file", "fs", "ftp", "git", "gs", "http", "https", "s3", "ws", "wss"})
-_TELLING = re.compile(r"[@:=]")
+_MAY_BE_SECRET = re.compile(r"[@:=]")
 _BLANK = re.compile(r"\s+")
 _END_OF_AUTHORITY = re.compile(r"[/?#;\\]")
 _HOST = re.compile(r"(?:\[[^\[\]@]*\]|[^:@\[\]]*)(?::[\d*]{0,5})?")
@@ -19,11 +19,11 @@ _PUNCTUATION = tuple(".,:;!?'\"`)]}<>")
 
 
 def mask_urls(text: str) -> str:
-    """`text` with the secret parts of its URLs masked; one pass, however long it is."""
+    """Return `text` with the secret parts of its URLs masked, in one pass."""
     first, *others = text.split("://")
     parts, before = [first], first
     for number, part in enumerate(others, 1):
-        # What stands before the next `://` is its scheme, and no part of this URL.
+        # The characters before the next `://` are its scheme and do not belong to this URL.
         own = part if number == len(others) else part.rstrip(_SCHEME)
         parts.append(_mask(_scheme_at_end(before), own) + part[len(own) :])
         before = part
@@ -35,8 +35,8 @@ def _scheme_at_end(text: str) -> str:
 
 
 def _mask(scheme: str, rest: str) -> str:
-    """Mask what follows a `://`."""
-    if not _TELLING.search(rest):
+    """Mask the text after a `://`."""
+    if not _MAY_BE_SECRET.search(rest):
         return rest
     start = _end_of_user_info(scheme, rest)
     blank = _BLANK.search(rest, start)
@@ -45,10 +45,10 @@ def _mask(scheme: str, rest: str) -> str:
 
 
 def _end_of_user_info(scheme: str, rest: str) -> int:
-    """Where the `@` after the user info stands, or the end of what may be one; 0 where there is none.
+    """Return the position of the `@` after the user info, or the end of possible user info; 0 if there is none.
 
-    By the standard, user info holds no `/`, `?`, `#` or blank. But a password that does is written into a URL all
-    the same, and is in the error that says so.
+    The standard does not allow `/`, `?`, `#` or whitespace in user info. But people write such passwords into URLs,
+    and the errors about these URLs contain them.
     """
     blank = _BLANK.search(rest)
     url = rest[: blank.start()] if blank else rest
@@ -64,13 +64,13 @@ def _end_of_user_info(scheme: str, rest: str) -> int:
 
 
 def _is_host(authority: str) -> bool:
-    """Whether there is nothing but hosts and their ports: `host`, `host:6379`, `[::1]:6379`, `a:1,b:2`."""
+    """Return whether `authority` is only hosts and ports: `host`, `host:6379`, `[::1]:6379`, `a:1,b:2`."""
     hosts = authority.rstrip("".join(_PUNCTUATION)) if not authority.endswith("]") else authority
     return all(_HOST.fullmatch(host) for host in hosts.split(","))
 
 
 def _beyond_blanks(authority: str, rest: str) -> int:
-    """The same where the `@` stands after blanks, or is missing: `user:two more words@host`, `user:password`."""
+    """Return that position if the `@` is after whitespace or missing: `user:two more words@host`, `user:password`."""
     last = rest.rfind("@")
     if last >= 0:
         return last
@@ -80,7 +80,7 @@ def _beyond_blanks(authority: str, rest: str) -> int:
 
 
 def _after_one_blank(rest: str, url: str, blank: re.Match[str] | None) -> int:
-    """The same where a single word follows the blank before its `@`: `12 34@host`; -1 where none does."""
+    """Return that position if one word is between the whitespace and the `@` (`12 34@host`); otherwise -1."""
     if blank is None or url.endswith(_PUNCTUATION):
         return -1
     following = _BLANK.search(rest, blank.end())

@@ -1,17 +1,17 @@
-"""Where a value stands that follows a name in a text; in doubt, it goes on to the end of the line."""
+"""Find the extent of a value that follows a name in a text. In doubt, it extends to the end of the line."""
 
 from __future__ import annotations
 
 import re
 
 Span = tuple[int, int]
-"""The first position of what is to be masked, and the one after it; equal where nothing is."""
+"""The start and the end of the text to mask; equal if there is nothing to mask."""
 
 _OPENING = re.compile(r"""[bBrRuUfF]{0,2}(\\{0,8}(?:"{3}|'{3}|["'`]))""")
 _QUOTE_OR_ESCAPED = re.compile(r"""\\.|["'`]""", re.DOTALL)
 _WORD = re.compile(r"""[^\s"'`,;&()\[\]{}<>]*""")
 _PHRASE = re.compile(r"""[^\n"'`,;&()\[\]{}<>]*""")
-_GOES_ON = re.compile(r"""["'`(\[{<]""")
+_CONTINUES = re.compile(r"""["'`(\[{<]""")
 _DELIMITER = re.compile(r"[\s,;&)\]}>]|\Z")
 _BRACKET = re.compile(r"[\[\]{}]")
 _SCHEME = re.compile(r"(?i)(?:basic|bearer|digest|negotiate|token)[ \t]+(?=\S)")
@@ -21,18 +21,18 @@ _COUNT = "0123456789.,:-_ \t[]()"
 
 
 def is_count(text: str) -> bool:
-    """Whether it is a number, or several: `512`, `0:512`, `[1, 2]`."""
+    """Return whether `text` is one or more numbers: `512`, `0:512`, `[1, 2]`."""
     return not text.strip(_COUNT) and any(map(str.isdigit, text))
 
 
 def span_of_value(text: str, start: int, name: str, separator: str) -> Span:
-    """What to mask of the value at `start`; what is not masked up to its end holds no secret.
+    """Return the part to mask of the value at `start`. The rest, up to the end of the span, contains no secret.
 
     Args:
         text: the whole text.
-        start: where the value begins.
+        start: the position of the value.
         name: the name of the secret.
-        separator: what stands between them: after a colon, a value may be several words.
+        separator: the separator between name and value. After a colon, a value may be several words.
     """
     opening = _OPENING.match(text, start)
     if opening:
@@ -44,7 +44,7 @@ def span_of_value(text: str, start: int, name: str, separator: str) -> Span:
     end = _end((_PHRASE if separator == ":" else _WORD).match(text, start))
     found = _unless_harmless(text, start, end)
     is_harmless = found[0] == found[1] > start
-    if _GOES_ON.match(text, end) and not is_harmless:  # `SecretStr('x')`, `[…]`: nobody can tell where it ends.
+    if _CONTINUES.match(text, end) and not is_harmless:  # `SecretStr('x')`, `[…]`: the end of the value is unknown.
         return start, _end_of_nested(text, end)
     return found
 
@@ -69,7 +69,7 @@ def _unless_harmless(text: str, start: int, end: int) -> Span:
 
 
 def _end_of_nested(text: str, start: int) -> int:
-    """The end of the line; of a structure that is spread over lines, its own."""
+    """Return the end of the line, or the end of a structure that spans several lines."""
     end = _end_of_line(text, start)
     line = text[start:end].rstrip()
     if not line.endswith(("{", "[")):
@@ -89,4 +89,4 @@ def _end_of_line(text: str, start: int) -> int:
 
 
 def _end(found: re.Match[str] | None) -> int:
-    return found.end() if found else 0  # It matches anything; mypy cannot know.
+    return found.end() if found else 0  # The patterns match any text, which mypy does not know.

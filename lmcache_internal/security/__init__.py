@@ -1,4 +1,5 @@
 """Authentication, authorization, CSRF and DNS-rebinding protection, and the audit log.
 
-It may import `operations`, `redaction`, `system` and the modules that everything may import; it knows of no endpoint.
+It may import `operations`, `redaction`, `system` and the modules that every package may import. It does not depend on
+any endpoint.
 """

@@ -11,17 +11,17 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 Arguments = Mapping[str, Sequence[str]]
-"""The query's parameters, each with all of its values: any of a repeated one may be what counts."""
+"""The query parameters, each with all its values, because an endpoint may use any value of a repeated parameter."""
 
 
 def is_write(view: Callable[..., Any], method: str, arguments: Arguments) -> bool:
-    """Whether a request changes something: by its method, or by an argument declared to do so."""
+    """Return whether a request changes something, by its method or by an argument that is declared to write."""
     writing: str | None = getattr(view, "write_parameter", None)
     return method not in SAFE_METHODS or bool(writing and any(arguments.get(writing, ())))
 
 
-def required_access(view: Callable[..., Any], method: str, arguments: Arguments) -> Role:
-    """The level that a request needs: the view's own, or, where it declares none, a safe one."""
+def required_role(view: Callable[..., Any], method: str, arguments: Arguments) -> Role:
+    """Return the role that a request requires: the role that its view declares, or else a safe default."""
     declared: Role | None = getattr(view, "access", None)
     if declared is None:
         declared = Role.VIEWER if method in SAFE_METHODS else Role.ADMIN

@@ -1,4 +1,4 @@
-"""The audit log: each refused and each changing request as one line of JSON."""
+"""The audit log: one line of JSON for each request that is refused or that changes something."""
 
 from __future__ import annotations
 
@@ -21,37 +21,38 @@ from ..log_lines import escaped
 from ..operations.serialize import encode_json
 from ..redaction import MASK, redact, redact_start
 from ..system import log_queue
-from .audit_handlers import audible_handlers
+from .audit_handlers import audit_handlers
 from .caller import PEER_UID_KEY, Caller
 
 logger = logging.getLogger("lmcache_internal.audit")
 logger.setLevel(logging.INFO)
 
 KEPT = 200
+"""The number of changes, and of refusals, that `GET /audit` returns."""
 MAX_TEXT = 2048
-"""Characters that are kept of the path, and of an argument: of its name and value together."""
+"""The maximum length of the path, and of the name and value of an argument together, in characters."""
 MAX_ARGUMENTS = 8
-"""How many arguments are kept."""
+"""The maximum number of arguments in an entry."""
 MAX_VALUES = 4
-"""How many values of a repeated argument are kept: the last ones, since mostly the last one counts."""
+"""The number of values of a repeated argument in an entry: the last ones, because endpoints usually use the last."""
 MAX_DETAILS = 16_384
-"""Characters of JSON that are kept of what the endpoint noted."""
+"""The maximum length of the facts that the endpoint adds, in characters of JSON."""
 _MAX_FILE_BYTES = 10 << 20
 _MAX_FILES = 5
 
 
 class AuditEntry(TypedDict):
-    """One request; what its endpoint noted stands beside these.
+    """One request. The facts that its endpoint adds are further fields.
 
     Attributes:
-        time: when it was answered: ISO 8601, UTC.
-        caller: the token's name, or how the client got here.
-        level: what the caller may do.
-        address: where the client is; "uid 1000", the user at the other end, on a Unix socket.
-        path: cut to `MAX_TEXT`, secrets masked, like the arguments.
-        arguments: of the query; a list where one is repeated.
+        time: the time of the response, in ISO 8601, UTC.
+        caller: the name of the token, or the kind of connection: see `Caller`.
+        level: the role of the caller.
+        address: the IP address of the client; on a Unix socket, its user, such as "uid 1000".
+        path: the path, cut to `MAX_TEXT` characters, with secrets masked.
+        arguments: the query parameters, cut and masked in the same way; a list if a parameter is repeated.
         outcome: refused, done or failed.
-        seconds: how long it took.
+        seconds: the duration of the request.
     """
 
     time: str
@@ -67,13 +68,13 @@ class AuditEntry(TypedDict):
 
 
 def note(**details: Any) -> None:
-    """Add facts to the audit line of this request; secrets in them are masked.
+    """Add facts to the audit line of this request. Secrets in them are masked.
 
     Raises:
-        ValueError: a name is a field that each line has.
+        ValueError: a name is a field that every line has.
     """
     if taken := details.keys() & AuditEntry.__annotations__.keys():
-        raise ValueError(f"each audit line has the field {', '.join(sorted(taken))}; choose another name")
+        raise ValueError(f"every audit line has the field {', '.join(sorted(taken))}; choose another name")
     g.setdefault("audit_details", {}).update(details)
 
 
@@ -84,39 +85,48 @@ class _AuditFile(RotatingFileHandler):
 
         return open(self.baseFilename, "a", encoding="utf-8", opener=private)
 
-    def doRollover(self) -> None:  # noqa: N802  # logging's name.
+    def doRollover(self) -> None:  # noqa: N802  # The name in logging.
         try:
             super().doRollover()
         except OSError:
-            # It cannot be renamed, as where it is mounted alone into a container: too long is better than lost.
+            # A file that is mounted alone into a container cannot be renamed. A long file is better than a lost line.
             self.stream = self._open()
 
 
 class AuditLog:
-    """Writes the lines, and keeps the last of them: of changes and of refusals apart, as anybody can cause a refusal.
+    """Writes the lines and keeps the last entries.
+
+    Changes and refusals are kept separately, because any client can cause refusals.
 
     Args:
-        path: a file to write changes to as well; refusals go to `<path>.refused`. Each is rotated at 10 MiB, and five
+        path: a file for changes; refusals go to `<path>.refused`. Each file is rotated at 10 MiB, and five rotated
             files are kept. None for no files.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._numbers = itertools.count()
-        self._changes = _Kept(path)
-        self._refusals = _Kept(path and path.with_name(f"{path.name}.refused"))
+        self._changes = _Entries(path)
+        self._refusals = _Entries(path and path.with_name(f"{path.name}.refused"))
 
     @property
     def recent(self) -> list[AuditEntry]:
-        """The last `KEPT` changes and the last `KEPT` refusals, the oldest first."""
+        """The last `KEPT` changes and the last `KEPT` refusals, oldest first."""
         numbered = [*self._changes.entries, *self._refusals.entries]
         return [entry for _, entry in sorted(numbered, key=itemgetter(0))]
 
     def record(self, request: Request, caller: Caller | None, status: int, started: float) -> None:
-        """Write one request down."""
+        """Record one request.
+
+        Args:
+            request: the request.
+            caller: the client; None if it is unknown.
+            status: the HTTP status of the response.
+            started: the time when the request arrived, from `time.perf_counter`.
+        """
         entry: AuditEntry = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "caller": caller.name if caller else "unknown",
-            "level": str(caller.level) if caller else "none",
+            "level": str(caller.role) if caller else "none",
             "address": _address(request),
             "method": cut(request.method),
             "path": redact_start(request.script_root + request.path, MAX_TEXT),
@@ -129,18 +139,18 @@ class AuditLog:
         kept = self._refusals if entry["outcome"] == "refused" else self._changes
         kept.entries.append((next(self._numbers), entry))
         line = escaped(encode_json(entry).decode())
-        for handler in (*audible_handlers(logger), *kept.files):
-            # A full disk is reported by logging's own handler, and must not fail the request.
+        for handler in (*audit_handlers(logger), *kept.files):
+            # The handler reports a full disk to stderr; the request must not fail because of it.
             log_queue.handle(handler, logging.LogRecord(logger.name, logging.INFO, __file__, 0, line, None, None))
 
     def close(self) -> None:
-        """Close the files, if there are any; the next line opens them again."""
+        """Close the files, if there are any. The next line opens them again."""
         for file in (*self._changes.files, *self._refusals.files):
             file.close()
 
 
-class _Kept:
-    """Entries of one kind, numbered, and the file that they are written to."""
+class _Entries:
+    """The numbered entries of one kind, and the file for them."""
 
     def __init__(self, path: Path | None) -> None:
         self.entries: deque[tuple[int, AuditEntry]] = deque(maxlen=KEPT)
@@ -157,7 +167,7 @@ def _address(request: Request) -> str | None:
 
 
 def _arguments(request: Request) -> dict[str, str | list[str]]:
-    """The arguments of the query: those first that the endpoint takes, so that no others hide them."""
+    """Return the query parameters: first those that the endpoint takes, so that no others displace them."""
     if not request.query_string:
         return {}
     view = current_app.view_functions.get(request.endpoint or "")
@@ -176,12 +186,12 @@ def _arguments(request: Request) -> dict[str, str | list[str]]:
 
 
 def _value(name: str, value: str) -> str:
-    # A name that is cut might have said that the value is a secret.
+    # If the name is cut, it no longer shows whether the value is a secret.
     return MASK if len(name) > MAX_TEXT else redact_start(value, MAX_TEXT - len(name), name)
 
 
 def _details() -> Any:
-    """What the endpoint noted; as text, and cut, where it is long."""
+    """Return the facts that the endpoint added; if they are long, as text that is cut."""
     noted = g.get("audit_details")
     if not noted:
         return {}

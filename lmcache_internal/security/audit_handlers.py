@@ -1,4 +1,4 @@
-"""Which handlers write the audit log: no change of a level over HTTP takes one away."""
+"""Select the handlers that write the audit log, so that no change of a log level over HTTP can silence it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _levels: WeakKeyDictionary[logging.Handler, int] = WeakKeyDictionary()
 
 
 def remember_level(handler: logging.Handler) -> None:
-    """Let the audit log go by the level that `handler` has now, before somebody changes it over HTTP."""
+    """Remember the configured level of `handler` for the audit log, before a request changes the level."""
     _levels.setdefault(handler, handler.level)
 
 
-def audible_handlers(logger: logging.Logger) -> Iterator[logging.Handler]:
-    """The handlers that get the audit log: those of `logger` and its parents.
+def audit_handlers(logger: logging.Logger) -> Iterator[logging.Handler]:
+    """Yield the handlers of `logger` and its parents whose configured level is INFO or lower.
 
-    Their levels count as they were configured, and so does that of `logger` itself; `logging.disable`, levels of
-    parents and what /loglevel has set do not.
+    There are none if the level of `logger` itself is above INFO. The function ignores `logging.disable`, the levels of
+    parent loggers, and levels that /loglevel set.
     """
     if logger.level > logging.INFO:
         return

@@ -1,4 +1,4 @@
-"""Who is asking: what the connection and its token prove about the client."""
+"""Authentication: identify the client of a request by its token or, without tokens, by its connection."""
 
 from __future__ import annotations
 
@@ -17,83 +17,84 @@ from .proxies import came_through_proxy
 from .tokens import TokenStore
 
 DIRECT_KEY = "lmcache_internal.direct"
-"""WSGI environ key: set where REMOTE_ADDR is the client's own, not what a server in front says."""
+"""WSGI environ key: set if REMOTE_ADDR is the peer of the connection, not the claim of another server."""
 PEER_UID_KEY = "lmcache_internal.peer_uid"
 """WSGI environ key: the user id at the other end of a Unix socket."""
 PUBLIC_KEY = "lmcache_internal.public"
-"""WSGI environ key: set where the public listener took the request."""
+"""WSGI environ key: set if the public listener accepted the request."""
 
 
 class Caller(Struct, frozen=True):
-    """A client.
+    """The client of a request.
 
     Attributes:
-        name: the token's, "local" over loopback, "uid 1000" over a Unix socket, or "anonymous".
-        level: what it may do.
-        address: where it comes from.
+        name: the name of its token, "local" over loopback, "uid 1000" over a Unix socket, or "anonymous".
+        role: the role of the client.
+        address: its address, REMOTE_ADDR.
     """
 
     name: str
-    level: Role
+    role: Role
     address: str
 
 
 class InvalidToken(Unauthorized):
-    """The request brings a token that is not valid (401)."""
+    """The request has a token that is not valid (401)."""
 
 
 class Callers:
-    """Tells who a request comes from.
+    """Identifies the clients of requests.
 
     Args:
         tokens: the valid tokens.
-        trust_loopback: trust REMOTE_ADDR even behind another WSGI server.
-        ceiling: the highest level ever granted.
+        trust_loopback: trust REMOTE_ADDR behind another WSGI server, too.
+        max_role: the highest role of any client.
     """
 
-    def __init__(self, tokens: TokenStore, trust_loopback: bool, ceiling: Role) -> None:
+    def __init__(self, tokens: TokenStore, trust_loopback: bool, max_role: Role) -> None:
         self._tokens = tokens
         self._trust_loopback = trust_loopback
-        self._ceiling = ceiling
+        self._max_role = max_role
         self._limiter = FailureLimiter()
 
     def identify(self, environ: Mapping[str, Any]) -> Caller:
-        """The caller of a request.
+        """Return the client of a request.
 
         Raises:
-            InvalidToken: the request brings a token that is not valid (401).
+            InvalidToken: the request has a token that is not valid (401).
         """
         address = str(environ.get("REMOTE_ADDR") or "")
         if environ.get(PUBLIC_KEY):
             return Caller("anonymous", Role.PUBLIC, address)
-        caller = self._by_token(environ, address) if self._tokens.in_use else self._by_position(environ, address)
-        return caller if caller.level <= self._ceiling else Caller(caller.name, self._ceiling, address)
+        caller = self._by_token(environ, address) if self._tokens.in_use else self._by_connection(environ, address)
+        return caller if caller.role <= self._max_role else Caller(caller.name, self._max_role, address)
 
     def count_failure(self, environ: Mapping[str, Any]) -> None:
         """Count an invalid token.
 
         Raises:
-            TooManyRequests: too many came from the same address (429).
+            TooManyRequests: too many invalid tokens came from the same network (429).
         """
         self._limiter.count(str(environ.get("REMOTE_ADDR") or ""))
 
     def hint(self, environ: Mapping[str, Any]) -> str:
-        """What the sender of a refused request may do about it."""
+        """Return what the client of a refused request can do."""
         if self._tokens.in_use:
             return f"Send a token: curl -H 'Authorization: Bearer …'.{self.problem}"
         if environ.get(DIRECT_KEY) or self._trust_loopback:
             return (
-                "Without tokens, only direct connections over loopback or the Unix socket are let in; "
-                "set extra_config.internal_api_server_tokens_file to give others access."
+                "Without tokens, only direct connections over loopback or the Unix socket have access; "
+                "set extra_config.internal_api_server_tokens_file to give access to other clients."
             )
         return (
-            "Behind another WSGI server there are two ways in: a token (extra_config.internal_api_server_tokens_file), "
-            "or loopback, where no proxy forwards requests (extra_config.internal_api_server_trust_loopback: true)."
+            "Behind another WSGI server, a client needs a token (extra_config.internal_api_server_tokens_file). If no "
+            "proxy forwards requests, you can instead admit loopback "
+            "(extra_config.internal_api_server_trust_loopback: true)."
         )
 
     @property
     def problem(self) -> str:
-        """A sentence on the tokens file, after a blank, where it cannot be used."""
+        """A space and the reason why the tokens file cannot be used; empty if it can be used."""
         problem = self._tokens.problem
         return f" The server cannot use its tokens file: {problem}." if problem else ""
 
@@ -106,9 +107,9 @@ class Callers:
             raise InvalidToken(
                 f"The token is not valid.{self.problem}", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
             )
-        return Caller(token.name, Role.named(token.level), address)
+        return Caller(token.name, Role.named(token.role), address)
 
-    def _by_position(self, environ: Mapping[str, Any], address: str) -> Caller:
+    def _by_connection(self, environ: Mapping[str, Any], address: str) -> Caller:
         if not is_local(environ, self._trust_loopback):
             return Caller("anonymous", Role.PUBLIC, address)
         uid = environ.get(PEER_UID_KEY)
@@ -118,7 +119,7 @@ class Callers:
 
 
 def is_local(environ: Mapping[str, Any], trust_loopback: bool = False) -> bool:
-    """Whether the client is on this machine: a Unix socket or loopback, and no proxy in between."""
+    """Return whether the client is on this machine: it uses a Unix socket or loopback, and no proxy."""
     if not (trust_loopback or environ.get(DIRECT_KEY)) or environ.get(PUBLIC_KEY):
         return False
     if came_through_proxy(tuple(environ)):
@@ -132,5 +133,5 @@ def _is_loopback(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    # A server on `::` sees 127.0.0.1 as ::ffff:127.0.0.1, which Python calls loopback from 3.13 on only.
+    # A server on `::` sees 127.0.0.1 as ::ffff:127.0.0.1, which `is_loopback` recognizes only since Python 3.13.
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback

@@ -1,4 +1,4 @@
-"""The one gate of an app: who is asking, from where, and whether they may."""
+"""Authorize every request of an app before its view runs, and audit it afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask import Flask, Request, Response, g, request
 from ..errors import ApiError, Forbidden, Unauthorized
 from ..log_lines import get_logger
 from ..settings import Settings
-from .access import is_write, required_access
+from .access import is_write, required_role
 from .audit import AuditLog
 from .browser import check_host, check_origin
 from .caller import PUBLIC_KEY, Caller, Callers, InvalidToken
@@ -32,14 +32,14 @@ _SAFE = [(name.lower(), (name, value)) for name, value in HEADERS.items()]
 
 
 BODY_WITHHELD_KEY = "lmcache_internal.body_withheld"
-"""WSGI environ key: set where the body was not read, as the caller may not call the route."""
+"""WSGI environ key: set if the server did not read the body, because the caller was not authorized."""
 
 
 class Gate:
-    """Checks every request of an app before its view, and writes down after it.
+    """Authorizes and audits every request of an app.
 
     Attributes:
-        tokens: the tokens that are valid.
+        tokens: the valid tokens.
         audit: the audit log.
     """
 
@@ -50,14 +50,14 @@ class Gate:
         self._hosts = settings.allowed_hosts
         if any("*" in name for name in self._hosts):
             logger.warning(
-                "extra_config.internal_api_server_allowed_hosts: `*` matches no name, as pages of any site could reach "
-                "the server then; list the names, or write .example.com for all names below example.com"
+                "extra_config.internal_api_server_allowed_hosts: `*` matches no name, because otherwise pages of any "
+                "site could reach the server; list the names, or write .example.com for all subdomains of example.com"
             )
         self._trust_loopback = settings.trust_loopback
         self._views: dict[str, Callable[..., Any]] = {}
 
     def guard(self, app: Flask) -> None:
-        """Audit the requests of `app`, which calls `check` before anything else runs for one, whatever its path."""
+        """Audit the requests of `app`. The app itself calls `check` before any other code, for every path."""
         self._views = app.view_functions
         app.after_request(self.finish)
 
@@ -67,42 +67,45 @@ class Gate:
         Raises:
             Unauthorized, Forbidden, TooManyRequests: its caller may not call the route (401, 403, 429).
         """
-        incoming = request._get_current_object()  # type: ignore[attr-defined]  # werkzeug's proxy, looked through once.
-        visit = g.visit = Visit()
+        incoming = request._get_current_object()  # type: ignore[attr-defined]  # Resolve werkzeug's proxy only once.
+        state = g.security = RequestState()
         try:
-            self._authorize(incoming, visit)
+            self._authorize(incoming, state)
         except InvalidToken:
             self._callers.count_failure(incoming.environ)
             raise
-        if visit.caller is not None and incoming.environ.get(BODY_WITHHELD_KEY):
-            raise Forbidden("The body of the request was not read, as its caller had no access then. Send it again.")
+        if state.caller is not None and incoming.environ.get(BODY_WITHHELD_KEY):
+            raise Forbidden(
+                "The server did not read the body of the request, because its caller had no access at that time. "
+                "Send the request again."
+            )
 
     def admits(self) -> bool:
-        """Whether the current request has a view that its caller may call; nothing is counted or recorded."""
-        visit = Visit()
+        """Return whether the current request has a view that its caller may call. Count and record nothing."""
+        state = RequestState()
         try:
-            self._authorize(request._get_current_object(), visit)  # type: ignore[attr-defined]
+            self._authorize(request._get_current_object(), state)  # type: ignore[attr-defined]
         except ApiError:
             return False
-        return visit.caller is not None
+        return state.caller is not None
 
-    def _authorize(self, incoming: Request, visit: Visit) -> None:
+    def _authorize(self, incoming: Request, state: RequestState) -> None:
         environ, method = incoming.environ, incoming.method
-        if not environ.get(PUBLIC_KEY):  # All that is served there may be read by anybody.
+        if not environ.get(PUBLIC_KEY):  # Everything on the public listener is public.
             check_host(environ, self._hosts, self._trust_loopback)
         view = self._views[incoming.endpoint] if incoming.endpoint else None
         arguments = incoming.args.to_dict(flat=False) if incoming.query_string else {}
         if view is not None:
-            visit.writes = is_write(view, method, arguments)
-            visit.caller = self._callers.identify(environ)
-        if visit.writes or method not in ("GET", "HEAD"):
+            state.writes = is_write(view, method, arguments)
+            state.caller = self._callers.identify(environ)
+        if state.writes or method not in ("GET", "HEAD"):
             check_origin(environ)
-        if view is None or visit.caller is None:
-            return  # There is nothing behind it: a 404 or 405.
-        required = required_access(view, method, arguments)
-        if visit.caller.level >= required:
+        if view is None or state.caller is None:
+            return  # No route matches: the response is 404 or 405.
+        required = required_role(view, method, arguments)
+        if state.caller.role >= required:
             return
-        name, role = visit.caller.name, visit.caller.level
+        name, role = state.caller.name, state.caller.role
         if name == "anonymous":
             message = f"Requires role {required}; an anonymous caller has role {role}. {self._callers.hint(environ)}"
             raise Unauthorized(message, headers={"WWW-Authenticate": "Bearer"})
@@ -110,20 +113,20 @@ class Gate:
         raise Forbidden(f"Requires role {required}; {caller} has role {role}")
 
     def finish(self, response: Response) -> Response:
-        """Audit what was refused or changed something."""
-        visit: Visit = g.get("visit") or Visit()
-        if visit.writes or response.status_code in (401, 403, 429):
-            self.audit.record(request, visit.caller, response.status_code, visit.started)
+        """Audit a request that was refused or that changes something."""
+        state: RequestState = g.get("security") or RequestState()
+        if state.writes or response.status_code in (401, 403, 429):
+            self.audit.record(request, state.caller, response.status_code, state.started)
         return response
 
 
-class Visit:
-    """What the gate knows of one request.
+class RequestState:
+    """The security state of one request.
 
     Attributes:
-        started: when it came in, by the performance counter.
+        started: the time when it arrived, from `time.perf_counter`.
         writes: whether it changes something.
-        caller: who sent it; None where there is nothing behind its path.
+        caller: the client; None if no route matches.
     """
 
     def __init__(self) -> None:
@@ -133,6 +136,6 @@ class Visit:
 
 
 def with_safe_headers(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The headers of an answer, completed by those of `HEADERS` that it has not set itself."""
+    """Return the response headers with those of `HEADERS` added that are missing."""
     present = {name.lower() for name, _ in headers}
     return [*headers, *(header for name, header in _SAFE if name not in present)]

@@ -1,4 +1,4 @@
-"""Slows down whoever guesses tokens."""
+"""Rate limit for invalid tokens, so that clients cannot guess tokens quickly."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MAX_ADDRESSES = 1000
 
 
 class FailureLimiter:
-    """Counts failures by network; a valid token is never refused.
+    """Counts failures by network. Valid tokens are never limited.
 
-    A client has all addresses of an IPv6 /64 and all of loopback, so each of these counts as one.
+    One client can use all addresses of an IPv6 /64 or of loopback, so each of these is one network.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class FailureLimiter:
         """Count a failure.
 
         Raises:
-            TooManyRequests: `FAILURES` came from its network within `WINDOW_SECONDS` (429).
+            TooManyRequests: `FAILURES` came from the network of `address` within `WINDOW_SECONDS` (429).
         """
         network = _network_of(address)
         now = time.monotonic()
@@ -48,7 +48,7 @@ class FailureLimiter:
 
 
 def _network_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, an IPv6 /64, loopback; a text that is no address, as it is."""
+    """Return the unit that is limited: an IPv4 address, an IPv6 /64, loopback, or a text that is not an address."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

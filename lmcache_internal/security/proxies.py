@@ -1,22 +1,22 @@
-"""Headers by which a request shows that a proxy sent it."""
+"""Detect by its headers whether a proxy forwarded a request."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-# A header belongs to a family by one of its words: `CF-Connecting-IP` by CF, `X-Original-Forwarded-For` by FORWARDED.
+# One word is enough: CF in `CF-Connecting-IP`, FORWARDED in `X-Original-Forwarded-For`.
 _FAMILIES = frozenset({
     "FORWARDED", "VIA", "PROXY", "ORIGINAL", "REAL", "CDN", "CF", "FASTLY", "AKAMAI", "ENVOY", "AMZN",
     "AMZ", "AZURE", "ARR", "APPENGINE", "CLOUD", "VERCEL", "FLY", "CLOUDFRONT", "INCAP", "SUCURI",
     "HAPROXY", "NGINX", "VARNISH", "TRAEFIK", "ISTIO", "SURROGATE", "FORWARDS", "ORIGINATING",
 })  # fmt: skip
-# Or by its last word: `True-Client-IP`, `X-Client-IP`, `X-Remote-Addr`, `X-ClientIP`.
+# The last word is also enough: `True-Client-IP`, `X-Client-IP`, `X-Remote-Addr`, `X-ClientIP`.
 _CLIENTS = ("IP", "IPV4", "IPV6", "ADDR", "ADDRESS", "CLIENTIP", "REALIP", "REMOTEIP", "CLIENTADDR", "REMOTEADDR")
 
 
 @lru_cache(maxsize=256)
 def came_through_proxy(names: tuple[str, ...]) -> bool:
-    """Whether a request with a WSGI environ of these keys was sent by a proxy; in doubt, it was."""
+    """Return whether a proxy forwarded the request with these WSGI environ keys; True if in doubt."""
     return any(_is_of_proxy(name) for name in names if name.startswith("HTTP_"))
 
 

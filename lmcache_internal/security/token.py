@@ -1,4 +1,4 @@
-"""One entry of a tokens file: who holds a token, what it allows, and its salted hash."""
+"""One entry of a tokens file: the name and the role of a token, and its salted hash."""
 
 from __future__ import annotations
 
@@ -16,33 +16,32 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry of the tokens file.
 
     Attributes:
-        name: who holds it, for the audit log.
-        level: what the holder may do.
-        salt: hexadecimal, its own for each token.
-        hash: SHA-256 of salt and token, hexadecimal. Tokens are 256 random bits, so that
-            nothing slower is needed against guessing.
+        name: the holder of the token, for the audit log.
+        role: the name of its role; `level` in the file.
+        salt: hexadecimal, different for each token.
+        hash: SHA-256 of salt and token, hexadecimal. A slower hash is not needed, because a token is 256 random bits.
     """
 
     name: str
-    level: str
+    role: str = msgspec.field(name="level")
     salt: str
     hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
     @classmethod
-    def of(cls, name: str, level: Role, text: str) -> Token:
-        """The entry of the token `text`."""
+    def of(cls, name: str, role: Role, text: str) -> Token:
+        """Return the entry for the token `text`."""
         salt = secrets.token_hex(16)
-        return cls(name, str(level), salt, _hash(salt, text))
+        return cls(name, str(role), salt, _hash(salt, text))
 
     def matches(self, token: str) -> bool:
-        """Whether `token` is this one, in a time that does not tell how nearly."""
+        """Return whether `token` is this token, in constant time."""
         return hmac.compare_digest(self.hash, _hash(self.salt, token))
 
 
-def new_token(name: str, level: Role) -> tuple[str, Token]:
-    """Make a token: the text to hand out, and the entry to keep."""
+def new_token(name: str, role: Role) -> tuple[str, Token]:
+    """Create a token. Return its text for the holder, and its entry for the tokens file."""
     text = f"lmci_{secrets.token_urlsafe(32)}"
-    return text, Token.of(name, level, text)
+    return text, Token.of(name, role, text)
 
 
 def _hash(salt: str, token: str) -> str:

@@ -1,4 +1,4 @@
-"""The bearer tokens that a server accepts: those of its tokens file, read again when it changes, and a single one."""
+"""The bearer tokens that a server accepts: those of its tokens file, which is reloaded on change, and a single one."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ TOKEN_FILE_VARIABLE = "LMCACHE_INTERNAL_API_SERVER_TOKEN_FILE"  # noqa: S105
 
 
 class TokenStore:
-    """The tokens that are valid now.
+    """The valid tokens.
 
     Args:
         path: the tokens file, or None.
-        environ: holds the admin's single token, or the name of a file with it.
-        strict: refuse a tokens file that others may read.
+        environ: the environment variables, which may contain a single token with role admin, or the name of its file.
+        strict: refuse a tokens file that other users may read.
 
     Attributes:
-        in_use: whether tokens are configured at all: position then proves nothing any more.
+        in_use: whether tokens are configured. If so, the connection alone gives no role above public.
 
     Raises:
         ConfigError: the single token cannot be read or used.
@@ -49,19 +49,19 @@ class TokenStore:
         self._refresh()
 
     def find(self, text: str) -> Token | None:
-        """The entry of a token; all of them are compared, whichever matches."""
+        """Return the entry of a token, or None. Every entry is compared, so that the time does not depend on it."""
         self._refresh()
         matching = [token for token in (*self._fixed, *self._read) if token.matches(text)]
         return matching[0] if matching else None
 
     @property
     def problem(self) -> str | None:
-        """Why the tokens file cannot be used as it is now, without its path or content; None where it can."""
+        """Why the current tokens file cannot be used, without its path or content; None if it can be used."""
         self._refresh()
         return self._problem
 
     def _refresh(self) -> None:
-        """Read the file if it changed; a broken edit leaves the last good tokens valid."""
+        """Read the file if it changed. If it cannot be used, the tokens read before stay valid."""
         if self._path is None:
             return
         with self._lock:
@@ -93,5 +93,5 @@ def _single_token(environ: Mapping[str, str]) -> Token | None:
     token = Token.of("environment", Role.ADMIN, token_in(path, source))
     risk = tampering_risk(Path(path), Path(path).stat())
     if risk is not None:
-        raise ConfigError(f"{source} cannot be used: {risk}; `chmod go-w` it and its directory")
+        raise ConfigError(f"{source} cannot be used: {risk}; run `chmod go-w` on it and its directory")
     return token

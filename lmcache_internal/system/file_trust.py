@@ -1,4 +1,4 @@
-"""Whether other users could replace a file, by its own mode or by a directory on the way to it."""
+"""Check whether other users can change or replace a file, by its mode or by a directory in its path."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-_MAX_LINKS = 40  # As the kernel allows in one path, see path_resolution(7).
+_MAX_LINKS = 40  # The limit of the kernel for one path: see path_resolution(7).
 
 
 def tampering_risk(path: Path, status: os.stat_result, also_trusted: Collection[int] = ()) -> str | None:
-    """Why other users could change the content of a file; None where only root and this process' user can.
+    """Return the reason why other users can change the content of a file, or None if they cannot.
 
-    Each component of the path counts, symbolic links and their targets included. The sticky bit of a directory is
-    enough (as on a Secret volume of Kubernetes): there, others can rename only what is theirs. So is a group that
-    only our user has.
+    Only root and the user of this process are trusted. Every component of the path is checked, including symbolic
+    links and their targets. Other users may write to a directory with the sticky bit (such as a Secret volume of
+    Kubernetes), because they can rename only their own files there. The private group of the user may write, too.
 
     Args:
-        path: the file, as it was opened.
-        status: of the file that was opened.
-        also_trusted: user ids besides root's and our own.
+        path: the path with which the file was opened.
+        status: the status of the open file.
+        also_trusted: further user ids that are trusted.
     """
     trusted = {0, os.geteuid(), *also_trusted}
     if status.st_uid not in trusted:
@@ -31,7 +31,7 @@ def tampering_risk(path: Path, status: os.stat_result, also_trusted: Collection[
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return f"other users may write to it (mode {stat.S_IMODE(status.st_mode):04o})"
     if any(_is_replaceable(component, trusted) for component in _components(path.absolute())):
-        return "other users may replace it: a directory or link on the way to it is theirs, or they may write to it"
+        return "other users may replace it: they own, or may write to, a directory or link in its path"
     return None
 
 
@@ -46,7 +46,7 @@ def _is_replaceable(component: Path, trusted: Collection[int]) -> bool:
 
 
 def _is_own_group(gid: int) -> bool:
-    """Whether a group is a user's private one: distributions that make them give files mode 0664 by default."""
+    """Return whether a group is the private group of the user. With such groups, the default mode is often 0664."""
     with contextlib.suppress(KeyError):
         group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
         return gid == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
@@ -54,11 +54,11 @@ def _is_own_group(gid: int) -> bool:
 
 
 def _components(path: Path) -> list[Path]:
-    """The directories and links on the way to `path`, without the file itself."""
+    """Return the directories and links in `path`, without the file itself."""
     reached, to_come, found = Path("/"), list(reversed(path.parts)), []
     links = 0
     while to_come:
-        reached = reached / to_come.pop()  # An absolute part, as that of a link, starts again at the root.
+        reached = reached / to_come.pop()  # An absolute part, such as the target of a link, starts at the root again.
         if reached.name == "..":
             reached = reached.parent.parent
             continue

@@ -107,7 +107,7 @@ def test_chunks_of_another_worker_are_not_loaded(files: list[Path], tmp_path: Pa
     [
         ("a: [", "is not valid YAML"),
         (b"\x80abc", "is not valid YAML"),
-        ("- 1", "must hold `key: value` pairs"),
+        ("- 1", "must contain `key: value` pairs"),
         ("", "has no local_disk"),
         ("local_disk: false", "has no local_disk"),
         ("chunk_size: x", "Invalid value for chunk_size"),

@@ -74,7 +74,7 @@ def test_what_is_no_token_is_named_and_not_printed(tmp_path: Path, content: str)
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
     result = run("get", "/conf", "--url", "http://127.0.0.1:1", "--bearer-token-file", str(path))
     assert (result.exit_code, "S3cr" in result.output, str(path) in result.stderr) == (1, False, True)
-    assert ("holds the hashes of a tokens file" in result.stderr) == ("tokens:" in content)
+    assert ("contains the hashes of a tokens file" in result.stderr) == ("tokens:" in content)
     result = run("get", "/conf", "--url", "http://127.0.0.1:1", LMCACHE_INTERNAL_TOKEN=content)
     assert (result.exit_code, "S3cr" in result.output, "LMCACHE_INTERNAL_TOKEN" in result.stderr) == (1, False, True)
 

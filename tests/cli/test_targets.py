@@ -134,7 +134,7 @@ def test_usage_errors_are_2_and_say_what_to_do(arguments: tuple[str, ...], messa
     ("content", "message"),
     [
         ("[", "is not valid YAML"),
-        ("- a", "must hold `key: value` pairs"),
+        ("- a", "must contain `key: value` pairs"),
         ("internal_api_server_port_start: 65535", "is not a TCP port"),
         ("internal_api_server_port_start: x", "expected int, got 'x' (/"),
         ("internal_api_server_port_start: null", "expected int, got None"),

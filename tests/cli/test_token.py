@@ -27,8 +27,8 @@ def run(*arguments: str, **variables: str) -> Result:
     return CliRunner().invoke(main, arguments, env=variables)
 
 
-def new(path: Path, name: str = "grafana", level: str = "viewer") -> Result:
-    return run("token", "new", "--name", name, "--level", level, "--file", str(path))
+def new(path: Path, name: str = "grafana", role: str = "viewer") -> Result:
+    return run("token", "new", "--name", name, "--role", role, "--file", str(path))
 
 
 def names(path: Path) -> list[str]:
@@ -70,14 +70,14 @@ def test_a_token_opens_a_running_server_and_revoking_closes_it(path: Path) -> No
     assert names(path) == ["other"]
 
 
-def test_list_shows_names_and_levels(path: Path) -> None:
+def test_list_shows_names_and_roles(path: Path) -> None:
     new(path, "grafana", "viewer")
     new(path, "on call", "ADMIN")
     assert run("token", "list", "--file", str(path)).output == "viewer     grafana\nadmin      on call\n"
 
 
 def test_the_file_may_stand_in_the_environment(path: Path) -> None:
-    result = run("token", "new", "--name", "a", "--level", "admin", LMCACHE_INTERNAL_TOKENS_FILE=str(path))
+    result = run("token", "new", "--name", "a", "--role", "admin", LMCACHE_INTERNAL_TOKENS_FILE=str(path))
     assert result.exit_code == 0
     assert names(path) == ["a"]
 
@@ -90,18 +90,23 @@ def test_a_name_is_given_once(path: Path) -> None:
     assert "has a token named 'grafana' already" in result.stderr
 
 
-@pytest.mark.parametrize("level", ["public", "root", ""])
-def test_a_level_is_one_of_those_that_grant_something(path: Path, level: str) -> None:
-    result = new(path, level=level)
+@pytest.mark.parametrize("role", ["public", "root", ""])
+def test_role_must_grant_something(path: Path, role: str) -> None:
+    result = new(path, role=role)
     assert result.exit_code == 2
     assert "viewer" in result.stderr
     assert not path.exists()
 
 
-@pytest.mark.parametrize("arguments", [["--name", "a"], ["--level", "admin"], []])
-def test_name_level_and_file_are_required(path: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["--name", "a"], ["--role", "admin"], []])
+def test_name_role_and_file_are_required(path: Path, arguments: list[str]) -> None:
     assert run("token", "new", *arguments, "--file", str(path)).exit_code == 2
-    assert run("token", "new", "--name", "a", "--level", "admin").exit_code == 2
+    assert run("token", "new", "--name", "a", "--role", "admin").exit_code == 2
+
+
+def test_level_is_another_name_of_the_option_role(path: Path) -> None:
+    assert run("token", "new", "--name", "a", "--level", "operator", "--file", str(path)).exit_code == 0
+    assert "operator   a" in run("token", "list", "--file", str(path)).stdout
 
 
 def test_revoking_an_unknown_name_is_an_error(path: Path) -> None:
@@ -115,7 +120,7 @@ def test_revoking_an_unknown_name_is_an_error(path: Path) -> None:
 def test_an_unusable_file_is_left_alone(path: Path) -> None:
     for content, mode, reason in [
         ("tokens: []", 0o666, "other users may write to it"),
-        ("tokens: [", 0o600, "not as expected"),
+        ("tokens: [", 0o600, "its format is wrong"),
     ]:
         path.write_text(content)
         path.chmod(mode)
@@ -149,7 +154,7 @@ def test_a_link_stays_a_link_and_revoking_through_it_counts(path: Path) -> None:
 
 
 def test_as_a_process(path: Path) -> None:
-    command = [sys.executable, "-m", "lmcache_internal.cli", "token", "new", "--name", "a", "--level", "admin"]
+    command = [sys.executable, "-m", "lmcache_internal.cli", "token", "new", "--name", "a", "--role", "admin"]
     done = subprocess.run([*command, "--file", str(path)], capture_output=True, text=True, cwd=ROOT, timeout=30)
     assert done.returncode == 0
     assert done.stdout.startswith("lmci_")
@@ -165,7 +170,7 @@ import sys
 from lmcache_internal.cli import main
 path, first = sys.argv[1], int(sys.argv[2])
 for number in range(first, first + 10):
-    main(["token", "new", "--name", str(number), "--level", "viewer", "--file", path], standalone_mode=False)
+    main(["token", "new", "--name", str(number), "--role", "viewer", "--file", path], standalone_mode=False)
 main(["token", "revoke", "--name", str(first), "--file", path], standalone_mode=False)
 """
 

@@ -223,7 +223,7 @@ UNCOMPARED: tuple[Difference, ...] = (
     Difference(
         "Socket path that other users can modify",
         "Used",
-        "Rejected with one error; see [security.md](security.md#the-unix-socket)",
+        "Rejected with one error; see [security.md](security.md#unix-socket)",
         "Another user could run a fake server there",
     ),
     Difference(

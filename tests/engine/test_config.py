@@ -147,8 +147,8 @@ def test_bad_argument_is_called_that() -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"- a\n- b\n", "must hold `key: value` pairs, not a list"),
-        (b"just text", "must hold `key: value` pairs, not a str"),
+        (b"- a\n- b\n", "must contain `key: value` pairs, not a list"),
+        (b"just text", "must contain `key: value` pairs, not a str"),
         (b"a: [1\n", "is not valid YAML"),
         (b"a: \x00", "is not valid YAML"),
         (b"a: !!python/object/apply:os.getcwd []", "is not valid YAML"),
@@ -193,8 +193,8 @@ def test_variables_that_mislead_are_warned_of(
 @pytest.mark.parametrize(
     ("text", "warned"),
     [
-        ("chunk_size: 1\nchunk_size: 2\n", ["the key 'chunk_size' is given twice; the value in line 2 counts"]),
-        ("extra_config:\n  a: [{b: 1, 'b': 2}]\n", ["the key 'b' is given twice; the value in line 2 counts"]),
+        ("chunk_size: 1\nchunk_size: 2\n", ["the key 'chunk_size' is given twice; the value in line 2 is used"]),
+        ("extra_config:\n  a: [{b: 1, 'b': 2}]\n", ["the key 'b' is given twice; the value in line 2 is used"]),
         ("extra_config: {1: a, '1': b, 1.0: c}\n", []),
         ("extra_config:\n  x: &x {a: 1}\n  y: {<<: *x, a: 2}\n", []),
     ],

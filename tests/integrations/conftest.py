@@ -1,4 +1,4 @@
-"""Hosts: Flask apps that were there before."""
+"""Fixtures for hosts: existing Flask apps."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ router = Blueprint("where", __name__)
 
 
 @router.get("/where")
-@operation(action="say where it is")
+@operation(action="return the context")
 def where():
-    """What the plugin sees around it."""
+    """Return the app, the engine and the URLs that the plugin sees."""
     return {
         "app": type(current_app._get_current_object()).__name__,
         "engine": current_app.state.lmcache_adapter is adapter(),
@@ -36,7 +36,7 @@ def where():
 @router.get("/faulty")
 def faulty():
     """Fail."""
-    raise LookupError("the plugin's own")
+    raise LookupError("the error of the plugin")
 
 
 @router.teardown_request
@@ -47,7 +47,7 @@ def count(error):
 
 @pytest.fixture
 def manager() -> Iterator[EmbeddedManager]:
-    """A worker that takes loopback for local, as a host's test client is."""
+    """A worker that trusts loopback, which is the address of the host's test client."""
     with make_manager(extra_config=prefixed({"trust_loopback": True})) as made:
         yield made
 
@@ -60,7 +60,7 @@ def plugin_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def host() -> Flask:
-    """An app with a page, a 404 and an error page of its own."""
+    """An app with its own page, 404 page and error page."""
     app = Flask("host", static_folder=None)
     app.config["HOST_NAME"] = "the host"
     app.add_url_rule("/page", "page", lambda: "the host's page")

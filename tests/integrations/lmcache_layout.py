@@ -1,4 +1,4 @@
-"""An lmcache that is laid out as LMCache's, of a few lines, and processes that import it."""
+"""A minimal lmcache package with the layout of LMCache, and processes that import it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tests.support import ROOT, free_port
 
-THEIRS = """
+ORIGINAL = """
 class InternalAPIServer:
     enable = True
-    def __init__(self, manager): print("theirs built")
-    def start(self): print("theirs started")
+    def __init__(self, manager): print("original created")
+    def start(self): print("original started")
     def stop(self): pass
 """
 LOGGING = """
@@ -43,12 +43,12 @@ server = factory.make(manager)
 server.start()
 print("serves", server.enable)
 server.stop()
-print("the engine goes on")
+print("the engine continues")
 """
 
 
-def lay_out(directory: Path, home: str, source: str = THEIRS, class_: str = "InternalAPIServer") -> str:
-    """An lmcache whose server is in `home`; returns the module of its service factory."""
+def lay_out(directory: Path, home: str, source: str = ORIGINAL, class_: str = "InternalAPIServer") -> str:
+    """Create an lmcache package with its server in the module `home`; return the module of its service factory."""
     files = {"lmcache.logging": LOGGING, home: source.replace("InternalAPIServer", class_)}
     factory = f"{home.split('.v1.')[0]}.integration.factory"
     files[factory] = f"from {home} import {class_}\n\ndef make(manager):\n    return {class_}(manager)\n"
@@ -63,7 +63,7 @@ def lay_out(directory: Path, home: str, source: str = THEIRS, class_: str = "Int
 
 
 def run(program: str, *path: Path, **environ: str) -> str:
-    """What a fresh process prints."""
+    """Return the output of a new process."""
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("LMCACHE_")}
     surroundings["PYTHONPATH"] = os.pathsep.join(map(str, [*path, ROOT]))
     done = subprocess.run(
@@ -79,10 +79,10 @@ def run(program: str, *path: Path, **environ: str) -> str:
     return done.stdout
 
 
-def start(factory: str, directory: Path, asked: str, extra: str = "{}", before: str = "") -> str:
-    """What a process prints in which vLLM calls the plugin, and LMCache makes and starts its server then."""
+def start(factory: str, directory: Path, value: str, extra: str = "{}", before: str = "") -> str:
+    """Return the output of a process that calls the vLLM plugin, and then creates and starts LMCache's server."""
     plugin = "from lmcache_internal.integrations.lmcache import vllm_plugin; vllm_plugin()\n"
     program = before + plugin + START.format(factory=factory, extra=extra, port=free_port())
-    said = run(program, directory, LMCACHE_INTERNAL_API_SERVER=asked)
-    assert said.endswith("the engine goes on\n")
-    return said
+    output = run(program, directory, LMCACHE_INTERNAL_API_SERVER=value)
+    assert output.endswith("the engine continues\n")
+    return output

@@ -1,4 +1,4 @@
-"""What the tests of hosts share."""
+"""Shared helper of the host tests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from lmcache_internal.app import InternalApp
 
 
 def internal_apps(host: Flask) -> dict[str, InternalApp]:
-    """The internal apps of a host by their prefix."""
+    """Return the internal apps of a host by their prefix."""
     found: dict[str, InternalApp] = host.extensions["lmcache_internal"]
     return found

@@ -1,4 +1,4 @@
-"""InternalAPI: the internal API below a path of somebody's Flask app."""
+"""InternalAPI serves the internal API below a path of an existing Flask app."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mounted(host: Flask, manager: EmbeddedManager, plugin_dir: Path) -> Flask:
     return host
 
 
-def test_the_api_is_at_and_below_it_and_nowhere_else(mounted: Flask) -> None:
+def test_api_is_only_at_and_below_the_prefix(mounted: Flask) -> None:
     client = mounted.test_client()
     assert client.get("/lmcache").text == client.get("/lmcache/").text
     assert "LMCache internal API" in client.get("/lmcache").text
@@ -33,7 +33,7 @@ def test_the_api_is_at_and_below_it_and_nowhere_else(mounted: Flask) -> None:
         assert client.get(path).text == "the host's 404"
 
 
-def test_methods_bodies_and_uploads_get_there(mounted: Flask) -> None:
+def test_methods_and_bodies_reach_the_internal_app(mounted: Flask) -> None:
     client = mounted.test_client()
     assert client.post("/lmcache/conf", json={"min_retrieve_tokens": 5}).status_code == 200
     assert client.get("/lmcache/conf?names=min_retrieve_tokens").get_json(force=True) == {"min_retrieve_tokens": 5}
@@ -41,7 +41,7 @@ def test_methods_bodies_and_uploads_get_there(mounted: Flask) -> None:
     assert "GET" in client.options("/lmcache/metrics").headers["Allow"]
 
 
-def test_links_lead_below_it(mounted: Flask) -> None:
+def test_links_contain_the_prefix(mounted: Flask) -> None:
     client = mounted.test_client()
     assert "curl http://localhost/lmcache/conf\n" in client.get("/lmcache/").text
     where = client.get("/lmcache/where").get_json()
@@ -51,31 +51,31 @@ def test_links_lead_below_it(mounted: Flask) -> None:
     assert client.get("/lmcache/openapi.json").get_json()["servers"] == [{"url": "/lmcache"}]
 
 
-def test_a_plugins_current_app_is_the_internal_one(mounted: Flask) -> None:
+def test_current_app_of_a_plugin_is_the_internal_app(mounted: Flask) -> None:
     where = mounted.test_client().get("/lmcache/where").get_json()
     assert (where["app"], where["engine"], where["host"]) == ("InternalApp", True, None)
 
 
-def test_the_internal_app_is_among_the_hosts_extensions(mounted: Flask, manager: EmbeddedManager) -> None:
+def test_internal_app_is_in_the_extensions_of_the_host(mounted: Flask, manager: EmbeddedManager) -> None:
     assert internal_apps(mounted).keys() == {"/lmcache"}
     internal = internal_apps(mounted)["/lmcache"]
     assert internal.state.lmcache_adapter is manager
     assert internal.test_client().get("/env").status_code == 200
 
 
-def test_the_audit_log_has_the_path_as_it_was_asked_for(mounted: Flask) -> None:
+def test_audit_log_has_the_path_with_the_prefix(mounted: Flask) -> None:
     mounted.test_client().post("/lmcache/conf", json={"min_retrieve_tokens": 6})
     assert audit_of(internal_apps(mounted)["/lmcache"])[-1]["path"] == "/lmcache/conf"
 
 
-def test_a_trailing_slash_of_the_prefix_does_not_matter(host: Flask, manager: EmbeddedManager) -> None:
+def test_trailing_slash_of_the_prefix_is_ignored(host: Flask, manager: EmbeddedManager) -> None:
     InternalAPI(host, manager, url_prefix="/deep/lmcache/")
     assert internal_apps(host).keys() == {"/deep/lmcache"}
     assert host.test_client().get("/deep/lmcache/metrics").status_code == 200
     assert host.test_client().get("/deep/metrics").text == "the host's 404"
 
 
-def test_the_prefix_may_have_letters_of_any_kind(host: Flask, manager: EmbeddedManager) -> None:
+def test_prefix_may_have_non_ascii_letters(host: Flask, manager: EmbeddedManager) -> None:
     InternalAPI(host, manager, "/größe/キャッシュ")
     client = host.test_client()
     assert client.get("/größe/キャッシュ/lmc_version").status_code == 200
@@ -89,20 +89,20 @@ def client(host: Flask) -> Any:
         yield host.test_client()
 
 
-def test_the_hosts_client_comes_as_from_behind_a_server(client: Any) -> None:
+def test_client_of_the_host_gets_only_public_routes(client: Any) -> None:
     assert client.get("/lmcache/metrics").status_code == 200
     assert client.get("/lmcache/conf").status_code == 401
     assert client.post("/lmcache/run_script").status_code == 401
 
 
-def test_its_place_cannot_be_forged_by_headers(client: Any) -> None:
+def test_headers_cannot_make_a_client_local(client: Any) -> None:
     forged = {DIRECT_KEY: "yes", PEER_UID_KEY: "0", "Remote-Addr": "127.0.0.1", "X-Forwarded-For": "127.0.0.1"}
     assert client.get("/lmcache/conf", headers=forged).status_code == 401
     for name in forged:
         assert client.get("/lmcache/conf", headers={name: "yes"}).status_code == 401
 
 
-def test_a_token_opens_it(host: Flask, monkeypatch: pytest.MonkeyPatch, manager: EmbeddedManager) -> None:
+def test_token_gives_access(host: Flask, monkeypatch: pytest.MonkeyPatch, manager: EmbeddedManager) -> None:
     monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", TOKEN)
     InternalAPI(host, manager)
     client = host.test_client()
@@ -111,11 +111,11 @@ def test_a_token_opens_it(host: Flask, monkeypatch: pytest.MonkeyPatch, manager:
     assert client.get("/lmcache/env", headers=bearer(TOKEN)).status_code == 200
 
 
-def test_a_401_names_the_two_ways_in() -> None:
+def test_unauthorized_response_names_both_settings() -> None:
     host = Flask("shop")
     with make_manager() as manager:
         InternalAPI(host, manager)
-        answer = host.test_client().get("/lmcache/conf")
-    assert answer.status_code == 401
+        response = host.test_client().get("/lmcache/conf")
+    assert response.status_code == 401
     for setting in ("internal_api_server_tokens_file", "internal_api_server_trust_loopback: true"):
-        assert f"extra_config.{setting}" in answer.get_json()["message"]
+        assert f"extra_config.{setting}" in response.get_json()["message"]

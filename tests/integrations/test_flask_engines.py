@@ -1,4 +1,4 @@
-"""Several engines in one host, and prefixes that are refused."""
+"""One host can serve several engines, and invalid prefixes are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support import make_manager
 
 
 @pytest.mark.parametrize("prefixes", [["/lmcache", "/lmcache/one"], ["/lmcache/one", "/lmcache"]])
-def test_the_longer_prefix_wins(host: Flask, manager: EmbeddedManager, prefixes: list[str]) -> None:
+def test_longest_prefix_is_used(host: Flask, manager: EmbeddedManager, prefixes: list[str]) -> None:
     adapters = {"/lmcache": None, "/lmcache/one": manager}
     for prefix in prefixes:
         InternalAPI(host, adapters[prefix], prefix)
@@ -24,7 +24,7 @@ def test_the_longer_prefix_wins(host: Flask, manager: EmbeddedManager, prefixes:
     assert client.get("/lmcache/one").status_code == 200
 
 
-def test_they_do_not_touch_each_other(host: Flask, manager: EmbeddedManager) -> None:
+def test_engines_are_independent(host: Flask, manager: EmbeddedManager) -> None:
     with make_manager(worker_id=1, extra_config=manager.config.extra_config) as other:
         InternalAPI(host, manager, "/worker0")
         InternalAPI(host, other, "/worker1")
@@ -38,22 +38,22 @@ def test_they_do_not_touch_each_other(host: Flask, manager: EmbeddedManager) -> 
 
 
 @pytest.mark.parametrize("again", ["/lmcache", "/lmcache/"])
-def test_the_same_prefix_twice_is_refused(host: Flask, manager: EmbeddedManager, again: str) -> None:
+def test_prefix_in_use_is_refused(host: Flask, manager: EmbeddedManager, again: str) -> None:
     InternalAPI(host, manager, "/lmcache")
-    with pytest.raises(ConfigError, match=f"url_prefix '{again}' serves another engine"):
+    with pytest.raises(ConfigError, match=f"url_prefix '{again}' already serves another engine"):
         InternalAPI(host, None, again)
     assert host.test_client().get("/lmcache/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("prefix", ["lmcache", "./lmcache", "/a/../lmcache", "/a//b", "/.", "..", "http://x/y", " "])
-def test_a_prefix_that_could_not_be_reached_is_refused(host: Flask, prefix: str) -> None:
+def test_unreachable_prefix_is_refused(host: Flask, prefix: str) -> None:
     before = host.wsgi_app
     with pytest.raises(ConfigError, match=r"url_prefix must be a path such as '/lmcache', or '' for none; got "):
         InternalAPI(host, None, prefix)
     assert (host.wsgi_app, host.extensions) == (before, {})
 
 
-def test_an_engine_that_is_refused_leaves_the_host_as_it_was(host: Flask) -> None:
+def test_refused_engine_leaves_the_host_unchanged(host: Flask) -> None:
     before = host.wsgi_app
     with make_manager() as manager:
         manager.config.extra_config = {"internal_api_server_script_timeout": "soon"}
@@ -62,6 +62,6 @@ def test_an_engine_that_is_refused_leaves_the_host_as_it_was(host: Flask) -> Non
     assert (host.wsgi_app, host.extensions) == (before, {})
 
 
-def test_an_internal_app_is_no_host(manager: EmbeddedManager) -> None:
+def test_internal_app_cannot_be_a_host(manager: EmbeddedManager) -> None:
     with pytest.raises(ConfigError, match="DispatcherMiddleware"):
         InternalAPI(create_app(manager), None, "/other")

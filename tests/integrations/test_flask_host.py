@@ -1,4 +1,4 @@
-"""What the host had before stays as it was."""
+"""The internal API does not change the behavior of the host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def fail() -> str:
     raise ZeroDivisionError
 
 
-def test_errors_stay_whose_they_are(host: Flask, manager: EmbeddedManager, plugin_dir: Path) -> None:
+def test_errors_are_handled_by_the_app_that_raised_them(
+    host: Flask, manager: EmbeddedManager, plugin_dir: Path
+) -> None:
     InternalAPI(host, manager, plugin_dirs=[plugin_dir])
     host.add_url_rule("/fails", "fails", fail)
     client = host.test_client()
@@ -30,19 +32,21 @@ def test_errors_stay_whose_they_are(host: Flask, manager: EmbeddedManager, plugi
     assert client.delete("/lmcache/conf").get_json()["error"] == "Method Not Allowed"
 
 
-def test_in_debug_mode_too(monkeypatch: pytest.MonkeyPatch, manager: EmbeddedManager, plugin_dir: Path) -> None:
+def test_errors_are_handled_separately_in_debug_mode(
+    monkeypatch: pytest.MonkeyPatch, manager: EmbeddedManager, plugin_dir: Path
+) -> None:
     monkeypatch.setenv("FLASK_DEBUG", "1")
     host = Flask("host")
     assert host.debug
     host.add_url_rule("/fails", "fails", fail)
     InternalAPI(host, manager, plugin_dirs=[plugin_dir])
     client = host.test_client()
-    with pytest.raises(ZeroDivisionError):  # For the debugger, as ever.
+    with pytest.raises(ZeroDivisionError):  # Flask raises it for the debugger.
         client.get("/fails")
     assert client.get("/lmcache/faulty").get_json()["error"] == "Internal server error"
 
 
-def test_hooks_stay_whose_they_are(host: Flask, manager: EmbeddedManager, plugin_dir: Path) -> None:
+def test_hooks_run_only_for_their_own_app(host: Flask, manager: EmbeddedManager, plugin_dir: Path) -> None:
     seen: list[str] = []
     host.before_request(lambda: abort(403))
     host.register_error_handler(403, lambda _: ("the host's 403", 403))
@@ -56,19 +60,17 @@ def test_hooks_stay_whose_they_are(host: Flask, manager: EmbeddedManager, plugin
     host.teardown_appcontext(lambda _: seen.append("teardown app"))
     InternalAPI(host, manager, plugin_dirs=[plugin_dir])
     client = host.test_client()
-    ours = client.get("/lmcache/where")
-    assert (ours.status_code, ours.headers["X-Frame-Options"]) == (200, "DENY")
+    internal = client.get("/lmcache/where")
+    assert (internal.status_code, internal.headers["X-Frame-Options"]) == (200, "DENY")
     assert seen == []
     assert internal_apps(host)["/lmcache"].state.teardowns == 1
-    theirs = client.get("/page")
-    assert (theirs.text, "X-Frame-Options" in theirs.headers) == ("the host's 403", False)
+    page = client.get("/page")
+    assert (page.text, "X-Frame-Options" in page.headers) == ("the host's 403", False)
     assert seen == ["after /page", "teardown /page", "teardown app"]
     assert internal_apps(host)["/lmcache"].state.teardowns == 1
 
 
-def test_a_host_view_may_ask_the_api_and_is_itself_again_afterwards(
-    host: Flask, manager: EmbeddedManager, plugin_dir: Path
-) -> None:
+def test_view_of_the_host_can_call_the_api(host: Flask, manager: EmbeddedManager, plugin_dir: Path) -> None:
     InternalAPI(host, manager, plugin_dirs=[plugin_dir])
     order: list[str] = []
     host.teardown_request(lambda _: order.append("host"))
@@ -76,29 +78,29 @@ def test_a_host_view_may_ask_the_api_and_is_itself_again_afterwards(
     internal.teardown_request(lambda _: order.append("internal"))
 
     def ask() -> list[object]:
-        answer = internal.test_client().get("/where").get_json()["app"]
-        return [answer, current_app.config["HOST_NAME"], request.path, list(order)]
+        response = internal.test_client().get("/where").get_json()["app"]
+        return [response, current_app.config["HOST_NAME"], request.path, list(order)]
 
     host.add_url_rule("/ask", "ask", ask)
     assert host.test_client().get("/ask").get_json() == ["InternalApp", "the host", "/ask", ["internal"]]
     assert order == ["internal", "host"]
 
 
-def test_its_blueprints_may_have_our_names(host: Flask, manager: EmbeddedManager) -> None:
+def test_blueprints_of_the_host_may_have_the_same_names(host: Flask, manager: EmbeddedManager) -> None:
     before = Blueprint("conf", __name__)
-    before.add_url_rule("/theirs", "theirs", lambda: "before")
+    before.add_url_rule("/shop", "shop", lambda: "before")
     host.register_blueprint(before)
     InternalAPI(host, manager)
     after = Blueprint("metrics", __name__)
     after.add_url_rule("/metrics", "metrics", lambda: "after")
     host.register_blueprint(after)
     client = host.test_client()
-    assert (client.get("/theirs").text, client.get("/metrics").text) == ("before", "after")
+    assert (client.get("/shop").text, client.get("/metrics").text) == ("before", "after")
     assert client.get("/lmcache/conf").status_code == 200
     assert "process_" in client.get("/lmcache/metrics").text
 
 
-def test_it_may_be_made_by_an_application_factory_more_than_once(manager: EmbeddedManager) -> None:
+def test_application_factory_can_create_several_hosts(manager: EmbeddedManager) -> None:
     extension = InternalAPI()
     hosts = []
     for name in ("one", "two"):
@@ -138,7 +140,7 @@ print(client.get("/metrics").text, "lmcache:num_stored_tokens" in client.get("/l
 }
 
 
-def test_a_project_may_have_a_package_called_blueprints(tmp_path: Path) -> None:
+def test_project_may_have_a_package_called_blueprints(tmp_path: Path) -> None:
     for name, source in PROJECT.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(source)

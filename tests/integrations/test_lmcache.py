@@ -1,4 +1,4 @@
-"""LMCache's server is replaced when it is imported, or nothing is served: on packages laid out as LMCache's."""
+"""LMCache's server is replaced when it is imported, or nothing is served; with packages in the layout of LMCache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.integrations.lmcache_layout import HOMES, lay_out, run, start
 
 
 @pytest.mark.parametrize("value", ["lmcache_internal", "typo", ""])
-def test_plugin_imports_nothing(value: str) -> None:
+def test_plugin_imports_no_dependencies(value: str) -> None:
     program = """
 import sys
 from lmcache_internal.integrations.lmcache import vllm_plugin
@@ -21,22 +21,22 @@ print(*sorted({"lmcache", "numba", "torch", "vllm", "flask", "waitress", "werkze
     assert run(program, LMCACHE_INTERNAL_API_SERVER=value) == "\n"
 
 
-@pytest.mark.parametrize(("home", "asked"), list(zip(HOMES, ["lmcache_internal", "lmcache_internal?"], strict=True)))
-def test_server_of_either_home_is_replaced_as_it_is_imported(tmp_path: Path, home: str, asked: str) -> None:
-    said = start(lay_out(tmp_path, home), tmp_path, asked)
-    assert "theirs" not in said
-    assert "serves True" in said
-    assert said.count("is replaced by lmcache_internal") == 1
+@pytest.mark.parametrize(("home", "value"), list(zip(HOMES, ["lmcache_internal", "lmcache_internal?"], strict=True)))
+def test_server_is_replaced_when_it_is_imported(tmp_path: Path, home: str, value: str) -> None:
+    output = start(lay_out(tmp_path, home), tmp_path, value)
+    assert "original" not in output
+    assert "serves True" in output
+    assert output.count("is replaced by lmcache_internal") == 1
 
 
-def test_homes_of_these_tests_are_those_of_the_table() -> None:
+def test_homes_match_the_supported_versions() -> None:
     assert sorted(lmcache_names.homes("InternalAPIServer")) == sorted(HOMES)
 
 
-@pytest.mark.parametrize(("home", "asked"), list(zip(HOMES, ["", "lmcache"], strict=True)))
-def test_nothing_is_replaced_where_nobody_asks(tmp_path: Path, home: str, asked: str) -> None:
-    said = start(lay_out(tmp_path, home), tmp_path, asked)
-    assert said == "theirs built\ntheirs started\nserves True\nthe engine goes on\n"
+@pytest.mark.parametrize(("home", "value"), list(zip(HOMES, ["", "lmcache"], strict=True)))
+def test_server_is_not_replaced_without_the_variable(tmp_path: Path, home: str, value: str) -> None:
+    output = start(lay_out(tmp_path, home), tmp_path, value)
+    assert output == "original created\noriginal started\nserves True\nthe engine continues\n"
 
 
 ANOTHER_HOOK = """
@@ -56,21 +56,21 @@ class AnotherHook:
 PLUGIN = "from lmcache_internal.integrations.lmcache import vllm_plugin; vllm_plugin()"
 
 
-@pytest.mark.parametrize("ours_first", [PLUGIN, ""])
-def test_server_is_replaced_beside_the_import_hooks_of_others(tmp_path: Path, ours_first: str) -> None:
-    before = f"{ours_first}\n{ANOTHER_HOOK}sys.meta_path.insert(0, AnotherHook())\n"
-    said = start(lay_out(tmp_path, HOMES[0]), tmp_path, "lmcache_internal", before=before)
-    assert "seen by another hook" in said
-    assert "theirs" not in said
-    assert "serves True" in said
+@pytest.mark.parametrize("first", [PLUGIN, ""])
+def test_server_is_replaced_with_other_import_hooks_present(tmp_path: Path, first: str) -> None:
+    before = f"{first}\n{ANOTHER_HOOK}sys.meta_path.insert(0, AnotherHook())\n"
+    output = start(lay_out(tmp_path, HOMES[0]), tmp_path, "lmcache_internal", before=before)
+    assert "seen by another hook" in output
+    assert "original" not in output
+    assert "serves True" in output
 
 
 @pytest.mark.parametrize("home", HOMES)
-def test_server_that_is_imported_already_is_replaced_everywhere(tmp_path: Path, home: str) -> None:
+def test_server_that_is_already_imported_is_replaced(tmp_path: Path, home: str) -> None:
     factory = lay_out(tmp_path, home)
-    said = start(factory, tmp_path, "lmcache_internal", before=f"import {factory}\n")
-    assert "theirs" not in said
-    assert "serves True" in said
+    output = start(factory, tmp_path, "lmcache_internal", before=f"import {factory}\n")
+    assert "original" not in output
+    assert "serves True" in output
 
 
 UNKNOWN = {
@@ -85,74 +85,74 @@ UNKNOWN = {
 @pytest.mark.parametrize("layout", UNKNOWN)
 def test_server_of_an_unknown_version_is_not_served(tmp_path: Path, layout: str) -> None:
     home, class_ = UNKNOWN[layout]
-    said = start(lay_out(tmp_path, home, class_=class_), tmp_path, "lmcache_internal")
-    assert "theirs" not in said
-    assert "serves False" in said
-    (error,) = [line for line in said.splitlines() if "ERROR" in line]
+    output = start(lay_out(tmp_path, home, class_=class_), tmp_path, "lmcache_internal")
+    assert "original" not in output
+    assert "serves False" in output
+    (error,) = [line for line in output.splitlines() if "ERROR" in line]
     assert home in error
     assert "install a newer lmcache-internal" in error
 
 
 @pytest.mark.parametrize("layout", UNKNOWN)
-def test_server_of_an_unknown_version_is_served_where_that_is_allowed(tmp_path: Path, layout: str) -> None:
+def test_server_of_an_unknown_version_is_served_with_fallback(tmp_path: Path, layout: str) -> None:
     home, class_ = UNKNOWN[layout]
-    said = start(lay_out(tmp_path, home, class_=class_), tmp_path, "lmcache_internal?")
-    assert "theirs built\ntheirs started\nserves True\n" in said
-    assert said.count("LMCache ERROR") == 1
+    output = start(lay_out(tmp_path, home, class_=class_), tmp_path, "lmcache_internal?")
+    assert "original created\noriginal started\nserves True\n" in output
+    assert output.count("LMCache ERROR") == 1
 
 
-def test_home_without_any_server_is_told(tmp_path: Path) -> None:
-    said = start(
+def test_known_module_without_a_server_is_logged(tmp_path: Path) -> None:
+    output = start(
         lay_out(tmp_path, HOMES[1], source="def InternalAPIServer(manager):\n    class S:\n        enable = False\n"
                 "        start = stop = lambda self: None\n    return S()\n"),
         tmp_path,
         "lmcache_internal",
     )  # fmt: skip
-    assert said.count("has no InternalAPIServer where lmcache-internal knows it to be") == 1
+    assert output.count("has no InternalAPIServer at a known place") == 1
 
 
-@pytest.mark.parametrize(("home", "asked"), list(zip(HOMES, ["lmcache_internal?", "lmcache_internal"], strict=True)))
-def test_setting_that_cannot_be_used(tmp_path: Path, home: str, asked: str) -> None:
-    said = start(lay_out(tmp_path, home), tmp_path, asked, extra='{"internal_api_server_script_timeout": "soon"}')
-    (error,) = [line for line in said.splitlines() if "ERROR" in line]
+@pytest.mark.parametrize(("home", "value"), list(zip(HOMES, ["lmcache_internal?", "lmcache_internal"], strict=True)))
+def test_invalid_setting_is_logged_and_does_not_stop_the_engine(tmp_path: Path, home: str, value: str) -> None:
+    output = start(lay_out(tmp_path, home), tmp_path, value, extra='{"internal_api_server_script_timeout": "soon"}')
+    (error,) = [line for line in output.splitlines() if "ERROR" in line]
     assert "expected a positive number, got 'soon'" in error
-    assert "Traceback" not in said
-    if asked.endswith("?"):
-        assert "theirs built\ntheirs started\nserves True\n" in said
+    assert "Traceback" not in output
+    if value.endswith("?"):
+        assert "original created\noriginal started\nserves True\n" in output
     else:
-        assert "theirs" not in said
+        assert "original" not in output
         assert "Nothing is served" in error
-        assert "serves False" in said
+        assert "serves False" in output
 
 
-@pytest.mark.parametrize("asked", ["lmcache_internal", "lmcache_internal?"])
-def test_library_that_is_missing(tmp_path: Path, asked: str) -> None:
+@pytest.mark.parametrize("value", ["lmcache_internal", "lmcache_internal?"])
+def test_missing_library_is_logged_and_does_not_stop_the_engine(tmp_path: Path, value: str) -> None:
     without_flask = "import sys; sys.modules['flask'] = None\n"
-    said = start(lay_out(tmp_path, HOMES[0]), tmp_path, asked, before=without_flask)
-    (error,) = [line for line in said.splitlines() if "ERROR" in line]
+    output = start(lay_out(tmp_path, HOMES[0]), tmp_path, value, before=without_flask)
+    (error,) = [line for line in output.splitlines() if "ERROR" in line]
     assert "flask" in error
-    assert ("theirs built" in said) is asked.endswith("?")
+    assert ("original created" in output) is value.endswith("?")
 
 
-@pytest.mark.parametrize("asked", ["lmcache-internal", "lmcache_internal "])
-def test_unknown_value_serves_nothing(tmp_path: Path, asked: str) -> None:
-    said = start(lay_out(tmp_path, HOMES[1]), tmp_path, asked)
-    assert "theirs" not in said
-    (error,) = [line for line in said.splitlines() if "ERROR" in line]
-    assert f"LMCACHE_INTERNAL_API_SERVER={asked!r}: expected lmcache_internal, lmcache_internal? or lmcache" in error
+@pytest.mark.parametrize("value", ["lmcache-internal", "lmcache_internal "])
+def test_unknown_value_serves_nothing(tmp_path: Path, value: str) -> None:
+    output = start(lay_out(tmp_path, HOMES[1]), tmp_path, value)
+    assert "original" not in output
+    (error,) = [line for line in output.splitlines() if "ERROR" in line]
+    assert f"LMCACHE_INTERNAL_API_SERVER={value!r}: expected lmcache_internal, lmcache_internal? or lmcache" in error
 
 
-def test_constructor_of_another_shape_costs_the_engine_nothing(tmp_path: Path) -> None:
+def test_constructor_with_other_arguments_does_not_stop_the_engine(tmp_path: Path) -> None:
     factory = lay_out(tmp_path, HOMES[1])
     path = tmp_path.joinpath(*factory.split(".")).with_suffix(".py")
     path.write_text(path.read_text().replace("InternalAPIServer(manager)", "InternalAPIServer(manager, role='worker')"))
-    said = start(factory, tmp_path, "lmcache_internal")
-    assert "theirs" not in said
-    assert "unexpected keyword argument 'role'" in said
-    assert "serves False" in said
+    output = start(factory, tmp_path, "lmcache_internal")
+    assert "original" not in output
+    assert "unexpected keyword argument 'role'" in output
+    assert "serves False" in output
 
 
-def test_modules_of_lmcache_stay_what_they_are(tmp_path: Path) -> None:
+def test_import_hook_does_not_change_modules(tmp_path: Path) -> None:
     factory = lay_out(tmp_path, HOMES[0])
     program = f"""
 import importlib, inspect, runpy, sys
@@ -176,7 +176,7 @@ assert not [finder for finder in sys.meta_path if "lmcache_internal.integ" in ty
     run(program, tmp_path)
 
 
-def test_install_says_that_lmcache_is_missing() -> None:
+def test_install_raises_if_lmcache_is_missing() -> None:
     program = """
 import sys
 from lmcache_internal.integrations.lmcache import install

@@ -1,4 +1,4 @@
-"""Our log lines are seen where LMCache's are, unless somebody has configured our loggers."""
+"""Log lines of this package appear with those of LMCache, unless the loggers of this package are configured."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ import {factory} as factory
 config = SimpleNamespace(internal_api_server_enabled=True, internal_api_server_port_start=7777, extra_config=None)
 server = factory.make(SimpleNamespace(config=config, lmcache_engine=None))
 client = server.app.test_client()
-logging.getLogger("lmcache_internal.server").info("a line of ours")
+logging.getLogger("lmcache_internal.server").info("a line of this package")
 {after}
 client.put("/freeze/enable")
 """
-ADOPTED = "it logs as LMCache does"
+USES_HANDLER = "it uses the handler and the level of LMCache"
 AUDIT = re.compile(r'.*"path":\s*"/freeze/enable".*')
 
 
@@ -37,22 +37,22 @@ def audited(lines: list[str]) -> list[str]:
     return [line for line in lines if AUDIT.match(line)]
 
 
-def test_lines_are_seen_once_in_lmcaches_format(tmp_path: Path) -> None:
+def test_lines_appear_once_in_the_format_of_lmcache(tmp_path: Path) -> None:
     lines = log(tmp_path)
-    assert lines.count("LMCache INFO: a line of ours") == 1
+    assert lines.count("LMCache INFO: a line of this package") == 1
     (audit,) = audited(lines)
     assert audit.startswith("LMCache INFO: ")
-    assert sum(ADOPTED in line for line in lines) == 1
+    assert sum(USES_HANDLER in line for line in lines) == 1
 
 
 @pytest.mark.parametrize(("level", "seen"), [("DEBUG", 1), ("WARNING", 0)])
-def test_lmcaches_level_counts(tmp_path: Path, level: str, seen: int) -> None:
+def test_log_level_of_lmcache_is_used(tmp_path: Path, level: str, seen: int) -> None:
     lines = log(tmp_path, LMCACHE_LOG_LEVEL=level)
-    assert sum(line.endswith("a line of ours") for line in lines) == len(audited(lines)) == seen
+    assert sum(line.endswith("a line of this package") for line in lines) == len(audited(lines)) == seen
 
 
 @pytest.mark.parametrize("name", ["", "lmcache_internal"])
-def test_configured_loggers_are_left_alone(tmp_path: Path, name: str) -> None:
+def test_configured_loggers_are_not_changed(tmp_path: Path, name: str) -> None:
     before = f"""
 handler = logging.StreamHandler(sys.stdout)
 handler.setFormatter(logging.Formatter("MINE %(message)s"))
@@ -60,12 +60,12 @@ logging.getLogger({name!r}).addHandler(handler)
 logging.getLogger({name!r}).setLevel("INFO")
 """
     lines = log(tmp_path, before)
-    assert lines.count("MINE a line of ours") == 1
+    assert lines.count("MINE a line of this package") == 1
     assert len(audited(lines)) == 1
-    assert not [line for line in lines if ADOPTED in line or line.startswith("LMCache ")]
+    assert not [line for line in lines if USES_HANDLER in line or line.startswith("LMCache ")]
 
 
-def test_audit_log_that_is_configured_alone_keeps_its_handler(tmp_path: Path) -> None:
+def test_configured_audit_logger_keeps_its_handler(tmp_path: Path) -> None:
     before = """
 handler = logging.StreamHandler(sys.stdout)
 handler.setFormatter(logging.Formatter("MINE %(message)s"))
@@ -73,25 +73,25 @@ logging.getLogger("lmcache_internal.audit").addHandler(handler)
 logging.getLogger("lmcache_internal.audit").propagate = False
 """
     lines = log(tmp_path, before)
-    assert lines.count("LMCache INFO: a line of ours") == 1
+    assert lines.count("LMCache INFO: a line of this package") == 1
     (audit,) = audited(lines)
     assert audit.startswith("MINE ")
 
 
-def test_nobody_silences_the_audit_log_over_http(tmp_path: Path) -> None:
+def test_loglevel_does_not_silence_the_audit_log(tmp_path: Path) -> None:
     silence = """
 answer = client.get("/loglevel?logger_name=lmcache_internal&level=CRITICAL")
 assert answer.status_code == 200
-logging.getLogger("lmcache_internal").error("another line of ours")
+logging.getLogger("lmcache_internal").error("another line of this package")
 """
     lines = log(tmp_path, after=silence)
-    assert not [line for line in lines if line.endswith("another line of ours")]
+    assert not [line for line in lines if line.endswith("another line of this package")]
     assert len(audited(lines)) == 1
 
 
-def test_lmcache_without_such_handlers_goes_on(tmp_path: Path) -> None:
+def test_lmcache_without_init_logger_is_logged(tmp_path: Path) -> None:
     lay_out(tmp_path, HOMES[0])
     (tmp_path / "lmcache" / "logging.py").write_text("")
     program = PROGRAM.format(before="", after="", factory="lmcache.integration.factory")
-    said = run(program, tmp_path, LMCACHE_INTERNAL_API_SERVER="lmcache_internal")
-    assert "cannot log as LMCache does" in said
+    output = run(program, tmp_path, LMCACHE_INTERNAL_API_SERVER="lmcache_internal")
+    assert "cannot use the log handler of LMCache" in output

@@ -119,7 +119,7 @@ def test_a_server_that_cannot_be_built_costs_the_engine_nothing(caplog: pytest.L
         assert not manager.api_server.enable
     finally:
         manager.stop_services()
-    assert len([record for record in caplog.records if "cannot be built" in record.getMessage()]) == 1
+    assert len([record for record in caplog.records if "cannot be created" in record.getMessage()]) == 1
 
 
 @pytest.mark.parametrize(

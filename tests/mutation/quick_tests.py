@@ -22,7 +22,7 @@ _CONNECTIONS = (
 )
 _SECURITY = (
     "tests/security tests/cli/test_token.py --ignore=tests/security/test_chromium.py "
-    "--deselect=tests/security/test_secrets.py::test_a_secret_is_in_no_reply_and_no_log_line"
+    "--deselect=tests/security/test_secrets.py::test_secret_is_in_no_response_and_no_log_line"
 )
 _LIMITS = (
     "tests/limits/test_timeouts.py tests/limits/test_concurrency.py "
@@ -57,7 +57,7 @@ _TESTS = {
     ],
     _CONFIGURATION: ["configuration/live", "configuration/history", "operations/etags"],
     _REDACTION: ["redaction/*"],
-    _SETTINGS: ["settings"],
+    _SETTINGS: ["settings", "guarded_settings"],
 }
 
 

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from lmcache_internal.app import InternalApp
 from lmcache_internal.roles import Role
-from lmcache_internal.security.access import required_access
+from lmcache_internal.security.access import required_role
 from tests.openapi.support import document_of, operations, resolved
 from tests.security.support import app_with, bearer, token_file
 
@@ -42,10 +42,10 @@ def test_document_has_every_route_with_its_role(any_app: InternalApp) -> None:
         for method in rule.methods or ():
             operation = described.get((method, template(rule)))
             if operation:
-                level = required_access(any_app.view_functions[rule.endpoint], method, {})
-                assert operation["x-access"] == str(level)
-                assert ("security" in operation) == (level > Role.PUBLIC)
-                assert str(level) in operation["description"] or level is Role.PUBLIC
+                role = required_role(any_app.view_functions[rule.endpoint], method, {})
+                assert operation["x-access"] == str(role)
+                assert ("security" in operation) == (role > Role.PUBLIC)
+                assert str(role) in operation["description"] or role is Role.PUBLIC
 
 
 def test_built_in_operations_have_summary_and_responses(client: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""Values of every kind: secrets do not show in what JSON makes of them, and nothing else is lost."""
+"""Values of every type: their JSON shows no secrets, and keeps everything else."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Login(NamedTuple):
 
 
 class Written:
-    """An object that JSON knows by its text alone."""
+    """An object of which JSON contains only the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -68,7 +68,7 @@ def one_of(value: Any, **options: Any) -> Any:
     return make("Choice", {"ONLY": value}, **options).ONLY
 
 
-ANY: dict[str, Callable[[str], Any]] = {
+ANY_TYPE: dict[str, Callable[[str], Any]] = {
     "str": str,
     "bytes": str.encode,
     "bytearray": lambda text: bytearray(text.encode()),
@@ -89,14 +89,14 @@ ANY: dict[str, Callable[[str], Any]] = {
     "object": Written,
     "objects": lambda text: [Written(text), {"a": Written(text)}],
 }
-"""What may stand under a secret name."""
+"""Types of values under a secret name."""
 
 NUMBERS: list[Any] = [
     *(918273645, 918273645.25, Decimal("918273645.25"), UUID(int=918273645 << 64), complex(918273645, 1)),
     *(one_of(918273645), [918273645], {"a": 918273645.25}, Data(918273645)),
 ]
 
-SPEAKING: dict[str, Callable[[str], Any]] = {
+CONTAINERS_OF_SECRETS: dict[str, Callable[[str], Any]] = {
     "dataclass": lambda text: Data(text),
     "slots": lambda text: Slotted(text),
     "struct": lambda text: Record(text),
@@ -117,11 +117,11 @@ SPEAKING: dict[str, Callable[[str], Any]] = {
     "deep": lambda text: Data(size=5, password=[Record({"x": Login("me", {text})})]),
     "inside others": lambda text: SimpleNamespace(inner=SimpleNamespace(auth={"user": text})),
 }
-"""What says by itself that it holds a secret, whatever name it stands under."""
+"""Types of values that contain a secret name or form, under any name."""
 
 
 def shown(value: Any) -> str:
-    """All that leaves: as JSON is written, and in the slower way for text that is no UTF-8; bytes decoded."""
+    """Return the JSON of the masked value, also from the slower encoder for text that is not UTF-8; bytes decoded."""
     encoded = (encode_json(redact(value)) + encode_json([redact(value), "\udc80"])).decode()
     decoded = [base64.b64decode(part).decode("latin-1") for part in encoded.split('"') if is_base64(part)]
     return "\n".join([encoded, *decoded])
@@ -160,7 +160,7 @@ class Holder:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether JSON keeps all of it: of a named tuple, it drops the names."""
+    """Return whether JSON keeps the whole value. Of a named tuple, it does not keep the names."""
     if isinstance(value, dict):
         return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
     if type(value) in (list, tuple):
@@ -169,9 +169,9 @@ def is_plain(value: Any) -> bool:
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(ANY)), st.sampled_from(NAMES), wrappings, st.sampled_from(OTHER_NAMES))
-def test_whatever_stands_under_a_secret_name_is_masked(kind: str, name: str, around: list[str], other: str) -> None:
-    value = wrapped({name: ANY[kind](SECRET), "c": 5}, around, other)
+@given(st.sampled_from(sorted(ANY_TYPE)), st.sampled_from(NAMES), wrappings, st.sampled_from(OTHER_NAMES))
+def test_value_of_any_type_under_a_secret_name_is_masked(kind: str, name: str, around: list[str], other: str) -> None:
+    value = wrapped({name: ANY_TYPE[kind](SECRET), "c": 5}, around, other)
     assert SECRET not in shown(value)
     assert MASK in shown(value)
 
@@ -184,9 +184,9 @@ def test_numbers_under_a_secret_name_are_masked(value: Any, name: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(SPEAKING)), st.sampled_from(OTHER_NAMES), wrappings)
-def test_what_speaks_of_a_secret_is_looked_through(kind: str, name: str, around: list[str]) -> None:
-    value = wrapped({name: SPEAKING[kind](SECRET), "c": 5}, around, name)
+@given(st.sampled_from(sorted(CONTAINERS_OF_SECRETS)), st.sampled_from(OTHER_NAMES), wrappings)
+def test_secret_inside_any_type_is_masked(kind: str, name: str, around: list[str]) -> None:
+    value = wrapped({name: CONTAINERS_OF_SECRETS[kind](SECRET), "c": 5}, around, name)
     assert SECRET not in shown(value)
 
 
@@ -209,7 +209,7 @@ def test_what_speaks_of_a_secret_is_looked_through(kind: str, name: str, around:
         ({"name": "HF_HOME", "value": "/x"}, {"name": "HF_HOME", "value": "/x"}),
     ],
 )
-def test_all_else_of_an_object_is_shown_as_json_shows_it(value: Any, expected: Any) -> None:
+def test_other_fields_of_an_object_are_shown_as_in_json(value: Any, expected: Any) -> None:
     assert json.loads(encode_json(redact(value))) == expected
 
 
@@ -220,20 +220,20 @@ plain: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(plain)
-def test_what_holds_no_secret_stays_as_it_is(value: Any) -> None:
+def test_data_without_secrets_is_unchanged(value: Any) -> None:
     assert redact(value) == value
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(SPEAKING)), st.text())
-def test_what_is_masked_stays_masked(kind: str, text: str) -> None:
-    once = redact(SPEAKING[kind](text))
+@given(st.sampled_from(sorted(CONTAINERS_OF_SECRETS)), st.text())
+def test_masking_twice_changes_nothing(kind: str, text: str) -> None:
+    once = redact(CONTAINERS_OF_SECRETS[kind](text))
     assert redact(once) == once
 
 
 def test_objects_in_the_configuration_and_in_a_traceback_are_masked() -> None:
-    extra = {f"place_{kind.replace(' ', '_')}": make(SECRET) for kind, make in SPEAKING.items()}
-    extra |= {f"{kind.replace(' ', '_')}_password": make(SECRET) for kind, make in ANY.items()}
+    extra = {f"place_{kind.replace(' ', '_')}": make(SECRET) for kind, make in CONTAINERS_OF_SECRETS.items()}
+    extra |= {f"{kind.replace(' ', '_')}_password": make(SECRET) for kind, make in ANY_TYPE.items()}
     with make_manager() as manager:
         manager.config.extra_config = extra
         client = create_app(manager).test_client()
@@ -242,7 +242,9 @@ def test_objects_in_the_configuration_and_in_a_traceback_are_masked() -> None:
             assert response.status_code == 200
             assert SECRET not in response.text
             assert base64.b64encode(SECRET.encode()).decode()[:-4] not in response.text
-    for make in [make for kind, make in SPEAKING.items() if kind != "variable"]:  # As text, its parts are apart.
+    for make in [
+        make for kind, make in CONTAINERS_OF_SECRETS.items() if kind != "variable"
+    ]:  # The text of this one does not connect name and value.
         record = logging.LogRecord("x", logging.ERROR, "x", 1, "x", None, (ValueError, ValueError(make(SECRET)), None))
         redact_trace(record)
         assert SECRET not in str(record.exc_text)

@@ -1,4 +1,4 @@
-"""Which names stand for secrets, and which only look as if: names in real use, in any style."""
+"""Names that are in real use, in any style: those of secrets, and similar names of other values."""
 
 from __future__ import annotations
 
@@ -102,24 +102,24 @@ def styles(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in SECRET if len(words_of(name)) < 4 and not name.endswith("_KEY")])
-def test_the_style_of_a_name_makes_no_difference(name: str) -> None:
+def test_style_of_a_name_does_not_matter(name: str) -> None:
     assert {secrecy_of(style) for style in styles(name)} == {secrecy_of(name)}
 
 
 @given(st.sampled_from(SECRET), st.sampled_from(["prod", "my", "redis", "main"]), st.sampled_from("_-."))
-def test_what_stands_before_a_name_makes_no_difference(name: str, before: str, separator: str) -> None:
+def test_prefix_of_a_name_does_not_lower_its_secrecy(name: str, before: str, separator: str) -> None:
     before = before.upper() if name.isupper() else before
     assert secrecy_of(f"{before}{separator}{name}") >= secrecy_of(name)
 
 
 @given(st.text(), st.sampled_from(list(Secrecy)))
-def test_names_inside_are_as_secret_as_those_around_them_or_say_why_not(name: str, within: Secrecy) -> None:
+def test_name_inherits_the_secrecy_of_the_enclosing_name_or_is_open(name: str, within: Secrecy) -> None:
     found = secrecy_of(name, within)
     assert found >= within or found is Secrecy.OPEN
     assert found >= secrecy_of(name)
 
 
-def test_below_a_secret_name_the_keys_tell_whose_a_secret_is() -> None:
+def test_keys_below_a_secret_name_are_owners() -> None:
     assert redact({"passwords": {"host": "hunter2", "database": "hunter2"}}) == {
         "passwords": {"host": MASK, "database": MASK}
     }

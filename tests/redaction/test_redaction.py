@@ -1,4 +1,4 @@
-"""Secrets are masked wherever they stand, and nothing else is."""
+"""Secrets are masked in every place, and other values are shown."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def test_numbers_that_are_secrets_are_masked(name: str, value: int) -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, False, ""])
-def test_what_can_be_no_secret_is_shown_as_it_is(value: Any) -> None:
+def test_values_that_cannot_be_secrets_are_shown(value: Any) -> None:
     assert redact(value, "password") is value
     assert redact({"password": [value]}) == {"password": [value]}
 
 
-def test_all_below_a_secret_name_is_secret() -> None:
+def test_all_values_below_a_secret_name_are_masked() -> None:
     assert redact({"auth": {"user": "me", "more": [{"what": "hunter2", "on": True}]}}) == {
         "auth": {"user": MASK, "more": [{"what": MASK, "on": True}]}
     }
@@ -38,7 +38,7 @@ def test_secrets_are_found_at_any_depth() -> None:
     assert redact(deep) == {"a": [{"b": [{"hf_token": MASK, "num_tokens": 5}]}]}
 
 
-def test_the_original_is_not_modified() -> None:
+def test_original_is_not_modified() -> None:
     original = {"a": [{"hf_token": "hunter2"}], "url": "redis://u:p@h", "auth": {"x": ["y"]}}
     before = copy.deepcopy(original)
     redact(original)
@@ -63,7 +63,7 @@ def test_the_original_is_not_modified() -> None:
         ("the bearer is here", "the bearer is here"),
     ],
 )
-def test_secrets_in_texts_are_masked_by_where_they_stand(text: str, redacted: str) -> None:
+def test_secrets_in_texts_are_masked_by_their_place(text: str, redacted: str) -> None:
     assert redact(text) == redacted
     assert redact([{"message": text}]) == [{"message": redacted}]
 
@@ -79,18 +79,18 @@ def test_secrets_in_texts_are_masked_by_where_they_stand(text: str, redacted: st
         ('{"password": "hunter2", "password": null}', {"password": [MASK, None]}),
     ],
 )
-def test_json_in_a_text_is_looked_through(text: str, redacted: Any) -> None:
+def test_secrets_in_json_text_are_masked(text: str, redacted: Any) -> None:
     assert json.loads(redact(text)) == redacted
 
 
 @pytest.mark.parametrize(
     "text", ["[1,  2]  ", '{"a":"\u00e9"}', '{"num_tokens":5}', "{", "[INFO] fine", "{not json}", "{'a': 1}"]
 )
-def test_text_without_secrets_stays_as_it_is(text: str) -> None:
+def test_text_without_secrets_is_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
-def test_text_that_only_looks_like_json_is_still_searched_for_urls() -> None:
+def test_urls_in_invalid_json_are_masked() -> None:
     assert redact("{redis://u:p@h}") == "{redis://***@h}"
 
 
@@ -98,12 +98,12 @@ def test_text_that_only_looks_like_json_is_still_searched_for_urls() -> None:
     "text",
     ['{"password": "hunter2"', "{'hf_token': 'hunter2'}", "[{'a': {'password': 'hunter2'}}]", "{password=hunter2}"],
 )
-def test_what_is_nearly_json_and_speaks_of_a_secret_gives_nothing_away(text: str) -> None:
+def test_invalid_json_with_a_secret_name_is_masked(text: str) -> None:
     assert redact(text) == MASK
 
 
-def test_json_too_deep_to_look_through_gives_nothing_away() -> None:
-    # How deep is too deep depends on the version of Python.
+def test_very_deep_json_shows_no_secret() -> None:
+    # The maximum depth depends on the version of Python.
     assert redact("[" * 100_000) in (MASK, "[" * 100_000)
     assert "hunter2" not in redact("[" * 900 + '{"password": "hunter2"}' + "]" * 900)
 
@@ -113,11 +113,11 @@ class Failing:
         raise ValueError("S3cret")
 
 
-def test_an_object_that_cannot_be_written_is_masked() -> None:
+def test_object_without_text_is_masked() -> None:
     assert redact({"a": Failing()}) == {"a": MASK}
 
 
-def test_what_leads_back_to_itself_is_masked() -> None:
+def test_circular_data_is_masked() -> None:
     circle: list[Any] = ["S3cret"]
     circle.append(circle)
     assert redact({"password": circle}) == MASK
@@ -135,7 +135,7 @@ structures = st.recursive(
 
 @st.composite
 def with_a_secret(draw: st.DrawFn) -> Any:
-    """A random structure that has the secret under a secret name somewhere, perhaps in JSON text."""
+    """Generate a structure that contains the secret under a secret name, possibly in JSON text."""
     value: Any = {**draw(st.dictionaries(names, structures, max_size=2)), draw(st.sampled_from(SECRET_NAMES)): SECRET}
     for _ in range(draw(st.integers(0, 4))):
         kind = draw(st.sampled_from(["list", "dict", "text"]))
@@ -150,6 +150,6 @@ def with_a_secret(draw: st.DrawFn) -> Any:
 
 @settings(max_examples=200, deadline=None)
 @given(with_a_secret())
-def test_a_secret_under_a_secret_name_never_shows(value: Any) -> None:
+def test_value_of_a_secret_name_is_never_shown(value: Any) -> None:
     assert SECRET in json.dumps(value)
     assert SECRET not in json.dumps(redact(value))

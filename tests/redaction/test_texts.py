@@ -1,4 +1,4 @@
-"""Secrets inside a text: by the name in front of them, by their form, by their place in a URL; prose stays as it is."""
+"""Secrets in a text are masked by the name before them, by their form, or by their place in a URL; prose is not."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def filled(template: str) -> str:
 
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("template", [*NAMED, *FORMS, *URLS])
-def test_a_secret_in_a_text_is_masked(template: str, around: str) -> None:
+def test_secret_in_a_text_is_masked(template: str, around: str) -> None:
     text = around.replace("{}", filled(template))
     assert SECRET in text
     for value in (text, [text], {"message": text}, {text: 1}, text.encode(), json.dumps({"m": text})):
@@ -168,7 +168,7 @@ def test_a_secret_in_a_text_is_masked(template: str, around: str) -> None:
 
 @pytest.mark.parametrize("text", HARMLESS)
 @pytest.mark.parametrize("around", AROUND)
-def test_what_is_none_is_shown(text: str, around: str) -> None:
+def test_harmless_text_is_unchanged(text: str, around: str) -> None:
     text = around.replace("{}", text)
     assert redact(text) == text
 
@@ -188,7 +188,7 @@ def test_what_is_none_is_shown(text: str, around: str) -> None:
         ("{'num_tokens': 5, 'model': 'm'}", "{'num_tokens': 5, 'model': 'm'}"),
     ],
 )
-def test_no_more_is_masked_than_the_secret(text: str, redacted: str) -> None:
+def test_only_the_secret_is_masked(text: str, redacted: str) -> None:
     assert redact(text) == redacted
 
 
@@ -211,7 +211,7 @@ after = st.sampled_from(["", " failed", ", giving up", ")", "'}", ": refused", "
     tails,
     after,
 )
-def test_a_password_is_masked_whatever_stands_in_it(
+def test_password_with_any_characters_is_masked(
     start: tuple[str, str, str], password: list[tuple[str, str]], host: str, tail: str, end: str
 ) -> None:
     written = "".join(separator + part for separator, part in password)[1:]
@@ -221,7 +221,7 @@ def test_a_password_is_masked_whatever_stands_in_it(
 
 @settings(deadline=None)
 @given(st.sampled_from([*NAMED, *FORMS, *URLS]), st.integers(0, 80), st.integers(0, 120))
-def test_half_a_secret_before_a_cut_does_not_show(template: str, start: int, more: int) -> None:
+def test_part_of_a_secret_before_the_cut_is_not_shown(template: str, start: int, more: int) -> None:
     text = f"{'y' * start} {filled(template)}{'z' * 200}"
     masked = redact_start(text, start + more)
     assert SECRET[:8] not in masked
@@ -236,6 +236,6 @@ def test_any_text_can_be_masked(text: str) -> None:
 
 
 @pytest.mark.parametrize("template", [*NAMED, *FORMS, *URLS])
-def test_what_is_masked_stays_as_it_is(template: str) -> None:
+def test_masking_twice_changes_nothing(template: str) -> None:
     masked: Any = redact(filled(template))
     assert redact(masked) == masked

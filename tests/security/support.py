@@ -1,4 +1,4 @@
-"""What the tests of the gate share: real servers, raw requests, tokens."""
+"""Shared helpers of the security tests: real servers, raw requests, tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PREFIX = "internal_api_server_"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
 
-class Answer(NamedTuple):
+class RawResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 
 @contextlib.contextmanager
 def serving(directory: Path, kind: str = "tcp", extra: dict[str, Any] | None = None, **values: Any) -> Iterator[Any]:
-    """A running server of one worker; `extra` are `internal_api_server_*` keys of `extra_config`."""
+    """Run a server of one worker; `extra` are `internal_api_server_*` keys of `extra_config`."""
     settings = server_values(kind, directory) | values | {"extra_config": prefixed(extra or {})}
     with make_manager(**settings) as manager, InternalAPIServer(manager) as server:
         yield server
@@ -38,7 +38,7 @@ def serving(directory: Path, kind: str = "tcp", extra: dict[str, Any] | None = N
 
 @contextlib.contextmanager
 def app_with(**extra: Any) -> Iterator[InternalApp]:
-    """An app whose `extra_config` holds these `internal_api_server_*` keys."""
+    """Create an app with these `internal_api_server_*` keys in `extra_config`."""
     with make_manager(extra_config=prefixed(extra)) as manager:
         yield create_app(manager)
 
@@ -47,8 +47,8 @@ def prefixed(extra: dict[str, Any]) -> dict[str, Any]:
     return {PREFIX + name: value for name, value in extra.items()}
 
 
-def raw(server: InternalAPIServer, request: str | bytes) -> Answer:
-    """What is answered to these very bytes, on a connection of their own."""
+def raw(server: InternalAPIServer, request: str | bytes) -> RawResponse:
+    """Send exactly these bytes on a new connection, and return the response."""
     data = request.encode("latin-1") if isinstance(request, str) else request
     with connect(server) as connection:
         connection.sendall(data)
@@ -58,15 +58,15 @@ def raw(server: InternalAPIServer, request: str | bytes) -> Answer:
     return parsed(received)
 
 
-def parsed(received: bytes) -> Answer:
+def parsed(received: bytes) -> RawResponse:
     head, _, body = received.partition(b"\r\n\r\n")
     status, _, headers = head.partition(b"\r\n")
     message = BytesHeaderParser().parsebytes(headers + b"\r\n\r\n")
-    return Answer(int(status.split()[1]), {name.lower(): value for name, value in message.items()}, body)
+    return RawResponse(int(status.split()[1]), {name.lower(): value for name, value in message.items()}, body)
 
 
-def ask(server: InternalAPIServer, line: str, *headers: str, body: str = "") -> Answer:
-    """What is answered to `line` ("GET /conf") with these header lines; a Host is added where they have none."""
+def ask(server: InternalAPIServer, line: str, *headers: str, body: str = "") -> RawResponse:
+    """Send the request `line` ("GET /conf") with these header lines. A Host header is added if it is missing."""
     if not any(header.lower().startswith("host:") for header in headers):
         headers = (f"Host: localhost:{server.port}", *headers)
     if body:
@@ -74,12 +74,12 @@ def ask(server: InternalAPIServer, line: str, *headers: str, body: str = "") -> 
     return raw(server, "\r\n".join([f"{line} HTTP/1.1", *headers, "Connection: close", "", body]))
 
 
-def token_file(directory: Path, **levels: str) -> tuple[Path, dict[str, str]]:
-    """A token file, one token for each name=level, and the texts by name."""
+def token_file(directory: Path, **roles: str) -> tuple[Path, dict[str, str]]:
+    """Write a tokens file with one token for each name=role; return its path and the tokens by name."""
     texts: dict[str, str] = {}
     tokens: list[Token] = []
-    for name, level in levels.items():
-        texts[name], entry = new_token(name, Role.named(level))
+    for name, role in roles.items():
+        texts[name], entry = new_token(name, Role.named(role))
         tokens.append(entry)
     path = directory / "tokens.yaml"
     write_tokens_file(path, tokens)
@@ -91,7 +91,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def audit_of(app: InternalApp | None) -> list[dict[str, Any]]:
-    """The audit log's entries as JSON has them, the oldest first."""
+    """Return the entries of the audit log as decoded JSON, oldest first."""
     assert app is not None
     entries: list[dict[str, Any]] = json.loads(json.dumps(list(app.state.gate.audit.recent)))
     return entries

@@ -1,4 +1,4 @@
-"""Each route has a level, and the levels hold."""
+"""Each route requires a role, and authorization enforces it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
+from lmcache_internal.guarded_settings import guarded_reason, not_mutable
 from lmcache_internal.roles import Role
-from lmcache_internal.security.access import is_write, required_access
-from lmcache_internal.settings import guarded_reason, not_mutable
+from lmcache_internal.security.access import is_write, required_role
 from tests.security.support import bearer, prefixed, token_file
 from tests.support import make_manager
 
-# Written out, not computed: a new route, or another level, has to be put down here by somebody who thought about it.
-LEVELS = {
+# This table is written by hand, so that each new route and each changed role is a deliberate decision.
+REQUIRED_ROLES = {
     ("GET", "/"): "viewer",
     ("GET", "/admin/drain"): "viewer",
     ("POST", "/admin/drain"): "operator",
@@ -109,7 +109,7 @@ def below_a_public_path():
 
 def routes(app: InternalApp) -> dict[tuple[str, str], str]:
     return {
-        (method, rule.rule): str(required_access(app.view_functions[rule.endpoint], method, {}))
+        (method, rule.rule): str(required_role(app.view_functions[rule.endpoint], method, {}))
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
@@ -120,18 +120,18 @@ def path_of(rule: str) -> str:
 
 
 class Callers:
-    """An app with a token for each level."""
+    """An app with a token for each role."""
 
     def __init__(self, directory: Path, **values: Any) -> None:
-        names = {level: level for level in ("viewer", "operator", "admin")}
+        names = {role: role for role in ("viewer", "operator", "admin")}
         path, self.tokens = token_file(directory, **names)
         self.manager = make_manager(extra_config=prefixed({"tokens_file": str(path)}), **values)
         (directory / "plain_api.py").write_text(PLAIN)
         self.app = create_app(self.manager, [directory])
         self.client = self.app.test_client()
 
-    def status(self, level: str, method: str, path: str, **options: Any) -> int:
-        headers = {} if level == "public" else bearer(self.tokens[level])
+    def status(self, role: str, method: str, path: str, **options: Any) -> int:
+        headers = {} if role == "public" else bearer(self.tokens[role])
         return self.client.open(path, method=method, headers=headers, **options).status_code
 
 
@@ -149,29 +149,27 @@ def callers(tmp_path: Path) -> Iterator[Callers]:
         yield made
 
 
-def test_every_route_has_the_level_that_is_written_down_here(app: InternalApp) -> None:
-    assert routes(app) == LEVELS
+def test_every_route_requires_the_listed_role(app: InternalApp) -> None:
+    assert routes(app) == REQUIRED_ROLES
 
 
-def test_a_new_route_does_not_slip_in(callers: Callers) -> None:
-    new = routes(callers.app).keys() - LEVELS.keys()
+def test_plugin_routes_are_not_in_the_list(callers: Callers) -> None:
+    new = routes(callers.app).keys() - REQUIRED_ROLES.keys()
     assert {rule for _, rule in new} == {"/plain", "/metrics/of/mine"}
 
 
-@pytest.mark.parametrize(("route", "level"), LEVELS.items())
-def test_the_levels_below_are_refused_and_the_others_are_not(
-    shared: Callers, route: tuple[str, str], level: str
-) -> None:
+@pytest.mark.parametrize(("route", "role"), REQUIRED_ROLES.items())
+def test_route_refuses_lower_roles_and_admits_the_others(shared: Callers, route: tuple[str, str], role: str) -> None:
     method, path = route[0], path_of(route[1])
-    below = [str(access) for access in Role if access < Role.named(level)]
+    below = [str(lower) for lower in Role if lower < Role.named(role)]
     for caller in below:
         assert shared.status(caller, method, path) == (401 if caller == "public" else 403), caller
     for caller in {"public", "viewer", "operator", "admin"} - set(below):
-        # With arguments that no endpoint takes: what is behind the gate need not work here.
+        # No endpoint accepts this body, so the endpoints themselves do nothing.
         assert shared.status(caller, method, path, data=b"\xff") not in (401, 403), caller
 
 
-def test_what_declares_nothing_is_for_viewers_to_read_and_for_admins_to_change(callers: Callers) -> None:
+def test_undeclared_route_requires_viewer_to_read_and_admin_to_write(callers: Callers) -> None:
     assert callers.status("public", "GET", "/plain") == 401
     assert callers.status("viewer", "GET", "/plain") == 200
     assert callers.status("viewer", "HEAD", "/plain") == 200
@@ -180,7 +178,7 @@ def test_what_declares_nothing_is_for_viewers_to_read_and_for_admins_to_change(c
         assert callers.status("admin", method, "/plain") == 200
 
 
-def test_the_path_below_a_public_one_is_not_public(callers: Callers) -> None:
+def test_path_below_a_public_path_is_not_public(callers: Callers) -> None:
     assert callers.status("public", "GET", "/metrics") == 200
     assert callers.status("public", "GET", "/metrics/of/mine") == 401
 
@@ -188,13 +186,13 @@ def test_the_path_below_a_public_one_is_not_public(callers: Callers) -> None:
 @pytest.mark.parametrize(
     "path", ["/env/", "/%65nv", "/env?x=/metrics", "/env#/metrics", "/env;/metrics", "/metrics/../env"]
 )
-def test_no_spelling_of_a_path_gets_past_the_gate(shared: Callers, path: str) -> None:
+def test_spelling_of_a_path_does_not_bypass_authorization(shared: Callers, path: str) -> None:
     assert shared.status("viewer", "GET", path) in (403, 404)
     assert shared.status("public", "GET", path) in (401, 404)
 
 
 @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
-def test_a_method_is_not_overridden(callers: Callers, header: str) -> None:
+def test_headers_and_arguments_do_not_override_the_method(callers: Callers, header: str) -> None:
     headers = {header: "GET"}
     assert callers.client.post("/conf?_method=GET", headers=headers, data={"_method": "GET"}).status_code == 401
     admin = headers | bearer(callers.tokens["viewer"])
@@ -202,13 +200,13 @@ def test_a_method_is_not_overridden(callers: Callers, header: str) -> None:
     assert callers.manager.config.min_retrieve_tokens == 0
 
 
-def test_head_and_options_need_the_same_level_as_get(callers: Callers) -> None:
+def test_head_and_options_require_the_same_role_as_get(callers: Callers) -> None:
     for method in ("GET", "HEAD", "OPTIONS"):
         assert callers.status("operator", method, "/env") == 403
         assert callers.status("admin", method, "/env") == 200
 
 
-def test_options_does_nothing_and_grants_no_other_origin_anything(callers: Callers) -> None:
+def test_options_changes_nothing_and_sends_no_cors_headers(callers: Callers) -> None:
     client = callers.client
     response = client.options("/conf", headers=bearer(callers.tokens["admin"]), json={"min_retrieve_tokens": 7})
     assert response.status_code == 200
@@ -216,8 +214,8 @@ def test_options_does_nothing_and_grants_no_other_origin_anything(callers: Calle
     assert callers.manager.config.min_retrieve_tokens == 0
 
 
-def test_levels_have_names() -> None:
-    assert [str(level) for level in Role] == ["public", "viewer", "operator", "admin"]
+def test_roles_have_names() -> None:
+    assert [str(role) for role in Role] == ["public", "viewer", "operator", "admin"]
     assert Role.named("Admin") is Role.ADMIN
     with pytest.raises(ValueError, match="one of public, viewer, operator, admin, got 'root'"):
         Role.named("root")
@@ -227,17 +225,17 @@ def view() -> None:
     pass
 
 
-def test_an_argument_that_writes_takes_an_operator_whatever_is_declared() -> None:
+def test_write_parameter_requires_at_least_operator() -> None:
     view.write_parameter = "level"  # type: ignore[attr-defined]  # As @operation does.
     assert not is_write(view, "GET", {"level": [""], "other": ["x"]})
     assert is_write(view, "GET", {"level": ["", "x"]})
     for declared, required in [(None, Role.OPERATOR), (Role.PUBLIC, Role.OPERATOR), (Role.ADMIN, Role.ADMIN)]:
         view.access = declared  # type: ignore[attr-defined]
-        assert required_access(view, "GET", {"level": ["x"]}) is required
-        assert required_access(view, "HEAD", {"level": ["x"]}) is required
+        assert required_role(view, "GET", {"level": ["x"]}) is required
+        assert required_role(view, "HEAD", {"level": ["x"]}) is required
 
 
-def test_the_ceiling_caps_every_token(tmp_path: Path) -> None:
+def test_max_access_limits_tokens(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     extra = prefixed({"tokens_file": str(path), "max_access": "viewer"})
     with make_manager(extra_config=extra) as manager:
@@ -248,7 +246,7 @@ def test_the_ceiling_caps_every_token(tmp_path: Path) -> None:
         assert "Requires role admin; this token (boss) has role viewer" in response.get_json()["message"]
 
 
-def test_the_ceiling_caps_local_callers_too() -> None:
+def test_max_access_limits_local_callers() -> None:
     with make_manager(extra_config=prefixed({"max_access": "viewer"})) as manager:
         client = create_app(manager).test_client()
         assert client.get("/conf").status_code == 200
@@ -276,7 +274,7 @@ def test_the_ceiling_caps_local_callers_too() -> None:
         {"extra_config": {"a": [{"b": {"run_script_api_enabled": True}}]}},
     ],
 )
-def test_nothing_that_guards_the_server_is_writable_over_http(client: FlaskClient, values: dict[str, Any]) -> None:
+def test_conf_refuses_guarded_settings(client: FlaskClient, values: dict[str, Any]) -> None:
     before = client.get("/conf").text
     response = client.post("/conf", json=values)
     assert response.status_code == 400
@@ -288,15 +286,15 @@ def test_nothing_that_guards_the_server_is_writable_over_http(client: FlaskClien
     "name",
     ["internal_api_server_host", "internal_api_server_anything", "run_script_api_enabled", "script_allowed_imports"],
 )
-def test_a_guard_is_none_of_the_engines_to_release(client: FlaskClient, name: str) -> None:
-    # LMCache's own table might call it mutable one day.
+def test_guarded_settings_are_refused_for_any_config(client: FlaskClient, name: str) -> None:
+    # A future version of LMCache might declare them mutable.
     config = client.application.state.lmcache_adapter.config  # type: ignore[attr-defined]
     assert guarded_reason(name, "x", config) == not_mutable()
     assert guarded_reason("min_retrieve_tokens", 7, config) is None
 
 
 @pytest.mark.parametrize("value", [None, {}, ""])
-def test_a_guard_is_not_taken_away_over_http(value: Any) -> None:
+def test_conf_does_not_remove_a_guarded_setting(value: Any) -> None:
     with make_manager(extra_config=prefixed({"allowed_hosts": ["a.example"]})) as manager:
         client = create_app(manager).test_client()
         assert client.post("/conf", json={"extra_config": value}).status_code == 400
@@ -313,7 +311,7 @@ EXTRA = st.dictionaries(PLAIN_KEYS | GUARDED, VALUES, max_size=3)
 
 
 def guards_of(value: Any) -> list[Any]:
-    """What guards the server anywhere in `value`, and where: found another way than the code does."""
+    """Return the guarded settings in `value` with their places, by another algorithm than the code under test."""
     if isinstance(value, dict):
         return [
             (key, inner if key.startswith("internal_api") or key in ("run_script_api_enabled", "script_allowed_imports")
@@ -328,14 +326,16 @@ def guards_of(value: Any) -> list[Any]:
 
 
 @given(EXTRA, EXTRA)
-def test_no_change_of_extra_config_changes_a_guard_at_any_depth(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_extra_config_with_a_changed_guarded_setting_is_refused_at_any_depth(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
     config = SimpleNamespace(extra_config=before)
     reason = guarded_reason("extra_config", after, config)
     assert (reason is None) == (guards_of(before) == guards_of(after))
     assert guarded_reason("extra_config", before, config) is None
 
 
-def test_no_depth_hides_a_guard_or_breaks_the_search() -> None:
+def test_guarded_setting_is_found_in_very_deep_data() -> None:
     deep: Any = {"run_script_api_enabled": True}
     for _ in range(5000):
         deep = {"a": [deep]}

@@ -1,4 +1,4 @@
-"""Each refused and each changing request is one line of JSON, and nothing else is."""
+"""The audit log has one line of JSON for each request that is refused or changes something, and no other lines."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ from tests.support import make_manager, run_script
 LOGGER = "lmcache_internal.audit"
 
 
-def test_a_change_is_one_line_that_says_who_from_where_what_and_how_it_went(
-    client: FlaskClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_change_is_one_complete_json_line(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger=LOGGER)
     client.put("/bypass/add?backend_name=LocalCPUBackend", environ_base={"REMOTE_ADDR": "127.0.0.9"})
     (line,) = [record.getMessage() for record in caplog.records if record.name == LOGGER]
@@ -46,7 +44,7 @@ def test_a_change_is_one_line_that_says_who_from_where_what_and_how_it_went(
     }
 
 
-def test_reading_leaves_no_line(client: FlaskClient, app: InternalApp) -> None:
+def test_reads_are_not_audited(client: FlaskClient, app: InternalApp) -> None:
     for path in ("/", "/conf", "/env", "/metrics", "/loglevel", "/loglevel?level=", "/nothing", "/audit", "/threads"):
         client.get(path)
         client.head(path)
@@ -66,15 +64,13 @@ def test_reading_leaves_no_line(client: FlaskClient, app: InternalApp) -> None:
         ("HEAD", "/loglevel?logger_name=tests.audit&level=INFO", 200, "done"),
     ],
 )
-def test_the_outcome_is_that_of_the_answer(
-    client: FlaskClient, method: str, path: str, status: int, outcome: str
-) -> None:
+def test_outcome_follows_the_status(client: FlaskClient, method: str, path: str, status: int, outcome: str) -> None:
     assert client.open(path, method=method).status_code == status
     entry = last_audit(client)
     assert (entry["method"], entry["status"], entry["outcome"]) == (method, status, outcome)
 
 
-def test_each_kind_of_refusal_leaves_a_line(tmp_path: Path) -> None:
+def test_each_kind_of_refusal_is_audited(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, reader="viewer")
     with app_with(tokens_file=str(path), allowed_hosts="engine.example") as app:
         client = app.test_client()
@@ -94,7 +90,7 @@ def test_each_kind_of_refusal_leaves_a_line(tmp_path: Path) -> None:
     assert tokens["reader"] not in str(seen)
 
 
-def test_a_script_is_known_by_its_sha256(server: InternalAPIServer) -> None:
+def test_script_is_audited_by_its_sha256(server: InternalAPIServer) -> None:
     source = b"result = 'once'"
     assert run_script(server, source) == (200, b"once")
     entry = audit_of(server.app)[-1]
@@ -102,14 +98,14 @@ def test_a_script_is_known_by_its_sha256(server: InternalAPIServer) -> None:
     assert "once" not in str(entry)
 
 
-def test_a_script_that_fails_is_known_too(client: FlaskClient) -> None:
+def test_failed_script_is_audited_by_its_sha256(client: FlaskClient) -> None:
     client.post("/run_script", data={"script": (BytesIO(b"1/0"), "s.py")})
     entry = last_audit(client)
     assert (entry["status"], entry["outcome"]) == (500, "failed")
     assert entry["script_sha256"] == hashlib.sha256(b"1/0").hexdigest()
 
 
-def test_a_changed_value_is_named_and_a_secret_is_not(client: FlaskClient) -> None:
+def test_changed_values_are_audited_and_secrets_masked(client: FlaskClient) -> None:
     values = {"min_retrieve_tokens": 7, "extra_config": {"redis_password": "hunter2", "size": 1}}
     assert client.post("/conf", json=values).status_code == 200
     entry = last_audit(client)
@@ -119,14 +115,14 @@ def test_a_changed_value_is_named_and_a_secret_is_not(client: FlaskClient) -> No
     }
 
 
-def test_no_value_of_a_repeated_argument_hides_another(client: FlaskClient) -> None:
-    # The last one counts; whoever reads the log must not be shown the first alone.
+def test_all_values_of_a_repeated_argument_are_audited(client: FlaskClient) -> None:
+    # The endpoint uses the last value, so the log must show more than the first.
     client.put("/bypass/add?backend_name=Harmless&backend_name=LocalCPUBackend")
     assert last_audit(client)["arguments"] == {"backend_name": ["Harmless", "LocalCPUBackend"]}
 
 
 @pytest.mark.parametrize("letter", ["x", "?", "é"])
-def test_a_long_text_is_cut_and_says_how_much_is_missing(client: FlaskClient, letter: str) -> None:
+def test_long_text_is_cut_with_the_number_of_missing_characters(client: FlaskClient, letter: str) -> None:
     client.put(f"/bypass/add?backend_name={quote(letter * 50_000)}")
     (kept,) = last_audit(client)["arguments"].values()
     assert (
@@ -140,7 +136,7 @@ def test_a_long_text_is_cut_and_says_how_much_is_missing(client: FlaskClient, le
     assert MAX_TEXT == 2048
 
 
-def test_what_just_fits_is_whole(client: FlaskClient) -> None:
+def test_text_of_the_maximum_length_is_not_cut(client: FlaskClient) -> None:
     value = "x" * (MAX_TEXT - len("backend_name"))
     client.put(f"/bypass/add?backend_name={value}")
     assert last_audit(client)["arguments"] == {"backend_name": value}
@@ -152,7 +148,7 @@ SECRET = "S3cret-and-more"
 @pytest.mark.parametrize(
     "text", [f"redis://user:{SECRET}@host:6379/0", f"x=1&password={SECRET}", f"--api-key {SECRET}", f"Bearer {SECRET}"]
 )
-def test_half_a_secret_at_the_cut_is_left_out(client: FlaskClient, text: str) -> None:
+def test_part_of_a_secret_at_the_cut_is_left_out(client: FlaskClient, text: str) -> None:
     for start in range(MAX_TEXT - len(text) - 2, MAX_TEXT):
         client.put(f"/bypass/add?x={quote('y' * (start - 2) + ' ' + text + 'z' * 100)}")
         assert SECRET[:4] not in last_audit(client)["arguments"]["x"]
@@ -163,11 +159,11 @@ def test_secrets_in_a_path_and_in_the_name_of_an_argument_are_masked(client: Fla
     client.delete(f"/backends/{url}")
     client.delete(f"/backends/x?{url}=1")
     client.delete(f"/backends/x?password={SECRET}")
-    assert len(audit_of(app)) == 2  # There is no path with slashes in its variable.
+    assert len(audit_of(app)) == 2  # The first path has slashes in its variable, so no route matches.
     assert SECRET not in str(audit_of(app))
 
 
-def test_many_arguments_are_counted_and_hide_none_that_counts(client: FlaskClient) -> None:
+def test_many_arguments_are_cut_after_those_of_the_endpoint(client: FlaskClient) -> None:
     others = "&".join(f"x{number}=1" for number in range(1000))
     names = "&".join(f"backend_name={number}" for number in range(1000))
     client.put(f"/bypass/add?{others}&{names}&backend_name=LocalCPUBackend&{others}")
@@ -179,7 +175,7 @@ def test_many_arguments_are_counted_and_hide_none_that_counts(client: FlaskClien
     assert max(len(values) for values in arguments.values() if isinstance(values, list)) == MAX_VALUES + 1
 
 
-def test_a_long_change_is_cut(client: FlaskClient) -> None:
+def test_long_change_is_cut(client: FlaskClient) -> None:
     assert client.post("/conf", json={"extra_config": {"x": "y" * 500_000}}).status_code == 200
     entry = last_audit(client)
     assert entry["changes"].startswith('{"extra_config":{"old":null,"new":{"x":"yyyy')
@@ -189,7 +185,7 @@ def test_a_long_change_is_cut(client: FlaskClient) -> None:
     assert missing == f"{whole - MAX_DETAILS} more characters)"
 
 
-def test_the_method_is_cut() -> None:
+def test_long_method_is_cut() -> None:
     with app_with(allowed_hosts="engine.example") as guarded:
         guarded.test_client().open("/conf", method="X" * 5000, headers={"Host": "evil.example"})
         assert [entry["method"] for entry in audit_of(guarded)] == ["X" * 100 + "…"]
@@ -198,7 +194,7 @@ def test_the_method_is_cut() -> None:
 @pytest.mark.parametrize(
     "path", ["/loglevel?level=a%0A%7B%22caller%22%3A1%7D", "/loglevel?level=%ff", "/loglevel?%00=&level=x"]
 )
-def test_nobody_writes_a_line_of_his_own(client: FlaskClient, caplog: pytest.LogCaptureFixture, path: str) -> None:
+def test_client_cannot_forge_an_audit_line(client: FlaskClient, caplog: pytest.LogCaptureFixture, path: str) -> None:
     caplog.set_level(logging.INFO, logger=LOGGER)
     client.get(path)
     (line,) = [record.getMessage() for record in caplog.records if record.name == LOGGER]
@@ -206,7 +202,7 @@ def test_nobody_writes_a_line_of_his_own(client: FlaskClient, caplog: pytest.Log
     assert json.loads(line)["caller"] == "local"
 
 
-def test_the_last_200_are_at_get_audit_for_admins(tmp_path: Path) -> None:
+def test_get_audit_returns_the_last_200_entries_to_admins(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin", op="operator")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -218,7 +214,7 @@ def test_the_last_200_are_at_get_audit_for_admins(tmp_path: Path) -> None:
         assert KEPT == 200
 
 
-def test_the_file_gets_the_same_lines_and_is_closed_with_the_server(tmp_path: Path) -> None:
+def test_audit_files_have_the_same_lines_and_close_with_the_server(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     with serving(tmp_path, extra={"audit_file": str(path)}) as server:
         for _ in range(2):
@@ -241,7 +237,9 @@ def open_files() -> set[str]:
     return {str(link.resolve()) for link in Path("/proc/self/fd").iterdir()}
 
 
-def test_a_file_that_cannot_be_written_fails_no_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_request_succeeds_if_the_audit_file_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with app_with(audit_file=str(tmp_path / "no" / "such" / "directory")) as app:
         assert app.test_client().put("/freeze/disable").status_code == 200
         assert len(audit_of(app)) == 1
@@ -250,7 +248,7 @@ def test_a_file_that_cannot_be_written_fails_no_request(tmp_path: Path, capsys: 
 
 @pytest.mark.parametrize("path", ["/loglevel?logger_name={}&level=CRITICAL", "/loglevel?logger_name={}&level=OFF"])
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_nobody_silences_the_log_over_http(
+def test_loglevel_of_the_audit_log_cannot_be_changed(
     client: FlaskClient, method: str, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert client.open(path.format(LOGGER), method=method).status_code in (400, 403)
@@ -259,7 +257,7 @@ def test_nobody_silences_the_log_over_http(
     assert LOGGER in {record.name for record in caplog.records}
 
 
-def test_raising_the_level_of_its_ancestors_does_not_silence_it(
+def test_level_of_a_parent_logger_does_not_silence_the_audit_log(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     try:
@@ -273,7 +271,7 @@ def test_raising_the_level_of_its_ancestors_does_not_silence_it(
 
 @pytest.fixture
 def written() -> Iterator[list[str]]:
-    """What a handler of the root logger writes, which takes INFO and above, as logging.basicConfig makes it."""
+    """The lines of a handler of the root logger with level INFO, such as logging.basicConfig creates."""
     lines: list[str] = []
     handler = logging.Handler(logging.INFO)
     handler.name = "written"
@@ -285,7 +283,7 @@ def written() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("name", ["root", "lmcache_internal"])
 @pytest.mark.parametrize("method", ["PUT", "GET"])
-def test_no_level_set_over_http_takes_its_handlers_away(
+def test_level_set_over_http_does_not_silence_the_audit_handlers(
     client: FlaskClient, written: list[str], name: str, method: str
 ) -> None:
     own = logging.getLogger("lmcache_internal")
@@ -300,14 +298,14 @@ def test_no_level_set_over_http_takes_its_handlers_away(
         client.put("/freeze/disable")
         assert ["/freeze/disable" in text for text in written] == [True]
         logging.getLogger("lmcache_internal.settings").warning("another line")
-        assert len(written) == 1  # All else is as silent as it was told to be.
+        assert len(written) == 1  # The changed level applies to all other loggers.
     finally:
         own.removeHandler(extra)
         for found, level in before:
             found.setLevel(level)
 
 
-def test_neither_disabling_all_logs_nor_this_one_silences_it(client: FlaskClient, written: list[str]) -> None:
+def test_disabling_loggers_does_not_silence_the_audit_log(client: FlaskClient, written: list[str]) -> None:
     logger = logging.getLogger(LOGGER)
     try:
         logging.disable(logging.CRITICAL)
@@ -319,14 +317,14 @@ def test_neither_disabling_all_logs_nor_this_one_silences_it(client: FlaskClient
     assert len(written) == 1
 
 
-def test_a_handler_that_was_made_for_errors_stays_one(client: FlaskClient, written: list[str]) -> None:
+def test_handler_configured_for_errors_gets_no_audit_lines(client: FlaskClient, written: list[str]) -> None:
     (handler,) = [found for found in logging.getLogger().handlers if found.name == "written"]
     handler.setLevel(logging.ERROR)
     client.put("/freeze/disable")
     assert written == []
 
 
-def test_refusals_push_no_change_out(client: FlaskClient, app: InternalApp) -> None:
+def test_refusals_do_not_displace_changes(client: FlaskClient, app: InternalApp) -> None:
     client.put("/freeze/disable")
     for _ in range(KEPT + 5):
         client.get("/env", environ_base={"REMOTE_ADDR": "10.0.0.1"})
@@ -339,7 +337,7 @@ def test_refusals_push_no_change_out(client: FlaskClient, app: InternalApp) -> N
 BIDI = "\x7f\x80\x85\x9b\u061c\u200e\u2028\u2029\u202a\u202e\u2066\u2069\x1b"
 
 
-def test_no_control_or_bidi_character_reaches_a_line(tmp_path: Path, written: list[str]) -> None:
+def test_control_and_bidi_characters_are_escaped(tmp_path: Path, written: list[str]) -> None:
     path = tmp_path / "audit.jsonl"
     with app_with(audit_file=str(path)) as app:
         app.test_client().put(f"/bypass/add?backend_name=x{quote(BIDI)}")
@@ -350,19 +348,19 @@ def test_no_control_or_bidi_character_reaches_a_line(tmp_path: Path, written: li
         assert json.loads(text)["arguments"]["backend_name"] == f"x{BIDI}"
 
 
-def test_two_apps_have_two_logs(app: InternalApp) -> None:
+def test_each_app_has_its_own_audit_log(app: InternalApp) -> None:
     with make_manager() as manager:
         other = create_app(manager)
         other.test_client().put("/freeze/disable")
         assert (len(audit_of(other)), len(audit_of(app))) == (1, 0)
 
 
-def test_who_comes_through_a_proxy_is_written_down_by_the_address_that_connected(server: InternalAPIServer) -> None:
+def test_proxied_request_is_audited_with_the_address_of_the_proxy(server: InternalAPIServer) -> None:
     ask(server, "GET /env", "X-Forwarded-For: 1.2.3.4")
     assert audit_of(server.app)[-1]["address"] in ("127.0.0.1", f"uid {os.geteuid()}")
 
 
-def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+def test_audit_file_is_private_to_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     mask = os.umask(0)
     try:
@@ -376,6 +374,6 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["time", "caller", "address", "seconds", "status"])
-def test_a_fact_cannot_replace_a_field_of_the_line(name: str) -> None:
+def test_fact_cannot_replace_a_field_of_the_line(name: str) -> None:
     with app_with() as app, app.test_request_context(), pytest.raises(ValueError, match=f"the field {name}"):
         note(**{name: "mine"})

@@ -1,4 +1,4 @@
-"""Without tokens, the place of a caller decides: direct loopback and the own user's Unix socket are the admin's."""
+"""Without tokens, direct connections over loopback and the Unix socket of the same user have role admin."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ DIRECT_CLIENTS = [
 ]
 
 
-def test_direct_connections_are_the_admins(server: InternalAPIServer) -> None:
+def test_direct_local_connection_has_role_admin(server: InternalAPIServer) -> None:
     assert ask(server, "GET /env").status == 200
     assert audit_of(server.app) == []
     assert ask(server, "PUT /freeze/disable").status == 200
@@ -112,13 +112,13 @@ def test_direct_connections_are_the_admins(server: InternalAPIServer) -> None:
 
 
 @pytest.mark.parametrize("header", PROXIED)
-def test_what_came_through_a_proxy_gets_public_routes_only(server: InternalAPIServer, header: str) -> None:
+def test_proxied_request_gets_only_public_routes(server: InternalAPIServer, header: str) -> None:
     assert ask(server, "GET /metrics", header).status == 200
     assert ask(server, "GET /conf", header).status == 401
     assert ask(server, "POST /run_script", header).status == 401
 
 
-def test_the_client_cannot_speak_for_the_transport(server: InternalAPIServer) -> None:
+def test_client_headers_cannot_set_environ_keys(server: InternalAPIServer) -> None:
     spoken = ("lmcache_internal.direct: yes", "Lmcache-Internal.Peer-Uid: 0", "Remote-Addr: 127.0.0.1")
     assert ask(server, "GET /conf", "Via: 1.1 x", *spoken).status in (400, 401)
 
@@ -129,7 +129,7 @@ def test_the_client_cannot_speak_for_the_transport(server: InternalAPIServer) ->
         ("127.0.0.1", True),
         ("127.8.9.10", True),
         ("::1", True),
-        ("::ffff:127.0.0.1", True),  # What a server on `::` sees of 127.0.0.1.
+        ("::ffff:127.0.0.1", True),  # The address of 127.0.0.1 on a server that is bound to `::`.
         ("::ffff:10.0.0.1", False),
         ("::127.0.0.1", False),
         ("::ffff:0:127.0.0.1", False),
@@ -145,7 +145,7 @@ def test_the_client_cannot_speak_for_the_transport(server: InternalAPIServer) ->
         ("", False),
     ],
 )
-def test_what_is_loopback(address: str, local: bool) -> None:
+def test_loopback_addresses(address: str, local: bool) -> None:
     assert is_local(DIRECT | {"REMOTE_ADDR": address}) is local
     assert not is_local({"REMOTE_ADDR": address})
     assert is_local({"REMOTE_ADDR": address}, trust_loopback=True) is local
@@ -153,12 +153,12 @@ def test_what_is_loopback(address: str, local: bool) -> None:
     assert not is_local(DIRECT | {"REMOTE_ADDR": address, "HTTP_FORWARDED": ""})
 
 
-def test_no_header_of_a_direct_client_tells_of_a_proxy() -> None:
+def test_headers_of_direct_clients_are_not_proxy_headers() -> None:
     environ = {f"HTTP_{name.upper().replace('-', '_')}": "x" for name in DIRECT_CLIENTS}
     assert is_local(DIRECT | environ | {"REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "1", "SERVER_ADDR": "127.0.0.1"})
 
 
-def test_from_elsewhere_only_public_routes_are_served(client: FlaskClient) -> None:
+def test_remote_client_gets_only_public_routes(client: FlaskClient) -> None:
     elsewhere = {"REMOTE_ADDR": "10.0.0.1"}
     assert client.get("/metrics", environ_base=elsewhere).status_code == 200
     refused = client.get("/conf", environ_base=elsewhere)
@@ -166,26 +166,26 @@ def test_from_elsewhere_only_public_routes_are_served(client: FlaskClient) -> No
     assert "internal_api_server_tokens_file" in refused.get_json()["message"]
 
 
-def test_behind_another_wsgi_server_loopback_proves_nothing(client: FlaskClient) -> None:
+def test_loopback_is_not_trusted_behind_another_wsgi_server(client: FlaskClient) -> None:
     del client.environ_base[DIRECT_KEY]
     assert client.get("/metrics").status_code == 200
     assert client.get("/conf").status_code == 401
     assert client.get("/conf", environ_base={PEER_UID_KEY: 0}).status_code == 401
 
 
-def test_behind_another_wsgi_server_loopback_counts_where_the_setting_says_so() -> None:
+def test_trust_loopback_admits_loopback_behind_another_wsgi_server() -> None:
     with app_with(trust_loopback=True) as app:
         client = app.test_client()
         del client.environ_base[DIRECT_KEY]
         assert client.get("/env").status_code == 200
         assert client.get("/env", environ_base={"REMOTE_ADDR": "10.0.0.1"}).status_code == 401
         assert client.get("/env", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
-        # And then the operator's browser is next to it, too: the name must be ours.
+        # The browser of the operator is also on loopback, so the Host header must be a name of the server.
         assert client.get("/env", headers={"Host": "evil.example:8000"}).status_code == 403
 
 
 @pytest.mark.parametrize("value", [False, None])
-def test_the_setting_is_off_unless_it_is_true(value: object) -> None:
+def test_trust_loopback_is_off_by_default(value: object) -> None:
     with app_with(trust_loopback=value) as app:
         client = app.test_client()
         del client.environ_base[DIRECT_KEY]
@@ -193,12 +193,12 @@ def test_the_setting_is_off_unless_it_is_true(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["true", 1, "yes"])
-def test_the_setting_is_true_and_nothing_like_it(value: object) -> None:
+def test_trust_loopback_accepts_only_a_boolean(value: object) -> None:
     with pytest.raises(ConfigError, match="trust_loopback: expected true or false"), app_with(trust_loopback=value):
         pass
 
 
-def test_under_a_real_other_wsgi_server() -> None:
+def test_loopback_is_not_trusted_under_a_real_wsgi_server() -> None:
     class Quiet(WSGIRequestHandler):
         def log_message(self, *arguments: object) -> None:
             pass
@@ -237,24 +237,24 @@ with socket.socket(socket.AF_UNIX) as connection:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
-def test_another_user_on_the_unix_socket_gets_public_routes_only() -> None:
-    # Somebody opened the socket by mistake: the kernel still tells who is there. /tmp, as
-    # pytest's own directories are closed to others.
+def test_other_user_on_the_unix_socket_gets_only_public_routes() -> None:
+    # The permissions of the socket are wrong, but the kernel still reports the user of the peer. The socket is in /tmp,
+    # because other users cannot open the directories of pytest.
     with tempfile.TemporaryDirectory() as name, serving(Path(name), "unix") as server:
         for opened in (Path(name), Path(server.socket_path).parent, Path(server.socket_path)):
             opened.chmod(0o777)
-        answers = {}
+        responses = {}
         for path in ("/metrics", "/conf", "/env"):
             command = [sys.executable, "-I", "-c", NOBODY, server.socket_path, path]
-            answers[path] = parsed(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
-        assert [answer.status for answer in answers.values()] == [200, 403, 403]
-        assert b"this caller (uid 65534) has role public" in answers["/conf"].body
+            responses[path] = parsed(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
+        assert [response.status for response in responses.values()] == [200, 403, 403]
+        assert b"this caller (uid 65534) has role public" in responses["/conf"].body
         assert audit_of(server.app)[-1]["caller"] == "uid 65534"
         assert fetch(server, "/conf")[0] == 200
 
 
 def own_address() -> str | None:
-    """An address of this machine that is no loopback, if it has one; nothing is sent."""
+    """Return an address of this machine other than loopback, or None. No packet is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -264,9 +264,7 @@ def own_address() -> str | None:
         return None if address.startswith("127.") else address
 
 
-def test_a_bind_that_others_reach_starts_and_says_how_to_open_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_public_bind_logs_how_to_give_access(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     with serving(tmp_path, internal_api_server_host="0.0.0.0") as server:
         (message,) = [record.getMessage() for record in caplog.records if record.name == "lmcache_internal.server"]
@@ -282,12 +280,12 @@ def test_a_bind_that_others_reach_starts_and_says_how_to_open_it(
             assert parsed(connection.recv(65536)).status == 401
 
 
-def test_a_server_on_all_ipv6_addresses_knows_loopback_by_ipv4(tmp_path: Path) -> None:
+def test_server_on_all_ipv6_addresses_trusts_ipv4_loopback(tmp_path: Path) -> None:
     with serving(tmp_path, internal_api_server_host="::") as server:
         assert ask(server, "GET /env").status == 200
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_a_private_bind_says_nothing(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_private_bind_logs_no_warning(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     with make_manager(**server_values(kind, tmp_path)) as manager, InternalAPIServer(manager):
         assert "can be reached from other machines" not in caplog.text

@@ -1,4 +1,4 @@
-"""A real Chromium on hostile pages: what they forge changes nothing, what they ask for they do not get."""
+"""Hostile pages in a real Chromium can neither change nor read anything."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs /usr/bin/ch
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
-    # The permission prompt for loopback would stop these pages by itself; not every browser has one.
+    # The permission prompt for loopback would also stop these pages, but not every browser has it.
     "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,PrivateNetworkAccessSendPreflights",
     "--dump-dom",
     "--virtual-time-budget=4000",
 ]
 LOGGER = "tests.chromium"
 
-# What each page could do to the server at TARGET; `tried` tells the test that it really came to it.
+# A page that attempts all kinds of requests to the server at TARGET, and reports the results in `seen`.
 FORGERY = """<!doctype html><title>Free tokens</title>
 <form id="f" method="post" enctype="multipart/form-data" action="TARGET/run_script" target="frame">
 <input type="file" name="script"></form><iframe name="frame"></iframe>
@@ -75,7 +75,7 @@ async function attempt(name, path, options) {
 </script>
 """
 
-# The rebound page is of the same origin as the server, as far as the browser knows.
+# For the browser, the rebound page has the same origin as the server.
 REBOUND = """<!doctype html><pre id="seen">nothing</pre>
 <script>
 (async () => {
@@ -94,8 +94,8 @@ REBOUND = """<!doctype html><pre id="seen">nothing</pre>
 
 
 @contextlib.contextmanager
-def evil_site(target: str) -> Iterator[int]:
-    """A site of somebody else's, on another port and so of another origin."""
+def hostile_site(target: str) -> Iterator[int]:
+    """Serve the hostile pages on another port, and so with another origin."""
 
     class Pages(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -121,8 +121,8 @@ def evil_site(target: str) -> Iterator[int]:
         site.server_close()
 
 
-def visit(url: str, directory: Path, *flags: str) -> str:
-    """The page as Chromium has it after a while; it is ended by itself."""
+def dump_page(url: str, directory: Path, *flags: str) -> str:
+    """Return the DOM of the page after its scripts ran; Chromium exits afterwards."""
     profile = directory / "profile"
     command = [str(CHROMIUM), *FLAGS, *flags, f"--user-data-dir={profile}", url]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
@@ -145,7 +145,7 @@ def server(tmp_path: Path) -> Iterator[InternalAPIServer]:
 
 
 def changes(server: InternalAPIServer) -> set[str]:
-    """What of the pages' wishes came true."""
+    """Return the names of the changes that the page achieved."""
     assert server.app is not None
     manager = server.app.state.lmcache_adapter
     found = {
@@ -157,9 +157,9 @@ def changes(server: InternalAPIServer) -> set[str]:
     return {name for name, happened in found.items() if happened}
 
 
-def test_a_page_of_another_site_changes_nothing_and_reads_nothing(server: InternalAPIServer, tmp_path: Path) -> None:
-    with evil_site(f"http://127.0.0.1:{server.port}") as port:
-        seen = seen_by(visit(f"http://127.0.0.1:{port}/forgery", tmp_path))
+def test_page_of_another_site_reads_and_changes_nothing(server: InternalAPIServer, tmp_path: Path) -> None:
+    with hostile_site(f"http://127.0.0.1:{server.port}") as port:
+        seen = seen_by(dump_page(f"http://127.0.0.1:{port}/forgery", tmp_path))
     assert changes(server) == set()
     assert seen["read"] == seen["json"] == seen["put"] == "error"
     assert {seen[name] for name in ("blind", "script", "conf", "keep")} == {"opaque "}
@@ -169,20 +169,20 @@ def test_a_page_of_another_site_changes_nothing_and_reads_nothing(server: Intern
     assert {(entry["status"], entry["outcome"]) for entry in entries} == {(403, "refused")}
 
 
-def test_a_page_on_another_name_for_loopback_is_another_site_too(server: InternalAPIServer, tmp_path: Path) -> None:
-    with evil_site(f"http://127.0.0.1:{server.port}") as port:
-        seen_by(visit(f"http://localhost:{port}/forgery", tmp_path))
+def test_page_on_another_loopback_name_changes_nothing(server: InternalAPIServer, tmp_path: Path) -> None:
+    with hostile_site(f"http://127.0.0.1:{server.port}") as port:
+        seen_by(dump_page(f"http://localhost:{port}/forgery", tmp_path))
     assert changes(server) == set()
     assert {entry["outcome"] for entry in audit_of(server.app)} == {"refused"}
 
 
-def test_with_the_wall_taken_out_the_same_page_changes_all_of_it(
+def test_page_changes_state_without_the_origin_check(
     server: InternalAPIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate_module, "check_origin", lambda _: None)
-    with evil_site(f"http://127.0.0.1:{server.port}") as port:
-        seen_by(visit(f"http://127.0.0.1:{port}/forgery", tmp_path))
-    # But for freezing, which takes a preflight that nobody answers.
+    with hostile_site(f"http://127.0.0.1:{server.port}") as port:
+        seen_by(dump_page(f"http://127.0.0.1:{port}/forgery", tmp_path))
+    # All except freeze, which requires a preflight that the server does not allow.
     assert changes(server) == {"script", "conf", "loglevel"}
 
 
@@ -191,7 +191,7 @@ REBINDING = "--host-resolver-rules=MAP evil.example 127.0.0.1"
 
 def test_dns_rebinding_reads_nothing(server: InternalAPIServer, tmp_path: Path) -> None:
     for path in ("/conf", "/metrics", "/"):
-        page = visit(f"http://evil.example:{server.port}{path}", tmp_path, REBINDING)
+        page = dump_page(f"http://evil.example:{server.port}{path}", tmp_path, REBINDING)
         assert "is not a name of this server" in html.unescape(page)
         assert "chunk_size" not in page
         assert "python_info" not in page
@@ -201,17 +201,17 @@ def test_dns_rebinding_reads_nothing(server: InternalAPIServer, tmp_path: Path) 
     }
 
 
-def test_a_rebound_pages_own_requests_read_nothing(server: InternalAPIServer, tmp_path: Path) -> None:
+def test_requests_of_a_rebound_page_read_nothing(server: InternalAPIServer, tmp_path: Path) -> None:
     target = f"http://evil.example:{server.port}"
-    with evil_site(target) as port:
-        seen = seen_by(visit(f"http://evil.example:{port}/rebound", tmp_path, REBINDING))
+    with hostile_site(target) as port:
+        seen = seen_by(dump_page(f"http://evil.example:{port}/rebound", tmp_path, REBINDING))
     assert set(seen.values()) == {"error"}
     assert {entry["status"] for entry in audit_of(server.app)} == {403}
 
 
-def test_with_the_wall_taken_out_dns_rebinding_reads_the_configuration(
+def test_dns_rebinding_reads_the_configuration_without_the_host_check(
     server: InternalAPIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate_module, "check_host", lambda *_: None)
-    page = visit(f"http://evil.example:{server.port}/conf", tmp_path, REBINDING)
+    page = dump_page(f"http://evil.example:{server.port}/conf", tmp_path, REBINDING)
     assert '"chunk_size": 16' in html.unescape(page)

@@ -1,4 +1,4 @@
-"""The gate stands before arguments are read, at every path, and every answer carries its headers."""
+"""Authorization comes before arguments are read, for every path, and every response has the security headers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lmcache_internal import InternalAPIServer, create_app
 from tests.security.support import ask, audit_of, raw, serving
 from tests.support import make_manager, upload
 
-AFAR = {"REMOTE_ADDR": "10.0.0.1"}
+REMOTE = {"REMOTE_ADDR": "10.0.0.1"}
 EXPECTED = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
@@ -58,20 +58,20 @@ def teardown(error):
 @router.errorhandler(Exception)
 def handle(error):
     reached.append("errorhandler")
-    return "all is well"
+    return "handled"
 
 
 @router.get("/late")
 @operation(action="be late")
 def late(number: int) -> list[str]:
-    """Needs a number."""
+    """Require a number."""
     return reached
 
 
 @router.get("/framed")
 @operation(action="be framed", access=Role.PUBLIC)
 def framed() -> Response:
-    """Has a cache of its own."""
+    """Set its own Cache-Control header."""
     return Response("x", headers={"Cache-Control": "max-age=5"})
 '''
 
@@ -87,27 +87,27 @@ def framed() -> Response:
         ("POST", "/conf/rollback?to=x"),
     ],
 )
-def test_who_may_not_is_not_told_what_is_wrong_with_his_arguments(client: FlaskClient, method: str, path: str) -> None:
-    response = client.open(path, method=method, data=b"{]", environ_base=AFAR)
+def test_authorization_is_checked_before_arguments(client: FlaskClient, method: str, path: str) -> None:
+    response = client.open(path, method=method, data=b"{]", environ_base=REMOTE)
     assert response.status_code == 401
     assert client.open(path, method=method, data=b"{]").status_code == 400
 
 
-def test_a_refused_script_is_not_even_read(server: InternalAPIServer) -> None:
+def test_refused_script_is_not_read(server: InternalAPIServer) -> None:
     body = upload(b"result = 1")[0].decode()
     content_type = "Content-Type: multipart/form-data; boundary=b"
     assert ask(server, "POST /run_script", content_type, "Via: 1.1 x", body=body).status == 401
     assert "script_sha256" not in audit_of(server.app)[-1]
 
 
-def test_nothing_of_a_plugin_runs_for_a_request_that_is_refused(tmp_path: Path) -> None:
+def test_plugin_code_does_not_run_for_a_refused_request(tmp_path: Path) -> None:
     (tmp_path / "late_api.py").write_text(LATE)
     with make_manager() as manager:
         app = create_app(manager, [tmp_path])
         client = app.test_client()
-        assert client.get("/late?number=1", environ_base=AFAR).status_code == 401
-        assert client.get("/late", environ_base=AFAR).status_code == 401
-        for origin, admitted in ((AFAR, False), ({}, True)):
+        assert client.get("/late?number=1", environ_base=REMOTE).status_code == 401
+        assert client.get("/late", environ_base=REMOTE).status_code == 401
+        for origin, admitted in ((REMOTE, False), ({}, True)):
             environ = EnvironBuilder("/late?number=1", environ_base={**client.environ_base, **origin}).get_environ()
             assert app.admits(environ) is admitted
         assert client.get("/late?number=1").get_json() == [
@@ -118,22 +118,22 @@ def test_nothing_of_a_plugin_runs_for_a_request_that_is_refused(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("path", ["//env", "///env", "/./env", "/%2fenv", "/%2e/env", "\\env", "/env%00", "/ENV", "*"])
-def test_no_spelling_on_the_wire_gets_past_the_gate(server: InternalAPIServer, path: str) -> None:
+def test_spelling_of_a_raw_path_does_not_bypass_authorization(server: InternalAPIServer, path: str) -> None:
     assert ask(server, f"GET {path}", "Via: 1.1 x").status in (400, 401, 404)
 
 
-def test_the_fragment_and_the_query_are_no_path(server: InternalAPIServer) -> None:
+def test_fragment_and_query_do_not_select_the_route(server: InternalAPIServer) -> None:
     assert ask(server, "GET /env?/metrics", "Via: 1.1 x").status == 401
     assert ask(server, "GET /env#/metrics", "Via: 1.1 x").status == 401
     assert ask(server, "GET /metrics?x=/env", "Via: 1.1 x").status == 200
 
 
 @pytest.mark.parametrize("method", ["get", "Get", "GET\x0b", "GE T"])
-def test_odd_methods_are_no_methods(server: InternalAPIServer, method: str) -> None:
+def test_invalid_methods_are_refused(server: InternalAPIServer, method: str) -> None:
     assert ask(server, f"{method} /env").status in (400, 405)
 
 
-ANSWERS = [
+RESPONSES = [
     ("GET /", 200),
     ("GET /metrics", 200),
     ("HEAD /conf", 200),
@@ -157,11 +157,11 @@ def assert_headers(headers: dict[str, str]) -> None:
     assert "set-cookie" not in headers
 
 
-@pytest.mark.parametrize(("line", "status"), ANSWERS)
-def test_every_answer_carries_the_headers(server: InternalAPIServer, line: str, status: int) -> None:
-    answer = ask(server, line)
-    assert answer.status == status
-    assert_headers(answer.headers)
+@pytest.mark.parametrize(("line", "status"), RESPONSES)
+def test_every_response_has_the_security_headers(server: InternalAPIServer, line: str, status: int) -> None:
+    response = ask(server, line)
+    assert response.status == status
+    assert_headers(response.headers)
 
 
 @pytest.mark.parametrize(
@@ -175,15 +175,15 @@ def test_every_answer_carries_the_headers(server: InternalAPIServer, line: str, 
         (b"POST /conf HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
     ],
 )
-def test_every_refusal_carries_them_too(tmp_path: Path, request_bytes: bytes, status: int) -> None:
+def test_every_refusal_has_the_security_headers(tmp_path: Path, request_bytes: bytes, status: int) -> None:
     with serving(tmp_path) as server:
-        answer = raw(server, request_bytes)
-    assert answer.status == status
-    assert_headers(answer.headers)
-    assert answer.headers["content-type"] == "application/json"
+        response = raw(server, request_bytes)
+    assert response.status == status
+    assert_headers(response.headers)
+    assert response.headers["content-type"] == "application/json"
 
 
-def test_a_500_carries_them_and_says_nothing(tmp_path: Path) -> None:
+def test_internal_error_has_the_security_headers_and_no_details(tmp_path: Path) -> None:
     (tmp_path / "bad_api.py").write_text(
         "from flask import Blueprint\nrouter = Blueprint('bad', __name__)\n"
         "@router.get('/bad')\ndef bad():\n    raise RuntimeError('inner secret')\n"
@@ -195,7 +195,7 @@ def test_a_500_carries_them_and_says_nothing(tmp_path: Path) -> None:
     assert_headers({name.lower(): value for name, value in response.headers.items()})
 
 
-def test_an_endpoint_may_set_a_header_of_its_own(tmp_path: Path) -> None:
+def test_endpoint_may_override_a_header(tmp_path: Path) -> None:
     (tmp_path / "late_api.py").write_text(LATE)
     with make_manager() as manager:
         response = create_app(manager, [tmp_path]).test_client().get("/framed")
@@ -203,10 +203,10 @@ def test_an_endpoint_may_set_a_header_of_its_own(tmp_path: Path) -> None:
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_smuggled_second_request_is_judged_by_itself(server: InternalAPIServer) -> None:
+def test_pipelined_request_is_authorized_separately(server: InternalAPIServer) -> None:
     first = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     second = b"GET /env HTTP/1.1\r\nHost: localhost\r\nVia: 1.1 x\r\nConnection: close\r\n\r\n"
-    answer = raw(server, first + second)
-    assert answer.status == 200
-    assert answer.body.count(b"HTTP/1.1 401 ") == 1
-    assert b"HTTP/1.1 200" not in answer.body
+    response = raw(server, first + second)
+    assert response.status == 200
+    assert response.body.count(b"HTTP/1.1 401 ") == 1
+    assert b"HTTP/1.1 200" not in response.body

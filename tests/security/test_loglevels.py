@@ -1,4 +1,4 @@
-"""Log levels: GET with `level` is an operator's write; PUT is the proper form, for good or for a while."""
+"""Log levels: GET with `level` and PUT require role operator. PUT can set a level for a limited time."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ QUERIES = [
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_viewer_reads_and_sets_nothing(tmp_path: Path, logger: logging.Logger, method: str, query: str) -> None:
+def test_viewer_reads_levels_and_cannot_set_them(
+    tmp_path: Path, logger: logging.Logger, method: str, query: str
+) -> None:
     path, tokens = token_file(tmp_path, reader="viewer", op="operator")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -59,7 +61,7 @@ def test_a_viewer_reads_and_sets_nothing(tmp_path: Path, logger: logging.Logger,
             assert client.get(reading, headers=bearer(tokens["reader"])).status_code == 200
 
 
-def test_an_operator_sets_by_get_and_by_put(tmp_path: Path, logger: logging.Logger) -> None:
+def test_operator_sets_levels_by_get_and_put(tmp_path: Path, logger: logging.Logger) -> None:
     path, tokens = token_file(tmp_path, op="operator", reader="viewer")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -77,7 +79,7 @@ def test_an_operator_sets_by_get_and_by_put(tmp_path: Path, logger: logging.Logg
         assert logger.level == logging.INFO
 
 
-def test_asking_without_a_level_changes_nothing(client: FlaskClient, logger: logging.Logger) -> None:
+def test_get_without_a_level_changes_nothing(client: FlaskClient, logger: logging.Logger) -> None:
     for query in ("", "&level=", "&level=&level=", "&for=10m", "&Level=DEBUG", "&LEVEL=DEBUG", "&level[]=DEBUG"):
         assert client.get(f"/loglevel?logger_name={logger.name}{query}").text == f"{logger.name}: WARNING"
     client.get(f"/loglevel?logger_name={logger.name}", data={"level": "DEBUG"})
@@ -85,7 +87,7 @@ def test_asking_without_a_level_changes_nothing(client: FlaskClient, logger: log
     assert levels(logger) == BEFORE
 
 
-def test_put_tells_what_was_and_what_is(client: FlaskClient, logger: logging.Logger) -> None:
+def test_put_returns_the_old_and_the_new_level(client: FlaskClient, logger: logging.Logger) -> None:
     assert client.put(f"/loglevel?logger_name={logger.name}&level=debug").get_json() == {
         "logger_name": logger.name,
         "level": "DEBUG",
@@ -95,34 +97,34 @@ def test_put_tells_what_was_and_what_is(client: FlaskClient, logger: logging.Log
     }
 
 
-def test_put_without_a_level_resets_to_what_is_inherited(client: FlaskClient, logger: logging.Logger) -> None:
+def test_put_without_a_level_resets_to_the_inherited_level(client: FlaskClient, logger: logging.Logger) -> None:
     body = client.put(f"/loglevel?logger_name={logger.name}").get_json()
     assert (body["level"], body["effective"]) == ("NOTSET", logging.getLevelName(logging.root.level))
     assert logger.level == logging.NOTSET
 
 
-def test_after_its_time_the_old_level_comes_back(client: FlaskClient, logger: logging.Logger) -> None:
+def test_level_is_restored_after_its_duration(client: FlaskClient, logger: logging.Logger) -> None:
     body = client.put(f"/loglevel?logger_name={logger.name}&level=DEBUG&for=1s").get_json()
     assert body["restored_after_seconds"] == 1
     assert levels(logger) == (logging.DEBUG, logging.DEBUG)
     assert eventually(lambda: levels(logger) == BEFORE, 3)
 
 
-def test_while_after_while_the_level_before_the_first_comes_back(logger: logging.Logger) -> None:
+def test_level_before_the_first_duration_is_restored(logger: logging.Logger) -> None:
     set_level(logger.name, logging.DEBUG, 60)
     assert set_level(logger.name, logging.INFO, 60) == logging.DEBUG
     set_level(logger.name, logging.CRITICAL, 0.05)
     assert eventually(lambda: levels(logger) == BEFORE, 3)
 
 
-def test_what_is_set_for_good_in_between_stays(logger: logging.Logger) -> None:
+def test_level_without_a_duration_is_not_restored(logger: logging.Logger) -> None:
     set_level(logger.name, logging.DEBUG, 0.05)
     set_level(logger.name, logging.CRITICAL)
     assert eventually(lambda: not restoring(logger), 3)
     assert levels(logger) == (logging.CRITICAL, logging.CRITICAL)
 
 
-def test_restoring_waits_in_one_daemon_thread_at_most(logger: logging.Logger) -> None:
+def test_one_daemon_thread_restores_a_level(logger: logging.Logger) -> None:
     for _ in range(20):
         set_level(logger.name, logging.DEBUG, 3600)
     assert eventually(lambda: len(restoring(logger)) == 1)
@@ -136,7 +138,7 @@ def restoring(logger: logging.Logger) -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30", 30), ("30s", 30), ("10m", 600), ("2h", 7200), ("168h", 604800)])
-def test_times(client: FlaskClient, logger: logging.Logger, text: str, seconds: int) -> None:
+def test_durations(client: FlaskClient, logger: logging.Logger, text: str, seconds: int) -> None:
     body = client.put(f"/loglevel?logger_name={logger.name}&level=DEBUG&for={text}").get_json()
     assert body["restored_after_seconds"] == seconds
 
@@ -148,7 +150,7 @@ def test_times(client: FlaskClient, logger: logging.Logger, text: str, seconds: 
         *("%20", "10%20m", "%D9%A3m", "%D9%A3", "+5m", "1_0m", "", "10m&for=0"),
     ],
 )
-def test_what_is_no_time_changes_nothing(client: FlaskClient, logger: logging.Logger, text: str) -> None:
+def test_invalid_duration_changes_nothing(client: FlaskClient, logger: logging.Logger, text: str) -> None:
     response = client.put(f"/loglevel?logger_name={logger.name}&level=DEBUG&for={text}")
     assert response.status_code == 400
     assert levels(logger) == BEFORE
@@ -156,25 +158,25 @@ def test_what_is_no_time_changes_nothing(client: FlaskClient, logger: logging.Lo
 
 
 @pytest.mark.parametrize("query", ["", "?level=DEBUG", "?logger_name=&level=DEBUG", f"?logger_name={'x' * 300}"])
-def test_put_needs_a_logger(client: FlaskClient, query: str) -> None:
+def test_put_requires_a_logger(client: FlaskClient, query: str) -> None:
     before = logging.root.level
     assert client.put(f"/loglevel{query}").status_code == 400
     assert logging.root.level == before
 
 
 @pytest.mark.parametrize("level", ["BAD", "10", "BASIC_FORMAT", "Level 10", "%00"])
-def test_what_is_no_level_changes_nothing(client: FlaskClient, logger: logging.Logger, level: str) -> None:
+def test_invalid_level_changes_nothing(client: FlaskClient, logger: logging.Logger, level: str) -> None:
     assert client.put(f"/loglevel?logger_name={logger.name}&level={level}&for=1s").status_code == 400
     assert levels(logger) == BEFORE
     assert not restoring(logger)
 
 
-def test_the_last_of_repeated_levels_counts(client: FlaskClient, logger: logging.Logger) -> None:
+def test_last_of_repeated_levels_is_used(client: FlaskClient, logger: logging.Logger) -> None:
     client.put(f"/loglevel?logger_name={logger.name}&level=DEBUG&level=ERROR")
     assert logger.level == logging.ERROR
 
 
-def test_a_reset_of_the_root_logger_does_not_open_the_floodgates(client: FlaskClient) -> None:
+def test_reset_of_the_root_logger_sets_warning(client: FlaskClient) -> None:
     before = logging.root.level
     try:
         assert client.put("/loglevel?logger_name=root").get_json()["level"] == "WARNING"

@@ -1,4 +1,4 @@
-"""Secrets never leave: random ones, in random places of config and environment, in no reply and no log line."""
+"""Random secrets in random places of the config and the environment are in no response and no log line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
 from tests.security.support import app_with, audit_of, bearer, token_file
-from tests.security.test_access import LEVELS
+from tests.security.test_access import REQUIRED_ROLES
 from tests.support import make_manager
 
 ENGINE = '''
@@ -33,7 +33,7 @@ router = Blueprint("engine", __name__)
 @router.get("/raises")
 @operation(action="reach the remote")
 def raises() -> str:
-    """Quotes what it could not reach, as connectors do."""
+    """Raise an error with the URL in its message, as connectors do."""
     try:
         raise ConnectionError(f"no route to {config().extra_config['remote']}")
     except ConnectionError as error:
@@ -64,7 +64,7 @@ urls = st.sampled_from(
 
 @st.composite
 def places(draw: st.DrawFn) -> tuple[str, Any]:
-    """A secret, and what holds it: a value of a name that says nothing by itself."""
+    """Generate a secret, and a value that contains it, for a name that is not secret."""
     secret = draw(secrets)
     value: Any = {draw(names): secret}
     if draw(st.booleans()):
@@ -83,8 +83,8 @@ def places(draw: st.DrawFn) -> tuple[str, Any]:
 
 
 @contextmanager
-def listening() -> Iterator[io.StringIO]:
-    """All that anybody logs meanwhile, at every level, as a handler writes it."""
+def captured_log() -> Iterator[io.StringIO]:
+    """Capture all log records of any logger and level as formatted text."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setLevel(logging.NOTSET)
@@ -110,28 +110,28 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 def requests() -> list[tuple[str, str, dict[str, Any]]]:
-    """Everything that there is to ask, with and without sense."""
-    routes = [(method, re.sub("<.+?>", "x", rule)) for method, rule in LEVELS if rule != "/run_script"]
-    asked: list[tuple[str, str, dict[str, Any]]] = [(method, path, {}) for method, path in routes]
-    asked += [("GET", "/raises", {}), ("GET", "/raises/plain", {}), ("GET", "/conf?details=true", {})]
-    asked += [("GET", "/conf?names=extra_config,remote_thing", {}), ("GET", "/conf", {"Host": "evil.example"})]
-    asked += [("GET", "/env", {"Via": "x"}), ("POST", "/conf", {"Origin": "http://evil.example"})]
-    return asked
+    """Return requests for all routes, valid and invalid ones."""
+    routes = [(method, re.sub("<.+?>", "x", rule)) for method, rule in REQUIRED_ROLES if rule != "/run_script"]
+    found: list[tuple[str, str, dict[str, Any]]] = [(method, path, {}) for method, path in routes]
+    found += [("GET", "/raises", {}), ("GET", "/raises/plain", {}), ("GET", "/conf?details=true", {})]
+    found += [("GET", "/conf?names=extra_config,remote_thing", {}), ("GET", "/conf", {"Host": "evil.example"})]
+    found += [("GET", "/env", {"Via": "x"}), ("POST", "/conf", {"Origin": "http://evil.example"})]
+    return found
 
 
-def everything_said(app: InternalApp, bodies: list[Any]) -> str:
+def all_responses(app: InternalApp, bodies: list[Any]) -> str:
     client = app.test_client()
-    said = []
+    output = []
     for method, path, headers in requests():
         response = client.open(path, method=method, headers=headers)
-        said.append(f"{method} {path} {response.status} {response.headers} {response.text}")
+        output.append(f"{method} {path} {response.status} {response.headers} {response.text}")
     for body in bodies:
         response = client.post("/conf", json=body)
-        said.append(f"POST {response.status} {response.headers} {response.text}")
-        said += [client.get(path).text for path in ("/conf", "/conf/history", "/conf?details=true")]
-    said.append(client.post("/conf/rollback?to=0").text)
-    said.append(client.get("/audit").text)
-    return "\n".join([*said, str(audit_of(app))])
+        output.append(f"POST {response.status} {response.headers} {response.text}")
+        output += [client.get(path).text for path in ("/conf", "/conf/history", "/conf?details=true")]
+    output.append(client.post("/conf/rollback?to=0").text)
+    output.append(client.get("/audit").text)
+    return "\n".join([*output, str(audit_of(app))])
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-# Each example asks everything; looking for a smaller one would take minutes, and `where` shows enough.
+# Each example sends all requests, so shrinking would take minutes. The output of `where` is enough.
 @settings(
     max_examples=25,
     deadline=None,
@@ -149,7 +149,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(hidden=st.lists(places(), min_size=1, max_size=3), names=st.lists(names, min_size=1, max_size=3), spare=secrets)
-def test_a_secret_is_in_no_reply_and_no_log_line(
+def test_secret_is_in_no_response_and_no_log_line(
     plugins: Path, hidden: list[tuple[str, Any]], names: list[str], spare: str
 ) -> None:
     known = {secret for secret, _ in hidden} | {spare}
@@ -159,14 +159,14 @@ def test_a_secret_is_in_no_reply_and_no_log_line(
         f"TEST_PLACE_{n}": value if isinstance(value, str) else json.dumps(value) for n, (_, value) in enumerate(hidden)
     }
     variables |= {name.upper(): spare for name in names}
-    with listening() as log, environment(variables):
+    with captured_log() as log, environment(variables):
         with make_manager(extra_config=extra, remote_thing=f"redis://{spare}@host") as manager:
             app = create_app(manager, [plugins])
             changed = extra | {"remote": f"redis://other:{spare}@host"}
-            said = everything_said(app, [{"extra_config": changed}, {"extra_config": extra, "nonsense": 1}])
+            output = all_responses(app, [{"extra_config": changed}, {"extra_config": extra, "nonsense": 1}])
         logged = log.getvalue()
     for secret in known:
-        assert secret not in said, where(secret, said)
+        assert secret not in output, where(secret, output)
         assert secret not in logged, where(secret, logged)
 
 
@@ -175,35 +175,33 @@ def where(secret: str, text: str) -> str:
     return text[max(0, at - 300) : at + 60]
 
 
-def test_the_search_would_find_one(plugins: Path) -> None:
-    with listening() as log, environment({"TEST_OPENLY": "S3c-in-the-open"}), make_manager() as manager:
-        assert "S3c-in-the-open" in everything_said(create_app(manager, [plugins]), [])
+def test_search_finds_a_secret_that_is_shown(plugins: Path) -> None:
+    with captured_log() as log, environment({"TEST_OPENLY": "S3c-in-the-open"}), make_manager() as manager:
+        assert "S3c-in-the-open" in all_responses(create_app(manager, [plugins]), [])
         logging.getLogger("tests.secrets").debug("S3c-in-the-open")
         assert "S3c-in-the-open" in log.getvalue()
 
 
-def test_tokens_and_their_hashes_are_in_no_reply_and_no_log_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tokens_and_hashes_are_in_no_response_and_no_log_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", "S3c-single-token")
-    with listening() as log, app_with(tokens_file=str(path)) as app:
+    with captured_log() as log, app_with(tokens_file=str(path)) as app:
         client = app.test_client()
-        said = ""
+        output = ""
         for token in (tokens["boss"], "S3c-single-token", "S3c-wrong-token"):
             for method, url, headers in requests():
-                said += client.open(url, method=method, headers=headers | bearer(token)).text
+                output += client.open(url, method=method, headers=headers | bearer(token)).text
         path.write_text(path.read_text() + "broken: [")
         client.get("/env", headers=bearer("S3c-wrong-token"))
-        said += log.getvalue() + str(audit_of(app))
+        output += log.getvalue() + str(audit_of(app))
     stored = re.findall(r"[0-9a-f]{32,}", path.read_text())
     assert len(stored) == 2
     for secret in (tokens["boss"], "S3c-single-token", "S3c-wrong-token", *stored):
-        assert secret not in said, where(secret, said)
+        assert secret not in output, where(secret, output)
 
 
-def test_a_traceback_is_logged_without_the_secret_and_is_still_of_use(plugins: Path) -> None:
-    with listening() as log, make_manager(extra_config={"remote": "redis://me:S3c-here@host"}) as manager:
+def test_logged_traceback_masks_only_the_secret(plugins: Path) -> None:
+    with captured_log() as log, make_manager(extra_config={"remote": "redis://me:S3c-here@host"}) as manager:
         client = create_app(manager, [plugins]).test_client()
         response = client.get("/raises")
         assert response.get_json()["message"] == "gave up: no route to redis://***@host"
@@ -214,7 +212,7 @@ def test_a_traceback_is_logged_without_the_secret_and_is_still_of_use(plugins: P
     assert "engine_api.py" in logged
 
 
-def test_the_mask_is_not_taken_for_a_secret() -> None:
+def test_mask_is_not_accepted_as_a_secret() -> None:
     extra = {"redis_password": "S3c-kept", "size": 1}
     with make_manager(extra_config=extra) as manager:
         client = create_app(manager).test_client()

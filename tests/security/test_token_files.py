@@ -1,4 +1,4 @@
-"""Which tokens files a server uses: who may change one decides, and a server that cannot use its own says so."""
+"""A server refuses a tokens file that other users may change, and reports why it cannot use a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
 
 
 def mounted_secret(directory: Path, mode: int) -> tuple[Path, dict[str, str]]:
-    """A Secret volume as kubelet lays it out: tokens.yaml -> ..data/tokens.yaml, ..data -> a directory."""
+    """Create a Secret volume as kubelet does: tokens.yaml -> ..data/tokens.yaml, ..data -> a directory."""
     volume = directory / "secret"
     content = volume / "..2026_11_29_08_00_00.123"
     content.mkdir(parents=True)
@@ -32,7 +32,7 @@ def mounted_secret(directory: Path, mode: int) -> tuple[Path, dict[str, str]]:
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o440, 0o444, 0o600, 0o640, 0o644, 0o755])
-def test_a_mounted_secret_that_others_may_only_read_is_used(
+def test_mounted_secret_that_others_may_read_is_accepted(
     tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, tokens = mounted_secret(tmp_path, mode)
@@ -45,7 +45,7 @@ def test_a_mounted_secret_that_others_may_only_read_is_used(
     assert ["may read the tokens file" in message for message in warned] == [True] * bool(mode & 0o004)
 
 
-def test_a_secret_that_kubelet_replaces_counts_at_once(tmp_path: Path) -> None:
+def test_secret_that_kubelet_replaces_is_reloaded(tmp_path: Path) -> None:
     path, old = mounted_secret(tmp_path, 0o440)
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -63,9 +63,9 @@ def assert_refused(tmp_path: Path, path: Path, token: str, reason: str) -> None:
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
         for headers in ({}, bearer(token)):
-            answer = client.get("/conf", headers=headers)
-            assert answer.status_code == 401
-            message = answer.get_json()["message"]
+            response = client.get("/conf", headers=headers)
+            assert response.status_code == 401
+            message = response.get_json()["message"]
             assert f"The server cannot use its tokens file: {reason}" in message
             assert str(tmp_path) not in message
         health = client.get("/healthz")
@@ -76,7 +76,7 @@ def assert_refused(tmp_path: Path, path: Path, token: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o660, 0o666, 0o622])
-def test_a_file_that_others_may_write_is_refused_and_everybody_is_told(tmp_path: Path, mode: int) -> None:
+def test_file_that_others_may_write_is_refused_and_reported(tmp_path: Path, mode: int) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     path.chmod(mode)
     assert_refused(tmp_path, path, tokens["boss"], f"other users may write to it (mode {mode:04o})")
@@ -84,7 +84,7 @@ def test_a_file_that_others_may_write_is_refused_and_everybody_is_told(tmp_path:
 
 @pytest.mark.parametrize("mode", [0o777, 0o707, 0o2777])
 @pytest.mark.parametrize("depth", [0, 1])
-def test_a_directory_that_others_may_write_is_refused(tmp_path: Path, mode: int, depth: int) -> None:
+def test_directory_that_others_may_write_is_refused(tmp_path: Path, mode: int, depth: int) -> None:
     directory = tmp_path / "a" / "b"
     directory.mkdir(parents=True)
     path, tokens = token_file(directory, boss="admin")
@@ -92,7 +92,7 @@ def test_a_directory_that_others_may_write_is_refused(tmp_path: Path, mode: int,
     assert_refused(tmp_path, path, tokens["boss"], "other users may replace it")
 
 
-def test_a_link_in_a_directory_that_others_may_write_is_refused(tmp_path: Path) -> None:
+def test_link_in_a_directory_that_others_may_write_is_refused(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     (tmp_path / "open").mkdir()
     (tmp_path / "open" / "link").symlink_to(path)
@@ -100,7 +100,9 @@ def test_a_link_in_a_directory_that_others_may_write_is_refused(tmp_path: Path) 
     assert_refused(tmp_path, tmp_path / "open" / "link", tokens["boss"], "other users may replace it")
 
 
-def test_a_directory_of_a_group_counts_unless_it_is_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_group_writable_directory_is_refused_except_for_the_private_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, _ = token_file(tmp_path, boss="admin")
     tmp_path.chmod(0o770)
     monkeypatch.setattr(file_trust, "_is_own_group", lambda gid: gid != os.getegid())
@@ -111,7 +113,7 @@ def test_a_directory_of_a_group_counts_unless_it_is_our_own(tmp_path: Path, monk
 
 
 @as_root
-def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+def test_file_of_another_user_is_refused(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     os.chown(path, NOBODY, -1)
     assert_refused(tmp_path, path, tokens["boss"], f"it belongs to uid {NOBODY}")
@@ -119,7 +121,7 @@ def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
 
 
 @as_root
-def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+def test_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     path, tokens = token_file(tmp_path / "theirs", boss="admin")
     os.chown(path.parent, NOBODY, -1)
@@ -127,47 +129,43 @@ def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o610])
-def test_the_strict_setting_refuses_readers_too(tmp_path: Path, mode: int) -> None:
+def test_strict_setting_refuses_a_file_that_others_may_read(tmp_path: Path, mode: int) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     path.chmod(mode)
     with app_with(tokens_file=str(path), tokens_file_strict=True) as app:
         client = app.test_client()
-        answer = client.get("/conf", headers=bearer(tokens["boss"]))
-        assert answer.status_code == 401
-        assert f"other users may read it (mode {mode:04o})" in answer.get_json()["message"]
+        response = client.get("/conf", headers=bearer(tokens["boss"]))
+        assert response.status_code == 401
+        assert f"other users may read it (mode {mode:04o})" in response.get_json()["message"]
         path.chmod(0o600)
         assert client.get("/conf", headers=bearer(tokens["boss"])).status_code == 200
         assert client.get("/healthz/tokens").status_code == 200
 
 
-def test_a_file_that_breaks_later_is_a_warning_while_its_tokens_stay(tmp_path: Path) -> None:
+def test_file_that_becomes_invalid_is_reported_and_its_tokens_stay_valid(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
         path.write_text("tokens: [")
         assert client.get("/conf", headers=bearer(tokens["boss"])).status_code == 200
-        assert "it is not as expected: no YAML, line" in client.get("/healthz").text
+        assert "its format is wrong: not valid YAML, line" in client.get("/healthz").text
 
 
 SECRETS = ["lmci_abcdef0123456789", "sup3r-S3cret!", "p:assw0rd S3cret", "'S3cret", "S3cret: x", "- S3cret", "@S3cret"]
 
 
 @pytest.mark.parametrize("content", SECRETS)
-def test_no_content_of_a_file_of_another_kind_is_shown(
-    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_content_of_a_wrong_file_is_not_shown(tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "tokens.yaml"
     path.write_text(content + "\n")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
-        told = client.get("/conf").text + client.get("/healthz").text + caplog.text
-    assert not any(word in told for word in ("S3cret", "assw0rd", "lmci_"))
-    assert ("holds a token, not the hashes of tokens" in told) == (" " not in content)
+        shown = client.get("/conf").text + client.get("/healthz").text + caplog.text
+    assert not any(word in shown for word in ("S3cret", "assw0rd", "lmci_"))
+    assert ("contains a token, not the hashes of tokens" in shown) == (" " not in content)
 
 
-def test_the_old_name_of_the_setting_still_works_and_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_old_name_of_the_setting_works_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     with app_with(token_file=str(path)) as app:
         assert app.test_client().get("/env", headers=bearer(tokens["boss"])).status_code == 200
@@ -177,7 +175,7 @@ def test_the_old_name_of_the_setting_still_works_and_is_warned_of(
         pass
 
 
-def test_an_edited_file_keeps_its_readers(tmp_path: Path) -> None:
+def test_edited_file_keeps_its_read_permissions(tmp_path: Path) -> None:
     path, _ = token_file(tmp_path, boss="admin")
     for mode, kept in ((0o640, 0o640), (0o644, 0o644), (0o600, 0o600), (0o666, 0o644), (0o755, 0o644)):
         path.chmod(mode)

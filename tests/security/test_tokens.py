@@ -1,4 +1,4 @@
-"""Tokens: who brings a valid one has its level; who brings another is refused, slowed down and written down."""
+"""Tokens: a valid token gives its role; an invalid token is refused, limited and audited."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rewrite(path: Path, content: str, mode: int = 0o600) -> None:
     path.chmod(mode)
 
 
-def test_a_token_has_its_level_and_without_one_only_public_routes_are_served(tmp_path: Path) -> None:
+def test_token_has_its_role_and_other_clients_get_only_public_routes(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, reader="viewer", boss="admin")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -55,7 +55,7 @@ def test_a_token_has_its_level_and_without_one_only_public_routes_are_served(tmp
     assert "curl -H 'Authorization: Bearer" in refused.get_json()["message"]
 
 
-def test_with_tokens_a_place_proves_nothing_any_more(tmp_path: Path) -> None:
+def test_local_connection_needs_a_token_if_tokens_are_configured(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     for kind in ("tcp", "unix"):
         with serving(tmp_path, kind, {"tokens_file": str(path)}) as server:
@@ -64,7 +64,7 @@ def test_with_tokens_a_place_proves_nothing_any_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
-def test_the_scheme_is_read_in_any_case(tmp_path: Path, scheme: str) -> None:
+def test_authorization_scheme_is_case_insensitive(tmp_path: Path, scheme: str) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     with app_with(tokens_file=str(path)) as app:
         headers = {"Authorization": f"{scheme} {tokens['boss']}"}
@@ -97,7 +97,7 @@ def wrong_headers(token: str) -> list[str]:
     ]
 
 
-def test_nothing_but_one_whole_token_is_one(tmp_path: Path) -> None:
+def test_only_a_complete_token_in_its_header_is_accepted(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     with serving(tmp_path, extra={"tokens_file": str(path)}) as server:
         for header in wrong_headers(tokens["boss"]):
@@ -106,7 +106,7 @@ def test_nothing_but_one_whole_token_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "Authorization", "bearer", "api_key"])
-def test_a_token_in_the_address_counts_for_nothing_and_is_not_kept(tmp_path: Path, name: str) -> None:
+def test_token_in_the_query_is_ignored_and_not_recorded(tmp_path: Path, name: str) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     with app_with(tokens_file=str(path)) as app:
         response = app.test_client().get("/env", query_string={name: tokens["boss"]})
@@ -115,7 +115,7 @@ def test_a_token_in_the_address_counts_for_nothing_and_is_not_kept(tmp_path: Pat
         assert tokens["boss"] not in str(audit_of(app))
 
 
-def test_the_file_holds_no_token_and_each_has_its_own_salt(tmp_path: Path) -> None:
+def test_tokens_file_contains_only_salted_hashes(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, a="viewer", b="viewer")
     assert path.stat().st_mode & 0o777 == 0o600
     content = path.read_text()
@@ -126,7 +126,7 @@ def test_the_file_holds_no_token_and_each_has_its_own_salt(tmp_path: Path) -> No
     assert len(tokens["a"]) >= 43  # 256 bits.
 
 
-def test_a_hash_is_no_token(tmp_path: Path) -> None:
+def test_hash_is_not_accepted_as_a_token(tmp_path: Path) -> None:
     path, _ = token_file(tmp_path, boss="admin")
     (entry,) = yaml.safe_load(path.read_text())["tokens"]
     with app_with(tokens_file=str(path)) as app:
@@ -134,7 +134,7 @@ def test_a_hash_is_no_token(tmp_path: Path) -> None:
             assert app.test_client().get("/env", headers=bearer(stolen)).status_code == 401
 
 
-def test_a_missing_file_lets_nobody_in_until_it_is_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_file_admits_no_client_until_it_exists(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with app_with(tokens_file=str(tmp_path / "tokens.yaml")) as app:
         client = app.test_client()
         assert client.get("/conf").status_code == 401
@@ -143,7 +143,7 @@ def test_a_missing_file_lets_nobody_in_until_it_is_there(tmp_path: Path, caplog:
         assert client.get("/conf", headers=bearer(tokens["late"])).status_code == 200
 
 
-def test_a_change_counts_at_once(tmp_path: Path) -> None:
+def test_changed_file_is_reloaded(tmp_path: Path) -> None:
     path, old = token_file(tmp_path, a="viewer")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -169,7 +169,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_a_broken_edit_keeps_the_last_good_one_and_says_so(
+def test_invalid_edit_keeps_the_last_valid_tokens_and_is_logged(
     tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, tokens = token_file(tmp_path, a="viewer")
@@ -188,13 +188,13 @@ def test_a_broken_edit_keeps_the_last_good_one_and_says_so(
 
 
 @pytest.mark.parametrize("content", ["tokens: !!bool maybe", "tokens: [{name: a, level: admin, salt: '', hash: 'ä'}]"])
-def test_a_file_broken_from_the_start_is_no_crash(tmp_path: Path, content: str) -> None:
+def test_invalid_file_at_the_start_admits_no_client(tmp_path: Path, content: str) -> None:
     rewrite(tmp_path / "tokens.yaml", content)
     with app_with(tokens_file=str(tmp_path / "tokens.yaml")) as app:
         assert app.test_client().get("/conf", headers=bearer("x")).status_code == 401
 
 
-def test_binary_content_and_a_directory_keep_the_last_good_one(tmp_path: Path) -> None:
+def test_binary_missing_and_directory_keep_the_last_valid_tokens(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, a="viewer")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -207,7 +207,7 @@ def test_binary_content_and_a_directory_keep_the_last_good_one(tmp_path: Path) -
         assert client.get("/conf", headers=bearer("x")).status_code == 401
 
 
-def test_an_empty_file_is_a_file_without_tokens(tmp_path: Path) -> None:
+def test_empty_file_has_no_tokens(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, a="viewer")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -216,7 +216,7 @@ def test_an_empty_file_is_a_file_without_tokens(tmp_path: Path) -> None:
         assert client.get("/conf").status_code == 401
 
 
-def test_writing_through_a_link_changes_the_file_that_servers_read(tmp_path: Path) -> None:
+def test_writing_through_a_link_changes_its_target(tmp_path: Path) -> None:
     path, _ = token_file(tmp_path, a="viewer")
     link = tmp_path / "link"
     link.symlink_to(path)
@@ -226,14 +226,14 @@ def test_writing_through_a_link_changes_the_file_that_servers_read(tmp_path: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can write another user's file")
-def test_root_writes_a_file_that_stays_the_servers(path: Path) -> None:
+def test_file_that_root_writes_keeps_its_owner(path: Path) -> None:
     os.chown(path, 65534, -1)
     write_tokens_file(path, [])
     assert path.stat().st_uid == 65534
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_ten_failures_a_minute_then_429_but_never_for_a_valid_token(tmp_path: Path) -> None:
+def test_invalid_tokens_are_limited_and_valid_tokens_are_not(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, a="viewer")
     with app_with(tokens_file=str(path)) as app:
         client = app.test_client()
@@ -244,7 +244,7 @@ def test_ten_failures_a_minute_then_429_but_never_for_a_valid_token(tmp_path: Pa
         assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 200
         elsewhere = client.get("/conf", headers=bearer("guess"), environ_base={"REMOTE_ADDR": "10.0.0.9"})
         assert elsewhere.status_code == 401
-        # Whoever claims to be somebody else is counted where he is.
+        # A forwarded address does not count; the address of the connection does.
         claimed = client.get("/conf", headers=bearer("guess") | {"X-Forwarded-For": "10.0.0.7"})
         assert claimed.status_code == 429
         entries = audit_of(app)
@@ -262,7 +262,7 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize(("addresses", "other"), NETWORKS)
-def test_what_one_client_has_is_counted_together(addresses: list[str], other: str) -> None:
+def test_addresses_of_one_network_are_counted_together(addresses: list[str], other: str) -> None:
     limiter = FailureLimiter()
     for _, address in zip(range(FAILURES), itertools.cycle(addresses), strict=False):
         limiter.count(address)
@@ -272,14 +272,14 @@ def test_what_one_client_has_is_counted_together(addresses: list[str], other: st
     limiter.count(other)
 
 
-def test_an_invalid_token_is_refused_at_public_routes_too(client: FlaskClient) -> None:
+def test_invalid_token_is_refused_for_public_routes(client: FlaskClient) -> None:
     response = client.get("/metrics", headers=bearer("wrong"))
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 class TestSingleToken:
-    def test_it_is_the_admins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_token_has_role_admin(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(ENV, "t0ken")
         with app_with() as app:
             client = app.test_client()
@@ -287,14 +287,14 @@ class TestSingleToken:
             assert client.get("/env", headers=bearer("t0ken")).status_code == 200
             assert client.get("/env", headers=bearer("t0ke")).status_code == 401
 
-    def test_it_may_come_from_a_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_token_can_come_from_a_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("t0ken\n")
         monkeypatch.setenv(f"{ENV}_FILE", str(tmp_path / "secret"))
         with app_with() as app:
             assert app.test_client().get("/env", headers=bearer("t0ken")).status_code == 200
 
     @pytest.mark.parametrize("content", ["", " \n", None, b"\xff"])
-    def test_an_unusable_file_is_one_clear_error(
+    def test_unusable_file_is_a_config_error(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: Any
     ) -> None:
         if content is not None:
@@ -304,30 +304,32 @@ class TestSingleToken:
             pass
 
     @pytest.mark.parametrize("token", [" ", "\t", " padded ", "two words", "gr\u00fc\u00df", "\udcff", "a\nb", "\x7f"])
-    def test_one_that_no_header_carries_is_refused_at_start(
+    def test_token_that_a_header_cannot_carry_is_refused_at_start(
         self, monkeypatch: pytest.MonkeyPatch, token: str, tmp_path: Path
     ) -> None:
         (tmp_path / "secret").write_bytes(b"x" + token.encode("utf-8", "surrogateescape") + b"x")
         for name, value in ((ENV, token), (f"{ENV}_FILE", str(tmp_path / "secret"))):
             monkeypatch.setenv(name, value)
-            with pytest.raises(ConfigError, match=f"^{name}.* holds no token") as refused, app_with():
+            with pytest.raises(ConfigError, match=f"^{name}.* does not contain a token") as refused, app_with():
                 pass
             assert token.strip() == "" or token.strip() not in str(refused.value)
             monkeypatch.delenv(name)
 
-    def test_a_file_of_hashes_is_named_as_such(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    def test_tokens_file_is_refused_as_a_token(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
         monkeypatch.setenv(f"{ENV}_FILE", str(path))
-        with pytest.raises(ConfigError, match="holds the hashes of a tokens file, not a token"), app_with():
+        with pytest.raises(ConfigError, match="contains the hashes of a tokens file, not a token"), app_with():
             pass
 
-    def test_a_file_that_others_may_write_is_refused(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_file_that_others_may_write_is_refused(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("t0ken")
         (tmp_path / "secret").chmod(0o666)
         monkeypatch.setenv(f"{ENV}_FILE", str(tmp_path / "secret"))
         with pytest.raises(ConfigError, match="other users may write to it"), app_with():
             pass
 
-    def test_it_stands_beside_those_of_the_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_token_is_valid_in_addition_to_the_tokens_file(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         path, tokens = token_file(tmp_path, a="viewer")
         monkeypatch.setenv(ENV, "t0ken")
         with app_with(tokens_file=str(path)) as app:
@@ -336,7 +338,7 @@ class TestSingleToken:
             assert client.get("/conf", headers=bearer(tokens["a"])).status_code == 200
 
 
-def test_each_stored_hash_is_compared_whichever_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_stored_hash_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, tokens = token_file(tmp_path, a="viewer", b="viewer", c="viewer")
     store = TokenStore(path, {})
     compared: list[Any] = []
@@ -353,11 +355,11 @@ def test_each_stored_hash_is_compared_whichever_matches(tmp_path: Path, monkeypa
         assert len(compared) == 3
 
 
-def test_two_tokens_are_never_alike() -> None:
+def test_new_tokens_differ() -> None:
     assert len({new_token("a", Role.VIEWER)[0] for _ in range(100)}) == 100
 
 
-def test_a_path_that_is_none_is_one_clear_error() -> None:
+def test_invalid_path_is_a_config_error() -> None:
     with (
         pytest.raises(ConfigError, match="internal_api_server_tokens_file: expected a path, got 7"),
         app_with(tokens_file=7),

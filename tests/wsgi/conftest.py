@@ -1,4 +1,4 @@
-"""Servers that are started once, and all at the same time: each takes a second to come up."""
+"""Fixtures that start all servers once and at the same time, because each start takes a second."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Headers = dict[str, dict[str, str]]
 
 @pytest.fixture(scope="session")
 def guarded_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, Headers]]:
-    """Every server on a port and on a socket, with tokens; and what each token's owner sends."""
+    """Every server on a port and on a socket, with tokens, and the headers with each token."""
     directory = tmp_path_factory.mktemp("guarded")
     path, tokens = token_file(directory, viewer="viewer", admin="admin")
     config = config_file(directory, {"tokens_file": str(path)}, run_script_api_enabled=True)
@@ -42,5 +42,5 @@ def guarded(request: pytest.FixtureRequest, guarded_fleet: tuple[Fleet, Headers]
 
 @pytest.fixture
 def headers(guarded_fleet: tuple[Fleet, Headers]) -> Headers:
-    """What the owners of the tokens "viewer" and "admin" send."""
+    """The headers with the tokens "viewer" and "admin"."""
     return guarded_fleet[1]

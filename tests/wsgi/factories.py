@@ -1,4 +1,4 @@
-"""What LMCACHE_INTERNAL_ADAPTER may name, and should not."""
+"""Valid and invalid values of LMCACHE_INTERNAL_ADAPTER."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def make_an_engine() -> EmbeddedEngine:
 
 
 class Stubborn(EmbeddedManager):
-    """As LMCache's: it has a thread for which Python waits, and its end takes another."""
+    """A manager with a thread that blocks the exit of Python, and that needs another thread to stop, as in LMCache."""
 
     def __init__(self) -> None:
         super().__init__(EmbeddedConfig({"chunk_size": CHUNK}), EmbeddedMetadata("test-model", SHAPE))

@@ -1,4 +1,4 @@
-"""The servers that others wrote, as processes that serve `lmcache_internal.wsgi`."""
+"""Other WSGI servers as processes that serve `lmcache_internal.wsgi`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ START_SECONDS = 60
 
 @dataclass
 class Running:
-    """A server process, with what `tests.support.fetch` needs to find it."""
+    """A server process, with the address that `tests.support.fetch` needs."""
 
     process: subprocess.Popen[bytes]
     address: Address
@@ -47,12 +47,12 @@ class Running:
             return probe.connect_ex(self.socket_path) == 0
 
     def wait_until_it_serves(self) -> None:
-        # It may not come up: then its log is the failure.
+        # If it does not start, the failure shows its log.
         assert eventually(lambda: self.accepts() or self.process.poll() is not None, START_SECONDS), self.text()
         assert self.process.poll() is None, self.text()
 
     def end(self, seconds: float = 20) -> int:
-        """Ask it to end, as Ctrl-C does, within `seconds`; its exit status."""
+        """Send SIGINT, as Ctrl-C does; return the exit status within `seconds`."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(seconds)
 
@@ -61,7 +61,7 @@ class Running:
 
 
 def command(server: str, port: int, socket_path: str | None, options: Sequence[str]) -> list[str]:
-    """The command line of a server on the port, or on the socket."""
+    """Return the command line of a server on the port or on the socket."""
     address = f"unix:{socket_path}" if socket_path else f"127.0.0.1:{port}"
     if server.startswith("gunicorn"):
         threads = ["--threads=8"] if server.endswith("gthread") else []
@@ -75,14 +75,14 @@ def command(server: str, port: int, socket_path: str | None, options: Sequence[s
 
 @contextlib.contextmanager
 def launched(directory: Path, server: str, kind: str = "tcp", *options: str, **environ: str) -> Iterator[Running]:
-    """A server that comes up in `directory` and is ended at last; it has no LMCache variables but `environ`."""
+    """Run a server in `directory`. `environ` are its only LMCache variables."""
     directory.mkdir(exist_ok=True)
     port = free_port()
     socket_path = str(directory / "socket") if kind == "unix" else None
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LMCACHE_")}
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
-            # A test run in the background may ignore Ctrl-C, and its children with it.
+            # A test run in the background may ignore SIGINT, and its children inherit that.
             ["env", "--default-signal=INT", sys.executable, "-m", *command(server, port, socket_path, options)],
             cwd=directory,
             env=inherited | {"HOME": str(directory), "PYTHONPATH": str(ROOT)} | environ,
@@ -92,12 +92,12 @@ def launched(directory: Path, server: str, kind: str = "tcp", *options: str, **e
     try:
         yield Running(process, Address(1, "127.0.0.1", port, socket_path), directory / "log")
     finally:
-        process.terminate()  # Not killed: gunicorn's workers would live on for a while.
+        process.terminate()  # SIGKILL would leave gunicorn's workers running for some time.
         process.wait(30)
 
 
 def config_file(directory: Path, extra: dict[str, Any] | None = None, **values: Any) -> str:
-    """A YAML file for the embedded engine; `extra` are `internal_api_server_*` keys of `extra_config`."""
+    """Write a YAML file for the embedded engine; `extra` are `internal_api_server_*` keys of `extra_config`."""
     path = directory / "lmcache.yaml"
     path.write_text(yaml.safe_dump({"chunk_size": 16, "extra_config": prefixed(extra or {}), **values}))
     return str(path)

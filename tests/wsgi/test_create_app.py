@@ -1,4 +1,4 @@
-"""lmcache_internal.wsgi.create_app: which engine it serves, and what it says of one that it cannot."""
+"""lmcache_internal.wsgi.create_app serves the configured engine, or reports why it cannot."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LMCACHE_CONFIG_FILE", config_file(tmp_path, min_retrieve_tokens=7))
 
 
-def test_without_variables_it_is_a_worker_of_the_embedded_engine(app: InternalApp) -> None:
+def test_default_is_a_worker_of_the_embedded_engine(app: InternalApp) -> None:
     manager = app.state.lmcache_adapter
     assert isinstance(manager, EmbeddedManager)
     assert (manager.lmcache_engine_metadata.role, manager.config.chunk_size) == ("worker", 16)
@@ -42,19 +42,19 @@ def test_without_variables_it_is_a_worker_of_the_embedded_engine(app: InternalAp
 
 
 @pytest.mark.usefixtures("configured")
-def test_the_configuration_is_the_file_and_the_variables(app: InternalApp) -> None:
+def test_configuration_comes_from_the_file_and_the_variables(app: InternalApp) -> None:
     client = app.test_client()
     assert client.get("/conf?names=min_retrieve_tokens").get_json(force=True) == {"min_retrieve_tokens": 7}
 
 
 def test_without_tokens_only_public_routes_are_served(app: InternalApp) -> None:
     client = app.test_client()
-    del client.environ_base[DIRECT_KEY]  # As behind a server.
+    del client.environ_base[DIRECT_KEY]  # Another WSGI server does not set it.
     assert client.get("/metrics").status_code == 200
     assert client.get("/conf").status_code == 401
 
 
-def test_the_adapter_may_be_anybodys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adapter_can_be_any_callable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "tests.wsgi.factories:make")
     app = create_app()
     assert app.test_client().get("/meta?names=model_name").get_json(force=True) == {"model_name": "test-model"}
@@ -75,16 +75,16 @@ def test_the_adapter_may_be_anybodys(monkeypatch: pytest.MonkeyPatch) -> None:
         ("tests.wsgi.factories:make_an_engine", "the EmbeddedEngine that it returned has no lmcache_engine, "),
     ],
 )
-def test_an_adapter_that_is_unusable_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, name: str, why: str) -> None:
+def test_unusable_adapter_is_a_config_error(monkeypatch: pytest.MonkeyPatch, name: str, why: str) -> None:
     monkeypatch.setenv(VARIABLE, name)
     with pytest.raises(ConfigError) as caught:
         create_app()
-    told = str(caught.value)
-    assert told.startswith(f"LMCACHE_INTERNAL_ADAPTER={name!r} is invalid: {why}")
-    assert "to module:callable, a function without arguments" in told
+    message = str(caught.value)
+    assert message.startswith(f"LMCACHE_INTERNAL_ADAPTER={name!r} is invalid: {why}")
+    assert "to module:callable, a function without arguments" in message
 
 
-def test_a_configuration_that_is_unusable_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_configuration_is_a_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LMCACHE_CONFIG_FILE", "/no/such/file")
     with pytest.raises(ConfigError, match="Cannot read the configuration file /no/such/file"):
         create_app()

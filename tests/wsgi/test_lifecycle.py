@@ -1,4 +1,4 @@
-"""Real servers that end, fork, and cannot start."""
+"""Real WSGI servers that stop, fork, and fail to start."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support import ROOT, eventually, fetch
 from tests.wsgi.servers import SERVERS, START_SECONDS, config_file, launched
 
 
-def test_ctrl_c_ends_them_and_a_unix_socket_is_never_trusted(tmp_path: Path) -> None:
-    # gunicorn opens its socket to everybody on the machine, and none of them says who is there.
+def test_servers_stop_on_sigint_and_never_trust_a_unix_socket(tmp_path: Path) -> None:
+    # gunicorn's socket is open to every user of the machine, and no server reports the user of the peer.
     config = config_file(tmp_path, {"trust_loopback": True})
     with ExitStack() as stack:
         fleet: dict[str, Any] = {
@@ -32,7 +32,7 @@ def test_ctrl_c_ends_them_and_a_unix_socket_is_never_trusted(tmp_path: Path) -> 
         assert not [server.text() for server in fleet.values() if "Traceback" in server.text()]
 
 
-def test_after_a_preload_each_worker_has_an_engine_of_its_own(tmp_path: Path) -> None:
+def test_preloaded_workers_have_separate_engines(tmp_path: Path) -> None:
     config = config_file(tmp_path, {"trust_loopback": True})
     options = ("--preload", "--workers=2")
     with launched(tmp_path / "gunicorn", "gunicorn", "tcp", *options, LMCACHE_CONFIG_FILE=config) as started:
@@ -51,29 +51,29 @@ def test_after_a_preload_each_worker_has_an_engine_of_its_own(tmp_path: Path) ->
             return len(engines) == 2
 
         assert eventually(both_answered, 20)
-        for _ in range(5):  # Whichever answers: threads do not survive a fork, so it is not the parent's engine.
+        for _ in range(5):  # Threads do not survive a fork, so neither worker has the engine of the parent.
             assert b"PinMonitor-thread" in fetch(server, "/threads")[1]
             assert fetch(server, "/readyz") == (200, b"ok")
         assert len(engines) == 2
-        # Each says it once at most; the first may have been asked before there was a second.
+        # Each logs it at most once; the first may have had its first request before the second existed.
         assert started.text().count("2 worker processes serve this app") in (1, 2)
         assert started.end() == 0
 
 
-def test_one_worker_warns_of_no_other_and_its_401_names_the_ways_in(tmp_path: Path) -> None:
+def test_single_worker_logs_no_warning_and_its_401_names_both_settings(tmp_path: Path) -> None:
     with launched(tmp_path / "gunicorn", "gunicorn", "tcp", LMCACHE_CONFIG_FILE=config_file(tmp_path)) as started:
         started.wait_until_it_serves()
         server: Any = started
         status, body = fetch(server, "/conf")
         message = json.loads(body)["message"]
         assert status == 401
-        assert "two ways in: a token (extra_config.internal_api_server_tokens_file)" in message
+        assert "a client needs a token (extra_config.internal_api_server_tokens_file)" in message
         assert "extra_config.internal_api_server_trust_loopback: true" in message
         assert fetch(server, "/readyz")[0] == 200
         assert "worker processes" not in started.text()
 
 
-def test_none_starts_with_an_adapter_that_is_unusable_and_each_says_why(tmp_path: Path) -> None:
+def test_servers_do_not_start_with_an_unusable_adapter(tmp_path: Path) -> None:
     with ExitStack() as stack:
         fleet = [
             stack.enter_context(launched(tmp_path / server, server, LMCACHE_INTERNAL_ADAPTER="no_such_module:make"))
@@ -111,7 +111,7 @@ assert app.state.lmcache_adapter is parents
 
 
 def in_process_of(factory: str, program: str) -> subprocess.CompletedProcess[str]:
-    """A process that runs `program`, with the adapter that the factory makes."""
+    """Run `program` in a new process with the adapter of this factory."""
     return subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
@@ -127,9 +127,7 @@ def in_process_of(factory: str, program: str) -> subprocess.CompletedProcess[str
     ("factory", "statuses_and_engines", "logged"),
     [("make", "200 1", ""), ("make_in_the_first_process", "500 0", "RuntimeError: not in this process")],
 )
-def test_a_forked_child_makes_one_engine_and_leaves_its_parents_alone(
-    factory: str, statuses_and_engines: str, logged: str
-) -> None:
+def test_forked_child_creates_one_separate_engine(factory: str, statuses_and_engines: str, logged: str) -> None:
     ended = in_process_of(factory, FORK)
     assert (ended.returncode, ended.stdout.strip()) == (0, statuses_and_engines), ended.stderr
     assert logged in ended.stderr
@@ -147,6 +145,6 @@ if child:
 """
 
 
-def test_an_engine_is_stopped_when_its_own_process_ends() -> None:
+def test_engine_is_stopped_only_in_its_own_process() -> None:
     ended = in_process_of("Stubborn", END)
     assert (ended.returncode, ended.stdout) == (0, "the child has ended\nstopped\n"), ended.stderr

@@ -1,4 +1,4 @@
-"""Real servers, on a port and on a Unix socket, with tokens."""
+"""Real WSGI servers with tokens, on a port and on a Unix socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_public_routes_need_no_token(guarded: Any, path: str) -> None:
     assert fetch(guarded, path)[0] == 200
 
 
-def test_a_token_opens_what_its_level_may(guarded: Any, headers: Headers) -> None:
+def test_token_has_the_access_of_its_role(guarded: Any, headers: Headers) -> None:
     assert fetch(guarded, "/conf")[0] == 401
     status, body = fetch(guarded, "/conf", headers=headers["viewer"])
     assert (status, json.loads(body)["chunk_size"]) == (200, 16)
@@ -25,13 +25,13 @@ def test_a_token_opens_what_its_level_may(guarded: Any, headers: Headers) -> Non
     assert fetch(guarded, "/env", headers=headers["admin"])[0] == 200
 
 
-def test_a_token_counts_whatever_a_proxy_adds(guarded: Any, headers: Headers) -> None:
+def test_token_is_accepted_with_proxy_headers(guarded: Any, headers: Headers) -> None:
     proxied = {"X-Forwarded-For": "10.0.0.1", "Via": "1.1 proxy"}
     assert fetch(guarded, "/env", headers=proxied)[0] == 401
     assert fetch(guarded, "/env", headers=proxied | headers["admin"])[0] == 200
 
 
-def test_the_configuration_is_changed(guarded: Any, headers: Headers) -> None:
+def test_configuration_can_be_changed(guarded: Any, headers: Headers) -> None:
     change = b'{"min_retrieve_tokens": 32}'
     assert fetch(guarded, "/conf", "POST", change, headers["viewer"])[0] == 403
     assert fetch(guarded, "/conf", "POST", change, headers["admin"])[0] == 200
@@ -39,13 +39,13 @@ def test_the_configuration_is_changed(guarded: Any, headers: Headers) -> None:
     assert (status, json.loads(body)) == (200, {"min_retrieve_tokens": 32})
 
 
-def test_a_script_is_uploaded_and_run(guarded: Any, headers: Headers) -> None:
+def test_script_can_be_uploaded_and_run(guarded: Any, headers: Headers) -> None:
     body, kind = upload(b"result = app.state.lmcache_adapter.lmcache_engine_metadata.kv_shape")
     assert fetch(guarded, "/run_script", "POST", body, kind | headers["viewer"])[0] == 403
     assert fetch(guarded, "/run_script", "POST", body, kind | headers["admin"]) == (200, b"(27, 1, 16, 1, 576)")
 
 
-def test_bodies_may_come_in_chunks(guarded: Any, headers: Headers) -> None:
+def test_chunked_body_is_accepted(guarded: Any, headers: Headers) -> None:
     body, kind = upload(b"result = 'in chunks'")
     chunks: Any = (body[start : start + 7] for start in range(0, len(body), 7))
     assert fetch(guarded, "/run_script", "POST", chunks, kind | headers["admin"]) == (200, b"in chunks")
@@ -54,7 +54,7 @@ def test_bodies_may_come_in_chunks(guarded: Any, headers: Headers) -> None:
     assert (status, "min_retrieve_tokens" in json.loads(body)["errors"]) == (400, True)
 
 
-def test_a_script_in_chunks_may_be_no_larger_than_another(guarded: Any, headers: Headers) -> None:
+def test_chunked_script_has_the_same_size_limit(guarded: Any, headers: Headers) -> None:
     body, kind = upload(b"#" * MAX_BODY_BYTES)
     chunks: Any = iter([body])
     assert fetch(guarded, "/run_script", "POST", chunks, kind | headers["admin"])[0] == 413

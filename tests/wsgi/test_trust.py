@@ -1,4 +1,4 @@
-"""Real servers without tokens, where `trust_loopback` says that REMOTE_ADDR is the client's."""
+"""Real WSGI servers without tokens and with `trust_loopback`."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ def trusting(request: pytest.FixtureRequest, fleet: dict[str, Running]) -> Any:
     return fleet[request.param]
 
 
-def test_loopback_is_the_admins(trusting: Any) -> None:
+def test_loopback_has_role_admin(trusting: Any) -> None:
     assert fetch(trusting, "/env")[0] == 200
     assert fetch(trusting, "/conf", "POST", b'{"min_retrieve_tokens": 3}')[0] == 200
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Forwarded-Proto", "Via", "X-Real-IP"])
-def test_what_came_through_a_proxy_is_not_trusted(trusting: Any, header: str) -> None:
+def test_proxied_request_is_not_trusted(trusting: Any, header: str) -> None:
     assert fetch(trusting, "/env", headers={header: "127.0.0.1"})[0] == 401
     assert fetch(trusting, "/metrics", headers={header: "127.0.0.1"})[0] == 200
 
 
-def test_a_foreign_name_that_was_made_to_point_here_is_refused(trusting: Any) -> None:
+def test_foreign_host_header_is_refused(trusting: Any) -> None:
     assert fetch(trusting, "/env", headers={"Host": "evil.example"})[0] == 403
 
 
-def test_scripts_still_have_to_be_enabled(trusting: Any) -> None:
+def test_scripts_must_be_enabled(trusting: Any) -> None:
     body, kind = upload(b"result = 1")
     status, text = fetch(trusting, "/run_script", "POST", body, kind)
     assert (status, b"run_script_api_enabled: true" in text) == (404, True)
 
 
-def test_waitress_hides_a_proxy_unless_it_is_told_not_to(fleet: dict[str, Running]) -> None:
-    # The trap that docs/wsgi.md warns of: should waitress change its mind, so must the document.
+def test_waitress_removes_proxy_headers_by_default(fleet: dict[str, Running]) -> None:
+    # docs/wsgi.md warns of this. If waitress changes its default, change the document.
     server: Any = fleet["waitress-serve as it is"]
     assert fetch(server, "/env", headers={"X-Forwarded-For": "10.0.0.1"})[0] == 200
     assert fetch(server, "/env", headers={"Via": "1.1 proxy"})[0] == 401

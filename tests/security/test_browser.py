@@ -1,4 +1,4 @@
-"""No page of another site reaches the server through an operator's browser; curl is no browser."""
+"""CSRF and DNS-rebinding protection: no page of another site reaches the server through an operator's browser."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ AS_MULTIPART = "Content-Type: multipart/form-data; boundary=b"
 
 
 @pytest.fixture(scope="module")
-def wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InternalAPIServer]:
-    with serving(tmp_path_factory.mktemp("wall"), extra={"allowed_hosts": ["engine.corp.example"]}) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InternalAPIServer]:
+    with serving(tmp_path_factory.mktemp("browser"), extra={"allowed_hosts": ["engine.corp.example"]}) as server:
         yield server
 
 
@@ -63,12 +63,12 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_a_foreign_host_reads_nothing_not_even_what_is_public(wall: InternalAPIServer, host: str) -> None:
-    line = "Host: " + host.format(port=wall.port)
+def test_foreign_host_header_is_refused_even_for_public_routes(server: InternalAPIServer, host: str) -> None:
+    line = "Host: " + host.format(port=server.port)
     for path in ("/conf", "/metrics", "/", "/no/such/path"):
-        answer = ask(wall, f"GET {path}", line)
-        assert answer.status in (400, 403), path
-        assert b"chunk_size" not in answer.body
+        response = ask(server, f"GET {path}", line)
+        assert response.status in (400, 403), path
+        assert b"chunk_size" not in response.body
 
 
 @pytest.mark.parametrize(
@@ -83,23 +83,23 @@ def test_a_foreign_host_reads_nothing_not_even_what_is_public(wall: InternalAPIS
         "ENGINE.corp.example:443",
     ],
 )
-def test_own_names_are_served(wall: InternalAPIServer, host: str) -> None:
-    assert ask(wall, "GET /conf", "Host: " + host.format(port=wall.port)).status == 200
+def test_own_host_names_are_accepted(server: InternalAPIServer, host: str) -> None:
+    assert ask(server, "GET /conf", "Host: " + host.format(port=server.port)).status == 200
 
 
-def test_a_client_too_old_to_send_a_host_is_served(wall: InternalAPIServer) -> None:
-    assert raw(wall, "GET /conf HTTP/1.0\r\n\r\n").status == 200
+def test_http_1_0_request_without_host_is_accepted(server: InternalAPIServer) -> None:
+    assert raw(server, "GET /conf HTTP/1.0\r\n\r\n").status == 200
 
 
 @pytest.mark.parametrize("target", ["http://evil.example/conf", "http://localhost/conf", "http://evil.example:80/conf"])
-def test_an_absolute_target_does_not_replace_the_host(wall: InternalAPIServer, target: str) -> None:
-    assert ask(wall, f"GET {target}", "Host: evil.example").status == 403
-    assert ask(wall, f"GET {target}", "Host: localhost").status == 200
-    assert ask(wall, "POST http://localhost/conf", f"Origin: {EVIL}", body="{}").status == 403
+def test_absolute_target_does_not_replace_the_host_header(server: InternalAPIServer, target: str) -> None:
+    assert ask(server, f"GET {target}", "Host: evil.example").status == 403
+    assert ask(server, f"GET {target}", "Host: localhost").status == 200
+    assert ask(server, "POST http://localhost/conf", f"Origin: {EVIL}", body="{}").status == 403
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "MyHost.Example"])
-def test_the_bound_name_is_an_own_one_in_any_case(host: str) -> None:
+def test_bound_host_is_accepted_in_any_case(host: str) -> None:
     environ = {ADDRESS_KEY: Address(1, host, 7000), "HTTP_HOST": f"{host.lower()}:7000"}
     check_host(environ, [])
     check_host(environ | {"HTTP_HOST": "localhost:7000"}, [])
@@ -109,7 +109,7 @@ def test_the_bound_name_is_an_own_one_in_any_case(host: str) -> None:
         check_host(environ | {"HTTP_HOST": "evil.example:7000"}, [])
 
 
-def test_the_unix_socket_is_out_of_a_browsers_reach(tmp_path: Path) -> None:
+def test_unix_socket_does_not_check_the_host(tmp_path: Path) -> None:
     with serving(tmp_path, "unix") as server:
         assert ask(server, "GET /conf", "Host: whatever.example").status == 200
 
@@ -120,7 +120,7 @@ FORGED = [
     ("Origin:",),
     ("Origin: http://localhost:1",),
     ("Origin: https://localhost:{port}",),
-    ("Origin: http://127.0.0.1:{port}",),  # The same server by another name is another origin.
+    ("Origin: http://127.0.0.1:{port}",),  # Another name of the same server is another origin.
     ("Origin: http://localhost:{port}.evil.example",),
     ("Origin: http://localhost:{port}", f"Origin: {EVIL}"),
     (f"Origin: {EVIL}", "Origin: http://localhost:{port}"),
@@ -138,11 +138,11 @@ WRITES = [
     ("POST /conf", "Content-Type: text/plain", '{"min_retrieve_tokens": 7}'),
     ("PUT /freeze/enable", "X: y", ""),
     ("DELETE /backends/LocalCPUBackend", "X: y", ""),
-    ("GET /loglevel?logger_name=wall&level=ERROR", "X: y", ""),
-    ("HEAD /loglevel?logger_name=wall&level=ERROR", "X: y", ""),
-    ("GET /loglevel?logger_name=wall&level=&level=ERROR", "X: y", ""),
-    ("GET /loglevel?logger_name=wall&%6cevel=ERROR", "X: y", ""),
-    ("PUT /loglevel?logger_name=wall&level=ERROR", "X: y", ""),
+    ("GET /loglevel?logger_name=tests.browser&level=ERROR", "X: y", ""),
+    ("HEAD /loglevel?logger_name=tests.browser&level=ERROR", "X: y", ""),
+    ("GET /loglevel?logger_name=tests.browser&level=&level=ERROR", "X: y", ""),
+    ("GET /loglevel?logger_name=tests.browser&%6cevel=ERROR", "X: y", ""),
+    ("PUT /loglevel?logger_name=tests.browser&level=ERROR", "X: y", ""),
 ]
 
 
@@ -154,17 +154,17 @@ def unchanged(server: InternalAPIServer) -> bool:
         and manager.config.min_retrieve_tokens == 0
         and not manager.lmcache_engine.is_frozen()
         and "LocalCPUBackend" in manager.lmcache_engine.storage_manager.list_backends()
-        and logging.getLogger("wall").level == logging.NOTSET
+        and logging.getLogger("tests.browser").level == logging.NOTSET
     )
 
 
 @pytest.mark.parametrize("headers", FORGED, ids=" + ".join)
-def test_a_write_of_another_site_changes_nothing(wall: InternalAPIServer, headers: tuple[str, ...]) -> None:
-    lines = [header.format(port=wall.port) for header in headers]
+def test_write_of_another_site_changes_nothing(server: InternalAPIServer, headers: tuple[str, ...]) -> None:
+    lines = [header.format(port=server.port) for header in headers]
     for line, content_type, body in WRITES:
-        assert ask(wall, line, content_type, *lines, body=body).status == 403, line
-        assert audit_of(wall.app)[-1]["outcome"] == "refused"
-    assert unchanged(wall)
+        assert ask(server, line, content_type, *lines, body=body).status == 403, line
+        assert audit_of(server.app)[-1]["outcome"] == "refused"
+    assert unchanged(server)
 
 
 @pytest.mark.parametrize(
@@ -175,45 +175,45 @@ def test_a_write_of_another_site_changes_nothing(wall: InternalAPIServer, header
         ((f"Origin: {EVIL}", "Sec-Fetch-Site: cross-site"), EVIL),
     ],
 )
-def test_the_refusal_names_the_site(wall: InternalAPIServer, headers: tuple[str, ...], named: str) -> None:
-    answer = ask(wall, "PUT /freeze/enable", *headers)
-    assert f"A page of another site ({named}) may not send PUT here." in answer.body.decode()
+def test_refusal_names_the_site(server: InternalAPIServer, headers: tuple[str, ...], named: str) -> None:
+    response = ask(server, "PUT /freeze/enable", *headers)
+    assert f"A page of another site ({named}) may not send PUT here." in response.body.decode()
 
 
 @pytest.mark.parametrize("line", ["OPTIONS /conf", "POST /no/such/path", "POST /metrics", "PATCH /conf", "TRACE /conf"])
-def test_whatever_the_path_and_the_method(wall: InternalAPIServer, line: str) -> None:
-    answer = ask(wall, line, f"Origin: {EVIL}", "Access-Control-Request-Method: PUT")
-    assert answer.status == 403
-    assert not any(name.startswith("access-control") for name in answer.headers)
+def test_cross_site_write_is_refused_for_any_path_and_method(server: InternalAPIServer, line: str) -> None:
+    response = ask(server, line, f"Origin: {EVIL}", "Access-Control-Request-Method: PUT")
+    assert response.status == 403
+    assert not any(name.startswith("access-control") for name in response.headers)
 
 
 @pytest.mark.parametrize("path", ["/conf", "/metrics", "/", "/loglevel", "/loglevel?level=", "/nothing"])
-def test_there_is_no_cors(wall: InternalAPIServer, path: str) -> None:
-    answer = ask(wall, f"GET {path}", f"Origin: {EVIL}", "Sec-Fetch-Site: cross-site")
-    assert answer.status in (200, 404)
-    assert not any(name.startswith("access-control") for name in answer.headers)
-    assert answer.headers["x-content-type-options"] == "nosniff"
+def test_responses_have_no_cors_headers(server: InternalAPIServer, path: str) -> None:
+    response = ask(server, f"GET {path}", f"Origin: {EVIL}", "Sec-Fetch-Site: cross-site")
+    assert response.status in (200, 404)
+    assert not any(name.startswith("access-control") for name in response.headers)
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "Text/Plain; x=y", "application/x-www-form-urlencoded", ""])
-def test_what_a_form_could_forge_is_refused_from_a_browser(wall: InternalAPIServer, content_type: str) -> None:
-    own = (f"Origin: http://localhost:{wall.port}", "Sec-Fetch-Site: same-origin")
+def test_form_content_type_from_a_browser_is_refused(server: InternalAPIServer, content_type: str) -> None:
+    own = (f"Origin: http://localhost:{server.port}", "Sec-Fetch-Site: same-origin")
     header = (f"Content-Type: {content_type}",) if content_type else ()
-    answer = ask(wall, "POST /conf", *own, *header, body='{"min_retrieve_tokens": 7}')
-    assert answer.status == 403
-    assert b"as application/json" in answer.body
-    assert unchanged(wall)
+    response = ask(server, "POST /conf", *own, *header, body='{"min_retrieve_tokens": 7}')
+    assert response.status == 403
+    assert b"as application/json" in response.body
+    assert unchanged(server)
 
 
-def test_an_own_page_may_write_json(client: FlaskClient) -> None:
+def test_own_page_may_write_json(client: FlaskClient) -> None:
     own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     assert client.post("/conf", json={"min_retrieve_tokens": 0}, headers=own).status_code == 200
     assert client.put("/freeze/disable", headers=own).status_code == 200
 
 
-def test_who_types_the_address_himself_is_no_other_site(wall: InternalAPIServer) -> None:
+def test_address_typed_by_the_user_is_accepted(server: InternalAPIServer) -> None:
     typed = ("Sec-Fetch-Site: none", f"User-Agent: {BROWSER}")
-    assert ask(wall, "GET /loglevel?logger_name=wall.typed&level=NOTSET", *typed).status == 200
+    assert ask(server, "GET /loglevel?logger_name=server.typed&level=NOTSET", *typed).status == 200
 
 
 @pytest.mark.parametrize(
@@ -223,31 +223,33 @@ def test_who_types_the_address_himself_is_no_other_site(wall: InternalAPIServer)
         ("POST /conf", (), '{"min_retrieve_tokens": 0}'),
         ("POST /run_script", (AS_MULTIPART,), upload(b"result = 1")[0].decode()),
         ("PUT /freeze/disable", (), ""),
-        ("GET /loglevel?logger_name=wall.curl&level=NOTSET", (), ""),
+        ("GET /loglevel?logger_name=server.curl&level=NOTSET", (), ""),
         ("OPTIONS /conf", (), ""),
     ],
 )
-def test_curls_defaults_keep_working(wall: InternalAPIServer, line: str, headers: tuple[str, ...], body: str) -> None:
-    assert ask(wall, line, "User-Agent: curl/8.5.0", "Accept: */*", *headers, body=body).status == 200
+def test_default_requests_of_curl_are_accepted(
+    server: InternalAPIServer, line: str, headers: tuple[str, ...], body: str
+) -> None:
+    assert ask(server, line, "User-Agent: curl/8.5.0", "Accept: */*", *headers, body=body).status == 200
 
 
-def test_a_browser_that_does_not_say_where_a_write_by_get_comes_from(tmp_path: Path) -> None:
-    # To plain HTTP at a name, or at 0.0.0.0, browsers send neither Origin nor Sec-Fetch-Site with an <img>.
+def test_browser_without_origin_may_not_write_by_get(tmp_path: Path) -> None:
+    # For an <img> at 0.0.0.0 or at a name over plain HTTP, browsers send neither Origin nor Sec-Fetch-Site.
     extra: dict[str, Any] = {"allowed_hosts": ["engine.corp.example"]}
-    write = "GET /loglevel?logger_name=wall&level=ERROR"
+    write = "GET /loglevel?logger_name=tests.browser&level=ERROR"
     agent = f"User-Agent: {BROWSER}"
     with serving(tmp_path, extra=extra, internal_api_server_host="0.0.0.0") as server:
         for host in ("0.0.0.0", "engine.corp.example", "[::]", "10.0.0.1"):
             assert ask(server, write, f"Host: {host}:{server.port}", agent).status == 403
             assert ask(server, "GET /loglevel", f"Host: {host}:{server.port}", agent).status == 200
         assert unchanged(server)
-        # lmcache-frontend hands its browser's headers on to loopback; curl is no browser anywhere.
-        reset = "GET /loglevel?logger_name=wall&level=NOTSET"
+        # lmcache-frontend forwards the headers of its browser to loopback; curl is not a browser.
+        reset = "GET /loglevel?logger_name=tests.browser&level=NOTSET"
         assert ask(server, reset, f"Host: 127.0.0.1:{server.port}", agent).status == 200
         assert ask(server, reset, f"Host: 0.0.0.0:{server.port}", "User-Agent: curl/8.5.0").status == 200
 
 
-def test_a_token_does_not_open_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_does_not_bypass_the_origin_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LMCACHE_INTERNAL_API_SERVER_TOKEN", "t0ken")
     with app_with() as app:
         headers = {"Authorization": "Bearer t0ken", "Origin": EVIL}
@@ -270,7 +272,7 @@ def test_a_token_does_not_open_the_wall(monkeypatch: pytest.MonkeyPatch) -> None
         ("other.example", False),
     ],
 )
-def test_a_suffix_allows_its_name_and_all_below_it(host: str, allowed: bool) -> None:
+def test_suffix_allows_its_name_and_subdomains(host: str, allowed: bool) -> None:
     environ = {ADDRESS_KEY: Address(1, "0.0.0.0", 1), "HTTP_HOST": host}
     if allowed:
         check_host(environ, [".Corp.example"])
@@ -280,7 +282,7 @@ def test_a_suffix_allows_its_name_and_all_below_it(host: str, allowed: bool) -> 
 
 
 @pytest.mark.parametrize("pattern", ["*", "*.corp.example", "."])
-def test_a_star_allows_nothing_and_is_warned_of(pattern: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_star_in_allowed_hosts_matches_nothing_and_is_logged(pattern: str, caplog: pytest.LogCaptureFixture) -> None:
     with app_with(allowed_hosts=[pattern]) as app:
         assert app.test_client().get("/conf", headers={"Host": "a.corp.example"}).status_code == 403
     assert ("`*` matches no name" in caplog.text) == ("*" in pattern)
