@@ -61,7 +61,9 @@ def serving(kind: str, directory: Path, **values: Any) -> Iterator[dict[str, int
         str(directory),
         json.dumps(values),
     ]
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "LMCACHE_TRACK_USAGE": "false", "PYTHONHASHSEED": "0"}
+    # LMCache sets this variable in a process that has loaded it, such as that of other tests.
+    environ = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    environ |= {"PYTHONPATH": str(ROOT), "LMCACHE_TRACK_USAGE": "false", "PYTHONHASHSEED": "0"}
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environ

@@ -203,7 +203,7 @@ def test_checksums_are_lmcaches_own_where_it_reads_the_layout_rightly(
 def test_a_layout_that_cannot_be_told_is_a_501_with_the_shape(engine: Engine, cache: Tensors, shape: str) -> None:
     engine.holds({"model.layers.0": cache}, 16)
     body = engine.get("check?slot_mapping=0&chunk_size=1", status=501)
-    assert f"layer model.layers.0 is {shape}," in body["message"]
+    assert f"layer model.layers.0 has shape {shape}," in body["message"]
 
 
 @pytest.mark.parametrize("info", [None, {}, {"cache_config": None}, {"cache_config": {"block_size": "16"}}])
