@@ -15,12 +15,13 @@ _TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 _FALSE = frozenset({"false", "0", "no", "off", "f", "n"})
 
 MAX_DEPTH = 100
-"""How many lists and mappings may stand within one another: what looks through them is recursive."""
+"""How deep lists and mappings may be nested, because the code that reads them is recursive."""
 _LONGEST_NAME = 64
 MAX_TOKENS = 1 << 20
 """The most tokens that a range may have: each of them takes memory in the engine."""
 
-TOKENS_PATTERN = r"^\s*-?[0-9]{1,18}\s*[,:]\s*-?[0-9]{1,18}\s*$"
+_TOKENS = re.compile(r"^\s*-?[0-9]{1,18}\s*[,:]\s*-?[0-9]{1,18}\s*$")
+TOKENS_PATTERN = _TOKENS.pattern
 """What `parse_tokens` reads, as a regular expression of Python and of JSON schema."""
 
 
@@ -30,7 +31,7 @@ def parse_tokens(text: str) -> range:
     Raises:
         ValueError: it is something else, is empty, or has more than `MAX_TOKENS` tokens.
     """
-    if not re.fullmatch(TOKENS_PATTERN, text):
+    if not _TOKENS.fullmatch(text):
         raise ValueError(f"expected two whole numbers, as in 0:512, got {shown(text)}")
     start, end = map(int, re.split("[,:]", text))
     if start >= end:
@@ -93,7 +94,7 @@ def text_of(encoded: bytes) -> str:
 
 
 def is_too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
-    """Whether more than `limit` lists and mappings stand within one another."""
+    """Whether lists and mappings are nested more than `limit` deep."""
     level, depth = [value], 0
     while level:
         depth += 1

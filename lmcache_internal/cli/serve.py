@@ -1,4 +1,4 @@
-"""`serve`: serve the embedded engine, to try the server."""
+"""`serve`: serve the embedded engine, for trials, plugins and tests."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="YAML file of the engine; by default the value of LMCACHE_CONFIG_FILE, or none.",
+    help="The engine's YAML file. Default: $LMCACHE_CONFIG_FILE, or none.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of workers.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="The number of workers.")
 @click.option(
     "--memory",
     type=click.IntRange(1),
@@ -44,15 +44,15 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option(
     "--traffic", is_flag=True, help="Send requests, and add a simulated remote backend that is slow and sometimes down."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the requests of --traffic.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed of the random requests of --traffic.")
 @click.option("--reload", is_flag=True, help="Restart the ranks when a file of a plugin changes.")
-@click.option("--model", default="example-model", show_default=True, help="The model's name.")
+@click.option("--model", default="example-model", show_default=True, help="The name of the model.")
 @click.option(
     "--kv-shape",
     callback=_shape,
     metavar="L,KV,T,H,S",
-    help="Layers, 2 or 1 (MLA), tokens per chunk, KV heads, head size; by default 27,1,<chunk_size>,1,576, or a "
-    "smaller head size if the memory is too small for 32 such chunks per worker.",
+    help="Layers, 2 or 1 (MLA), tokens per chunk, KV heads, head size. Default: 27,1,<chunk_size>,1,576, with a "
+    "smaller head size if --memory is less than 32 such chunks for each worker.",
 )
 def serve(
     config: Path | None,
@@ -66,7 +66,7 @@ def serve(
 ) -> None:
     """Serve a scheduler and its workers on the embedded engine, until Ctrl-C.
 
-    Each rank is a separate process. Use it to try the server, write plugins and run tests; use LMCache in production.
+    Each rank has its own process. The embedded engine is for trials, plugins and tests; use LMCache in production.
 
     Example: lmcache-internal serve --config lmcache.yaml --workers 4 --traffic
     """

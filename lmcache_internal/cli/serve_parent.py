@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -13,15 +14,20 @@ import click
 
 from ..address import Address, public_address_at, ranks_of
 from ..engine.embedded.deployment import Deployment
+from ..engine.embedded.environment import ENV_PREFIX
 from ..errors import ServerStartError
 from ..serving.listener import identity_of, listen_on, remove_socket_file
-from ..settings import Settings
+from ..settings import PREFIX, Settings
 from .serve_plugins import PluginFiles
 from .serve_processes import SIGNALS, STOP_SIGNALS, Processes, Stopped, load_everything
 
 _POLL_SECONDS = 0.3
 """Interval between two checks of the plugin files."""
 _MOST_NAMED = 4
+_VARIABLES = tuple(
+    f"{ENV_PREFIX}{PREFIX.upper()}{key}" for key in ("HOST", "PORT_START", "SOCKET_PATH_PREFIX", "INCLUDE_INDEX_LIST")
+)
+"""The environment variables that say where ranks listen; the commands read them, too."""
 
 
 def serve_ranks(deployment: Deployment, seed: int | None, reload: bool, config: str | None) -> None:
@@ -140,20 +146,18 @@ def _print_start(ranks: list[Address], config: str | None) -> None:
         click.echo("Try:")
         for path in ("/", "/metrics", "/conf"):
             click.echo(f"    {ranks[-1].curl(path)}")
-        servers = _servers(ranks, config)
         for command in ("status", "top"):
-            click.echo(f"    lmcache-internal {command} {servers}")
-    click.echo("Press Ctrl-C to stop.")
+            click.echo(f"    {_command(command, config)}")
+    click.echo("Ctrl-C ends it.")
 
 
-def _servers(ranks: list[Address], config: str | None) -> str:
-    """Return the command-line options for all ranks; without a file, only for the first ranks."""
+def _command(name: str, config: str | None) -> str:
+    """Return a command line that asks all ranks: with the file, or with the variables that this process has."""
     if config:
-        return f"--config {shlex.quote(config)}"
-    first = ranks[:_MOST_NAMED]
-    return " ".join(
-        f"--socket {shlex.quote(rank.socket_path)}" if rank.socket_path else f"--url {rank.url}" for rank in first
-    )
+        return f"lmcache-internal {name} --config {shlex.quote(config)}"
+    variables = {key: value for key, value in os.environ.items() if key.startswith(_VARIABLES) and value}
+    words = [*(f"{key}={shlex.quote(value)}" for key, value in sorted(variables.items())), "lmcache-internal", name]
+    return " ".join(words)
 
 
 def _print_broken(processes: Processes) -> None:

@@ -57,8 +57,8 @@ class Definition(Struct, frozen=True):
             if optional or self.default is None:
                 return None
             raise _invalid(name, bare, value)
-        if value is False and bare is str and optional:
-            return None  # `local_disk: false` means no directory, not a directory named "False".
+        if optional and bare is str and str(value).strip().lower() == "false":
+            return None  # `local_disk: false` and LMCACHE_LOCAL_DISK=false mean no directory.
         converted = _convert(name, self._read(name, value), bare)
         expected = self._expected(converted)
         if expected:

@@ -38,6 +38,7 @@ def _definitions() -> dict[str, Definition]:
     return {
         name: Definition(
             **{field: definition[field] for field in known if field in definition},
+            minimum=0 if name in _LARGEST else None,
             maximum=_LARGEST.get(name),
             takes_effect="when its backend is recreated" if name in _READ_BY_BACKENDS else "unknown",
         )

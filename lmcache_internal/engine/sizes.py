@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-_SIZE = re.compile(r"([0-9]*\.?[0-9]+)\s*(?:([KMGTPE])(I?)B?|B)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(?:([KMGTPE])(I?)B?|B)", re.IGNORECASE)
 _POWERS = {prefix: power for power, prefix in enumerate("KMGTPE", 1)}
 
 MACHINE_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)

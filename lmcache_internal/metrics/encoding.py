@@ -151,7 +151,10 @@ def _printable(text: str) -> str:
 
 
 def _left_out(family: Metric, error: Exception) -> bytes:
-    _warn(shown(family.name), cut(f"{type(error).__name__}: {error.args[0] if error.args else ''}", 200))
+    _warn(
+        shown(getattr(family, "name", family)),
+        cut(f"{type(error).__name__}: {error.args[0] if error.args else ''}", 200),
+    )
     return b""
 
 

@@ -20,6 +20,7 @@ from ..limits.timeouts import call_within
 from ..redaction import redact
 from ..roles import Role
 from .arguments import signature_of
+from .option_check import check_options
 from .responses import failures, success
 from .serialize import Media, respond, wants_json
 from .undeclared import refuse_undeclared
@@ -77,10 +78,11 @@ def operation(
         function raises, with 501 if the engine lacks a called method, and with 500 for any other exception.
 
     Raises:
-        TypeError: `action` is missing, or no request can match the function's signature.
+        TypeError: an option has a wrong value or has no effect, or no request can match the function's signature.
     """
-    if called_without_parentheses or not action:
+    if called_without_parentheses or not (isinstance(action, str) and action):
         raise TypeError('write @operation(action="…"), with parentheses; the action completes "Failed to …"')
+    check_options(access, cheap=cheap, exclusive=exclusive, timeout=timeout, errors=errors)
 
     def decorate(function: Callable[..., Any]) -> View:
         arguments, returns = signature_of(function)

@@ -50,9 +50,10 @@ def test_empty_file_has_all_defaults(file: Path, text: str) -> None:
     assert read(file, text).chunk_size == 256
 
 
-@pytest.mark.parametrize("value", ["false", "null", '""', '"file://"'])
+@pytest.mark.parametrize("value", ["false", "null", '""', '"file://"', '"false"', '"False "'])
 def test_several_values_mean_no_path(file: Path, value: str) -> None:
     assert read(file, f"local_disk: {value}\n").local_disk is None
+    assert read(file, "local_disk: /data\n", LMCACHE_LOCAL_DISK="false").local_disk is None
 
 
 def test_environment_takes_precedence_over_the_file(file: Path) -> None:

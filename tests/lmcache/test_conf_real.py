@@ -87,6 +87,14 @@ def test_sources_are_those_that_lmcache_knows(client: FlaskClient) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["max_local_cpu_size", "max_local_disk_size"])
+@pytest.mark.parametrize("value", [-1, -0.5, "-3", 1e308])
+def test_impossible_sizes_are_refused(client: FlaskClient, name: str, value: object) -> None:
+    response = client.post("/conf", json={name: value})
+    assert response.status_code == 400
+    assert f"Invalid value for {name}: expected at" in response.get_json()["errors"][name]
+
+
 def test_known_effects_are_reported(client: FlaskClient) -> None:
     found = details(client)
     effects = {name: what["takes_effect"] for name, what in found.items()}

@@ -97,6 +97,17 @@ def test_label_names_that_need_quotes_are_escaped_for_scrapers_without_utf8() ->
     assert b'lmcache:a{"x.y"="{"} 3.0\n' in expose(registry, f"{OPENMETRICS};escaping=allow-utf-8", "")[0]
 
 
+@pytest.mark.parametrize("odd", [None, "text", 5])
+def test_an_object_that_is_no_family_does_not_affect_others(odd: Any) -> None:
+    class Careless(Collector):
+        def collect(self) -> Iterable[Metric]:
+            yield from (odd, GaugeMetricFamily("lmcache:after", "Good", value=2))
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Careless())
+    assert expose(registry, "", "")[0].endswith(b"lmcache:after 2.0\n")
+
+
 def test_an_omitted_family_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     registry = CollectorRegistry()
     registry.register(Odd("omitted_once", {}, "no number", ""))

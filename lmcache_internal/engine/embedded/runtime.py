@@ -112,8 +112,11 @@ class EmbeddedRuntime(Runtime):
         return LoadedChunks(len(chosen) - len(failed), len(keys), failed)
 
     def unreachable_backends(self) -> dict[str, str]:
-        """Return the simulated remote backend during an outage; memory and disk need no connection."""
+        """Return the backends that could not be created, and the simulated remote backend during an outage."""
         engine = self._rank.lmcache_engine
-        remote = engine and engine.storage_manager.storage_backends.get("RemoteBackend")
+        if engine is None:
+            return {}
+        storage = engine.storage_manager
+        remote = storage.storage_backends.get("RemoteBackend")
         outage = remote.outage if isinstance(remote, SimulatedRemoteBackend) else None
-        return {"RemoteBackend": outage} if outage else {}
+        return storage.not_created | ({"RemoteBackend": outage} if outage else {})

@@ -26,10 +26,12 @@ class EmbeddedStorageManager:
 
     Attributes:
         storage_backends: name to backend, memory before disk.
+        not_created: name of a configured backend to the reason why it could not be created.
     """
 
     def __init__(self, config: EmbeddedConfig, metadata: EmbeddedMetadata) -> None:
         self.storage_backends: dict[str, Backend] = {}
+        self.not_created: dict[str, str] = {}
         self._config = config
         self._metadata = metadata
         self._bypassed: set[str] = set()
@@ -100,11 +102,13 @@ class EmbeddedStorageManager:
         """Create the missing backends of the config; return their names and class names."""
         with self._lock:
             created = {}
+            self.not_created = {}
             for name in ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend"):
                 try:
                     backend = None if name in self.storage_backends else self._make(name)
                 except OSError as error:
                     logger.error("%s is not created: %s", name, error)
+                    self.not_created[name] = str(error)
                     continue
                 if backend is not None:
                     created[name] = backend
