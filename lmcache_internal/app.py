@@ -149,7 +149,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
 def _count(response: Response) -> Response:
     """Count the current request in the metrics of the process."""
     incoming = request._get_current_object()  # type: ignore[attr-defined]  # Resolve the proxy once.
-    visit, rule = g.get("visit"), incoming.url_rule or g.get("refused_rule")
-    seconds = None if visit is None else time.perf_counter() - visit.started
+    state, rule = g.get("security"), incoming.url_rule or g.get("refused_rule")
+    seconds = None if state is None else time.perf_counter() - state.started
     requests.add(incoming.method, UNMATCHED if rule is None else rule.rule, response.status_code, seconds)
     return response
