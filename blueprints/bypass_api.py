@@ -87,7 +87,7 @@ def _set(storage: StorageManager, name: str, bypassed: bool, known: list[str]) -
     """Set the bypass of a backend; return whether it was bypassed before."""
     if name not in known:
         raise BadRequest(
-            f"No backend {name!r}{suggestion(name, known)}; known backends: {', '.join(dict.fromkeys(known))}",
+            f"No backend {name!r}{suggestion(name, known) or ';'} known backends: {', '.join(dict.fromkeys(known))}",
             title="Unknown backend",
         )
     before = storage.is_backend_bypassed(name)

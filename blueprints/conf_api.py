@@ -125,6 +125,7 @@ def read_history() -> Revisions:
 @operation(
     action="roll the configuration back",
     access=Role.ADMIN,
+    strict=True,
     exclusive=True,
     errors=(Annotated[BadRequest, Refused], NotFound, PreconditionFailed),
 )

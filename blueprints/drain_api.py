@@ -4,7 +4,7 @@ from typing import Annotated, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, FromText, Meta, Role, caller, modes, note, operation
+from lmcache_internal.api import BadRequest, FromText, Meta, Role, caller, modes, note, operation, redact
 from lmcache_internal.limits.timeouts import clock
 
 router = Blueprint("drain", __name__, url_prefix="/admin")
@@ -23,7 +23,7 @@ def _parse_reason(text: str) -> str:
         # It is shown in terminals and logs, and to clients of /readyz.
         what = f"at most {MAX_REASON} printable characters, got {text[:MAX_REASON]!a}"
         raise BadRequest(f"Invalid value for reason: expected {what}", title="Invalid parameter")
-    return text
+    return text.strip()
 
 
 Reason = Annotated[str, FromText(_parse_reason, schema={"type": "string", "maxLength": MAX_REASON})]
@@ -47,7 +47,7 @@ def state() -> DrainState:
 
 
 @router.post("/drain")
-@operation(action="drain the rank", access=Role.OPERATOR, media="pretty", cheap=True)
+@operation(action="drain the rank", access=Role.OPERATOR, media="pretty", cheap=True, strict=True)
 def drain(reason: Reason = "", seconds: Seconds | None = None) -> DrainState:
     """Drain the rank: `/readyz` fails with `reason`.
 
@@ -72,4 +72,5 @@ def _state() -> DrainState:
     if found is None:
         return {"drained": False, "reason": None, "by": None, "since": None, "until": None}
     until = None if found.until is None else clock(found.until)
-    return {"drained": True, "reason": found.reason, "by": found.by, "since": clock(found.since), "until": until}
+    since, reason = clock(found.since), redact(found.reason)  # A viewer and GET /readyz see the same.
+    return {"drained": True, "reason": reason, "by": found.by, "since": since, "until": until}

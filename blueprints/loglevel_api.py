@@ -67,7 +67,14 @@ def log_level(logger_name: LoggerName | None = None, level: str | None = None) -
 
 
 @router.put("/loglevel")
-@operation(action="set the log level", access=Role.OPERATOR, media="pretty", cheap=True, errors=(InvalidLevel,))
+@operation(
+    action="set the log level",
+    access=Role.OPERATOR,
+    media="pretty",
+    cheap=True,
+    strict=True,
+    errors=(InvalidLevel,),
+)
 def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> NewLevelSet:
     """Set or reset (`NOTSET`) the log level of a logger; with `for=10m`, restore the old level after 10 minutes."""
     hint = _hint(logger_name)

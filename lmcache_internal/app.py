@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from .operations.error_handlers import register_error_handlers
 from .operations.flask_fastpath import LeanFlask
 from .plugins import mount_plugins
 from .security.caller import DIRECT_KEY
-from .security.gate import Gate, with_safe_headers
+from .security.gate import Gate, seconds_since_arrival, with_safe_headers
 from .settings import MAX_BODY_BYTES, LiveSettings, Settings, warn_of_old_names
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
 def _count(response: Response) -> Response:
     """Count the current request in the metrics of the process."""
     incoming = request._get_current_object()  # type: ignore[attr-defined]  # Resolve the proxy once.
-    visit, rule = g.get("visit"), incoming.url_rule or g.get("refused_rule")
-    seconds = None if visit is None else time.perf_counter() - visit.started
-    requests.add(incoming.method, UNMATCHED if rule is None else rule.rule, response.status_code, seconds)
+    rule = incoming.url_rule or g.get("refused_rule")
+    route = UNMATCHED if rule is None else rule.rule
+    requests.add(incoming.method, route, response.status_code, seconds_since_arrival())
     return response

@@ -15,7 +15,7 @@ _TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 _FALSE = frozenset({"false", "0", "no", "off", "f", "n"})
 
 MAX_DEPTH = 100
-"""How many lists and mappings may stand within one another: what looks through them is recursive."""
+"""How deep lists and mappings may be nested, because the code that reads them is recursive."""
 _LONGEST_NAME = 64
 MAX_TOKENS = 1 << 20
 """The most tokens that a range may have: each of them takes memory in the engine."""
@@ -94,7 +94,7 @@ def text_of(encoded: bytes) -> str:
 
 
 def is_too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
-    """Whether more than `limit` lists and mappings stand within one another."""
+    """Whether lists and mappings are nested more than `limit` deep."""
     level, depth = [value], 0
     while level:
         depth += 1

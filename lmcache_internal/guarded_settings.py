@@ -24,7 +24,9 @@ def guarded_reason(name: str, value: Any, config: Any) -> str | None:
     if name == "extra_config":
         before, after = (dict(_guarded_in(settings)) for settings in (extra_config(config), value))
         if before != after:
-            changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+            missing = object()
+            keys = before.keys() | after.keys()
+            changed = sorted(key for key in keys if before.get(key, missing) != after.get(key, missing))
             return not_mutable(f": {', '.join(map(cut, changed[:10]))} in extra_config")
     return None
 

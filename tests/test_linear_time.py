@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal.cli.metrics import merged
+from lmcache_internal.cli.metrics import Document
 from lmcache_internal.cli.outcome import Outcome
 from lmcache_internal.cli.redact import redacted
 from lmcache_internal.cli.samples import Samples
@@ -109,7 +109,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "redacted": lambda text: redacted({"a": text}, "secret"),
     "print": printable,
     "print lines": printable_lines,
-    "merge metrics": lambda text: merged({Target("http://localhost"): f"# HELP a b\na{{{text}}} 1\n{text}"}),
+    "merge metrics": lambda text: Document().added(Target("http://localhost"), f"# HELP a b\na{{{text}}} 1\n{text}"),
     "fold profiles": lambda text: folded([_outcome(f"{text.replace(chr(10), ';')} 1\n")]),
 }
 
@@ -123,8 +123,8 @@ def test_every_function_that_meets_such_a_text_takes_linear_time(name: str) -> N
 @pytest.mark.parametrize(
     ("function", "line"),
     [
-        (lambda text: merged({Target("http://localhost"): text}), "# {}\n"),
-        (lambda text: merged({Target("http://localhost"): text}), "a_{} 1\n"),
+        (lambda text: Document().added(Target("http://localhost"), text), "# {}\n"),
+        (lambda text: Document().added(Target("http://localhost"), text), "a_{} 1\n"),
         (lambda text: Samples(text, 1), "a_{} 1\n"),
         (lambda text: folded([_outcome(text)]), "a;b{} 1\n"),
         (redact, "a_{}=1 token_{}=2\n"),

@@ -216,6 +216,42 @@ MISUSE = {
         "@router.get('/x/<a>')\n@operation(action='x')\ndef x(b: str = ''): return 1",
         "x has no parameter for a in /x/<a>",
     ),
+    "access": (
+        "@router.get('/x')\n@operation(action='x', access='viewer')\ndef x(): return 1",
+        "access='viewer' is not a role: write access=Role.VIEWER",
+    ),
+    "number as access": ("@router.get('/x')\n@operation(action='x', access=0)\ndef x(): return 1", "access=0 is not a"),
+    "action": ("@router.get('/x')\n@operation(action=3)\ndef x(): return 1", 'write @operation(action="…")'),
+    "negative timeout": (
+        "@router.get('/x')\n@operation(action='x', timeout=-1)\ndef x(): return 1",
+        "timeout=-1 is not a number of seconds: write, for example, timeout=5.0",
+    ),
+    "timeout as text": (
+        "@router.get('/x')\n@operation(action='x', timeout='5')\ndef x(): return 1",
+        "timeout='5' is not a number of seconds",
+    ),
+    "zero timeout": ("@router.get('/x')\n@operation(action='x', timeout=0)\ndef x(): return 1", "timeout=0 is not a"),
+    "cheap with a timeout": (
+        "@router.get('/x')\n@operation(action='x', cheap=True, timeout=3)\ndef x(): return 1",
+        "timeout= has no effect with cheap=True",
+    ),
+    "cheap and exclusive": (
+        "@router.put('/x')\n@operation(action='x', cheap=True, exclusive=True)\ndef x(): return 1",
+        "exclusive= has no effect with cheap=True",
+    ),
+    "one error": (
+        "@router.get('/x')\n@operation(action='x', errors=NotFound)\ndef x(): return 1",
+        "errors=NotFound is not a tuple: write errors=(NotFound,)",
+    ),
+    "error without a status": (
+        "@router.get('/x')\n@operation(action='x', errors=(ValueError,))\ndef x(): return 1",
+        "errors= contains <class 'ValueError'>, which has no HTTP status: use BadRequest",
+    ),
+    "operation on a class": ("@router.get('/x')\n@operation(action='x')\nclass X: pass", "apply it to a function"),
+    "positional-only": (
+        "@router.get('/x')\n@operation(action='x')\ndef x(a: int, /): return 1",
+        "x has the positional-only parameter a: int: remove the `/` after it",
+    ),
     "sibling": (
         "from helper import VALUE",
         "it fails to import helper.py, which is beside it: write `from .helper import …`",
@@ -227,7 +263,7 @@ MISUSE = {
 @pytest.mark.parametrize("kind", MISUSE)
 def test_misuse_is_rejected_with_a_fix(tmp_path: Path, kind: str) -> None:
     text, reason = MISUSE[kind]
-    imports = "from flask import Blueprint\nfrom lmcache_internal.api import Struct, operation\n"
+    imports = "from flask import Blueprint\nfrom lmcache_internal.api import NotFound, Struct, operation\n"
     write(tmp_path, one_api=f"{imports}router = Blueprint('x', __name__)\n{text}", helper="VALUE = 1")
     (found,) = mount(tmp_path)[1].failed.values()
     assert reason in found
@@ -508,3 +544,27 @@ def test_a_get_view_that_declares_no_access_is_warned_of(tmp_path: Path, caplog:
     create_app(None, [tmp_path])
     warned = [record.getMessage() for record in caplog.records if "declares no access" in record.getMessage()]
     assert [message.split()[1] for message in warned] == ["/plain", "/undeclared"]
+
+
+APP_WIDE = {
+    "before_app_request": "def x(): raise ValueError('broken')",
+    "after_app_request": "def x(response): return response",
+    "teardown_app_request": "def x(error): pass",
+    "app_url_value_preprocessor": "def x(endpoint, values): pass",
+    "app_errorhandler(404)": "def x(error): return 'mine', 404",
+}
+
+
+@pytest.mark.parametrize("decorator", APP_WIDE)
+def test_a_function_for_every_endpoint_logs_a_warning(
+    tmp_path: Path, decorator: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = decorator.partition("(")[0]
+    own = source("/own", "own") + f"\n@router.{decorator.replace('app_', '')}\n{APP_WIDE[decorator]}"
+    write(tmp_path, a_api=own, b_api=source("/x", "x") + f"\n@router.{decorator}\n{APP_WIDE[decorator]}")
+    mount(tmp_path)
+    warned = [record.getMessage() for record in caplog.records if "affects every endpoint" in record.getMessage()]
+    assert warned == [
+        f"The plugin {tmp_path / 'b_api.py'} uses {name}, which affects every endpoint, health checks too; "
+        f"use {name.replace('app_', '')}"
+    ]

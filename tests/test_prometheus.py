@@ -1,4 +1,4 @@
-"""A real Prometheus discovers a deployment by the configuration of docs/observing.md, and scrapes it."""
+"""A real Prometheus with the configuration of docs/observing.md discovers a deployment and scrapes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(not PROMETHEUS.exists(), reason=f"there is no {P
 
 
 class Odd(Collector):
-    """Families that Prometheus could not read, if they were written as they are."""
+    """Families that Prometheus could not read without escaping."""
 
     def collect(self) -> Iterable[Metric]:
         for number, (labels, value) in enumerate(
@@ -42,7 +42,7 @@ class Odd(Collector):
             ]
         ):
             family = Metric(f"odd_{number}", "\ud800", "gauge")
-            family.add_sample(f"odd_{number}", labels, value)  # type: ignore[arg-type]  # That is what is odd.
+            family.add_sample(f"odd_{number}", labels, value)  # type: ignore[arg-type]  # The invalid types are intended.
             yield family
 
 
@@ -56,7 +56,7 @@ def odd_metrics() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def first_port() -> Iterator[int]:
-    """The port of the scheduler of a deployment whose worker n has stored n + 1 chunks."""
+    """The scheduler's port of a deployment; worker n has stored n + 1 chunks."""
     port = free_port(1 + WORKERS)
     with ExitStack() as stack:
         for index in range(1 + WORKERS):
@@ -77,7 +77,7 @@ def first_port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def prometheus(first_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a Prometheus that has the documented configuration, and less patience."""
+    """The port of a Prometheus with the documented configuration and shorter intervals."""
     directory = tmp_path_factory.mktemp("prometheus")
     (documented,) = re.findall(
         r"```yaml file=prometheus\.yml\n(.*?)```", (ROOT / "docs" / "observing.md").read_text(), re.DOTALL
@@ -98,7 +98,7 @@ def prometheus(first_port: int, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def fetch(port: int, path: str) -> Any:
-    """The data of Prometheus' answer."""
+    """Return the data of Prometheus' response."""
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", f"/api/v1/{path}")
@@ -131,10 +131,10 @@ def test_every_rank_is_found_and_scraped(prometheus: int, first_port: int) -> No
     assert {(sample["worker_id"], sample["value"]) for sample in stored} == {
         (str(worker), str((worker + 1) * CHUNK)) for worker in range(WORKERS)
     }
-    # What can be read of the odd ones is there, and costs nothing else.
+    # The readable ones of the invalid families are scraped.
     assert {(sample.get("x"), sample["value"]) for sample in query(prometheus, 'odd_0{index="3"}')} == {
         ("\\udcff", "1")
     }
     assert {(sample.get("x_y"), sample["value"]) for sample in query(prometheus, 'odd_1{index="3"}')} == {("1", "2")}
-    # The samples' own labels are where they were.
+    # The samples' own labels are not renamed.
     assert not any(name.startswith("exported_") for sample in stored for name in sample)

@@ -145,3 +145,12 @@ def test_refusal_names_the_settings_that_would_change(value: Any, named: list[st
         assert reason is not None
         names = ", ".join(f"internal_api_server_{name}" for name in named)
         assert reason == not_mutable(f": {names} in extra_config")
+
+
+@pytest.mark.parametrize("before", [{}, {"a": 1}])
+def test_a_guarded_key_that_is_set_to_null_is_named(before: dict[str, object]) -> None:
+    reason = guarded_reason(
+        "extra_config", {"internal_api_server_tokens_file": None}, SimpleNamespace(extra_config=before)
+    )
+    assert reason is not None
+    assert "internal_api_server_tokens_file in extra_config" in reason

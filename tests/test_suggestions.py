@@ -35,6 +35,30 @@ def test_paths(client: FlaskClient, path: str, meant: str) -> None:
     assert response.get_json()["message"] == (f"No endpoint at {path}; did you mean {meant}? GET / lists all endpoints")
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/freeze", "/freeze/disable or /freeze/enable or /freeze/status"),
+        ("/bypass/", "/bypass/add or /bypass/list or /bypass/remove"),
+        ("/hot_cache", "/hot_cache/disable or /hot_cache/enable or /hot_cache/status"),
+    ],
+)
+def test_the_paths_below(client: FlaskClient, path: str, meant: str) -> None:
+    message = client.get(path).get_json()["message"]
+    assert message == f"No endpoint at {path}; did you mean {meant}? GET / lists all endpoints"
+    assert "did you mean" not in client.get("/xyzzy").get_json()["message"]
+
+
+@pytest.mark.parametrize("name", ["dryrun", "dry-run", "dryRun", "DRY_RUN", "Dry Run"])
+@pytest.mark.parametrize("path", ["/conf", "/conf/rollback?to=0"])
+def test_another_spelling_of_a_parameter_does_not_apply_the_change(client: FlaskClient, path: str, name: str) -> None:
+    client.post("/conf", json={"min_retrieve_tokens": 5})
+    response = client.post(f"{path}{'&' if '?' in path else '?'}{name}=true", json={"min_retrieve_tokens": 7})
+    assert response.status_code == 400
+    assert response.get_json()["message"] == f"Unknown parameter '{name}'; did you mean dry_run?"
+    assert client.get("/conf?names=min_retrieve_tokens").get_json(force=True) == {"min_retrieve_tokens": 5}
+
+
 def test_config_keys(client: FlaskClient) -> None:
     errors = client.post("/conf", json={"min_retrieve_token": 1, "nope": 1}).get_json()["errors"]
     assert errors == {

@@ -12,12 +12,12 @@ from .commands import Command
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print the completion script for SHELL.
+    """Print the completion script for SHELL.
 
-    \b
-    bash: lmcache-internal completion bash >> ~/.bashrc
-    zsh:  lmcache-internal completion zsh >> ~/.zshrc
-    fish: lmcache-internal completion fish > ~/.config/fish/completions/lmcache-internal.fish
+    Append the script to ~/.bashrc or ~/.zshrc. For fish, write it to
+    ~/.config/fish/completions/lmcache-internal.fish.
+
+    Example: lmcache-internal completion bash
     """
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101  # Click knows the three that the argument allows.

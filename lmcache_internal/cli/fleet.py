@@ -91,9 +91,18 @@ class Fleet:
         if self._search is not None and not self.found.complete:
             self.found = self._search()
 
-    def each(self, job: Job) -> list[Outcome]:
-        """Do `job` with all servers at the same time; returns the outcomes in the order of the targets."""
-        found = {outcome.target: outcome for outcome in self.outcomes(job)}
+    def each(self, job: Job, show: Callable[[Outcome], object] | None = None) -> list[Outcome]:
+        """Do `job` with all servers at the same time; returns the outcomes in the order of the targets.
+
+        Args:
+            job: what each server is asked.
+            show: called with each outcome when it is known.
+        """
+        found = {}
+        for outcome in self.outcomes(job):
+            found[outcome.target] = outcome
+            if show is not None:
+                show(outcome)
         outcomes = [found[target] for target in self.targets]
         if not self.screen.quiet and all(outcome.unreachable for outcome in outcomes):
             self.screen.note(unreachable_message(self.targets))

@@ -1,4 +1,7 @@
-"""`metrics`: print the metrics of all servers as one document, in Prometheus' text format."""
+"""`metrics`: print the metrics of all servers as one document, in Prometheus' text format.
+
+The metrics of each server are printed when they arrive, so that a slow server does not hold up the others.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from .client import Client
 from .commands import Command
 from .fleet import Fleet
 from .options import fleet_options
+from .outcome import Outcome
 from .targets import Target
 
 _SAMPLE = re.compile(r"([^\s{]+)(?:\{(.*)\})?( .*)")
@@ -22,7 +26,8 @@ _SAMPLE = re.compile(r"([^\s{]+)(?:\{(.*)\})?( .*)")
 def metrics(fleet: Fleet, names: tuple[str, ...]) -> None:
     """Print the Prometheus metrics of all servers; each sample has the label `index`.
 
-    A server that is chosen with --url or --socket has the label `address` instead.
+    A server that is chosen with --url or --socket has the label `address` instead. The metrics of each server are
+    printed when they arrive; HELP and TYPE of a metric are printed once, before its first sample.
 
     Example: lmcache-internal metrics --config lmcache.yaml --name lmcache:num_hit_tokens
     """
@@ -31,34 +36,43 @@ def metrics(fleet: Fleet, names: tuple[str, ...]) -> None:
         params = {"name[]": list(names)} if names else {}
         return client.request("GET", "/metrics", params=params, headers={"Accept": "text/plain"}).text
 
-    outcomes = fleet.each(fetch)
     if fleet.screen.as_json:
-        fleet.show(outcomes, dict)
+        fleet.show(fleet.each(fetch), dict)
         return
-    fleet.screen.text(merged({outcome.target: outcome.data for outcome in outcomes if outcome.ok}).rstrip("\n"))
-    fleet.report_failures(outcomes)
+    document = Document()
+    fleet.report_failures(fleet.each(fetch, lambda outcome: _print(fleet, document, outcome)))
 
 
-def merged(expositions: dict[Target, str]) -> str:
-    """Merge metrics: the samples of a family are together, under one HELP and TYPE.
+def _print(fleet: Fleet, document: Document, outcome: Outcome) -> None:
+    if outcome.ok:
+        fleet.screen.text(document.added(outcome.target, outcome.data).rstrip("\n"))
 
-    Args:
-        expositions: the metrics of each server, in Prometheus' text format 0.0.4.
-    """
-    families: dict[str, tuple[dict[str, None], list[str]]] = {}
-    for target, text in expositions.items():
-        label = (
-            f'address="{_quoted(target.address)}"'
-            if target.by_address or target.index is None
-            else f'index="{target.index}"'
-        )
-        for family, line in _lines(text):
-            comments, samples = families.setdefault(family, ({}, []))
-            if line.startswith("#"):
-                comments[line] = None  # Each once, in their order.
-            else:
-                samples.append(_labeled(line, label))
-    return "".join(f"{line}\n" for comments, samples in families.values() for line in (*comments, *samples))
+
+class Document:
+    """The metrics of several servers, as one document to which each server adds its samples."""
+
+    def __init__(self) -> None:
+        self._comments: set[str] = set()
+        self._described: dict[str, Target] = {}
+
+    def added(self, target: Target, exposition: str) -> str:
+        """Return the lines that a server adds: its samples with their label, and the comments of new families.
+
+        Args:
+            target: the server.
+            exposition: its metrics, in Prometheus' text format 0.0.4.
+        """
+        by_address = target.by_address or target.index is None
+        label = f'address="{_quoted(target.address)}"' if by_address else f'index="{target.index}"'
+        lines = []
+        for family, line in _lines(exposition):
+            if not line.startswith("#"):
+                lines.append(_labeled(line, label))
+            # Prometheus refuses a second TYPE of a family.
+            elif self._described.setdefault(family, target) is target and line not in self._comments:
+                self._comments.add(line)
+                lines.append(line)
+        return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:

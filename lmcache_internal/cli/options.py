@@ -104,8 +104,8 @@ def fleet_options(
             function(Fleet(found, token, timeout, screen, source, access, search), **given)
 
         timeout = _option(
-            "--timeout", type=click.FloatRange(0, min_open=True), default=seconds, show_default=True,
-            help="Seconds to wait for all answers.",
+            "--timeout", type=click.FloatRange(0, min_open=True), default=seconds, show_default=f"{seconds:g}",
+            metavar="SECONDS", help="How long to wait for all servers.",
         )  # fmt: skip
         for option in reversed([*_OPTIONS, timeout]):
             command = option(command)

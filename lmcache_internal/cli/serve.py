@@ -1,4 +1,4 @@
-"""`serve`: the embedded engine, to try things on."""
+"""`serve`: serve the embedded engine, for trials, plugins and tests."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="An engine's YAML; by default the one that LMCACHE_CONFIG_FILE names, or none.",
+    help="The engine's YAML file. Default: $LMCACHE_CONFIG_FILE, or none.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many workers.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="The number of workers.")
 @click.option(
     "--memory",
     type=click.IntRange(1),
     default=256,
     show_default=True,
-    help="MiB for the KV buffers and the cached chunks of all workers together.",
+    help="Memory in MiB for the KV buffers and the cached chunks of all workers together.",
 )
 @click.option(
     "--traffic", is_flag=True, help="Send requests, and add a simulated remote backend that is slow and sometimes down."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Which requests --traffic sends.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed of the random requests of --traffic.")
 @click.option("--reload", is_flag=True, help="Restart the ranks when a file of a plugin changes.")
 @click.option(
     "--mp",
@@ -55,13 +55,13 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
     metavar="[PORT]",
     help="Serve one MP server on the embedded engine instead, on port 8080 or PORT; --config names its settings.",
 )
-@click.option("--model", default="example-model", show_default=True, help="The model's name.")
+@click.option("--model", default="example-model", show_default=True, help="The name of the model.")
 @click.option(
     "--kv-shape",
     callback=_shape,
     metavar="L,KV,T,H,S",
-    help="Layers, 2 or 1 (MLA), tokens per chunk, KV heads, head size; by default 27,1,<chunk_size>,1,576, or a "
-    "smaller head size where the memory does not hold 32 such chunks a worker.",
+    help="Layers, 2 or 1 (MLA), tokens per chunk, KV heads, head size. Default: 27,1,<chunk_size>,1,576, with a "
+    "smaller head size if --memory is less than 32 such chunks for each worker.",
 )
 def serve(
     config: Path | None,
@@ -76,7 +76,7 @@ def serve(
 ) -> None:
     """Serve a scheduler and its workers on the embedded engine, until Ctrl-C.
 
-    Each rank is a process of its own. It is for trying, for writing plugins and for tests; LMCache is for production.
+    Each rank has its own process. The embedded engine is for trials, plugins and tests; use LMCache in production.
 
     Example: lmcache-internal serve --config lmcache.yaml --workers 4 --traffic
     """
@@ -97,7 +97,7 @@ def serve(
 
 
 def _read(path: Path | None) -> EmbeddedConfig:
-    """The configuration; where there is no file, the server is enabled all the same."""
+    """Return the configuration; without a file, the server is enabled."""
     from ..engine.embedded.config import CONFIG_FILE_VARIABLE, EmbeddedConfig
 
     if path is not None:

@@ -1,7 +1,8 @@
-"""The parent of the ranks: checks what they need, starts them, says what becomes of them, and ends them."""
+"""The parent process of the ranks: it checks their addresses, starts and stops them, and reports their state."""
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -13,34 +14,39 @@ import click
 
 from ..address import Address, public_address_at, ranks_of
 from ..engine.embedded.deployment import Deployment
+from ..engine.embedded.environment import ENV_PREFIX
 from ..errors import ServerStartError
 from ..serving.listener import identity_of, listen_on, remove_socket_file
-from ..settings import Settings
+from ..settings import PREFIX, Settings
 from .serve_plugins import PluginFiles
 from .serve_processes import SIGNALS, STOP_SIGNALS, Processes, Stopped, load_everything
 
-_LOOK_SECONDS = 0.3
-"""How often files of plugins are looked at."""
+_POLL_SECONDS = 0.3
+"""Interval between two checks of the plugin files."""
 _MOST_NAMED = 4
+_VARIABLES = tuple(
+    f"{ENV_PREFIX}{PREFIX.upper()}{key}" for key in ("HOST", "PORT_START", "SOCKET_PATH_PREFIX", "INCLUDE_INDEX_LIST")
+)
+"""The environment variables that say where ranks listen; the commands read them, too."""
 
 
 def serve_ranks(deployment: Deployment, seed: int | None, reload: bool, config: str | None) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        deployment: what the ranks are made of.
-        seed: of the traffic; None for none.
+        deployment: the parts of the ranks.
+        seed: seed of the traffic; None for no traffic.
         reload: whether to restart the ranks when a file of a plugin changes.
-        config: the path of the engine's YAML, for the commands that are printed.
+        config: the path of the engine's YAML file, for the printed commands.
 
     Raises:
-        ConfigError: the configuration is unusable.
-        ServerStartError: a rank cannot serve; the message says why.
-        ValueError: the shape of the KV caches is impossible.
+        ConfigError: the configuration is invalid.
+        ServerStartError: a rank cannot serve; the message is the reason.
+        ValueError: the shape of the KV caches is invalid.
     """
     settings = _check(deployment)
     load_everything()
-    sys.dont_write_bytecode = True  # Two changes within a second leave bytecode that looks up to date.
+    sys.dont_write_bytecode = True  # After two changes within a second, stale bytecode would look up to date.
     with _blocked_signals():
         try:
             processes = Processes(deployment, seed)
@@ -61,7 +67,7 @@ def serve_ranks(deployment: Deployment, seed: int | None, reload: bool, config: 
 
 
 def _start_again(deployment: Deployment, seed: int | None, files: PluginFiles | None) -> Processes:
-    """Start the ranks; where a plugin ends them, at its next change. Raises `Stopped` on a signal."""
+    """Start the ranks; if a plugin prevents that, retry after its next change. Raise `Stopped` on a signal."""
     while True:
         try:
             processes = Processes(deployment, seed)
@@ -76,18 +82,18 @@ def _start_again(deployment: Deployment, seed: int | None, files: PluginFiles | 
 
 
 def _wait(processes: Processes | None, files: PluginFiles | None) -> bool:
-    """Wait until all shall end (True), or begin again (False).
+    """Wait; return True if all ranks must stop, False if they must restart.
 
     Raises:
-        ServerStartError: no rank is left.
+        ServerStartError: all ranks have ended.
     """
     while True:
-        received = signal.sigtimedwait(SIGNALS, _LOOK_SECONDS if files else 3600.0)
+        received = signal.sigtimedwait(SIGNALS, _POLL_SECONDS if files else 3600.0)
         if received and received.si_signo in STOP_SIGNALS:
             return True
         if processes:
             processes.reap()
-        if not (files or (processes and processes.any_left)):
+        if not (files or (processes and processes.is_any_running)):
             raise ServerStartError("No rank is left.")
         if files and (changed := files.changed()):
             click.echo(f"Reloading: {', '.join(changed[:_MOST_NAMED])} changed.")
@@ -95,20 +101,20 @@ def _wait(processes: Processes | None, files: PluginFiles | None) -> bool:
 
 
 def _check(deployment: Deployment) -> Settings:
-    """Raise what would keep a rank from starting, for all of them at once; return the settings."""
+    """Raise `ServerStartError` with the problems of all ranks; return the settings."""
     with deployment.manager(0) as scheduler:
         settings = Settings.of(scheduler.config)
     wanted = ranks_of(settings, deployment.workers)
     public = [public_address_at(rank.index, settings) for rank in wanted]
-    errors = [error for address in (*wanted, *public) if address and (error := _why_not(address))]
+    errors = [error for address in (*wanted, *public) if address and (error := _problem_of(address))]
     if errors:
         more = f"\n… and {len(errors) - _MOST_NAMED} more" if len(errors) > _MOST_NAMED else ""
         raise ServerStartError("\n".join(errors[:_MOST_NAMED]) + more)
     return settings
 
 
-def _why_not(address: Address) -> str | None:
-    """Why nobody can listen there, if so."""
+def _problem_of(address: Address) -> str | None:
+    """Return why a server cannot listen on an address; None if it can."""
     try:
         listening = listen_on(address)
     except ServerStartError as error:
@@ -132,7 +138,7 @@ def _blocked_signals() -> Iterator[None]:
 
 def _print_start(ranks: list[Address], config: str | None) -> None:
     if not ranks:
-        click.echo("Nothing is served: see internal_api_server_enabled and internal_api_server_include_index_list.")
+        click.echo("No rank is served: see internal_api_server_enabled and internal_api_server_include_index_list.")
     for rank in ranks:
         name = f"Worker {rank.index - 1}" if rank.index else "Scheduler"
         click.echo(f"{name} listens on {rank}")
@@ -140,20 +146,18 @@ def _print_start(ranks: list[Address], config: str | None) -> None:
         click.echo("Try:")
         for path in ("/", "/metrics", "/conf"):
             click.echo(f"    {ranks[-1].curl(path)}")
-        servers = _servers(ranks, config)
         for command in ("status", "top"):
-            click.echo(f"    lmcache-internal {command} {servers}")
+            click.echo(f"    {_command(command, config)}")
     click.echo("Ctrl-C ends it.")
 
 
-def _servers(ranks: list[Address], config: str | None) -> str:
-    """The options that name the ranks, the first few where there is no file that names them all."""
+def _command(name: str, config: str | None) -> str:
+    """Return a command line that asks all ranks: with the file, or with the variables that this process has."""
     if config:
-        return f"--config {shlex.quote(config)}"
-    first = ranks[:_MOST_NAMED]
-    return " ".join(
-        f"--socket {shlex.quote(rank.socket_path)}" if rank.socket_path else f"--url {rank.url}" for rank in first
-    )
+        return f"lmcache-internal {name} --config {shlex.quote(config)}"
+    variables = {key: value for key, value in os.environ.items() if key.startswith(_VARIABLES) and value}
+    words = [*(f"{key}={shlex.quote(value)}" for key, value in sorted(variables.items())), "lmcache-internal", name]
+    return " ".join(words)
 
 
 def _print_broken(processes: Processes) -> None:

@@ -1,4 +1,4 @@
-"""Which files of plugins have changed, for `serve --reload`."""
+"""Detect changed plugin files, for `serve --reload`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Stamp = tuple[int, int, int]
 
 
 class PluginFiles:
-    """The Python files of some directories, and of the packages in them.
+    """The Python files in the plugin directories, and in their packages.
 
     Args:
-        directories: those that are searched for plugins.
+        directories: the plugin directories.
     """
 
     def __init__(self, directories: Iterable[Path]) -> None:
@@ -24,9 +24,9 @@ class PluginFiles:
         self._seen = self._look()
 
     def changed(self) -> list[str]:
-        """The names of the files that were changed, added or removed since the last call.
+        """Return the names of the files that were changed, added or removed since the last call.
 
-        It waits until nothing has changed for 0.1 s: an editor empties a file before it writes it.
+        It waits until no file has changed for 0.1 s, because an editor empties a file before it writes it.
         """
         before, self._seen = self._seen, self._look()
         while before != self._seen:
@@ -45,7 +45,7 @@ class PluginFiles:
                     return found
                 try:
                     status = path.stat()
-                except OSError:  # It has just been removed.
+                except OSError:  # The file has just been removed.
                     continue
                 found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
         return found

@@ -1,4 +1,4 @@
-"""The processes of `serve`: one a rank, forked from a parent that has imported everything and has no threads."""
+"""The processes of `serve`: one per rank, forked from a parent that has imported everything and has no threads."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from .serve_rank import Rank, Report, rank_name
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
-"""The parent has them blocked, and waits for them: none comes at the wrong moment."""
+"""The parent blocks these signals and waits for them, so that they do not interrupt it."""
 
 _STOP_SECONDS = 10.0
-"""How long ranks may take to end; the server's own grace time is 5 s."""
-_LOOK_SECONDS = 0.02
+"""Timeout for the ranks to end; the server's own drain timeout is 5 s."""
+_POLL_SECONDS = 0.02
 
 
 class Stopped(Exception):
-    """SIGINT or SIGTERM came."""
+    """SIGINT or SIGTERM was received."""
 
 
 def load_everything() -> None:
-    """Import what ranks need, but no plugin: what is here before the fork is shared, and is never read again."""
+    """Import everything that the ranks need, except plugins: imported modules are shared by all forked processes."""
     for source in find([]):
         if source.builtin:
             source.load()
     gc.collect()
-    gc.freeze()  # Or the first collection in each child would write to, and so copy, every page.
+    gc.freeze()  # Otherwise, the first collection in each child would write to all pages and so copy them.
 
 
 class Processes:
-    """The ranks that run.
+    """The running ranks.
 
     Args:
-        deployment: what they are made of.
-        seed: of the traffic; None for none.
+        deployment: the parts of the ranks.
+        seed: seed of the traffic; None for no traffic.
 
     Attributes:
-        broken: plugin to why it is not served.
+        broken: plugin to the reason why it is not served.
     """
 
     def __init__(self, deployment: Deployment, seed: int | None) -> None:
@@ -64,27 +64,27 @@ class Processes:
             raise
 
     @property
-    def any_left(self) -> bool:
-        """Whether a rank runs."""
+    def is_any_running(self) -> bool:
+        """Whether a rank is running."""
         return bool(self._names)
 
     def reap(self) -> None:
-        """Print which ranks have ended by themselves, and how."""
+        """Print the ranks that have ended unexpectedly, with their exit status."""
         for name, process, status in self._ended():
             click.echo(f"{name} (process {process}) ended: {_in_words(status)}")
 
     def stop(self) -> None:
-        """End all ranks, those that do not end by themselves by SIGKILL."""
+        """Stop all ranks; kill those that do not end within the timeout."""
         self._close_lifeline()
         deadline = time.monotonic() + _STOP_SECONDS
         while self._names and time.monotonic() < deadline:
-            # A second Ctrl-C does not wait.
+            # A second Ctrl-C ends the wait.
             received = signal.sigtimedwait(SIGNALS, 0.1)
             if received and received.si_signo in STOP_SIGNALS:
                 break
             self._ended()
         for process, name in list(self._names.items()):
-            click.echo(f"{name} (process {process}) does not end; it is killed.", err=True)
+            click.echo(f"{name} (process {process}) did not end and is killed.", err=True)
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
             del self._names[process]
@@ -99,8 +99,8 @@ class Processes:
             rank = Rank(index, deployment, seed, own, self._lifeline[0], report)
             process = os.fork()
             if process == 0:
-                everyone = [end for pair in (*links, *reports) for end in pair]
-                self._become(rank, [end for end in everyone if end is not report and end not in own])
+                all_ends = [end for pair in (*links, *reports) for end in pair]
+                self._run_in_child(rank, [end for end in all_ends if end is not report and end not in own])
             self._names[process] = rank_name(index)
         for _, report in reports:
             report.close()
@@ -109,13 +109,13 @@ class Processes:
                 end.close()
         return {reading: rank_name(index) for index, (reading, _) in enumerate(reports)}
 
-    def _become(self, rank: Rank, others: Sequence[Connection]) -> None:
-        """In the child: be that rank, and never return to what the parent was doing."""
+    def _run_in_child(self, rank: Rank, others: Sequence[Connection]) -> None:
+        """Run a rank in the child process; it never returns."""
         status = 1
         try:
             os.close(self._lifeline[1])
             for end in others:
-                end.close()  # Or nobody would notice that its owner has died.
+                end.close()  # Otherwise, the other processes would not detect that its owner has ended.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             status = rank.run()
         finally:
@@ -124,24 +124,24 @@ class Processes:
             os._exit(status)
 
     def _await(self, starting: dict[Connection, str]) -> None:
-        """Return when all ranks serve; raise `ServerStartError` if one cannot, `Stopped` on a signal."""
+        """Wait until all ranks serve; raise `ServerStartError` if one cannot, `Stopped` on a signal."""
         while starting:
             if signal.sigtimedwait(STOP_SIGNALS, 0):
                 raise Stopped
-            ready = wait(list(starting), _LOOK_SECONDS)
+            ready = wait(list(starting), _POLL_SECONDS)
             for reading in [reading for reading in starting if reading in ready]:
                 name = starting.pop(reading)
                 try:
                     report = msgspec.json.decode(reading.recv_bytes(), type=Report)
                 except EOFError:
-                    report = Report(error="it ended before it served")
+                    report = Report(error="the process ended before it served")
                 reading.close()
                 if report.error:
                     raise ServerStartError(f"{name}: {report.error}")
                 self.broken |= report.broken
 
     def _ended(self) -> list[tuple[str, int, int]]:
-        """Name, process and wait status of each rank that has ended since the last call."""
+        """Return name, process and wait status of each rank that has ended since the last call."""
         found = []
         for process in list(self._names):
             if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):

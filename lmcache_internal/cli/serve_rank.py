@@ -1,4 +1,4 @@
-"""One rank of `serve`, in a process of its own."""
+"""One rank of `serve`, in a separate process."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ..server import InternalAPIServer
 
 
 class Report(msgspec.Struct):
-    """What a rank tells once it serves, or cannot.
+    """The report of a rank after its start.
 
     Attributes:
-        error: why it cannot.
-        broken: plugin to why it is not served.
+        error: the reason why it cannot serve; None if it serves.
+        broken: plugin to the reason why it is not served.
     """
 
     error: str | None = None
@@ -34,20 +34,20 @@ class Report(msgspec.Struct):
 
 
 def rank_name(index: int) -> str:
-    """What a message calls a rank: `Scheduler`, `Worker 3`."""
+    """Return the name of a rank in messages: `Scheduler`, `Worker 3`."""
     return f"Worker {index - 1}" if index else "Scheduler"
 
 
 class Rank(msgspec.Struct, frozen=True):
-    """What a rank needs.
+    """A rank and its connections.
 
     Attributes:
         index: 0 for the scheduler, 1 + n for worker n.
-        deployment: what the ranks are made of.
-        seed: of the traffic that the scheduler sends; None for none.
-        links: on the scheduler, one to each worker; on a worker, the one to the scheduler.
-        lifeline: the end of a pipe; the rank ends when nobody has the other end any more.
-        report: takes the `Report`.
+        deployment: the parts of the ranks.
+        seed: seed of the traffic that the scheduler sends; None for no traffic.
+        links: on the scheduler, one connection per worker; on a worker, the connection to the scheduler.
+        lifeline: the read end of a pipe; the rank ends when the parent's write end is closed.
+        report: receives the `Report`.
     """
 
     index: int
@@ -58,17 +58,17 @@ class Rank(msgspec.Struct, frozen=True):
     report: Connection
 
     def run(self) -> int:
-        """Serve until the lifeline ends, or SIGTERM comes; return the exit status."""
+        """Serve until the lifeline is closed or SIGTERM is received; return the exit status."""
         terminated = _on_sigterm()
         _log_as(rank_name(self.index).lower())
         try:
             with self._serving() as app:
-                self._tell(Report(broken=dict(app.extensions["lmcache_internal"].failed) if app else {}))
+                self._send(Report(broken=dict(app.extensions["lmcache_internal"].failed) if app else {}))
                 select.select([self.lifeline, terminated.fileno()], [], [])
-                # The parent says that all stop.
+                # The parent prints that all ranks stop.
                 logging.getLogger().setLevel(logging.WARNING)
-        except Exception as error:  # Whatever it is, the parent prints it, and ends the other ranks.
-            self._tell(Report(error=str(error) or type(error).__name__))
+        except Exception as error:  # The parent prints any error and stops the other ranks.
+            self._send(Report(error=str(error) or type(error).__name__))
             return 1
         return 0
 
@@ -83,11 +83,11 @@ class Rank(msgspec.Struct, frozen=True):
             with server:
                 logging.getLogger().setLevel(logging.INFO)
                 if not self.index:
-                    self._begin(manager, workers)
+                    self._start_requests(manager, workers)
                 yield server.app
 
     def _server(self, manager: EmbeddedManager) -> InternalAPIServer:
-        """Make the server; of all ranks, two log the traceback of a plugin that cannot be served."""
+        """Create the server; only two ranks log the traceback of a plugin that cannot be served."""
         plugins_logger = logging.getLogger("lmcache_internal.plugins.mount")
         plugins_logger.disabled = self.index > 1
         try:
@@ -95,29 +95,29 @@ class Rank(msgspec.Struct, frozen=True):
         finally:
             plugins_logger.disabled = False
 
-    def _begin(self, scheduler: EmbeddedManager, workers: list[WorkerLink]) -> None:
-        """Look up what the workers have stored at their start, and send the traffic."""
+    def _start_requests(self, scheduler: EmbeddedManager, workers: list[WorkerLink]) -> None:
+        """Start the traffic, or look up the prompts that the workers store at their start."""
         if self.seed is not None:
             start_traffic(scheduler, workers, self.seed)
         elif scheduler.lookup_client is not None:
             prompts = example_prompts(scheduler.config.chunk_size)
-            # In a thread: the workers may still be starting.
+            # In a thread, because the workers may still be starting.
             threading.Thread(
                 target=list, args=(map(scheduler.lookup_client.lookup, prompts),), name="first-lookups", daemon=True
             ).start()
 
-    def _tell(self, report: Report) -> None:
+    def _send(self, report: Report) -> None:
         self.report.send_bytes(msgspec.json.encode(report))
 
 
 def _log_as(name: str) -> None:
-    """Log to stderr; the start itself is logged by its failures alone, as the parent prints the addresses."""
+    """Log to stderr; only warnings during the start, because the parent prints the addresses."""
     form = f"%(asctime)s %(levelname)s [{name}] %(name)s: %(message)s"
     logging.basicConfig(level=logging.WARNING, format=form, force=True)
 
 
 def _on_sigterm() -> socket.socket:
-    """A socket that can be read once SIGTERM has come. Ctrl-C is the parent's, though the terminal sends it to all."""
+    """Return a socket that is readable after SIGTERM. SIGINT is ignored, because the parent handles Ctrl-C."""
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     signal.set_wakeup_fd(writing.detach(), warn_on_full_buffer=False)

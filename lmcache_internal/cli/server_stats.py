@@ -76,7 +76,8 @@ def cells(screen: Screen, data: Mapping[str, Any]) -> dict[str, object]:
 
 def reasons(data: Mapping[str, Any]) -> list[str]:
     """Return why a server is not healthy, a line for each check."""
-    return [f"{kind} {name}: {message}" for kind in ("failing", "warnings") for name, message in data[kind].items()]
+    words = {"failing": "failing", "warnings": "warning"}
+    return [f"{word} {name}: {message}" for kind, word in words.items() for name, message in data[kind].items()]
 
 
 def _health(client: Client) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The changes to an engine's configuration: made all or none, remembered, and taken back."""
+"""Change an engine's configuration atomically, record the changes, and restore earlier values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..redaction import redact
 logger = get_logger(__name__)
 
 KEPT = 100
-"""How many revisions are remembered; the oldest go first."""
+"""Number of recorded revisions; the oldest are dropped first."""
 
 
 class Change(Struct, frozen=True):
@@ -34,10 +34,10 @@ class Revision(Struct, frozen=True):
     """One change of the configuration.
 
     Attributes:
-        number: counts from 1.
-        time: when it was made: ISO 8601, UTC.
-        changes: what it changed, by key.
-        rollback: whether it brought back an earlier revision.
+        number: number of the revision, from 1.
+        time: time of the change: ISO 8601, UTC.
+        changes: the changes by key.
+        rollback: whether it restored an earlier revision.
         state: the value of every key changed so far, after this revision.
     """
 
@@ -48,13 +48,13 @@ class Revision(Struct, frozen=True):
     state: Mapping[str, Any]
 
     def public(self) -> PublicRevision:
-        """The revision as JSON, secrets masked."""
+        """Return the revision as JSON, with secrets masked."""
         changes = public_changes(self.changes)
         return {"number": self.number, "time": self.time, "changes": changes, "rollback": self.rollback}
 
 
 class PublicChange(TypedDict):
-    """A key's value before and after, secrets masked."""
+    """One key's value before and after, with secrets masked."""
 
     old: Any
     new: Any
@@ -64,10 +64,10 @@ class PublicRevision(TypedDict):
     """One change of the configuration.
 
     Attributes:
-        number: counts from 1.
-        time: when it was made: ISO 8601, UTC.
-        changes: what it changed, by key.
-        rollback: whether it brought back an earlier revision.
+        number: number of the revision, from 1.
+        time: time of the change: ISO 8601, UTC.
+        changes: the changes by key.
+        rollback: whether it restored an earlier revision.
     """
 
     number: int
@@ -77,14 +77,14 @@ class PublicRevision(TypedDict):
 
 
 def public_changes(changes: Mapping[str, Change]) -> dict[str, PublicChange]:
-    """Old and new value by key, secrets masked."""
+    """Return the old and new values by key, with secrets masked."""
     return {
         name: {"old": redact(change.old, name), "new": redact(change.new, name)} for name, change in changes.items()
     }
 
 
 class History:
-    """The changes that went through here; those that others make to the config object are not in it."""
+    """The changes made through the API; changes that others make to the config object are not included."""
 
     def __init__(self) -> None:
         self._revisions: deque[Revision] = deque(maxlen=KEPT)
@@ -92,14 +92,14 @@ class History:
         self._lock = threading.Lock()
 
     def change(self, config: Any, values: Mapping[str, Any], rollback: bool = False) -> dict[str, Change]:
-        """Apply `values` to `config` and remember what differs; nothing is remembered where nothing does.
+        """Apply `values` to `config` and record the changes; a call that changes nothing is not recorded.
 
         Raises:
-            EngineFailed: the config refused one of them; the others are as they were (500).
+            EngineFailed: the config rejected a value; the other values were restored (500).
         """
         changes = _apply(config, values)
         if changes:
-            self._remember(changes, rollback)
+            self._record(changes, rollback)
             logger.info("Configuration changed: %s", redact({name: change.new for name, change in changes.items()}))
         return changes
 
@@ -110,30 +110,30 @@ class History:
         return revisions[-1].number if revisions else 0
 
     def revisions(self) -> list[Revision]:
-        """The last `KEPT` revisions, the oldest first."""
+        """Return the last `KEPT` revisions, oldest first."""
         with self._lock:
             return list(self._revisions)
 
     def values_after(self, number: int) -> dict[str, Any]:
-        """The value that each key ever changed had after revision `number`; 0 is before the first.
+        """Return the value of each changed key after revision `number`; 0 is before the first revision.
 
         Raises:
-            NotFound: there is no such revision, or it is no longer kept (404).
+            NotFound: the revision does not exist, or is no longer recorded (404).
         """
         with self._lock:
             found = {revision.number: revision.state for revision in self._revisions}
             if number != 0 and number not in found:
                 kept = f"{min(found)} to {max(found)} are kept, and 0, the start" if found else "only 0, the start"
                 raise NotFound(f"There is no revision {shown(number)}: {kept}. GET /conf/history lists them.")
-            # Copies: whoever changes a dict of the config in place must not thereby change the past.
+            # Copies, because a later change of a dict of the config in place must not change the history.
             return copy.deepcopy({**self._start, **found.get(number, {})})
 
     def is_changed(self, name: str, value: Any) -> bool:
-        """Whether `name` was changed here, and `value` is not what it was before."""
+        """Return whether `name` was changed here and `value` is not its first value."""
         with self._lock:
             return name in self._start and bool(self._start[name] != value)
 
-    def _remember(self, changes: Mapping[str, Change], rollback: bool) -> None:
+    def _record(self, changes: Mapping[str, Change], rollback: bool) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         with self._lock:
             for name, change in changes.items():
@@ -148,14 +148,14 @@ _creating = threading.Lock()
 
 
 def history_of(manager: Any) -> History:
-    """The history of an engine, the same for all apps that serve it."""
+    """Return the history of an engine, the same object for all apps that serve it."""
     try:
         with _creating:
             found = _histories.get(manager)
             if found is None:
                 found = _histories[manager] = History()
             return found
-    except TypeError:  # It is no key, as a namespace is none: then nothing is remembered.
+    except TypeError:  # The manager is not hashable, such as a namespace: nothing is recorded.
         return History()
 
 
@@ -166,20 +166,20 @@ def _apply(config: Any, values: Mapping[str, Any]) -> dict[str, Change]:
     for name in differing:
         try:
             setattr(config, name, values[name])
-        except BaseException as error:  # Whatever a config may raise, it must not stay half changed.
+        except BaseException as error:  # Any exception: the config must not stay partly changed.
             lost = _restore(config, {each: before[each] for each in differing})
             raise _failure(name, error, changes, lost) from None
     return changes
 
 
 def _restore(config: Any, before: Mapping[str, Any]) -> list[str]:
-    """Set back what differs from `before`; return the keys where that failed, too."""
+    """Restore the values of `before`; return the keys that could not be restored."""
     lost = []
     for name, value in before.items():
         try:
             if getattr(config, name, None) is not value:
                 setattr(config, name, value)
-        except Exception:  # The others must still be restored; the answer names this one.
+        except Exception:  # The other keys must still be restored; the response lists this one.
             lost.append(name)
     return lost
 
@@ -187,10 +187,10 @@ def _restore(config: Any, before: Mapping[str, Any]) -> list[str]:
 def _failure(name: str, error: BaseException, changes: Mapping[str, Change], lost: list[str]) -> EngineFailed:
     values = [(key, value) for key, change in changes.items() for value in (change.old, change.new)]
     reason = type(error).__name__
-    # An exception may quote the values, in a form in which no secret can be told from the rest.
+    # An exception may quote the values in a form in which secrets cannot be found.
     if all(redact(value, key) == value for key, value in values):
         reason += f": {redact(str(error))}"
-    outcome = f"and could not be restored: {', '.join(lost)}" if lost else "and everything was restored as it was"
+    outcome = f"and could not be restored: {', '.join(lost)}" if lost else "and all values were restored"
     message = f"Setting {name} failed ({reason}), {outcome}."
     logger.error("%s", message)
     return EngineFailed(message, title="Failed to set the configuration")

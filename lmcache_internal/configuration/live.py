@@ -1,4 +1,4 @@
-"""An engine's live configuration, seen through its definitions: what may be set, and what each key is."""
+"""An engine's live configuration and its definitions: which keys may be set, and the details of each key."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Configuration:
     """A config object and the definitions of its keys.
 
     Args:
-        config: the engine's own, live.
-        definitions: the keys that the engine knows.
+        config: the engine's config object.
+        definitions: the definition of each key of the engine.
     """
 
     def __init__(self, config: Any, definitions: Mapping[str, Definition]) -> None:
@@ -28,13 +28,13 @@ class Configuration:
         self._definitions = definitions
 
     def values(self) -> dict[str, Any]:
-        """Every key with its value as it is now, unmasked; those that the engine does not know come last."""
+        """Return each key with its current value, unmasked; unknown keys are last."""
         names = [*self._definitions, *getattr(self.config, "unknown", ())]
         config, missing = self.config, object()
         return {name: value for name in names if (value := getattr(config, name, missing)) is not missing}
 
     def check(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Split `values` into those that may be set, converted, and the reasons why the others may not."""
+        """Return the converted values that may be set, and the reason for each key that may not."""
         accepted: dict[str, Any] = {}
         errors: dict[str, str] = {}
         for name, value in values.items():
@@ -47,24 +47,24 @@ class Configuration:
         return accepted, errors | ({"…": f"{wrong - len(errors)} more"} if wrong > _MOST_ERRORS else {})
 
     def differing(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of `values` that the config does not have now."""
+        """Return the values that differ from the current config."""
         return {name: value for name, value in values.items() if getattr(self.config, name, None) != value}
 
     def guarded(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """The keys that may not be set to these values over HTTP, with the reason."""
+        """Return the keys that may not be set to these values over HTTP, with the reason."""
         reasons = {name: guarded_reason(name, value, self.config) for name, value in values.items()}
         return {name: reason for name, reason in reasons.items() if reason}
 
     def details(self, name: str, value: Any, history: History) -> dict[str, object]:
-        """What there is to know of a key, secrets masked.
+        """Return the details of a key, with secrets masked.
 
         Args:
             name: the key.
-            value: its value, as `values` gives it.
-            history: of the engine's changes, for the source.
+            value: its value, as `values` returns it.
+            history: the engine's changes, for the source.
 
         Returns:
-            value, default, source, type, mutable, minimum and maximum (where there are), description, takes_effect.
+            value, default, source, type, mutable, minimum and maximum (if any), description, takes_effect.
         """
         definition = self._definitions.get(name) or _unknown(value)
         mutable = definition.mutable and not self.guarded({name: value})
@@ -100,14 +100,14 @@ class Configuration:
             return str(self.config.source_of(name))
         if history.is_changed(name, value):
             return "runtime"
-        # LMCache's config knows which keys somebody set at its start, but not where.
+        # LMCache's config knows which keys were set at its start, but not their source.
         if name in getattr(self.config, "_user_set_keys", ()):
             return "configured"
         return "default" if value == definition.default else "runtime"
 
 
 def _unknown(value: Any) -> Definition:
-    description = "No key of this engine: it is kept, and unused."
+    description = "Unknown to this engine, and not used."
     return Definition(type(value), mutable=False, description=description, takes_effect="never")
 
 

@@ -1,4 +1,4 @@
-"""Values as they are shown: secrets masked, as JSON, with an entity tag; worked out once while they stay the same."""
+"""The configuration as masked JSON with an entity tag, cached until a value changes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ..operations.etags import entity_tag
 from ..operations.serialize import encode_json
 from ..redaction import redact
 
-# Later ones write the same text in different ways, depending on who else refers to it.
+# Later versions write equal texts differently, depending on their reference counts.
 _MARSHAL_VERSION = 2
 
 
 class Masked(NamedTuple):
-    """What a client gets of values.
+    """Values as a client receives them.
 
     Attributes:
         tag: the entity tag of the values, unmasked.
-        text: they as indented JSON, secrets masked.
+        text: the values as indented JSON, with secrets masked.
     """
 
     tag: str
@@ -27,23 +27,23 @@ class Masked(NamedTuple):
 
 
 def masked(values: dict[str, Any]) -> Masked:
-    """How `values` are shown, as they are now, however deep inside one has changed.
+    """Return the current `values` with secrets masked; a change at any depth is detected.
 
-    Comparing what marshal writes costs a tenth of masking them: `1`, `True`, `1.0` and `"1"` all
-    differ there. The last few are kept in memory, and the unmasked values with them.
+    To compare the output of marshal takes a tenth of the time of masking; `1`, `True`, `1.0` and `"1"` have different
+    outputs. The last 8 results are cached in memory, together with the unmasked values.
     """
     try:
         return _of_snapshot(marshal.dumps(values, _MARSHAL_VERSION))
-    except ValueError:  # Some object is no plain data: nothing tells whether it has changed.
+    except ValueError:  # An object is not plain data, so a change cannot be detected.
         return _mask(values)
 
 
 @lru_cache(maxsize=8)
 def _of_snapshot(snapshot: bytes) -> Masked:
-    # Of the snapshot, not of the values: they may have changed since.
-    values = marshal.loads(snapshot)  # noqa: S302 - they are our own bytes.
+    # From the snapshot, because the values may have changed since.
+    values = marshal.loads(snapshot)  # noqa: S302 - the bytes are from `masked`.
     if not _is_plain(values):
-        raise ValueError("marshal takes whatever has a buffer for bytes")
+        raise ValueError("marshal writes any object with a buffer as bytes")
     return _mask(values)
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with an engine's process. A check returns what it found, or raises; it changes nothing."""
+"""The health checks of an engine's process. A check returns a message or raises; it does not change the engine."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _MOST_NAMED = 10
 
 
 class Unhealthy(Exception):
-    """The check fails; the message says why."""
+    """The check fails; the message is the reason."""
 
 
 class Degraded(Exception):
-    """It works, but not as it should: `/healthz` fails, the others only warn."""
+    """The process works with limitations: `/healthz` fails, the other endpoints only warn."""
 
 
 Level = Literal["ok", "notice", "warning", "drained", "failed"]
 
 
 class Outcome(Struct, frozen=True):
-    """What a check came to.
+    """The result of a check.
 
     Attributes:
-        level: `notice` fails nothing, `warning` fails `/healthz` alone, `drained` `/readyz` alone.
-        message: why, or what was found; one line without secrets.
-        detail: the same for callers who may read more than the public; empty where it is no other.
-        modes: the modes that were found.
+        level: `notice` fails no endpoint, `warning` only `/healthz`, `drained` only `/readyz`.
+        message: the reason or the finding; one line without secrets.
+        detail: the message for callers with a role above public; empty if it is the same.
+        modes: the modes that the engine is in.
     """
 
     level: Level
@@ -46,42 +46,42 @@ class Outcome(Struct, frozen=True):
 
 
 class Subject(Struct, frozen=True):
-    """What is checked.
+    """The objects that are checked.
 
     Attributes:
         manager: the engine's manager, or None.
-        plugins: what became of the endpoint files.
-        load: tells how busy the server is; None where it is not ours.
-        patience: seconds that a call or a script may take at most.
+        plugins: the result of loading the endpoint files.
+        load: returns the load of the server; None if another WSGI server serves the app.
+        timeout: timeout of a call or a script in seconds, whichever is larger.
         modes: the modes of the engine.
-        tokens: the bearer tokens that are accepted.
+        tokens: the valid bearer tokens.
     """
 
     manager: Any
     plugins: Plugins
     load: Callable[[], Load] | None
-    patience: float
+    timeout: float
     modes: Modes
     tokens: TokenStore
 
 
 def check_engine(subject: Subject) -> str:
-    """There is a healthy engine, or none is needed."""
+    """Check that the engine is healthy, or not needed."""
     manager = _manager(subject)
     if not manager.is_healthy():
-        raise Unhealthy("the engine says that it is not healthy")
-    return "" if _storage_manager(manager) is not None else "it needs no storage here"
+        raise Unhealthy("the engine reports that it is not healthy")
+    return "" if _storage_manager(manager) is not None else "no storage needed on this rank"
 
 
 def check_backends(subject: Subject) -> str:
-    """A worker has a storage backend, and each has its connection."""
+    """Check that a worker has a storage backend, and that all backends are connected."""
     manager = _manager(subject)
     storage = _storage_manager(manager)
     if storage is None:
-        return "none are needed here"
+        return "not needed on this rank"
     names = storage.get_all_backend_names()
     if not names:
-        raise Unhealthy("there is no storage backend; POST /backends makes those of the config")
+        raise Unhealthy("there is no storage backend; POST /backends creates those of the configuration")
     unreachable = runtime_of(manager).unreachable_backends()
     if unreachable:
         reasons = listed([f"{name}: {reason}" for name, reason in unreachable.items()])
@@ -90,7 +90,7 @@ def check_backends(subject: Subject) -> str:
 
 
 def check_periodic_threads(subject: Subject) -> str:
-    """No critical thread runs late."""
+    """Check that no critical periodic thread is late."""
     threads = runtime_of(_manager(subject)).periodic_threads()
     late = [
         f"{thread['name']} (every {thread['interval']:g} s, {_last_run(thread['last_run_ago'])})"
@@ -103,54 +103,54 @@ def check_periodic_threads(subject: Subject) -> str:
 
 
 def check_plugins(subject: Subject) -> str:
-    """All endpoint files are served."""
+    """Check that all endpoint files are served."""
     failed = subject.plugins.public
     if failed:
-        # Everybody may ask here: the log has the path of the file, and the text of the exception.
+        # This is public, so the path of the file and the text of the exception are only in the log.
         reasons = listed([f"{Path(source).name}: {reason}" for source, reason in failed.items()])
         raise Degraded(f"not served: {reasons}")
     return ""
 
 
 def check_server(subject: Subject) -> str:
-    """The queue of requests moves, and calls into the engine return."""
+    """Check that queued requests are served, and that calls into the engine return."""
     stuck = sum(sample.value for metric in stuck_calls.collect() for sample in metric.samples)
-    found = "the WSGI server is not ours, its queue is not seen"
+    found = "another WSGI server serves the app, its queue is unknown"
     if subject.load is not None:
         load = subject.load()
         found = str(load)
-        # A thread that keeps its deadline would have come back by now: only a restart frees these.
-        if load.longest_wait > subject.patience:
-            raise Unhealthy(f"{found}, the first for {load.longest_wait:.3g} s; calls may take {subject.patience:g} s")
+        # All timeouts have expired, so the worker threads are stuck, and only a restart frees them.
+        if load.longest_wait > subject.timeout:
+            raise Unhealthy(f"{found}, the first for {load.longest_wait:.3g} s; calls may take {subject.timeout:g} s")
     if stuck:
         raise Degraded(f"{found}; {stuck:g} calls into the engine do not return, see GET /threads?name=stuck")
     return found
 
 
 def check_modes(subject: Subject) -> Outcome:
-    """The engine is in no mode in which it serves less than it could."""
+    """Check that the engine is in no restricted mode."""
     try:
         found = subject.modes.of_engine()
-    except Exception as error:  # What an engine may raise here must not take it out of service.
+    except Exception as error:  # An exception of the engine here must not take it out of service.
         return Outcome("notice", f"the modes cannot be read: {type(error).__name__}")
     names = tuple(mode.name for mode in found)
-    told, detail = (listed([mode.told(with_caller) for mode in found]) for with_caller in (False, True))
-    return Outcome("notice" if found else "ok", told, detail, names)
+    message, detail = (listed([mode.describe(with_caller) for mode in found]) for with_caller in (False, True))
+    return Outcome("notice" if found else "ok", message, detail, names)
 
 
 def check_drain(subject: Subject) -> Outcome:
-    """The rank is in rotation."""
+    """Check that the rank is in rotation."""
     drain = subject.modes.rotation.drained
     if drain is None:
         return Outcome("ok", "")
     until = "until POST /admin/undrain" if drain.until is None else f"until {clock(drain.until)}"
     reason = f": {drain.reason}" if drain.reason else ""
-    told = f"drained since {clock(drain.since)}"
-    return Outcome("drained", f"{told}, {until}{reason}", f"{told} by {drain.by}, {until}{reason}", ("drained",))
+    since = f"drained since {clock(drain.since)}"
+    return Outcome("drained", f"{since}, {until}{reason}", f"{since} by {drain.by}, {until}{reason}", ("drained",))
 
 
 def check_tokens(subject: Subject) -> str:
-    """The tokens file, if there is one, can be used."""
+    """Check that the tokens file, if any, is valid."""
     problem = subject.tokens.problem
     if problem:
         raise Degraded(f"the tokens file cannot be used: {problem}; the server's log names it")
@@ -171,7 +171,7 @@ CHECKS: dict[str, Check] = {
 }
 
 IN_MEMORY = frozenset({"plugins", "server", "drain"})
-"""The checks that call nothing of the engine: they run in the thread of the request, and need no other."""
+"""The checks that do not call the engine; they run in the thread of the request."""
 
 
 def _manager(subject: Subject) -> Any:
@@ -181,14 +181,14 @@ def _manager(subject: Subject) -> Any:
 
 
 def _storage_manager(manager: Any) -> Any:
-    """The storage manager; None where the role needs none, `Unhealthy` where it is still to come."""
+    """Return the storage manager; None if the role needs none. Raise `Unhealthy` if it is missing."""
     engine = manager.lmcache_engine
     role = getattr(manager.lmcache_engine_metadata, "role", None)
     if role == "scheduler" or (engine is None and role != "worker"):
         return None
     if engine is None:
-        raise Unhealthy("this worker has no engine: it still starts, or it could not be made")
-    # With multi-head latent attention, LMCache gives a storage manager to the first rank alone.
+        raise Unhealthy("this worker has no engine: it is starting, or its creation has failed")
+    # With multi-head latent attention, only the first rank has a storage manager in LMCache.
     if engine.storage_manager is None and not getattr(engine, "post_inited", False):
         raise Unhealthy("the engine is still starting: it has no storage manager yet")
     return engine.storage_manager

@@ -1,4 +1,4 @@
-"""Draining: an operator takes a rank out of rotation, and `/readyz` fails until it is put back or its time is up."""
+"""Draining: an operator takes a rank out of rotation; `/readyz` fails until the undrain or the end of the drain."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from msgspec import Struct
 
 
 class Drain(Struct, frozen=True):
-    """Why and how long a rank is out of rotation.
+    """Why and for how long a rank is out of rotation.
 
     Attributes:
-        reason: in the operator's words; empty without any.
+        reason: the operator's text; may be empty.
         by: the caller's name.
-        since: when it began, in seconds since the epoch.
-        until: when it ends, likewise; None where it has no end.
-        deadline: the same by the monotonic clock, which nobody sets back; infinite where it has no end.
+        since: start time in seconds since the epoch.
+        until: end time in seconds since the epoch; None for no end.
+        deadline: end time on the monotonic clock, which is not affected by clock changes; infinite for no end.
     """
 
     reason: str
@@ -27,13 +27,13 @@ class Drain(Struct, frozen=True):
 
 
 class Rotation:
-    """Whether a rank is in rotation; it is so again after a restart."""
+    """Whether a rank is in rotation; kept in memory, so a restart puts it back into rotation."""
 
     def __init__(self) -> None:
         self._drain: Drain | None = None
 
     def drain(self, reason: str, seconds: float | None, by: str) -> None:
-        """Take the rank out of rotation, for `seconds` or without an end; a drain that runs is replaced."""
+        """Take the rank out of rotation, for `seconds` or without end; this replaces an active drain."""
         now = time.time()
         until = None if seconds is None else now + seconds
         deadline = math.inf if seconds is None else time.monotonic() + seconds
@@ -45,6 +45,6 @@ class Rotation:
 
     @property
     def drained(self) -> Drain | None:
-        """Why the rank is out of rotation; None where it is not."""
+        """The active drain; None if the rank is in rotation."""
         found = self._drain
         return None if found is None or time.monotonic() >= found.deadline else found

@@ -1,4 +1,4 @@
-"""How an engine is switched: frozen, hot cache on or off, which backends there are and which are bypassed."""
+"""The switches of an engine: frozen, hot cache, existing and bypassed backends."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 from msgspec import Struct
 
 CPU = "LocalCPUBackend"
-"""The backend that is the hot cache."""
+"""The name of the hot cache backend."""
 
 
 class EngineState(Struct, frozen=True):
     """The switches of one engine at one moment.
 
     Attributes:
-        frozen: nothing new is stored.
-        hot_cache: memory takes new chunks.
+        frozen: whether the engine stores no new chunks.
+        hot_cache: whether the hot cache stores new chunks.
         backends: the names of all backends.
-        bypassed: the names of those out of service; some of them may be closed by now.
+        bypassed: the names of bypassed backends; some of them may be closed.
     """
 
     frozen: bool
@@ -34,22 +34,22 @@ class EngineState(Struct, frozen=True):
         return cls(
             bool(engine.is_frozen()),
             bool(engine.is_hot_cache_enabled()),
-            tuple(backends) if isinstance(backends, list) else (),  # A mock names none.
+            tuple(backends) if isinstance(backends, list) else (),  # A mock returns no list.
             tuple(sorted(bypassed)) if isinstance(bypassed, list) else (),
         )
 
     @property
     def out_of_service(self) -> list[str]:
-        """The backends that are there and bypassed."""
+        """The existing backends that are bypassed."""
         return [name for name in self.bypassed if name in self.backends]
 
     @property
     def hot_cache_is_off(self) -> bool:
-        """Whether memory is in service and takes no chunks."""
+        """Whether the hot cache is in service but stores no chunks."""
         return CPU in self.backends and CPU not in self.bypassed and not self.hot_cache
 
     def why_not_stored(self) -> str:
-        """Why the engine stores less than it is given; empty where its switches do not explain it."""
+        """Return why the engine stores fewer chunks than it receives; empty if the switches do not explain it."""
         if self.frozen:
             return "frozen"
         if not self.backends:

@@ -1,4 +1,4 @@
-"""The answers of the checks: shared by all who ask, kept for a second, waited for two at most."""
+"""Run the checks: requests share results, which are cached for 1 second; the timeout is 2 seconds."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from .checks_by_kind import checks_of
 from .modes import Modes, short
 
 CHECK_SECONDS = 2.0
-"""How long a check may take."""
+"""Timeout of a check."""
 FRESH_SECONDS = 1.0
-"""How long its answer counts."""
+"""How long a result is cached."""
 _LONGEST_MESSAGE = 1000
 
 HEALTH_KEY = "lmcache_internal.diagnostics.health"
-"""Where the app's `Health` stands in `app.extensions`."""
+"""The key of the app's `Health` in `app.extensions`."""
 
 
 READY: Collection[Level] = ("failed", "drained")
-"""What fails `/readyz`."""
+"""The levels that fail `/readyz`."""
 HEALTHY: Collection[Level] = ("failed", "warning")
-"""What fails `/healthz`."""
+"""The levels that fail `/healthz`."""
 
 
 class _Evaluation(Call):
-    """One run of one check, for all requests that come while it runs and soon after."""
+    """One run of one check, shared by all requests that arrive while it runs or its result is fresh."""
 
     def __init__(self, check: str, function: Callable[[], str | Outcome]) -> None:
         super().__init__(f"check {check}", functools.partial(_outcome_of, function))
         self._began = time.monotonic()
 
-    def counts(self) -> bool:
-        """Whether no other is needed: it still runs, or is fresh."""
+    def is_current(self) -> bool:
+        """Return whether it is still running, or its result is fresh."""
         return self.is_alive() or time.monotonic() - self._began < FRESH_SECONDS
 
     def outcome(self) -> Outcome:
-        """Wait for it, until `CHECK_SECONDS` after its start."""
+        """Return the result; wait until `CHECK_SECONDS` after the start."""
         if self.ident is None and self.error is not None:
-            return _failed(self.error)  # It could not be started.
+            return _failed(self.error)  # The thread could not be started.
         self.join(max(0.0, self._began + CHECK_SECONDS - time.monotonic()))
         if self.is_alive():
-            return Outcome("failed", f"did not answer within {CHECK_SECONDS:g} s")
+            return Outcome("failed", f"did not respond within {CHECK_SECONDS:g} s")
         return self.result if self.error is None else _failed(self.error)
 
 
@@ -62,16 +62,16 @@ class Health:
 
     Args:
         state: the app's `state`; its `lmcache_adapter` is looked up for each evaluation.
-        plugins: what became of the endpoint files.
+        plugins: the result of loading the endpoint files.
         modes: the modes of the engine.
-        patience: seconds that a call or a script may take at most.
+        timeout: timeout of a call or a script in seconds, whichever is larger.
     """
 
-    def __init__(self, state: SimpleNamespace, plugins: Plugins, modes: Modes, patience: float) -> None:
+    def __init__(self, state: SimpleNamespace, plugins: Plugins, modes: Modes, timeout: float) -> None:
         self._state = state
         self._plugins = plugins
         self._modes = modes
-        self._patience = patience
+        self._timeout = timeout
         self._evaluations: dict[str, _Evaluation] = {}
         self._lock = threading.Lock()
 
@@ -85,14 +85,14 @@ class Health:
         return getattr(self._state, "lmcache_adapter", None)
 
     def outcomes(self, checks: Collection[str], load: Callable[[], Load] | None) -> dict[str, Outcome]:
-        """Run `checks` at the same time, where they have no fresh answer.
+        """Run `checks` concurrently, unless they have a fresh result.
 
         Args:
             checks: names out of `names`.
-            load: tells how busy the server is that took the request; None where it is not ours.
+            load: returns the load of the server that received the request; None for another WSGI server.
         """
         manager, known = self._manager, checks_of(self._manager)
-        subject = Subject(manager, self._plugins, load, self._patience, self._modes, self._state.gate.tokens)
+        subject = Subject(manager, self._plugins, load, self._timeout, self._modes, self._state.gate.tokens)
         started = {check: self._evaluation(check, known[check], subject) for check in checks if check not in IN_MEMORY}
         return {
             check: self._outcome(started[check])
@@ -104,13 +104,13 @@ class Health:
     def _evaluation(self, check: str, function: Check, subject: Subject) -> _Evaluation:
         with self._lock:
             found = self._evaluations.get(check)
-            if found is None or not found.counts():
+            if found is None or not found.is_current():
                 found = _Evaluation(check, functools.partial(function, subject))
                 try:
                     found.start()
-                except RuntimeError as error:  # The system gives no more threads.
+                except RuntimeError as error:  # The system cannot create more threads.
                     found.error = error
-                current = {other: old for other, old in self._evaluations.items() if old.counts()}
+                current = {other: old for other, old in self._evaluations.items() if old.is_current()}
                 self._evaluations = current | {check: found}
         return found
 
@@ -125,11 +125,11 @@ class Health:
 
 
 class Verdict(Struct):
-    """What is told of one check.
+    """The result of one check in the response.
 
     Attributes:
-        ok: whether it does not fail.
-        message: why it fails, or what was found; one line without secrets.
+        ok: whether the check passes.
+        message: the reason or the finding; one line without secrets.
     """
 
     ok: bool
@@ -137,12 +137,12 @@ class Verdict(Struct):
 
 
 class Report(Struct, dict=True, omit_defaults=True):
-    """What one request is told: as JSON, and as the text that curl and kubelet show.
+    """The response to one request: as JSON, and as the text that curl and kubelet show.
 
     Attributes:
-        status: `failed` where one of the checks fails.
-        checks: by name.
-        mode: the modes in which the engine serves less than it could, such as `frozen,bypass`; left out without any.
+        status: `failed` if a check fails.
+        checks: the results by name.
+        mode: the restricted modes of the engine, such as `frozen,bypass`; omitted if there are none.
     """
 
     status: Literal["ok", "failed"]
@@ -151,28 +151,28 @@ class Report(Struct, dict=True, omit_defaults=True):
 
     @classmethod
     def of(cls, outcomes: Mapping[str, Outcome], bad: Collection[Level], verbose: bool, detailed: bool) -> Report:
-        """Report on `outcomes`, by check.
+        """Create the report of `outcomes`.
 
         Args:
             outcomes: check to outcome.
             bad: the levels that fail.
-            verbose: whether the text lists what does not fail.
-            detailed: whether the caller may read more than the public.
+            verbose: whether the text lists the checks that pass.
+            detailed: whether the caller has a role above public.
         """
-        told = {
+        messages = {
             check: outcome.detail if detailed and outcome.detail else outcome.message
             for check, outcome in outcomes.items()
         }
         failing = [check for check, outcome in outcomes.items() if outcome.level in bad]
-        checks = {check: Verdict(check not in failing, message) for check, message in told.items()}
+        checks = {check: Verdict(check not in failing, message) for check, message in messages.items()}
         modes = short([mode for outcome in outcomes.values() for mode in outcome.modes])
         report = cls("failed" if failing else "ok", checks, modes)
         warns = [check for check in outcomes if outcomes[check].modes] if "warning" in bad else []
         shown = [check for check in outcomes if verbose or check in failing or check in warns]
-        lines = [_line(check, outcomes[check].level, check in failing, told[check]) for check in shown]
+        lines = [_line(check, outcomes[check].level, check in failing, messages[check]) for check in shown]
         if not (failing or verbose):
             lines.insert(0, "ok")
-        report.__dict__["text"] = "\n".join(lines)  # Not a field: no part of the JSON.
+        report.__dict__["text"] = "\n".join(lines)  # Not a field, because it is not part of the JSON.
         return report
 
     def __str__(self) -> str:
@@ -193,7 +193,7 @@ def _outcome_of(check: Callable[[], str | Outcome]) -> Outcome:
         if isinstance(found, Outcome):
             return Outcome(found.level, _presentable(found.message), _presentable(found.detail), found.modes)
         return Outcome("ok", _presentable(found))
-    except BaseException as error:  # An engine may raise anything; whatever it is, it is the answer.
+    except BaseException as error:  # An engine may raise any exception; it is the result of the check.
         return _failed(error)
 
 

@@ -1,4 +1,4 @@
-"""Set the level of a logger, for good or for a while."""
+"""Set the level of a logger, permanently or for a limited time."""
 
 from __future__ import annotations
 
@@ -24,23 +24,22 @@ def set_level(name: str, level: int, seconds: float | None = None) -> int:
     Args:
         name: the logger's name.
         level: one of logging's levels.
-        seconds: after so long, the old levels come back, unless somebody sets others before;
-            None for good.
+        seconds: time after which the old levels are restored, unless they are changed before; None to keep the level.
 
     Returns:
-        The level that the logger had.
+        The old level of the logger.
 
     Raises:
-        Forbidden: it is the audit log's (403).
+        Forbidden: it is the audit logger (403).
     """
     if name == audit.logger.name:
-        raise Forbidden(f"The level of {name} does not change over HTTP: nobody silences the audit log there.")
+        raise Forbidden(f"The level of {name} cannot be changed over HTTP, because this could disable the audit log.")
     target = logging.getLogger(name)
     with _lock:
         before: Levels = [(target, target.level), *((handler, handler.level) for handler in target.handlers)]
         lasting = before
         if name in _pending:
-            # What was set for a while is not what comes back after the next while.
+            # Restore the levels from before the pending limited change, not the temporary ones.
             timer, lasting = _pending.pop(name)
             timer.cancel()
         for found, _ in before:

@@ -1,6 +1,6 @@
-"""The modes in which an engine serves less than it could: frozen, hot cache off, bypassed or closed backends, drained.
+"""The restricted modes of an engine: frozen, hot cache off, bypassed or closed backends, drained.
 
-This is the one place that knows them. Health checks, metrics and the endpoints that switch them all ask here.
+Health checks, metrics and the endpoints that change the modes all use this module.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .engine_state import EngineState
 ModeName = Literal["frozen", "hot-off", "bypass", "closed", "drained"]
 
 MODES_KEY = "lmcache_internal.diagnostics.modes"
-"""Where the app's `Modes` stand in `app.extensions`."""
+"""The key of the app's `Modes` in `app.extensions`."""
 
 _Key = tuple[ModeName, str]
-"""The name of a mode, and the backend that it is about."""
+"""The name of a mode, and its backend."""
 
 
 class Mode(Struct, frozen=True):
     """A mode that an engine is in.
 
     Attributes:
-        name: short, as tables show it.
-        backend: the backend that it is about; empty where it is about the engine.
-        since: when it began, or was first seen, in seconds since the epoch.
-        by: the caller who began it; empty where that is not known.
+        name: short name, as in tables.
+        backend: the backend; empty for a mode of the engine.
+        since: when it began, or was first detected, in seconds since the epoch.
+        by: the caller who enabled it; empty if unknown.
     """
 
     name: ModeName
@@ -40,15 +40,15 @@ class Mode(Struct, frozen=True):
     since: float
     by: str
 
-    def told(self, with_caller: bool) -> str:
-        """The mode in words: "bypass RemoteBackend since 2026-11-29T08:00:00+00:00 by alice"."""
+    def describe(self, with_caller: bool) -> str:
+        """Return a description: "bypass RemoteBackend since 2026-11-29T08:00:00+00:00 by alice"."""
         about = f" {self.backend}" if self.backend else ""
         by = f" by {self.by}" if self.by and with_caller else ""
         return f"{self.name}{about} since {clock(self.since)}{by}"
 
 
 class Modes:
-    """The modes of the engine of one app, since when, and by whom.
+    """The modes of the engine of one app, with start time and caller.
 
     Args:
         state: the app's `state`; its `lmcache_adapter` is looked up each time.
@@ -65,13 +65,13 @@ class Modes:
         self._lock = threading.Lock()
 
     def engine_state(self) -> EngineState | None:
-        """How the engine is switched; None where there is none, as on a scheduler and while a worker starts."""
+        """Return the switches of the engine; None without one, as on a scheduler or while a worker starts."""
         engine = getattr(getattr(self._state, "lmcache_adapter", None), "lmcache_engine", None)
         has_storage = getattr(engine, "storage_manager", None) is not None
         return EngineState.of(engine) if has_storage else None
 
     def switched(self, name: ModeName, on: bool, by: str, backend: str = "") -> None:
-        """A caller has switched a mode on or off; who did it first is remembered, until somebody switches it off."""
+        """Record that a caller switched a mode on or off; the first caller is kept until it is switched off."""
         key = (name, backend)
         with self._lock:
             if not on:
@@ -82,7 +82,7 @@ class Modes:
                 self._backends[backend] = None
 
     def of_engine(self) -> list[Mode]:
-        """The modes that the engine is in now, those of the rotation not among them."""
+        """Return the current modes of the engine, without `drained`."""
         state = self.engine_state()
         if state is None:
             return []
@@ -95,8 +95,10 @@ class Modes:
 
     def _keys(self, state: EngineState, config: Any) -> list[_Key]:
         self._backends.update(dict.fromkeys(state.backends))
-        # An engine whose configuration says `local_cpu: false` is as it was meant to be.
-        hot_off = state.hot_cache_is_off and getattr(config, "local_cpu", True) is not False
+        # An engine whose configuration says `local_cpu: false` is in its intended mode, unless a caller switched the
+        # hot cache off; otherwise POST /conf could hide that mode.
+        is_meant = getattr(config, "local_cpu", True) is False and ("hot-off", "") not in self._began
+        hot_off = state.hot_cache_is_off and not is_meant
         found: list[tuple[bool, _Key]] = [(state.frozen, ("frozen", "")), (hot_off, ("hot-off", ""))]
         found += [(name in state.backends, ("bypass", name)) for name in state.bypassed]
         found += [(name not in state.backends, ("closed", name)) for name in self._backends]
@@ -104,5 +106,5 @@ class Modes:
 
 
 def short(modes: list[ModeName]) -> str:
-    """The names of modes as one word for a table, each once: "frozen,bypass"."""
+    """Return the unique names of modes as one word for a table: "frozen,bypass"."""
     return ",".join(dict.fromkeys(modes))

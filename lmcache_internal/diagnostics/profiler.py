@@ -1,4 +1,4 @@
-"""A sampling profile: what the threads are found doing, again and again."""
+"""A sampling profiler: it counts the stacks of the threads at regular intervals."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ..system.thread_frames import current_frames
 from .stacks import Frame, Place, frame_at, places_of
 
 LONGEST_SECONDS = 60.0
-"""When a profile ends, even if samples are missing: they may be farther apart than was asked for."""
+"""Longest duration of a profile, even if samples are missing, because the actual interval may be longer."""
 _DEEPEST = 500
 _REST = 9
-"""So many times as long as a sample has taken, nothing is done: the engine has at least nine tenths of the time."""
+"""The pause after a sample is at least 9 times its duration, so that the engine has at least 90 % of the time."""
 
-_turn = ConcurrencyLimit(1)  # Of the process, not of an app: there is one engine to slow down.
+_one_profile = ConcurrencyLimit(1)  # Per process, not per app, because all apps slow down the same engine.
 
 
 class SampledStack(Struct, frozen=True):
-    """A stack, outermost call first, and how often a thread of that name was found in it."""
+    """A stack, outermost call first, and how often a thread of that name had it."""
 
     thread: str
     count: int
@@ -37,12 +37,12 @@ class SampledStack(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """What was found, the most frequent first; as text, folded stacks.
+    """The stacks, most frequent first; as text, folded stacks.
 
     Attributes:
-        samples: how often it was looked.
-        interval: seconds in between, at least.
-        seconds: how long all of it took.
+        samples: number of samples.
+        interval: minimum seconds between two samples.
+        seconds: duration of the profile.
     """
 
     samples: int
@@ -55,21 +55,20 @@ class Profile(Struct, frozen=True):
 
 
 def profile(find: Callable[[], list[threading.Thread]], samples: int, interval: float) -> Profile:
-    """Look at the stacks of threads again and again, whether they work or wait; not at the caller's own.
+    """Sample the stacks of threads, both running and waiting, except the caller's thread.
 
-    Nothing is held between two samples, but each one takes the interpreter's lock: 0.4 ms with 30
-    threads that are 13 calls deep, 1 ms with 100 that are 23 deep, as measured on two cores. A thread
-    that ran nothing but Python was about a tenth slower meanwhile, with samples 10 ms apart.
+    Each sample holds the GIL: 0.4 ms with 30 threads that are 13 calls deep, 1 ms with 100 threads that are 23 calls
+    deep, measured on two cores. With an interval of 10 ms, a thread that only ran Python was about 10 % slower.
 
     Args:
-        find: the threads, looked up for each sample.
-        samples: how often to look.
-        interval: seconds to sleep in between; longer where a sample takes more than a tenth of it.
+        find: returns the threads; called for each sample.
+        samples: number of samples.
+        interval: seconds between two samples; longer if a sample takes more than a tenth of it.
 
     Raises:
-        Busy: another profile of this process is under way (503).
+        Busy: another profile of this process is running (503).
     """
-    with _turn.hold(f"take {samples} samples of the threads' stacks, {interval:g} s apart"):
+    with _one_profile.hold(f"take {samples} samples of the threads' stacks, {interval:g} s apart"):
         sampler = _Sampler(find)
         began = time.monotonic()
         pause = sampler.take()
@@ -87,7 +86,7 @@ class _Sampler:
         self._counts: Counter[tuple[str, tuple[int, ...]]] = Counter()
 
     def take(self) -> float:
-        """Take a sample; return how many seconds of rest are due for it."""
+        """Take a sample; return the minimum pause after it in seconds."""
         began = time.thread_time()
         names = {thread.ident: thread.name for thread in self._find() if thread is not threading.current_thread()}
         with current_frames() as frames:
@@ -97,7 +96,7 @@ class _Sampler:
         return _REST * (time.thread_time() - began)
 
     def stacks(self) -> list[SampledStack]:
-        """What was found so far."""
+        """Return the stacks sampled so far."""
         frames = list(starmap(frame_at, self._places))
         return [
             SampledStack(name, count, [frames[number] for number in reversed(stack)])
@@ -105,11 +104,11 @@ class _Sampler:
         ]
 
     def _stack(self, frame: FrameType | None) -> tuple[int, ...]:
-        """The stack's places, innermost first, each as a number: the same stack is found thousands of times."""
+        """Return the stack as numbers of places, innermost first, because the same stack occurs many times."""
         places = places_of(frame)[:_DEEPEST]
         return tuple([self._places.setdefault(place, len(self._places)) for place in places])
 
 
 def _foldable(name: str) -> str:
-    """A name that neither ends the line nor looks like two names."""
+    """Return the name without newlines and semicolons, which separate names in folded stacks."""
     return " ".join(name.replace(";", ":").split())

@@ -1,7 +1,7 @@
-"""Run a script against the live engine, in a thread of its own, for a bounded time.
+"""Run a script against the live engine, in a separate thread and with a timeout.
 
-This is no sandbox: a script can do to the engine whatever Python can. Only its imports are
-gated, so that a slip of the pen does not pull half the world into the engine's process.
+This is not a sandbox: a script can do everything that Python can. Only its imports are restricted, to prevent
+accidental imports of large libraries into the engine's process.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from ..limits.script_limit import RunningScripts
 from ..limits.timeouts import Call, stuck_calls
 
 DONE = "Script executed successfully"
-WHERE_OUTPUT_IS = "What it printed is in the output of the engine, and in the answer to Accept: application/json."
-"""What a client is told that gets the result alone."""
+WHERE_OUTPUT_IS = "The printed text is in the output of the engine, and in the response with Accept: application/json."
+"""Added to the result for a client that does not receive the printed text."""
 _MAX_STDOUT = 1 << 20
 _numbers = count(1)
-_running = RunningScripts()  # Of the process, not of an app: there is one interpreter to share.
+_running = RunningScripts()  # Per process, not per app, because all apps share the interpreter.
 
 
 class Outcome(msgspec.Struct, dict=True):
-    """How a script ended; as text, it is `str(result)`.
+    """The result of a script; as text, it is `str(result)`.
 
     Attributes:
-        result: its variable `result` (as JSON can hold it), or `DONE`.
-        stdout: what it printed, the first MiB.
-        error: the exception it ended with, or None.
-        traceback: where it raised or was stopped, as far as the script's own code goes.
-        seconds: how long it took.
+        result: its variable `result`, converted to JSON types, or `DONE`.
+        stdout: the printed text, at most 1 MiB.
+        error: the exception that ended it, or None.
+        traceback: where it raised or was stopped, only the script's own code.
+        seconds: duration.
     """
 
     result: Any = DONE
@@ -58,22 +58,22 @@ class ScriptFailed(ApiError):
 def run_script(
     source: bytes, app: Any, allowed_imports: Collection[str], timeout: float, limit: int, about: str
 ) -> Outcome:
-    """Execute `source` with `app` in sight.
+    """Execute `source` with the variable `app`.
 
     Args:
         source: Python source in UTF-8, or in the encoding that it declares.
         app: the variable `app` of the script.
         allowed_imports: modules (with their submodules) that it may import.
         timeout: seconds after which it is stopped.
-        limit: how many scripts may run at once in this process, this one included.
-        about: what it is and who sent it, for the message of requests that are refused meanwhile.
+        limit: number of scripts that may run concurrently in this process, including this one.
+        about: description with the sender, for the error of requests that are refused while it runs.
 
     Returns:
-        The outcome of a script that came to its end.
+        The outcome of a script that finished.
 
     Raises:
-        BadRequest: the source is no text in its encoding (400).
-        Busy: too many scripts run already (503).
+        BadRequest: the source is not valid text in its encoding (400).
+        Busy: too many scripts are running (503).
         ScriptFailed: the script raised, or does not compile (500).
         CallTimedOut: it was still running after `timeout` (504).
     """
@@ -91,7 +91,7 @@ def run_script(
         if not call.is_alive():
             _running.discard(call)
         linecache.cache.pop(script.filename, None)
-        call.error = None  # Its traceback leads back to the call: only the garbage collector would free them.
+        call.error = None  # The traceback refers to the call, and only the garbage collector would free this cycle.
 
 
 def _text_of(source: bytes) -> str:
@@ -105,7 +105,7 @@ def _text_of(source: bytes) -> str:
             title="Invalid script",
         ) from None
     if "\0" in text:
-        raise BadRequest("The script holds NUL characters; is it a binary file?", title="Invalid script")
+        raise BadRequest("The script contains NUL characters; is it a binary file?", title="Invalid script")
     return text
 
 
@@ -131,7 +131,7 @@ class _Script:
         self._allowed = allowed_imports
 
     def run(self) -> None:
-        # So that tracebacks can quote the script's lines.
+        # This allows tracebacks to quote the script's lines.
         linecache.cache[self.filename] = (len(self._source), None, self._source.splitlines(True), self.filename)
         code = compile(self._source, self.filename, "exec")
         own = vars(builtins) | {"__import__": self._import, "print": self._print}
@@ -141,14 +141,14 @@ class _Script:
         text = str(result)
         if "result" not in namespace and self.stdout.tell():
             text += f"\n{WHERE_OUTPUT_IS}"
-        self.outcome.__dict__["text"] = text  # Not a field: no part of the JSON.
+        self.outcome.__dict__["text"] = text  # Not a field, because it is not part of the JSON.
         try:
             self.outcome.result = msgspec.to_builtins(result, enc_hook=str, str_keys=True)
         except (TypeError, ValueError, RecursionError):
             self.outcome.result = str(result)
 
     def own_part(self, stack: str) -> str:
-        """`stack` without the frames of the server around the script."""
+        """Return `stack` without the frames of the server."""
         own = stack.find(f'  File "{self.filename}"')
         return stack[own:] if own >= 0 else stack.splitlines()[-1]
 
@@ -166,7 +166,7 @@ class _Script:
 
 
 class _Capture(io.StringIO):
-    """Keeps what fits, so that a script that prints for ever does not fill the memory."""
+    """Keeps the first MiB, so that a script with endless output does not fill the memory."""
 
     def write(self, text: str) -> int:
         super().write(text[: max(0, _MAX_STDOUT - self.tell())])
@@ -174,14 +174,14 @@ class _Capture(io.StringIO):
 
 
 def _stopped(call: Call, script: _Script, timeout: float) -> CallTimedOut:
-    stack = script.own_part(call.stack() or "it ended just now\n")
+    stack = script.own_part(call.stack() or "it has just finished\n")
     if call.stop():
-        fate = "was stopped"
+        result = "was stopped"
     else:
-        fate = "does not react to being stopped; its thread is left behind"
+        result = "could not be stopped; its thread keeps running"
         call.name = f"{call.name} (stuck)"
         stuck_calls.add(call)
-    message = f"The script was still running after {timeout:g} s and {fate}"
+    message = f"The script was still running after {timeout:g} s and {result}"
     outcome = script.outcome
     outcome.result, outcome.error, outcome.traceback = None, message, stack
     return CallTimedOut(message, text=f"{message}. It was here:\n{stack}", payload=outcome)

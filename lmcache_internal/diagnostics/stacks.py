@@ -1,4 +1,4 @@
-"""What stands in a stack, as data and as text: looked up once for each place in the code."""
+"""Stacks as data and as text; each place in the code is looked up once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Frame(Struct, frozen=True):
 
     Attributes:
         file: where the function is defined.
-        line: the number of the line that is being executed.
+        line: the number of the current line.
         function: the function's name.
-        source: that line, without indentation, as the file had it when it was first looked up, which is nearer
-            to what runs than what an upgrade has put there since; empty where the file cannot be read.
+        source: that line without indentation, as it was in the file at the first look-up, because an upgrade may have
+            changed the file since; empty if the file cannot be read.
     """
 
     file: str
@@ -31,12 +31,12 @@ class Frame(Struct, frozen=True):
 
 
 def places_of(frame: FrameType | None) -> list[Place]:
-    """Where the calls of a stack are, innermost first; nothing refers to its frames afterwards."""
+    """Return the places of the calls of a stack, innermost first, without references to its frames."""
     places: list[Place] = []
     while frame is not None:
         file = frame.f_code.co_filename
         if file not in linecache.cache and not file.startswith("<"):
-            linecache.lazycache(file, frame.f_globals)  # Of a module from a zip file, its loader has the source.
+            linecache.lazycache(file, frame.f_globals)  # The loader of a module in a zip file provides the source.
         places.append((file, frame.f_lineno, frame.f_code.co_name))
         frame = frame.f_back
     return places
@@ -44,12 +44,12 @@ def places_of(frame: FrameType | None) -> list[Place]:
 
 @lru_cache(maxsize=4096)
 def frame_at(file: str, line: int | None, function: str) -> Frame:
-    """The call at a place, with its source."""
+    """Return the call at a place, with its source."""
     return Frame(file, line, function, linecache.getline(file, line or 0).strip())
 
 
 @lru_cache(maxsize=512)
 def text_of(stack: tuple[Frame, ...]) -> str:
-    """A stack as Python's tracebacks write it."""
+    """Return a stack in the format of Python's tracebacks."""
     calls = [traceback.FrameSummary(call.file, call.line, call.function, line=call.source) for call in stack]
     return "".join(traceback.StackSummary.from_list(calls).format())

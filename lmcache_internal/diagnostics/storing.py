@@ -1,4 +1,4 @@
-"""Storing tokens, and counting what was really stored: the chunks that are cached afterwards and were not before."""
+"""Store tokens and count the newly stored ones: chunks that are cached afterwards and were not cached before."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from ..engine.runtime import Chunk, Runtime
+from ..engine.runtime import Chunk, TokenStore
 from ..errors import ApiError
 from ..limits.timeouts import call_within
 from .engine_state import EngineState
 
 COUNT_SECONDS = 2.0
-"""How long the engine may take to say which chunks are cached, before and after."""
+"""Timeout of the engine for the list of cached chunks, before and after the store."""
 _WRITE_SECONDS = 1.5
-"""How long backends that write later may take, within that."""
+"""Timeout for backends that write asynchronously, within `COUNT_SECONDS`."""
 
 _Result = TypeVar("_Result")
 
 
 class Stored(Struct, frozen=True):
-    """What became of the tokens.
+    """The result of a store.
 
     Attributes:
-        tokens: how many are cached that were not before; None where it is not known.
-        reason: why that is fewer than were given; None where it is not.
+        tokens: number of newly cached tokens; None if it is unknown.
+        reason: why they are fewer than the given tokens; None if they are not.
     """
 
     tokens: int | None
@@ -34,25 +34,25 @@ class Stored(Struct, frozen=True):
 
 
 class _UnknownError(Exception):
-    """It cannot be known what was stored; the message says why."""
+    """The number of stored tokens is unknown; the message is the reason."""
 
 
-def store_and_count(runtime: Runtime, tokens: Sequence[int], engine: Any) -> Stored:
-    """Store `tokens`, and say how many of them are newly cached.
+def store_and_count(store: TokenStore, tokens: Sequence[int], engine: Any) -> Stored:
+    """Store `tokens` and return the number of newly cached ones.
 
-    Chunks that the engine itself stores or evicts meanwhile are not told from those of the call.
+    Chunks that the engine itself stores or evicts at the same time are counted, too.
     """
     try:
-        chunks = _within("name the chunks", lambda: runtime.chunks(tokens))
+        chunks = _within("name the chunks", lambda: store.chunks(tokens))
         if chunks is None:
-            raise _UnknownError("this engine cannot tell which chunks are cached")
-        new = _within("look for cached chunks", lambda: _absent(runtime, chunks))
+            raise _UnknownError("this engine does not report which chunks are cached")
+        new = _within("look for cached chunks", lambda: _absent(store, chunks))
     except _UnknownError as error:
-        runtime.store(tokens)
+        store.store(tokens)
         return Stored(None, f"not known: {error}")
-    runtime.store(tokens)
+    store.store(tokens)
     try:
-        left = _within("look for stored chunks", lambda: _left_after_writing(runtime, new))
+        left = _within("look for stored chunks", lambda: _left_after_writing(store, new))
     except _UnknownError as error:
         return Stored(None, f"not known: {error}")
     stored = _sum(new) - _sum(left)
@@ -77,19 +77,19 @@ def _within(action: str, call: Callable[[], _Result]) -> _Result:
         raise
     except ApiError as error:
         raise _UnknownError(str(error)) from error
-    except Exception as error:  # An engine may raise anything; the store itself must not fail because of the count.
+    except Exception as error:  # An engine may raise any exception, but the store must not fail because of the count.
         raise _UnknownError(f"to {action} failed with {type(error).__name__}") from error
 
 
-def _absent(runtime: Runtime, chunks: Sequence[Chunk]) -> list[Chunk]:
-    return [chunk for chunk in chunks if runtime.holds(chunk) is False]
+def _absent(store: TokenStore, chunks: Sequence[Chunk]) -> list[Chunk]:
+    return [chunk for chunk in chunks if store.holds(chunk) is False]
 
 
-def _left_after_writing(runtime: Runtime, chunks: Sequence[Chunk]) -> list[Chunk]:
-    """Those of `chunks` that are not cached, once no backend writes one of them any more."""
+def _left_after_writing(store: TokenStore, chunks: Sequence[Chunk]) -> list[Chunk]:
+    """Wait until no backend writes any of `chunks`; return the chunks that are not cached."""
     until = time.monotonic() + _WRITE_SECONDS
     while True:
-        held = [runtime.holds(chunk) for chunk in chunks]
+        held = [store.holds(chunk) for chunk in chunks]
         being_written = sum(chunk.tokens for chunk, is_held in zip(chunks, held, strict=True) if is_held is None)
         if not being_written:
             return [chunk for chunk, is_held in zip(chunks, held, strict=True) if not is_held]

@@ -1,4 +1,4 @@
-"""The threads of the process and their stacks: each for itself, or those that do the same together."""
+"""The threads of the process and their stacks, separately or grouped by equal stacks."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _THREADS_CPU_CLOCK = 0b110  # CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED, see Linu
 
 
 class ThreadState(Struct, frozen=True):
-    """A thread and what it is doing.
+    """The state of a thread.
 
     Attributes:
-        repr: Python's representation of it, with its class and state.
-        ident: Python's number for it; None while it still starts.
-        native_id: the kernel's, as top -H and py-spy show it.
-        cpu_seconds: processor time it has used; None where it has just ended.
-        stack: outermost call first; empty where it has just started or ended.
+        repr: Python's representation, with class and state.
+        ident: Python's thread identifier; None while the thread starts.
+        native_id: the kernel's identifier, as top -H and py-spy show it.
+        cpu_seconds: CPU time used; None if the thread has just ended.
+        stack: outermost call first; empty if the thread has just started or ended.
     """
 
     name: str
@@ -40,7 +40,7 @@ class ThreadState(Struct, frozen=True):
 
 
 class Threads(Struct, frozen=True):
-    """All the threads that were asked for."""
+    """The selected threads."""
 
     total: int
     threads: list[ThreadState]
@@ -50,7 +50,7 @@ class Threads(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True):
-    """The threads that have the same stack."""
+    """The threads with the same stack."""
 
     count: int
     names: list[str]
@@ -61,7 +61,7 @@ class Group(Struct, frozen=True):
 
 
 class Groups(Struct, frozen=True):
-    """All the threads that were asked for, by their stacks; the largest group first."""
+    """The selected threads grouped by stack, largest group first."""
 
     total: int
     groups: list[Group]
@@ -71,7 +71,7 @@ class Groups(Struct, frozen=True):
 
 
 def find_threads(name: str | None = None, ident: int | None = None) -> list[threading.Thread]:
-    """The living threads whose name contains `name` in any case, and whose ident is `ident`; all without either."""
+    """Return the running threads with `name` in their name (case-insensitive) and this `ident`; all without filters."""
     return [
         thread
         for thread in threading.enumerate()
@@ -80,18 +80,18 @@ def find_threads(name: str | None = None, ident: int | None = None) -> list[thre
 
 
 def states_of(threads: list[threading.Thread]) -> Threads:
-    """What each of `threads` is doing now."""
+    """Return the current state of each thread."""
     with current_frames() as frames:
         stacks = [places_of(frames.get(thread.ident or 0)) for thread in threads]
     return Threads(len(threads), list(map(_state, threads, stacks)))
 
 
 def grouped(found: Threads) -> Groups:
-    """The same threads, those with identical stacks together."""
-    together: dict[tuple[Frame, ...], list[str]] = defaultdict(list)
+    """Return the same threads, grouped by equal stacks."""
+    names_by_stack: dict[tuple[Frame, ...], list[str]] = defaultdict(list)
     for thread in found.threads:
-        together[thread.stack].append(thread.name)
-    groups = [Group(len(names), sorted(names), stack) for stack, names in together.items()]
+        names_by_stack[thread.stack].append(thread.name)
+    groups = [Group(len(names), sorted(names), stack) for stack, names in names_by_stack.items()]
     return Groups(found.total, sorted(groups, key=lambda group: (-group.count, group.names)))
 
 
@@ -108,8 +108,8 @@ def _state(thread: threading.Thread, places: list[Place]) -> ThreadState:
 
 
 def _cpu_seconds(native_id: int | None) -> float | None:
-    # The number of the thread's clock, as pthread_getcpuclockid(3) makes it, which may crash with a thread that has
-    # ended; and unlike reading /proc, asking a clock does not hand the interpreter's lock over for each thread.
+    # The identifier of the thread's clock is computed as in pthread_getcpuclockid(3), which may crash for a thread that
+    # has ended. Reading a clock does not release the GIL for each thread, unlike reading /proc.
     try:
         return time.clock_gettime((~native_id << 3) | _THREADS_CPU_CLOCK) if native_id else None
     except OSError:

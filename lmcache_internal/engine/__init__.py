@@ -1,4 +1,4 @@
-"""The engines that can be served: the protocols they share, the embedded one, and the real LMCache.
+"""The engines that can be served: their common protocols, the embedded engine, and the real LMCache.
 
-It may import `redaction` and the modules that everything may import; it knows nothing of HTTP.
+It may import `redaction` and the modules that everything may import. It does not depend on HTTP.
 """

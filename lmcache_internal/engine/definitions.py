@@ -1,4 +1,4 @@
-"""Config definitions: the type, default and rules of each key, and the conversion by them."""
+"""Config definitions: the type, default and rules of each key, and the conversion of values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..errors import ConfigError
 from ..redaction import quoted, redact
 
 _NO_VALUE = frozenset({"", "none", "null", "~"})
-"""Texts that mean no value, where a key may have none."""
+"""Texts that mean no value, for keys that may have none."""
 _LARGEST_INT = (1 << 63) - 1
 
 TakesEffect = Literal["at once", "when its backend is recreated", "at restart", "never", "unknown"]
-"""When the engine heeds a changed value; unknown where nobody has looked."""
+"""When a changed value takes effect; "unknown" if it was not examined."""
 
 
 class Definition(Struct, frozen=True):
@@ -26,14 +26,14 @@ class Definition(Struct, frozen=True):
 
     Attributes:
         type: `int`, `float`, `bool`, `str`, `dict`, `list[…]`, or one of them `| None`.
-        default: the value where nobody set one.
-        env_converter: makes the stored value of a checked one; None keeps it.
+        default: the value if it is not set.
+        env_converter: converts a checked value to the stored value; None stores it unchanged.
         mutable: whether it may change while the engine runs.
-        minimum: the smallest number allowed, if there is one.
-        maximum: the largest number allowed, if there is one.
-        from_text: makes a value of a text before it is converted; raises `ValueError` where it cannot.
-        description: one sentence for people.
-        takes_effect: when a changed value counts; what is not mutable counts at restart, and need not say so.
+        minimum: the smallest number allowed; None for no limit.
+        maximum: the largest number allowed; None for no limit.
+        from_text: parses a text before the conversion; raises `ValueError` if the text is invalid.
+        description: one sentence for users.
+        takes_effect: when a changed value takes effect; not needed for immutable keys ("at restart").
     """
 
     type: Any
@@ -57,8 +57,8 @@ class Definition(Struct, frozen=True):
             if optional or self.default is None:
                 return None
             raise _invalid(name, bare, value)
-        if value is False and bare is str and optional:
-            return None  # `local_disk: false` means none, not a directory called False.
+        if optional and bare is str and str(value).strip().lower() == "false":
+            return None  # `local_disk: false` and LMCACHE_LOCAL_DISK=false mean no directory.
         converted = _convert(name, self._read(name, value), bare)
         expected = self._expected(converted)
         if expected:
@@ -79,7 +79,7 @@ class Definition(Struct, frozen=True):
             raise ConfigError(f"Invalid value for {name}: {error}, got {quoted(value, name)}") from None
 
     def _expected(self, converted: Any) -> str:
-        """What is expected instead of a value of the right type; empty where it fits."""
+        """Return what is expected instead of a value of the correct type; empty if the value is valid."""
         if isinstance(converted, float) and not math.isfinite(converted):
             return "a finite number"
         if self.minimum is not None and converted < self.minimum:
@@ -89,7 +89,7 @@ class Definition(Struct, frozen=True):
         if isinstance(converted, int) and abs(converted) > _LARGEST_INT:
             return f"at most {_LARGEST_INT}"
         if is_too_deep(converted):
-            return f"at most {MAX_DEPTH} lists and mappings within one another"
+            return f"at most {MAX_DEPTH} nested lists and mappings"
         return ""
 
 
@@ -113,7 +113,7 @@ def _convert(name: str, value: Any, bare: Any) -> Any:
 
 
 def _parse(text: str, bare: Any) -> Any:
-    """The value that a string means where another type is expected."""
+    """Return the value that a string represents if another type is expected."""
     if bare is bool:
         truth = parse_bool(text)
         return text if truth is None else truth

@@ -1,4 +1,4 @@
-"""Where the entries of a token are in a layer's KV cache: which axes are blocks and tokens."""
+"""Find the entries of a token in a layer's KV cache: which axes are blocks and tokens."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .lmcache_names import load
 logger = get_logger(__name__)
 
 _ROWS_AT_ONCE = 4096
-"""Slots that are copied from the device at a time: a checksum must not use up the memory of a serving engine."""
+"""Slots that are copied from the device at a time, because a checksum must not exhaust the memory of the engine."""
 
-# By LMCache's names: NB blocks, BS tokens of a block, NH heads, HS head size, CS keys and values of a head,
-# TWO keys and values. Of orders that agree alike with what is known, the first is taken: vLLM's shapes have
-# heads after tokens as long as keys and values have an axis, before them since, however they lie in memory.
+# LMCache's names: NB blocks, BS tokens of a block, NH heads, HS head size, CS keys and values of a head,
+# TWO keys and values. If several orders match the known facts equally well, the first one is used: vLLM's shapes have
+# heads after tokens if keys and values have an axis, and before tokens in newer versions, whatever the memory order.
 _ORDERS: dict[int, tuple[str, ...]] = {
     3: ("NB BS HS",),
     4: ("NB NH BS CS", "NB BS NH CS"),
@@ -29,12 +29,12 @@ _FIRST = {"TWO": 0, "NB": 1, "BS": 2}
 
 
 class Known(Struct, frozen=True):
-    """What is known of a model's KV cache besides its tensors.
+    """Facts about a model's KV cache besides its tensors.
 
     Attributes:
-        block_size: tokens per block; None where the inference engine does not say.
-        heads: KV heads of this rank; None where the metadata does not say.
-        hints: what the inference engine told LMCache's GPU connector about the layout.
+        block_size: tokens per block; None if the inference engine does not provide it.
+        heads: KV heads of this rank; None if the metadata does not provide it.
+        hints: layout hints of the inference engine for LMCache's GPU connector.
     """
 
     block_size: int | None = None
@@ -43,7 +43,7 @@ class Known(Struct, frozen=True):
 
 
 def known_of(manager: Any) -> Known:
-    """What an LMCache manager and its vLLM tell of the KV cache."""
+    """Return what an LMCache manager and its vLLM know of the KV cache."""
     kv_shape = getattr(getattr(manager, "lmcache_engine_metadata", None), "kv_shape", None)
     connector = getattr(getattr(manager, "lmcache_engine", None), "gpu_connector", None)
     hints = getattr(connector, "layout_hints", None)
@@ -57,8 +57,8 @@ def known_of(manager: Any) -> Known:
 def _block_size(manager: Any) -> int | None:
     try:
         found = manager.get_inference_info()["cache_config"]["block_size"]
-    except Exception as error:  # No vLLM, or not of this version: whatever it lacks, the tensors may tell.
-        logger.debug("The inference engine does not tell its block size: %r", error)
+    except Exception as error:  # No vLLM, or another version: the layout may be found from the tensors alone.
+        logger.debug("The inference engine does not provide its block size: %r", error)
         return None
     return found if isinstance(found, int) and found > 0 else None
 
@@ -67,7 +67,7 @@ class TensorLayer:
     """One layer's KV cache, addressed by token slot.
 
     Args:
-        planes: tensors of the shape [blocks, tokens of a block, …]: keys and values, or both in one.
+        planes: tensors of shape [blocks, tokens of a block, …]: keys and values, or both in one.
     """
 
     def __init__(self, planes: Sequence[torch.Tensor]) -> None:
@@ -76,24 +76,24 @@ class TensorLayer:
         self.num_slots = blocks * self._block_size
 
     def rows(self, slots: Sequence[int]) -> Iterator[bytes]:
-        """The bytes of `slots`, in pieces: of the keys in that order, then of the values."""
+        """Return the bytes of `slots` in pieces: keys in the order of `slots`, then values."""
         index = torch.tensor(slots, dtype=torch.long, device=self._planes[0].device)
-        blocks, places = index // self._block_size, index % self._block_size
+        blocks, offsets = index // self._block_size, index % self._block_size
         for plane in self._planes:
             for start in range(0, len(slots), _ROWS_AT_ONCE):
                 piece = slice(start, start + _ROWS_AT_ONCE)
-                yield _bytes(plane[blocks[piece], places[piece]])
+                yield _bytes(plane[blocks[piece], offsets[piece]])
 
 
 def layer_of(cache: Any, known: Known) -> TensorLayer | None:
-    """One layer of a model, addressed by token slot.
+    """Return one layer of a model, addressed by token slot.
 
     Args:
-        cache: a tensor, or a pair of equal ones: keys and values.
-        known: what is known besides.
+        cache: a tensor, or a pair of tensors of the same shape: keys and values.
+        known: other facts about the KV cache.
 
     Returns:
-        None where the layer has no token slots, as the states of a Mamba layer, or they cannot be told.
+        None if the layer has no token slots (such as a Mamba layer), or its layout is unknown.
     """
     if not isinstance(cache, (list, tuple)):
         planes = _planes(cache, known)
@@ -118,20 +118,20 @@ def _planes(cache: Any, known: Known) -> list[torch.Tensor]:
 def _split(cache: torch.Tensor, order: Sequence[str]) -> list[torch.Tensor]:
     if not order:
         return []
-    # A view: the copy of a layer would not fit beside the engine.
+    # A view, because a copy of a layer would not fit into the device memory beside the engine.
     view = cache.permute(sorted(range(cache.ndim), key=lambda axis: _FIRST.get(order[axis], len(_FIRST))))
     return list(view) if "TWO" in order else [view]
 
 
 def _best_order(shape: Sequence[int], known: Known) -> list[str]:
-    """The order of axes that agrees best with what is known; none where no order can be."""
+    """Return the order of axes that matches the known facts best; empty if no order is possible."""
 
     def size(order: Sequence[str], axis: str) -> int | None:
         return shape[order.index(axis)] if axis in order else None
 
     def possible(order: Sequence[str]) -> bool:
         tokens, block_size = size(order, "BS") or 1, known.block_size or 1
-        # Kernels may split a block; layers of other kinds may have larger ones.
+        # Kernels may split a block; other kinds of layers may have larger blocks.
         divided = block_size % tokens == 0 or tokens % block_size == 0
         return size(order, "TWO") in (2, None) and (known.block_size is None or divided)
 
@@ -142,27 +142,27 @@ def _best_order(shape: Sequence[int], known: Known) -> list[str]:
     return max(filter(possible, orders), key=agreement, default=[])
 
 
-@functools.lru_cache(maxsize=64)  # LMCache logs each time what it finds.
+@functools.lru_cache(maxsize=64)  # LMCache logs its result at each call.
 def _found_by_lmcache(
     dtype: torch.dtype, shape: torch.Size, stride: tuple[int, ...], hints: tuple[tuple[str, str | int], ...]
 ) -> tuple[list[str], torch.Size, tuple[int, ...]] | None:
-    """What LMCache makes of such a tensor: the axes in the order of memory, with their sizes and strides."""
+    """Return LMCache's view of such a tensor: the axes in memory order, with their sizes and strides."""
     try:
         probe = torch.empty_strided(shape, stride, dtype=dtype, device="meta")
         discover = load("normalize_kv_and_discover_format")
         found, [normal] = discover([probe], load("EngineType").VLLM, layout_hints=dict(hints))
-    except Exception as error:  # Absent in 0.3, libraries of a GPU, a refused shape: then the sizes must tell.
+    except Exception as error:  # Missing in 0.3, no GPU libraries, or a rejected shape: use the sizes instead.
         logger.debug("LMCache does not know the KV layout %s: %s", list(shape), error)
         return None
     order = found.name.removeprefix("NL_X_").split("_")
-    told = len(order) == normal.ndim and {"NB", "BS"} <= set(order)
-    return (order, normal.shape, normal.stride()) if told else None
+    is_complete = len(order) == normal.ndim and {"NB", "BS"} <= set(order)
+    return (order, normal.shape, normal.stride()) if is_complete else None
 
 
 def _bytes(rows: torch.Tensor) -> bytes:
-    """The elements as bytes; bfloat16 as float32, as LMCache's checksums take it."""
+    """Return the elements as bytes; bfloat16 as float32, as LMCache's checksums use it."""
     host = rows.detach().cpu()
     if host.dtype == torch.bfloat16:
         host = host.float()
-    # By way of uint8: numpy does not know every element type (float8).
+    # Through uint8, because numpy does not support every element type (float8).
     return bytes(host.contiguous().flatten().view(torch.uint8).numpy())

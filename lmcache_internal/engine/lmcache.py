@@ -1,4 +1,4 @@
-"""The surroundings of a real LMCache engine: all that the server imports of LMCache."""
+"""The `Runtime` of a real LMCache engine: everything that the server imports from LMCache."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = get_logger(__name__)
 
 _LOAD_AT_ONCE = 10
 
-# Read by the constructors of storage backends (LMCache 0.5.6); of most other keys, nobody has looked.
+# Read by the constructors of storage backends (LMCache 0.5.6). Most other keys were not examined.
 _READ_BY_BACKENDS = frozenset(
     {"local_cpu", "local_disk", "max_local_cpu_size", "max_local_disk_size", "remote_serde", "remote_url"}
 )
@@ -38,6 +38,7 @@ def _definitions() -> dict[str, Definition]:
     return {
         name: Definition(
             **{field: definition[field] for field in known if field in definition},
+            minimum=0 if name in _LARGEST else None,
             maximum=_LARGEST.get(name),
             takes_effect="when its backend is recreated" if name in _READ_BY_BACKENDS else "unknown",
         )
@@ -68,11 +69,11 @@ class LMCacheRuntime(Runtime):
 
     @property
     def version(self) -> str:
-        """Version and commit in one."""
+        """Version and commit in one string."""
         return str(load("get_version")())
 
     def periodic_threads(self) -> list[dict[str, Any]]:
-        """The status of each thread in LMCache's registry."""
+        """Return the status of each thread in LMCache's registry."""
         return [thread.get_status() for thread in load("PeriodicThreadRegistry").get_instance().get_all()]
 
     def reset_metrics(self) -> None:
@@ -80,23 +81,23 @@ class LMCacheRuntime(Runtime):
         load("reset_observability_metrics")()
 
     def store(self, tokens: Sequence[int]) -> None:
-        """Store tokens; token i stands in slot i."""
+        """Store tokens; token i is in slot i."""
         self._engine.store(req_id="internal_api_store", **self._request(tokens))
 
     def retrieve(self, tokens: Sequence[int]) -> int:
-        """Retrieve tokens into the slots 0, 1, …; return how many were cached."""
+        """Retrieve tokens into the slots 0, 1, …; return the number of tokens that were cached."""
         mask = self._engine.retrieve(req_id="internal_api_retrieve", **self._request(tokens))
         return int(mask.sum())
 
     def chunks(self, tokens: Sequence[int]) -> list[Chunk]:
-        """The chunks in which LMCache keeps `tokens`."""
+        """Return the chunks in which LMCache keeps `tokens`."""
         found = self._engine.token_database.process_tokens(list(tokens))
         return [Chunk(end - start, key) for start, end, key in found]
 
     def holds(self, chunk: Chunk) -> bool | None:
-        """Whether a backend in service has a chunk; None while one of them still writes it."""
+        """Return whether a backend in service has a chunk; None while a backend still writes it."""
         storage = self._engine.storage_manager
-        # In this order: a chunk that is written between the two calls is found by the second.
+        # This order is required: a chunk that is written between the two calls is found by the second call.
         is_written_now = any(
             backend.exists_in_put_tasks(chunk.key)
             for name, backend in list(storage.storage_backends.items())
@@ -105,19 +106,19 @@ class LMCacheRuntime(Runtime):
         return True if storage.contains(chunk.key) is not None else (None if is_written_now else False)
 
     def kv_layers(self) -> Mapping[str, KVLayer | None]:
-        """The KV cache of each layer; None where its layout is not known, see kv_layout.py."""
+        """Return the KV cache of each layer; None if its layout is unknown, see kv_layout.py."""
         known = kv_layout.known_of(self._manager)
         return {name: kv_layout.layer_of(cache, known) for name, cache in self._manager.kv_caches.items()}
 
     def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
-        """Read the files of the FS connector that the config names into the hot cache."""
+        """Read the files of the FS connector in the config into the hot cache."""
         storage = self._engine.storage_manager
         remote = _remote_backend(self._engine, config_path)
         load_one = functools.partial(_load_one, remote, storage.allocator_backend)
         try:
             names = asyncio.run_coroutine_threadsafe(remote.connection.list(), storage.loop).result()
             chosen = names[: max_chunks or None]
-            # In threads of our own: the connector reads its files in those of the loop.
+            # In a separate thread pool, because the connector reads files in the thread pool of the event loop.
             with ThreadPoolExecutor(_LOAD_AT_ONCE, thread_name_prefix="load-fs-chunks") as pool:
                 loaded = list(pool.map(load_one, chosen))
         finally:
@@ -126,7 +127,7 @@ class LMCacheRuntime(Runtime):
         return LoadedChunks(len(chosen) - len(failed), len(names), failed)
 
     def unreachable_backends(self) -> dict[str, str]:
-        """Remote backends without a connection."""
+        """Return the remote backends without a connection."""
         backends = self._engine.storage_manager.storage_backends
         return {
             name: f"no connection to {self._manager.config.remote_url}"
@@ -149,7 +150,7 @@ class LMCacheRuntime(Runtime):
 def _remote_backend(engine: Any, config_path: str) -> Any:
     try:
         config = load("LMCacheEngineConfig").from_file(config_path)
-    except Exception as error:  # YAML, types, the file system: whatever is wrong with the file, it is the caller's.
+    except Exception as error:  # YAML, types, the file system: any error here is caused by the caller's file.
         raise BadRequest(cut(redact(str(error)), 1000), title="Invalid configuration file") from error
     storage = engine.storage_manager
     try:
@@ -161,7 +162,7 @@ def _remote_backend(engine: Any, config_path: str) -> Any:
             dst_device="cpu",
         )
         remote.init_connection()
-    except Exception as error:  # A connector may refuse its URL with anything.
+    except Exception as error:  # A connector may raise any exception for an invalid URL.
         raise EngineFailed(cut(redact(str(error)), 1000), title="Failed to initialize RemoteBackend") from error
     connection = remote.connection
     if connection is None or not hasattr(connection, "list"):
@@ -172,7 +173,7 @@ def _remote_backend(engine: Any, config_path: str) -> Any:
 
 
 def _key_text(name: str) -> str:
-    """The key of a chunk file: in file names, slashes are written otherwise."""
+    """Return the key of a chunk file; file names contain `-SEP-` instead of slashes."""
     return name.replace("-SEP-", "/")
 
 
@@ -185,6 +186,6 @@ def _load_one(remote: Any, allocator: Any, name: str) -> bool:
         allocator.submit_put_task(key, chunk)
         chunk.ref_count_down()
         return True
-    except Exception:  # One bad file must not keep the others out; the answer names its key.
+    except Exception:  # One invalid file must not prevent loading the others; the response lists its key.
         logger.exception("The chunk file %s was not loaded", name)
         return False

@@ -1,4 +1,4 @@
-"""Which module of LMCache defines a name, by version; LMCache is imported when a name is asked for."""
+"""Find the module of LMCache that defines a name, by version; LMCache is imported when a name is loaded."""
 
 from __future__ import annotations
 
@@ -66,53 +66,53 @@ TABLE: dict[str, dict[str, str]] = {
         "0.5.7": "lmcache.inprocess.integration.vllm.vllm_service_factory",
     },
 }
-"""By name: the first tested version in which a module defines it, and that module."""
+"""Name to the modules that define it, each with the first tested version in which it does."""
 
 
-def homes(name: str) -> list[str]:
-    """The modules that define `name` in one version or another, the newest first."""
+def modules_of(name: str) -> list[str]:
+    """Return the modules that define `name` in any version, newest first."""
     return list(reversed(TABLE[name].values()))
 
 
 @functools.cache
-def home(name: str) -> str:
-    """The module that defines `name` in the installed LMCache; imports it.
+def module_of(name: str) -> str:
+    """Import and return the module that defines `name` in the installed LMCache.
 
     Raises:
-        ImportError: none of the known modules does.
+        ImportError: none of the known modules defines it.
     """
-    for module in homes(name):
+    for module in modules_of(name):
         try:
             found = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if not _is_within(module, error.name):
-                raise  # The module is there; what it needs is not.
+                raise  # The module exists, but one of its dependencies is missing.
         else:
             if hasattr(found, name):
                 return module
     raise ImportError(
-        f"{installed()} has no {name} in {' or '.join(homes(name))}. Install a version of LMCache that "
+        f"{installed()} has no {name} in {' or '.join(modules_of(name))}. Install a version of LMCache that "
         "docs/lmcache.md lists as supported, or a newer lmcache-internal."
     )
 
 
 def load(name: str) -> Any:
-    """What LMCache calls `name`; imports the module that defines it.
+    """Import the module that defines `name` and return the object.
 
     Raises:
-        ImportError: none of the known modules does.
+        ImportError: none of the known modules defines it.
     """
-    return getattr(importlib.import_module(home(name)), name)
+    return getattr(importlib.import_module(module_of(name)), name)
 
 
 def installed() -> str:
-    """Which LMCache is installed, for messages: "LMCache 0.5.6"."""
-    from importlib.metadata import PackageNotFoundError, version  # Half of what vLLM's processes would import.
+    """Return the version of the installed LMCache for messages: "LMCache 0.5.6"."""
+    from importlib.metadata import PackageNotFoundError, version  # Here, because this import is slow.
 
     try:
         return f"LMCache {version('lmcache')}"
     except PackageNotFoundError:
-        return "LMCache (no version known)"
+        return "LMCache (unknown version)"
 
 
 def _is_within(module: str, missing: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""prometheus_client's multi-process mode, which `PROMETHEUS_MULTIPROC_DIR` turns on for the whole process."""
+"""prometheus_client's multi-process mode, which `PROMETHEUS_MULTIPROC_DIR` enables for the whole process."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _OLD_VARIABLE = "prometheus_multiproc_dir"
 
 
 def in_use() -> bool:
-    """Whether values stand in files, by what was in the environment when prometheus_client was imported.
+    """Return whether values are in files, as the environment required when prometheus_client was imported.
 
-    LMCache sets the variable by itself later on, without an effect.
+    LMCache sets the variable later, which has no effect.
     """
     return values.ValueClass is not values.MutexValue
 
 
 def make_directory() -> None:
-    """Make the directory of the files, where the mode is in use: metrics cannot be created without it.
+    """Create the directory of the files if the mode is in use, because metrics cannot be created without it.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: the directory cannot be created.
     """
     text = os.environ.get(VARIABLE) or os.environ.get(_OLD_VARIABLE)
     if not in_use() or not text:
@@ -33,4 +33,4 @@ def make_directory() -> None:
     try:
         Path(text).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{VARIABLE}={text!r}: the directory cannot be made: {error.strerror}") from error
+        raise ConfigError(f"{VARIABLE}={text!r}: the directory cannot be created: {error.strerror}") from error

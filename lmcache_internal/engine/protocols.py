@@ -1,7 +1,7 @@
-"""The seam: every attribute and method that we touch of an LMCache engine.
+"""The interface to the engine: every attribute and method of LMCache that the server uses.
 
-The embedded engine has this shape natively; the real one is passed in as it is. A test holds
-the real classes against these lists, so that a rename upstream is one failing test.
+The embedded engine implements it; the real engine is passed in unchanged. A test compares the real classes with
+these protocols, so that a renamed attribute in LMCache fails one test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Config(Protocol):
 
 
 class Metadata(Protocol):
-    """LMCache's `LMCacheMetadata`: which model, which worker."""
+    """LMCache's `LMCacheMetadata`: the model and the worker."""
 
     @property
     def worker_id(self) -> int: ...
@@ -68,7 +68,7 @@ class Engine(Protocol):
 
 
 class StatisticsClient(Protocol):
-    """LMCache's `ChunkStatisticsLookupClient`, as far as its statistics go."""
+    """The statistics methods of LMCache's `ChunkStatisticsLookupClient`."""
 
     def start_statistics(self) -> Any: ...
     def stop_statistics(self) -> Any: ...
@@ -77,7 +77,7 @@ class StatisticsClient(Protocol):
 
 
 class Manager(Protocol):
-    """LMCache's `LMCacheManager`: what `app.state.lmcache_adapter` holds."""
+    """LMCache's `LMCacheManager`, the value of `app.state.lmcache_adapter`."""
 
     @property
     def config(self) -> Any: ...
@@ -101,17 +101,17 @@ class Manager(Protocol):
     def recreate_lookup_server(self) -> dict[str, Any]: ...
 
 
-def seam_names(protocol: type) -> set[str]:
-    """The attributes and methods that `protocol` lists."""
+def members_of(protocol: type) -> set[str]:
+    """Return the attributes and methods that `protocol` lists."""
     members = {name for name, value in vars(protocol).items() if callable(value) or isinstance(value, property)}
     return {name for name in members | set(vars(protocol).get("__annotations__", ())) if not name.startswith("_")}
 
 
 _IN_PROCESS = (Config, Metadata, StorageManager, Engine, StatisticsClient, Manager)
 _MP = (mp.L2Adapter, mp.MPEngine, mp.MPStorageManager, mp.QuotaManager, mp.Reconfigurable)
-_SEAM = frozenset().union(*map(seam_names, (*_IN_PROCESS, *_MP)))
+_ENGINE_ATTRIBUTES = frozenset().union(*map(members_of, (*_IN_PROCESS, *_MP)))
 
 
-def is_seam_name(name: str | None) -> bool:
-    """Whether an engine of a supported version has an attribute of this name."""
-    return name in _SEAM
+def is_engine_attribute(name: str | None) -> bool:
+    """Return whether an engine of a supported version has an attribute of this name."""
+    return name in _ENGINE_ATTRIBUTES

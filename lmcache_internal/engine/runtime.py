@@ -1,4 +1,7 @@
-"""What LMCache keeps in modules rather than in objects, behind one small protocol."""
+"""The parts of LMCache that are not attributes of the manager, as protocols with one concern each.
+
+LMCache keeps them in modules. `Runtime` combines the protocols; a function takes the one that it needs.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from .definitions import Definition
 
 
 class LoadedChunks(Struct, frozen=True):
-    """What became of the chunk files of a directory.
+    """The result of loading chunk files from a directory.
 
     Attributes:
-        loaded: chunks that are in the hot cache now.
-        total: chunk files found.
-        failed: the keys of those that could not be loaded.
+        loaded: number of chunks that are now in the hot cache.
+        total: number of chunk files found.
+        failed: keys of the chunks that could not be loaded.
     """
 
     loaded: int
@@ -28,8 +31,8 @@ class Chunk(Struct, frozen=True):
     """A chunk of a sequence of tokens.
 
     Attributes:
-        tokens: how many tokens it has.
-        key: what the engine's backends know it by.
+        tokens: number of tokens.
+        key: the key of the chunk in the engine's backends.
     """
 
     tokens: int
@@ -44,11 +47,11 @@ class KVLayer(Protocol):
         """The number of token slots."""
 
     def rows(self, slots: Sequence[int]) -> Iterable[bytes]:
-        """The bytes of `slots` in any number of pieces: of the keys in that order, then of the values."""
+        """Return the bytes of `slots` in any number of pieces: keys in the order of `slots`, then values."""
 
 
-class BaseRuntime(Protocol):
-    """What each kind of engine has around it."""
+class EngineVersion(Protocol):
+    """The version of the engine."""
 
     @property
     def lmc_version(self) -> str:
@@ -60,41 +63,84 @@ class BaseRuntime(Protocol):
 
     @property
     def version(self) -> str:
-        """Version and commit in one."""
-
-    def periodic_threads(self) -> list[dict[str, Any]]:
-        """The status of each periodic thread, with the fields of the HTTP contract."""
-
-    def reset_metrics(self) -> None:
-        """Start the engine's counts again at zero; raises `NotSupported` (501) where they cannot be reset."""
+        """Version and commit in one string."""
 
 
-class Runtime(BaseRuntime, Protocol):
-    """The surroundings of one in-process engine: the embedded one's, or the installed LMCache's."""
+class ConfigDefinitions(Protocol):
+    """The config keys of the engine."""
 
     @property
     def definitions(self) -> Mapping[str, Definition]:
-        """The config keys that the engine knows."""
+        """The definition of each config key, by name."""
+
+
+class EngineMetrics(Protocol):
+    """The metrics of the engine."""
+
+    def reset_metrics(self) -> None:
+        """Reset the engine's counters to zero."""
+
+
+class PeriodicThreads(Protocol):
+    """The engine's periodic threads."""
+
+    def periodic_threads(self) -> list[dict[str, Any]]:
+        """Return the status of each periodic thread, with the fields of the HTTP contract."""
+
+
+class Backends(Protocol):
+    """The connections of the storage backends."""
+
+    def unreachable_backends(self) -> dict[str, str]:
+        """Return the backends that exist but have no connection, each with the reason as far as it is known."""
+
+
+class TokenStore(Protocol):
+    """The engine's cache, addressed by tokens; token i is in slot i of the KV caches."""
 
     def store(self, tokens: Sequence[int]) -> None:
-        """Store tokens; token i stands in slot i of the KV caches."""
+        """Store the KV cache of tokens."""
 
     def retrieve(self, tokens: Sequence[int]) -> int:
-        """Retrieve tokens into the same slots; return how many were cached."""
+        """Retrieve tokens into the same slots; return the number of tokens that were cached."""
 
-    def chunks(self, tokens: Sequence[int]) -> list[Chunk] | None:  # noqa: ARG002  # For those that can tell.
-        """The chunks in which `store` keeps tokens; None where the engine cannot tell."""
+    def chunks(self, tokens: Sequence[int]) -> list[Chunk] | None:  # noqa: ARG002  # For engines that know.
+        """Return the chunks in which `store` keeps tokens; None if the engine does not know them."""
         return None
 
-    def holds(self, chunk: Chunk) -> bool | None:  # noqa: ARG002  # Likewise.
-        """Whether a backend in service has a chunk, without a pin or a metric; None while one still writes it."""
+    def holds(self, chunk: Chunk) -> bool | None:  # noqa: ARG002  # As above.
+        """Return whether a backend in service has a chunk; None while a backend still writes it.
+
+        It sets no pin and changes no metric.
+        """
         return None
 
-    def kv_layers(self) -> Mapping[str, KVLayer | None]:
-        """The KV cache of each layer, by its name; None for a layer without token slots that are known."""
+
+class ChunkFiles(Protocol):
+    """Chunk files that another engine has written."""
 
     def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
         """Read the chunk files that the config at `config_path` names into the hot cache."""
 
-    def unreachable_backends(self) -> dict[str, str]:
-        """Backends that exist but have no connection, each with what is known of the reason."""
+
+class KVCaches(Protocol):
+    """The KV caches of the model."""
+
+    def kv_layers(self) -> Mapping[str, KVLayer | None]:
+        """Return the KV cache of each layer by name; None for a layer without known token slots."""
+
+
+class BaseRuntime(EngineVersion, EngineMetrics, PeriodicThreads, Protocol):
+    """What each kind of engine has around it."""
+
+
+class Runtime(
+    BaseRuntime,
+    ConfigDefinitions,
+    Backends,
+    TokenStore,
+    ChunkFiles,
+    KVCaches,
+    Protocol,
+):
+    """All of them, for one engine: embedded or LMCache."""

@@ -1,4 +1,4 @@
-"""Which runtime belongs to a manager."""
+"""Find the runtime of a manager."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from .runtime import BaseRuntime, Runtime
 
 
 def runtime_of(manager: Any) -> Runtime:
-    """The runtime that belongs to `manager`: its own, or that of LMCache; else 503."""
+    """Return the runtime of `manager`: its own, or LMCache's.
+
+    Raises:
+        EngineUnavailable: it has none, and LMCache is not loaded (503).
+    """
     own = getattr(manager, "runtime", None)
-    if BaseRuntime in type(own).__mro__:  # By its type: a mock has whatever it is asked for.
+    if BaseRuntime in type(own).__mro__:  # The type is checked, because a mock has every attribute.
         return cast(Runtime, own)
     if "lmcache" not in sys.modules:
         raise EngineUnavailable(
             f"{type(manager).__name__} has no `runtime` of the type Runtime, and LMCache is not loaded here."
         )
-    # Only now: it imports torch, which nobody without LMCache should pay for.
+    # Imported here, because it imports torch, which is slow and not needed without LMCache.
     from .lmcache import LMCacheRuntime
 
     return LMCacheRuntime(manager)

@@ -1,11 +1,11 @@
-"""Sizes in GiB, as LMCache counts them: read from a text with a unit, and the largest ones that can be."""
+"""Sizes in GiB, LMCache's unit: parse a text with a unit, and the largest possible sizes."""
 
 from __future__ import annotations
 
 import os
 import re
 
-_SIZE = re.compile(r"([0-9]*\.?[0-9]+)\s*(?:([KMGTPE])(I?)B?|B)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(?:([KMGTPE])(I?)B?|B)", re.IGNORECASE)
 _POWERS = {prefix: power for power, prefix in enumerate("KMGTPE", 1)}
 
 MACHINE_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
@@ -15,10 +15,13 @@ LARGEST_FILE_SYSTEM = float(1 << 33)
 
 
 def parse_gib(text: str) -> float | str:
-    """The GiB that `text` says: `5GB` is 5 * 10**9 bytes, `5GiB` (or `5Gi`) 5 * 2**30; without a unit, the text itself.
+    """Parse a size: `5GB` is 5 * 10**9 bytes, `5GiB` (or `5Gi`) is 5 * 2**30 bytes.
+
+    Returns:
+        GiB; a text without a unit is returned unchanged.
 
     Raises:
-        ValueError: it has another unit.
+        ValueError: the unit is unknown.
     """
     text = text.strip()
     if not text[-1:].isalpha() or text.lower().endswith(("nan", "inf", "infinity")):

@@ -76,7 +76,7 @@ def _run_standalone() -> None:
     from ..engine import lmcache_names
 
     install()
-    runpy.run_module(lmcache_names.home("main"), run_name="__main__", alter_sys=True)
+    runpy.run_module(lmcache_names.module_of("main"), run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

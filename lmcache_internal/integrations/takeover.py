@@ -14,7 +14,7 @@ from .lmcache_logging import add_lmcache_handlers
 logger = get_logger(__name__)
 
 _CLASS = "InternalAPIServer"
-_HOMES = lmcache_names.homes(_CLASS)
+_HOMES = lmcache_names.modules_of(_CLASS)
 _SERVICE = "internal_api_server"
 """The package of LMCache that contains its server in every known version."""
 

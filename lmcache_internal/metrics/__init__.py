@@ -1,4 +1,4 @@
-"""The text of a scrape: the Prometheus exposition formats, and the metrics of the process.
+"""The Prometheus exposition formats, and the metrics of the server and its process.
 
 It may import prometheus_client and the modules that everything may import.
 """

@@ -1,4 +1,4 @@
-"""Which exposition format a scraper gets, and families written so that none of them costs the scrape."""
+"""Select the exposition format for a scraper, and write each metric family so that an invalid one fails no scrape."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UTF8 = ";escaping=allow-utf-8"
 
 
 def preferred(accept: str) -> str:
-    """What stands first, by `q`, of the formats of an Accept header that prometheus_client can write.
+    """Return the preferred format (by `q`) of an Accept header that prometheus_client can write.
 
     Args:
         accept: the header; empty for none.
@@ -50,12 +50,12 @@ def preferred(accept: str) -> str:
 
 
 def encoder_of(accepted: str) -> tuple[Encoder, str]:
-    """What writes the format that `preferred` has found, and its Content-Type."""
+    """Return the encoder for a format that `preferred` returned, and its Content-Type."""
     encoder, content_type = choose_encoder(accepted)
     unescaped = encoder
     if content_type.startswith(_OPENMETRICS) and _PLAIN_ESCAPING.search(content_type):
-        # In OpenMetrics, prometheus_client escapes the colon in `lmcache:…`, although that was always legal. Where it
-        # is told that UTF-8 is allowed, it writes such names as they are.
+        # In OpenMetrics, prometheus_client escapes the colon in `lmcache:…`, although it is valid. With UTF-8 allowed,
+        # it writes such names unchanged.
         unescaped, _ = choose_encoder(re.sub(r";\s*escaping=[\w-]+", "", accepted) + _version(accepted) + _UTF8)
     scheme = content_type.partition("escaping=")[2] or "underscores"
     return _Tolerant(encoder, unescaped, _REPLACEMENTS.get(scheme)), content_type
@@ -68,19 +68,19 @@ def _version(accepted: str) -> str:
 def _is_known(accepted: str) -> bool:
     try:
         choose_encoder(accepted)
-    except (TypeError, ValueError):  # Its version is no number.
+    except (TypeError, ValueError):  # The version is not a number.
         return False
     return True
 
 
 class _Tolerant:
-    """Writes a registry family by family, and leaves out what cannot be written.
+    """Writes a registry family by family, and omits families that cannot be written.
 
     Args:
         encoder: writes any name.
-        unescaped: writes names that every Prometheus takes.
-        replacement: what the first writes for a character of a name that is not allowed everywhere; None where it
-            keeps all names apart.
+        unescaped: writes names that every Prometheus accepts.
+        replacement: the text that `encoder` writes for a character that is not allowed everywhere; None if all names
+            stay different.
     """
 
     def __init__(self, encoder: Encoder, unescaped: Encoder, replacement: str | None) -> None:
@@ -97,11 +97,11 @@ class _Tolerant:
             family.samples = list(family.samples)  # It may be a generator.
             return self._encoded(family)
         except UnicodeEncodeError:
-            return self._encoded_anew(family)
-        except Exception as error:  # Whatever is wrong with one family, the others are scraped.
+            return self._encoded_without_surrogates(family)
+        except Exception as error:  # An invalid family must not prevent the others from being scraped.
             return _left_out(family, error)
 
-    def _encoded_anew(self, family: Metric) -> bytes:
+    def _encoded_without_surrogates(self, family: Metric) -> bytes:
         try:
             return self._encoded(_without_surrogates(family))
         except Exception as error:  # As in `_write`.
@@ -120,9 +120,9 @@ def _has_plain_names(family: Metric) -> bool:
 
 
 def _require_readable(family: Metric, replacement: str | None) -> None:
-    """Raise for what prometheus_client writes and no scraper can read."""
+    """Raise `ValueError` for a family that prometheus_client writes but no scraper can read."""
     names = {family.name, *(name for sample in family.samples for name in (sample.name, *sample.labels))}
-    if any(not name or "\n" in name for name in names):  # It takes "a\n" for a plain name.
+    if any(not name or "\n" in name for name in names):  # prometheus_client accepts "a\n" as a plain name.
         raise ValueError("a name is empty, or has a newline")
     for sample in family.samples:
         value: object = sample.value
@@ -151,10 +151,13 @@ def _printable(text: str) -> str:
 
 
 def _left_out(family: Metric, error: Exception) -> bytes:
-    _warn(shown(family.name), cut(f"{type(error).__name__}: {error.args[0] if error.args else ''}", 200))
+    _warn(
+        shown(getattr(family, "name", family)),
+        cut(f"{type(error).__name__}: {error.args[0] if error.args else ''}", 200),
+    )
     return b""
 
 
-@functools.lru_cache(maxsize=100)  # Once for each, not at every scrape.
+@functools.lru_cache(maxsize=100)  # Log each family once, not at every scrape.
 def _warn(name: str, reason: str) -> None:
-    logger.warning("The metric family %s is left out of /metrics: %s", name, reason)
+    logger.warning("The metric family %s is omitted from /metrics: %s", name, reason)

@@ -1,4 +1,4 @@
-"""Metrics of each engine that is served: its modes, its configuration's revision, and the plugins beside it."""
+"""Metrics of each served engine: its modes, the revision of its configuration, and failed plugins."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..plugins import Plugins
 from .families import Row, family
 
 Revision = Callable[[Any], int]
-"""The number of the last change of the configuration of a manager's engine."""
+"""Returns the number of the last configuration change of a manager's engine."""
 
 _LABELS = ("model_name", "worker_id", "role")
-"""The labels of LMCache's own metrics that tell one engine from another."""
+"""The labels of LMCache's own metrics that identify an engine."""
 _GAUGES = {
-    "frozen": "1 while the engine stores nothing new",
-    "hot_cache_enabled": "1 while memory takes new chunks",
+    "frozen": "1 while the engine is frozen and stores nothing",
+    "hot_cache_enabled": "1 while the hot cache stores new chunks",
     "backend_bypassed": "1 while the backend is out of service",
     "drained": "1 while the rank is out of rotation",
     "config_revision": "Number of the last change of the configuration",
@@ -32,7 +32,7 @@ _GAUGES = {
 
 
 class _Facts(Struct, frozen=True):
-    """All that the metrics tell of one app."""
+    """The values of the metrics of one app."""
 
     engine: tuple[str, ...]
     drained: bool
@@ -42,7 +42,7 @@ class _Facts(Struct, frozen=True):
 
     @classmethod
     def of(cls, app: App, revision: Revision) -> _Facts | None:
-        """Look at an app; None where it has no manager."""
+        """Read the values of an app; return None if it has no manager."""
         manager = getattr(getattr(app, "state", None), "lmcache_adapter", None)
         modes, plugins = app.extensions.get(MODES_KEY), app.extensions.get("lmcache_internal")
         if modes is None or manager is None:
@@ -50,7 +50,7 @@ class _Facts(Struct, frozen=True):
         metadata = getattr(manager, "lmcache_engine_metadata", None)
         try:
             state = modes.engine_state()
-        except Exception:  # Whatever an engine raises must not cost the scrape; `/healthz` tells of it.
+        except Exception:  # An exception of the engine must not fail the scrape; `/healthz` reports it.
             state = None
         return cls(
             tuple(str(getattr(metadata, name, "")) for name in _LABELS),
@@ -62,7 +62,7 @@ class _Facts(Struct, frozen=True):
 
 
 class Engines:
-    """The apps whose engines are told of."""
+    """The apps with metrics."""
 
     def __init__(self) -> None:
         self._apps: dict[int, tuple[weakref.ref[App], Revision]] = {}
@@ -71,16 +71,16 @@ class Engines:
         self._families: list[Metric] = []
 
     def add(self, app: App, revision: Revision) -> None:
-        """Tell of `app`, as long as it is in use."""
+        """Add the metrics of `app`; they are removed when the app is deleted."""
         with self._lock:
             self._apps = {key: kept for key, kept in self._apps.items() if kept[0]() is not None}
             self._apps[max(self._apps, default=0) + 1] = (weakref.ref(app), revision)
 
     def collect(self) -> list[Metric]:
-        """The families, made again where anything has changed."""
+        """Return the families; they are created again if a value has changed."""
         apps = [(reference(), revision) for reference, revision in list(self._apps.values())]
         found = [_Facts.of(app, revision) for app, revision in apps if app is not None]
-        # Of two apps on one engine, or on engines of the same name, the later counts: no series may come twice.
+        # If two apps have the same engine, or engines with the same labels, only the later is used: series are unique.
         facts = list({each.engine: each for each in found if each is not None}.values())
         if facts != self._facts:
             rows = {name: [row for each in facts for row in _rows(name, each)] for name in _GAUGES}

@@ -1,4 +1,4 @@
-"""A scrape: all metrics of a registry or those named, in the format and encoding that the scraper prefers."""
+"""Render all or some metrics of a registry in the format and encoding that the scraper prefers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .encoding import encoder_of, preferred
 from .renderer import Renderer
 
 _MIN_GZIP_BYTES = 1024
-"""Smaller bodies are not compressed: they fit into one packet as they are."""
+"""Smaller bodies are not compressed, because they fit into one packet."""
 
 _MOST_HINTS = 3
 
 
 class _Selection(Collector):
-    """The samples of a registry that bear one of the names, or whose family does.
+    """The samples of a registry with one of the names, or with one of the names as family name.
 
-    prometheus_client's `restricted_registry` would miss families that their collector has not
-    described beforehand, the embedded engine's among them.
+    prometheus_client's `restricted_registry` omits families that their collector does not describe, such as those of
+    the embedded engine.
     """
 
     def __init__(self, registry: Collector, names: Collection[str]) -> None:
@@ -45,7 +45,7 @@ class _Selection(Collector):
                 yield family
 
     def comments(self) -> bytes:
-        """A line for each name that was not found when it was collected, and is like one that there is."""
+        """Return a comment line for each name that was not found but is similar to an existing name."""
         hints = {name: suggestion(name, self._known) for name in sorted(self._names - self._known)[:_MOST_HINTS]}
         lines = [f"# There is no metric {shown(name)}{hint}\n" for name, hint in hints.items() if hint]
         return "".join(lines).encode("utf-8", "backslashreplace")
@@ -54,20 +54,20 @@ class _Selection(Collector):
 def expose(
     registry: CollectorRegistry, accept: str, accept_encoding: str, names: Collection[str] = ()
 ) -> tuple[bytes, dict[str, str]]:
-    """Render `registry` as the scraper asks.
+    """Render `registry` as the scraper requests.
 
     Args:
-        registry: what to render.
+        registry: the registry to render.
         accept: the request's Accept header; empty for the plain text format 0.0.4.
-        accept_encoding: its Accept-Encoding header; gzip is used where it is accepted.
-        names: of samples and families; all where there are none.
+        accept_encoding: its Accept-Encoding header; gzip is used if it is accepted.
+        names: names of samples and families; empty for all.
 
     Returns:
-        The body and the response headers, `Content-Type` among them.
+        The body and the response headers with `Content-Type`.
     """
     selection = _Selection(registry, names) if names else None
     body, content_type = _render(selection or registry, preferred(accept))
-    if selection is not None and content_type.startswith("text/plain"):  # In OpenMetrics there are no comments.
+    if selection is not None and content_type.startswith("text/plain"):  # OpenMetrics has no comments.
         body += selection.comments()
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if len(body) >= _MIN_GZIP_BYTES and re.search(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", accept_encoding):
@@ -84,6 +84,6 @@ def _render(registry: Collector, accepted: str) -> tuple[bytes, str]:
 
 @functools.lru_cache(maxsize=4)
 def _renderer(content_type: str) -> Renderer:
-    # What is a type of content is an Accept header, too.
+    # A content type is also a valid Accept header.
     encoder, _ = encoder_of(content_type)
     return Renderer(encoder)

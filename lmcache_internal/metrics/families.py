@@ -1,36 +1,63 @@
-"""Metric families that stay as they are: where no value has changed since the last scrape, neither does the family."""
+"""Metric families that are reused while their values do not change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
 Row = tuple[str, Mapping[str, str], float]
-"""A sample: what its name has after the family's, its labels, and its value."""
+"""A sample: the suffix of its name after the family's name, its labels, and its value."""
+
+
+Series = Sequence[tuple[str, Mapping[str, str]]]
+"""The name and the labels of each sample of a family."""
 
 
 class KeptFamily(Metric):
-    """A family whose samples nobody changes any more; the renderer keeps its text as long as it is given the same."""
+    """A family with samples that never change; the renderer reuses its text for the same object."""
 
 
-def family(name: str, text: str, kind: str, rows: Iterable[Row]) -> KeptFamily:
-    """Make a family of `rows`.
+class CountedFamily(Metric):
+    """A family with the same series at each scrape, and other values.
+
+    The renderer reads `series` and `values`. The samples are created on first access.
 
     Args:
         name: with its prefix; of a counter, without `_total`.
-        text: what it tells.
+        text: the help text.
         kind: "counter", "gauge" or "histogram".
-        rows: its samples.
+        series: the same object while the series are the same; immutable.
+        values: one value for each series.
     """
-    return with_samples(
-        name, text, kind, [Sample(name + suffix, dict(labels), value) for suffix, labels, value in rows]
-    )
+
+    def __init__(self, name: str, text: str, kind: str, series: Series, values: Sequence[float]) -> None:
+        super().__init__(name, text, kind)
+        self.series = series
+        self.values = values
+        del self.samples
+
+    def __getattr__(self, name: str) -> list[Sample]:
+        if name != "samples" or "values" not in self.__dict__:
+            raise AttributeError(name)
+        made = [
+            Sample(sample, dict(labels), value)
+            for (sample, labels), value in zip(self.series, self.values, strict=True)
+        ]
+        self.samples = made
+        return made
 
 
-def with_samples(name: str, text: str, kind: str, samples: list[Sample]) -> KeptFamily:
-    """Make a family of samples that are made already."""
+def family(name: str, text: str, kind: str, rows: Iterable[Row]) -> KeptFamily:
+    """Create a family from `rows`.
+
+    Args:
+        name: the name with its prefix; for a counter without `_total`.
+        text: the help text.
+        kind: "counter", "gauge" or "histogram".
+        rows: the samples.
+    """
     made = KeptFamily(name, text, kind)
-    made.samples = samples
+    made.samples = [Sample(name + suffix, dict(labels), value) for suffix, labels, value in rows]
     return made

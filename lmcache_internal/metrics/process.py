@@ -1,11 +1,10 @@
-"""prometheus_client's metrics of the process, read without giving the interpreter's lock away.
+"""prometheus_client's metrics of the process, read without releasing the GIL.
 
-Its `ProcessCollector` opens files and lists a directory, and gives the lock away at every step, up to 5 ms
-each where another thread of the engine runs Python without a pause; see `serving/gil_sockets.py`. The kernel has
-all of it in memory. So `PROCESS_COLLECTOR` gets another `collect`: the same families and values, in half of the
-time. No registry notices, and who unregisters the collector still can. Where anything is
-otherwise than expected, prometheus_client reads it. To remove it, delete this file and its use in
-`blueprints/metrics_api.py`.
+prometheus_client's `ProcessCollector` opens files and lists a directory. Each step releases the GIL, which takes up to
+5 ms if another thread of the engine runs Python without a pause; see `serving/gil_sockets.py`. The kernel has all
+values in memory. Therefore this module replaces `collect` of `PROCESS_COLLECTOR`: the same families and values in half
+of the time. The collector stays registered and can still be unregistered. If anything is unexpected, prometheus_client
+reads the values. To remove this, delete this file and its use in `blueprints/metrics_api.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _NAMES = {
     "process_max_fds",
 }
 
-# See open(2), statx(2), and getdents(2) for what a directory's records begin with.
+# See open(2), statx(2), and getdents(2) for the header of a directory record.
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _AT_FDCWD, _STATX_SIZE = -100, 0x200
 _SIZE = struct.Struct("=40xQ")
@@ -38,7 +37,7 @@ _BUFFER_BYTES = 32_768
 
 
 def keep_lock() -> None:
-    """Let `PROCESS_COLLECTOR` read like this from now on, in the whole process, where that is possible."""
+    """Replace `collect` of `PROCESS_COLLECTOR` for the whole process, if the platform supports it."""
     if sys.platform == "linux" and hasattr(_libc, "statx") and hasattr(_libc, "getdents64"):
         names = {family.name for family in PROCESS_COLLECTOR.collect()}
         if names == _NAMES:
@@ -55,7 +54,7 @@ def _collect() -> Iterable[Metric]:
 
 @functools.lru_cache(maxsize=1)
 def _families(_pid: int) -> list[Metric]:
-    """The families as prometheus_client has them; their texts, and when the process started, stay the same."""
+    """Return prometheus_client's families; the help texts and the start time of the process do not change."""
     return list(ProcessCollector.collect(PROCESS_COLLECTOR))
 
 
@@ -67,7 +66,7 @@ def _with_value(family: Metric, value: float | None) -> Metric:
 
 
 def _values() -> dict[str, float]:
-    """What changes, by the name of the family."""
+    """Return the values that change, by the name of the family."""
     fields = _contents(b"/proc/self/stat").rpartition(b")")[2].split()
     return {
         "process_virtual_memory_bytes": float(fields[20]),
@@ -79,8 +78,8 @@ def _values() -> dict[str, float]:
 
 
 def _open_files() -> int:
-    """How many there are, with the one by which prometheus_client would count them."""
-    size = _size(b"/proc/self/fd")  # Their number, since Linux 6.2: counting takes as long as there are files.
+    """Return the number of open files, including the one that prometheus_client would open to count them."""
+    size = _size(b"/proc/self/fd")  # The number of files, since Linux 6.2; counting is slow with many files.
     return size + 1 if size else _entries(b"/proc/self/fd")
 
 
@@ -93,7 +92,7 @@ def _size(path: bytes) -> int:
 
 def _entries(path: bytes) -> int:
     descriptor = _checked(_libc.open(path, _FLAGS))
-    buffer, entries = ctypes.create_string_buffer(_BUFFER_BYTES), -2  # "." and ".." are none.
+    buffer, entries = ctypes.create_string_buffer(_BUFFER_BYTES), -2  # Without "." and "..".
     try:
         while size := _checked(_libc.getdents64(descriptor, buffer, _BUFFER_BYTES)):
             at = 0

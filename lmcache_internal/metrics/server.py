@@ -1,4 +1,4 @@
-"""Metrics of the server itself: its requests and its load."""
+"""Metrics of the server: requests and load."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from itertools import accumulate
 from flask.sansio.app import App
 from prometheus_client import REGISTRY, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 
 from ..limits.request_counts import BUCKETS, Series, requests
 from ..limits.server_load import servers
 from .engines import Engines, Revision
-from .families import family, with_samples
+from .families import CountedFamily, family
+from .families import Series as FamilySeries
 
 _REFUSALS = (401, 403, 429)
-_LATENCY_TEXT = "Seconds until a response was made"
+_REFUSED = [("lmcache_internal:refused_requests_total", {"status": str(status)}) for status in _REFUSALS]
 _LATENCY: list[tuple[str, dict[str, str]]] = [
     *(("lmcache_internal:request_seconds_bucket", {"le": bound}) for bound in (*map(str, BUCKETS), "+Inf")),
     ("lmcache_internal:request_seconds_count", {}),
@@ -34,51 +34,46 @@ class _Requests:
     """Counts and latencies of requests, for the whole process."""
 
     def __init__(self) -> None:
-        self._samples: dict[Series, Sample] = {}
-        self._refused: tuple[int, ...] = ()
-        self._refused_family: Metric | None = None
-        self._latency = [Sample(name, labels, 0.0) for name, labels in _LATENCY]
+        self._known: list[Series] = []
+        self._series: FamilySeries = []
+        self._refusals: list[tuple[int, int]] = []
 
     def collect(self) -> list[Metric]:
         requests.sum_up()
-        counts = list(requests.by_series.items())
-        refused = dict.fromkeys(_REFUSALS, 0)
-        known = self._samples
-        self._samples = samples = {}
-        for series, count in counts:
-            sample = known.get(series)
-            samples[series] = sample if sample is not None and sample.value == count else _sample(series, count)
-            if series.status in refused:
-                refused[series.status] += count
-        about = ("lmcache_internal:requests", "Requests by route and status", "counter")
-        return [with_samples(*about, list(samples.values())), self._refusals(refused), self._latencies()]
-
-    def _refusals(self, counts: dict[int, int]) -> Metric:
-        values = tuple(counts.values())
-        if self._refused_family is None or values != self._refused:
-            rows = [("_total", {"status": str(status)}, float(count)) for status, count in counts.items()]
-            text = "Requests refused with 401, 403 or 429"
-            self._refused_family = family("lmcache_internal:refused_requests", text, "counter", rows)
-            self._refused = values
-        return self._refused_family
-
-    def _latencies(self) -> Metric:
-        sums = list(accumulate(requests.by_bucket))
-        values = [*sums, sums[-1], requests.seconds]
-        self._latency = [
-            known if known.value == value else Sample(known.name, known.labels, float(value))
-            for known, value in zip(self._latency, values, strict=True)
+        by_series = requests.by_series.copy()
+        found = list(by_series)
+        if found != self._known:
+            self._learn(found)
+        counts = list(map(float, by_series.values()))
+        refused = [0.0] * len(_REFUSALS)
+        for status, index in self._refusals:
+            refused[status] += counts[index]
+        sums = list(map(float, accumulate(requests.by_bucket)))
+        latencies = [*sums, sums[-1], requests.seconds]
+        return [
+            _counted("requests", "Requests by route and status", "counter", self._series, counts),
+            _counted("refused_requests", "Requests refused with 401, 403 or 429", "counter", _REFUSED, refused),
+            _counted("request_seconds", "Seconds until a response was created", "histogram", _LATENCY, latencies),
         ]
-        return with_samples("lmcache_internal:request_seconds", _LATENCY_TEXT, "histogram", self._latency)
+
+    def _learn(self, found: list[Series]) -> None:
+        self._known = found
+        self._series = [("lmcache_internal:requests_total", _labels(series)) for series in found]
+        self._refusals = [
+            (_REFUSALS.index(series.status), index) for index, series in enumerate(found) if series.status in _REFUSALS
+        ]
 
 
-def _sample(series: Series, count: int) -> Sample:
-    labels = {"method": series.method, "route": series.route, "status": str(series.status)}
-    return Sample("lmcache_internal:requests_total", labels, float(count))
+def _counted(name: str, text: str, kind: str, series: FamilySeries, values: list[float]) -> Metric:
+    return CountedFamily(f"lmcache_internal:{name}", text, kind, series, values)
+
+
+def _labels(series: Series) -> dict[str, str]:
+    return {"method": series.method, "route": series.route, "status": str(series.status)}
 
 
 class _Load:
-    """What all listeners of the process have to do now; nothing where another WSGI server serves the app."""
+    """The load of all listeners of the process; no metrics if another WSGI server serves the app."""
 
     def __init__(self) -> None:
         self._values: tuple[int, ...] = ()
@@ -104,13 +99,13 @@ class _ServerCollector(Collector):
     def __init__(self) -> None:
         self.engines = Engines()
         self._parts = (_Requests(), _Load(), self.engines)
-        self._turn = threading.Lock()  # Of scrapes alone: no request takes it.
+        self._scraping = threading.Lock()  # Requests do not use this lock.
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        with self._turn:
+        with self._scraping:
             found = [each for part in self._parts for each in part.collect()]
         return iter(found)
 
@@ -121,7 +116,7 @@ _registered = False
 
 
 def watch(app: App, revision: Revision) -> None:
-    """Tell of `app` in the default registry, as long as it is in use."""
+    """Add the metrics of `app` to the default registry; they are removed when the app is deleted."""
     global _registered  # Once per process.
     _collector.engines.add(app, revision)
     with _registering:

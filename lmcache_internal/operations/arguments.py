@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -12,7 +12,7 @@ import msgspec
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
-from ..conversion import MAX_DEPTH, is_too_deep, parse_bool, text_of, type_name, without_none
+from ..conversion import MAX_DEPTH, is_too_deep, parse_bool, shown, text_of, type_name, without_none
 from ..errors import BadRequest
 from ..redaction import quoted
 from .signature_check import check_signature
@@ -127,7 +127,17 @@ class Argument:
             return self._missing()
         if given and not self.may_be_empty:
             raise self._invalid(given[-1])
+        if not given and request.query_string and request.method not in ("GET", "HEAD"):
+            self._refuse_another_spelling(request.args)
         return self._missing()
+
+    def _refuse_another_spelling(self, names: Iterable[str]) -> None:
+        # `dryrun=true` and `dry-run=true` must not apply a change.
+        for name in names:
+            if _squeezed(name) == _squeezed(self.name):
+                raise BadRequest(
+                    f"Unknown parameter {shown(name)}; did you mean {self.name}?", title="Invalid parameter"
+                )
 
     def _missing(self) -> Any:
         if not self.required:
@@ -187,12 +197,19 @@ def signature_of(view: Callable[..., Any]) -> tuple[list[Argument], Any]:
     return arguments, hints.get("return", Any)
 
 
+def _squeezed(name: str) -> str:
+    return name.replace("-", "").replace("_", "").replace(" ", "").lower()
+
+
 def _json_object(encoded: bytes, request: Request) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(text_of(encoded))
         if is_too_deep(body):
-            raise ValueError(f"more than {MAX_DEPTH} lists and objects stand within one another")
-    except (ValueError, RecursionError) as error:
+            raise RecursionError
+    except RecursionError:
+        reason = f"lists and objects are nested more than {MAX_DEPTH} deep"
+        raise BadRequest(reason, title="Invalid JSON body") from None
+    except ValueError as error:
         # Also NaN, Infinity, 1e400 and lone surrogates: stored, they would make later JSON responses invalid.
         raise BadRequest(_reason(encoded, request) or str(error), title="Invalid JSON body") from None
     if not isinstance(body, dict):

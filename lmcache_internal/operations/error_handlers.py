@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
@@ -15,6 +17,9 @@ from .serialize import respond, wants_json
 logger = get_logger(__name__)
 logger.addFilter(redact_trace)  # An engine's exception may quote a URL with a password.
 logger.addFilter(divert)
+
+_MOST_BELOW = 4
+"""How many paths below an unknown one are named."""
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -61,7 +66,8 @@ def _unexpected(error: Exception) -> Response:
 def _explain(error: HTTPException) -> str:
     if isinstance(error, NotFound):
         root = request.script_root  # The path where the app is mounted.
-        hint = suggestion(request.path, _builtin_paths())
+        known = _builtin_paths()
+        hint = _below(request.path, known) or suggestion(request.path, known)
         return f"No endpoint at {root}{cut(request.path)}{hint or ';'} GET {root}/ lists all endpoints"
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
@@ -69,6 +75,12 @@ def _explain(error: HTTPException) -> str:
     if isinstance(error, RequestEntityTooLarge):
         return body_too_large(request.max_content_length)
     return error.description or error.name
+
+
+def _below(path: str, known: Iterable[str]) -> str:
+    """`; did you mean X or Y?` for the paths below `path`; empty if there are none."""
+    paths = sorted(each for each in known if each.startswith(f"{path.rstrip('/')}/")) if path.strip("/") else []
+    return f"; did you mean {' or '.join(paths[:_MOST_BELOW])}?" if paths else ""
 
 
 def _builtin_paths() -> set[str]:

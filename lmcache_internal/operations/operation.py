@@ -12,7 +12,7 @@ from flask import Request, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from ..conversion import cut
-from ..engine.protocols import is_seam_name
+from ..engine.protocols import is_engine_attribute
 from ..errors import ApiError, EngineFailed, NotSupported
 from ..limits.change_lock import change_lock_of
 from ..limits.concurrency import LimitName
@@ -20,8 +20,10 @@ from ..limits.timeouts import call_within
 from ..redaction import redact
 from ..roles import Role
 from .arguments import signature_of
+from .option_check import check_options
 from .responses import failures, success
 from .serialize import Media, respond, wants_json
+from .undeclared import refuse_undeclared
 
 if TYPE_CHECKING:
     from ..app import InternalApp
@@ -40,6 +42,7 @@ def operation(
     as_text: Callable[[Any], str] | None = None,
     access: Role | None = None,
     write_parameter: str | None = None,
+    strict: bool = False,
     cheap: bool = False,
     inline: bool = False,
     exclusive: bool = False,
@@ -60,6 +63,7 @@ def operation(
         as_text: converts the data to plain text, for clients that do not request JSON by name.
         access: the role that is required; by default viewer for GET and admin for other methods.
         write_parameter: the argument that makes a GET a write, which requires role operator.
+        strict: a body or a query parameter that it does not declare gets 400. LMCache's own endpoints ignore both.
         cheap: it does not block, or has its own timeout: it runs without timeout and concurrency limit (in a
             plugin, with the timeout of a plain Flask view).
         inline: it only reads memory, in less than 2 ms, and waits for no lock of the engine. The event loop runs it
@@ -76,10 +80,11 @@ def operation(
         function raises, with 501 if the engine lacks a called method, and with 500 for any other exception.
 
     Raises:
-        TypeError: `action` is missing, or no request can match the function's signature.
+        TypeError: an option has a wrong value or has no effect, or no request can match the function's signature.
     """
-    if called_without_parentheses or not action:
+    if called_without_parentheses or not (isinstance(action, str) and action):
         raise TypeError('write @operation(action="…"), with parentheses; the action completes "Failed to …"')
+    check_options(access, cheap=cheap, exclusive=exclusive, timeout=timeout, errors=errors)
 
     def decorate(function: Callable[..., Any]) -> View:
         arguments, returns = signature_of(function)
@@ -90,6 +95,8 @@ def operation(
         @functools.wraps(function)
         def view(**path_values: Any) -> Response:
             incoming = cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # werkzeug's proxy.
+            if strict:
+                refuse_undeclared(incoming, arguments)
             values = {argument.parameter: argument.read(incoming, path_values) for argument in arguments}
             call = functools.partial(function, **values)
             if not cheap:
@@ -131,7 +138,7 @@ def _attempt(action: str, call: Callable[[], Any]) -> Any:
     except (ApiError, HTTPException):
         raise
     except AttributeError as error:
-        if error.obj is not None and is_seam_name(error.name):
+        if error.obj is not None and is_engine_attribute(error.name):
             raise NotSupported(
                 f"{type(error.obj).__name__} has no {error.name} in this engine version; LMCache 0.5.6 has it",
             ) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import inspect as types
 from msgspec import json
 
-from ..conversion import type_name
+from ..conversion import shown, type_name
 
 if TYPE_CHECKING:
     from .arguments import Argument
@@ -41,20 +41,24 @@ def check_signature(view: Callable[..., Any], arguments: Iterable[Argument]) -> 
         view: the function below `@operation`.
         arguments: its parameters.
     """
+    if not inspect.isroutine(view):
+        raise TypeError(f"@operation is applied to {shown(view)}: apply it to a function")
     name = view.__name__
     if inspect.iscoroutinefunction(view) or inspect.isasyncgenfunction(view):
         raise TypeError(f"{name} is async: write `def {name}`, because each request runs in a worker thread")
     if inspect.isgeneratorfunction(view):
         raise TypeError(f"{name} is a generator: return flask.Response(…) to stream")
     for parameter in inspect.signature(view).parameters.values():
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise TypeError(f"{name} has the positional-only parameter {parameter}: remove the `/` after it")
         if parameter.kind not in _KINDS:
             raise TypeError(f"{name} has the parameter {parameter}: name each parameter of the request instead")
     for argument in arguments:
         if not _is_readable(argument):
             raise TypeError(
                 f"{name} has the parameter {argument.parameter}: {type_name(argument.bare)}, which no request can "
-                "hold: use str, int, float, bool, Literal, list[str], a Struct of these as the JSON body, or "
-                "Annotated[…, FromText(parse)]"
+                "hold: use str, int, float, bool, Literal, list[str], Annotated[…, FromText(parse)], or JsonBody or a "
+                "Struct of these for the JSON body"
             )
 
 

@@ -72,6 +72,17 @@ def reads_without_access(rules: Iterable[Rule], views: Mapping[str, Any]) -> lis
     ]
 
 
+def app_wide(app: Flask) -> Counter[str]:
+    """Return how many functions of each kind run for every endpoint of `app`, by the decorator that adds them."""
+    return Counter(
+        before_app_request=len(app.before_request_funcs.get(None, ())),
+        after_app_request=len(app.after_request_funcs.get(None, ())),
+        teardown_app_request=len(app.teardown_request_funcs.get(None, ())),
+        app_url_value_preprocessor=len(app.url_value_preprocessors.get(None, ())),
+        app_errorhandler=sum(map(len, app.error_handler_spec.get(None, {}).values())),
+    )
+
+
 def _operations_in(loaded: object) -> list[Any]:
     values = vars(loaded).values() if isinstance(loaded, ModuleType) else ()
     return [value for value in values if isinstance(value, FunctionType) and hasattr(value, "arguments")]

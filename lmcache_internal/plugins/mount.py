@@ -11,7 +11,7 @@ from flask import Flask
 from ..engine.kinds import EngineKind, kind_of
 from ..log_lines import get_logger
 from ..redaction import redact, redact_trace
-from .checks import Route, free_name, reads_without_access, refuse_clashes, refuse_misuse, routes_of, rules_of
+from .checks import Route, app_wide, free_name, reads_without_access, refuse_clashes, refuse_misuse, routes_of, rules_of
 from .report import PluginError, Plugins
 from .sources import Source, find, kinds_of, router_of, written_kinds
 
@@ -48,6 +48,7 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
         # A plugin is tried on a scratch app first, so that a failing one leaves no routes behind. A built-in file
         # needs no trial, because its failure is fatal.
         target = app if source.builtin else scratch
+        before = app_wide(target)
         try:
             loaded = source.load()
             router = router_of(loaded)
@@ -70,13 +71,7 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
             name = free_name(router.name, app)
             app.register_blueprint(router, name=name)
             app.bulkheads.add(app, name)
-            for path in reads_without_access(rules, target.view_functions):
-                logger.warning(
-                    "GET %s of the plugin %s declares no access, so viewers may read it; declare who may: "
-                    "@operation(…, access=Role.VIEWER)",
-                    path,
-                    source.name,
-                )
+            _warn(source, reads_without_access(rules, target.view_functions), app_wide(target) - before)
         taken.update(dict.fromkeys(routes, source.name))
         plugins.loaded.append(source.name)
     return plugins
@@ -99,4 +94,22 @@ def _skip(source: Source, plugins: Plugins, kind: EngineKind) -> None:
             "router to serve it here",
             source.name,
             kind,
+        )
+
+
+def _warn(source: Source, undeclared: Iterable[str], app_wide_functions: Iterable[str]) -> None:
+    """Log what a plugin may do, but should not."""
+    for path in undeclared:
+        logger.warning(
+            "GET %s of the plugin %s declares no access, so viewers may read it; declare who may: "
+            "@operation(…, access=Role.VIEWER)",
+            path,
+            source.name,
+        )
+    for decorator in app_wide_functions:
+        logger.warning(
+            "The plugin %s uses %s, which affects every endpoint, health checks too; use %s",
+            source.name,
+            decorator,
+            decorator.replace("app_", ""),
         )

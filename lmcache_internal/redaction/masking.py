@@ -20,6 +20,8 @@ from .values import is_count
 
 _BYTES = (bytes, bytearray, memoryview)
 _LONGEST_TOKEN = 64
+_LABELS = frozenset({"name", "key", "variable"})
+_LABELED = frozenset({"value", "values"})
 
 
 def redact(value: Any, name: str = "") -> Any:
@@ -96,11 +98,16 @@ def _walk_mapping(value: Mapping[Any, Any], secrecy: Secrecy) -> dict[Any, Any]:
     for key, item in value.items():
         shown_key = _redact_key(key)
         walked[shown_key] = _walk(item, secrecy_of(key if isinstance(key, str) else str(shown_key), secrecy))
-    label = value.get("name")
-    if isinstance(label, str) and "value" in walked:
-        # Kubernetes writes variables as `{"name": "HF_TOKEN", "value": "…"}`.
-        walked["value"] = _walk(value["value"], secrecy_of(label, secrecy))
+    # `{"name": "HF_TOKEN", "value": "…"}`, as Kubernetes writes variables; tags of AWS have `Key` and `Value`.
+    labels = [item for key, item in value.items() if _is_named(key, _LABELS) and isinstance(item, str)]
+    if labels:
+        strictest = max(secrecy_of(label, secrecy) for label in labels)
+        walked |= {key: _walk(item, strictest) for key, item in value.items() if _is_named(key, _LABELED)}
     return walked
+
+
+def _is_named(key: Any, names: frozenset[str]) -> bool:
+    return isinstance(key, str) and key.lower() in names
 
 
 def _redact_key(key: Any) -> Any:

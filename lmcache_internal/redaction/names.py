@@ -30,7 +30,7 @@ _SECRET_WORDS = frozenset(
     }
 )
 # Elsewhere in a name, these words have another meaning: `pass_config`.
-_SECRET_LAST_WORDS = frozenset({"otp", "pass", "pat", "pw", "sas"})
+_SECRET_LAST_WORDS = frozenset({"otp", "pass", "pat", "psk", "pw", "sas"})
 # Parts of words, for names without separators: `userpasswordhash`, `PGPASSWORD`, `authtoken`, `dbpass`.
 _FUSED = ("apikey", "connectionstring", "connstr", "contrase", "credential", "passphrase", "passwd", "password")
 _FUSED_ENDINGS = ("auth", "cookie", "cookies", "creds", "jwt", "pass", "pwd", "pw", "secret", "secrets", "token")
@@ -39,9 +39,10 @@ _ENGLISH = frozenset({"bypass", "compass", "encompass", "overpass", "surpass", "
 # Words that make a following `key` secret: `api_key`, `accesskey`, `ssh.key`, `signing_keys`.
 _KEY_OWNERS = frozenset(
     {
-        *("access", "account", "api", "auth", "azure", "client", "consumer", "database", "db", "decryption", "deploy"),
-        *("encryption", "fernet", "hmac", "license", "master", "pass", "priv", "private", "root", "secret", "service"),
-        *("session", "shared", "signing", "ssh", "ssl", "storage", "subscription", "tls", "unseal", "vault"),
+        *("access", "account", "aes", "api", "auth", "azure", "client", "consumer", "database", "db", "decryption"),
+        *("deploy", "encryption", "fernet", "hmac", "license", "master", "pass", "preshared", "priv", "private"),
+        *("root", "rsa", "secret", "service", "session", "shared", "sharedaccess", "signing", "ssh", "ssl"),
+        *("storage", "subscription", "tls", "unseal", "vault"),
     }
 )
 # In the name of a variable, every other word before `_KEY` may also belong to a secret. In other names, most keys are

@@ -135,6 +135,12 @@ class RequestState:
         self.caller: Caller | None = None
 
 
+def seconds_since_arrival() -> float | None:
+    """Return how long the current request takes so far, in seconds; None if it was refused before `Gate.check`."""
+    state: RequestState | None = g.get("security")
+    return None if state is None else time.perf_counter() - state.started
+
+
 def with_safe_headers(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the response headers with those of `HEADERS` added that are missing."""
     present = {name.lower() for name, _ in headers}

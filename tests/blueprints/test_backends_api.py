@@ -108,6 +108,17 @@ def test_local_disk_false_creates_no_backend(
     assert not (tmp_path / "False").exists()
 
 
+def test_backend_that_cannot_be_created_is_a_warning(client: FlaskClient, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    client.post("/conf", json={"local_disk": str(tmp_path / "file" / "disk"), "max_local_disk_size": 1.0})
+    body = client.post("/backends").get_json()
+    assert body["created"] == {}
+    assert "cannot be used: [Errno 20] Not a directory" in body["warnings"]["LocalDiskBackend"]
+    assert "LocalDiskBackend: local_disk" in client.get("/readyz?verbose").text
+    client.post("/conf", json={"local_disk": str(tmp_path / "disk")})
+    assert client.post("/backends").get_json() == {"status": "success", "created": DISK, "backends": CPU | DISK}
+
+
 class Unreachable(EmbeddedRuntime):
     def unreachable_backends(self) -> dict[str, str]:
         return {"RemoteBackend": "redis://user:s3cret@host: refused"}

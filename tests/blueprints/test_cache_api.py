@@ -338,7 +338,7 @@ class Silent(EmbeddedRuntime):
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("cannot", "this engine cannot tell which chunks are cached"),
+        ("cannot", "this engine does not report which chunks are cached"),
         ("raises", "to name the chunks failed with OSError"),
         ("hangs", "The call to look for cached chunks has been stuck since"),
         ("writes", "48 tokens are still being written"),

@@ -129,7 +129,7 @@ class TestFailureInTheMiddle:
         assert response.get_json() == {
             "error": "Failed to set the configuration",
             "message": "Setting pin_timeout_sec failed (RuntimeError: pin_timeout_sec cannot be 60), "
-            "and everything was restored as it was.",
+            "and all values were restored.",
         }
         assert (conf(stubborn), etag(stubborn), history(stubborn)) == (before, tag, [])
 
@@ -139,7 +139,7 @@ class TestFailureInTheMiddle:
         monkeypatch.setattr(StubbornConfig, "refused", ("pin_timeout_sec", 100))
         response = roll_back(stubborn, 0)
         assert response.status_code == 500
-        assert "everything was restored" in response.get_json()["message"]
+        assert "all values were restored" in response.get_json()["message"]
         assert (conf(stubborn), len(history(stubborn))) == (before, 1)
 
     def test_exception_with_secret_is_masked(
@@ -239,7 +239,7 @@ class TestDetails:
             "type": "int",
             "mutable": True,
             "minimum": 0,
-            "description": "Fewer hit tokens than this are not retrieved.",
+            "description": "Smallest number of hit tokens that is retrieved.",
             "takes_effect": "at once",
         }
         every = client.get("/conf?details=true")

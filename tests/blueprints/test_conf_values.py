@@ -157,5 +157,5 @@ def test_the_environment_does_not_leak_through_a_path(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
     response = client.post("/conf", json={"local_disk": path})
     assert response.status_code == 400
-    assert "expanded in the configuration file alone" in response.text
+    assert "expanded only in the configuration file" in response.text
     assert "s3cret" not in response.text + client.get("/conf").text

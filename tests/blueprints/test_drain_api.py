@@ -92,6 +92,12 @@ def test_what_is_no_drain_is_a_400_and_nothing_is_drained(client: FlaskClient, a
 def test_a_secret_in_the_reason_does_not_reach_the_probe(client: FlaskClient) -> None:
     drain(client, reason="move to redis://user:s3cret@host")
     assert "s3cret" not in client.get("/readyz").text
+    assert "s3cret" not in client.get("/admin/drain").text
+
+
+def test_blanks_are_no_reason(client: FlaskClient) -> None:
+    assert drain(client, reason="  ", seconds=5)["reason"] == ""
+    assert not client.get("/readyz").text.endswith(":")
 
 
 def test_a_scheduler_can_be_drained(scheduler: EmbeddedManager) -> None:

@@ -27,7 +27,7 @@ from lmcache_internal.serving.transport import MAX_THREADS
 from lmcache_internal.settings import MOST_SCRIPTS
 from tests.support import CHUNK, ROOT, SHAPE, eventually, fetch, in_thread, make_manager, run_script, server_values
 
-NOT_OURS = "the WSGI server is not ours, its queue is not seen"
+NOT_OURS = "another WSGI server serves the app, its queue is unknown"
 JSON = {"Accept": "application/json"}
 
 
@@ -113,7 +113,7 @@ def test_json_is_sent_on_request(client: FlaskClient, manager: EmbeddedManager) 
     assert (bad.status_code, bad.content_type) == (503, "application/json")
     assert bad.get_json()["status"] == "failed"
     assert bad.get_json()["checks"].keys() == CHECKS.keys()
-    assert bad.get_json()["checks"]["engine"] == {"ok": False, "message": "the engine says that it is not healthy"}
+    assert bad.get_json()["checks"]["engine"] == {"ok": False, "message": "the engine reports that it is not healthy"}
 
 
 def test_head_has_status_without_body(client: FlaskClient, manager: EmbeddedManager) -> None:
@@ -136,7 +136,7 @@ def test_closed_engine_is_live_but_not_ready(client: FlaskClient, manager: Embed
     manager.close()
     status, text = ask(client, "/readyz")
     assert status == 503
-    assert text.splitlines()[0] == "[-]engine failed: the engine says that it is not healthy"
+    assert text.splitlines()[0] == "[-]engine failed: the engine reports that it is not healthy"
     assert "[+]" not in text
     assert ask(client, "/healthz/engine") == (503, text.splitlines()[0])
     assert ask(client, "/livez") == (200, "ok")
@@ -147,7 +147,7 @@ def test_worker_without_backends_is_not_ready(client: FlaskClient) -> None:
     status, text = ask(client, "/readyz/backends")
     assert (status, text) == (
         503,
-        "[-]backends failed: there is no storage backend; POST /backends makes those of the config",
+        "[-]backends failed: there is no storage backend; POST /backends creates those of the configuration",
     )
     assert ask(client, "/readyz")[0] == 503
 
@@ -219,8 +219,8 @@ def test_stuck_call_fails_healthz_only(client: FlaskClient, release: threading.E
 def test_scheduler_is_ready_without_engine(scheduler: EmbeddedManager) -> None:
     client = create_app(scheduler).test_client()
     assert client.get("/readyz").status_code == client.get("/healthz").status_code == 200
-    assert ask(client, "/readyz/engine?verbose") == (200, "[+]engine ok: it needs no storage here")
-    assert ask(client, "/readyz/backends?verbose") == (200, "[+]backends ok: none are needed here")
+    assert ask(client, "/readyz/engine?verbose") == (200, "[+]engine ok: no storage needed on this rank")
+    assert ask(client, "/readyz/backends?verbose") == (200, "[+]backends ok: not needed on this rank")
 
 
 class Optimist(EmbeddedManager):
@@ -290,7 +290,7 @@ def test_check_result_is_cached_for_one_second(client: FlaskClient, manager: Emb
 
 def test_hanging_check_times_out_and_is_not_restarted(slow: SlowManager, release: threading.Event) -> None:
     client = create_app(slow).test_client()
-    reason = f"[-]engine failed: did not answer within {CHECK_SECONDS:g} s"
+    reason = f"[-]engine failed: did not respond within {CHECK_SECONDS:g} s"
     began = time.monotonic()
     assert ask(client, "/readyz") == (503, reason)
     assert CHECK_SECONDS <= time.monotonic() - began < CHECK_SECONDS + 1

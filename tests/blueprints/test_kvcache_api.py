@@ -235,7 +235,7 @@ class TestRecordSlot:
             )
             caplog.clear()
             client.post("/cache/store?tokens_mock=0,48")
-            assert ("store touched slots [0, 47] of 128" in caplog.text) is switched
+            assert ("store used slots [0, 47] of 128" in caplog.text) is switched
 
     def test_record_slot_without_value_only_reads(self, client: FlaskClient) -> None:
         def told() -> bool:

@@ -101,6 +101,5 @@ def test_in_multiprocess_mode_a_reset_says_why_it_cannot_be(tmp_path: Path) -> N
 def test_a_directory_that_cannot_be_made_is_named_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     last = run_in_multiprocess_mode(tmp_path / "file" / "below").stderr.splitlines()[-1]
-    assert last.endswith(
-        f"PROMETHEUS_MULTIPROC_DIR={str(tmp_path / 'file' / 'below')!r}: the directory cannot be made: Not a directory"
-    )
+    variable = f"PROMETHEUS_MULTIPROC_DIR={str(tmp_path / 'file' / 'below')!r}"
+    assert last.endswith(f"{variable}: the directory cannot be created: Not a directory")

@@ -130,7 +130,7 @@ def test_script_stuck_in_c_code_is_abandoned(impatient: FlaskClient) -> None:
     impatient.application.state.release = release  # type: ignore[attr-defined]
     response = run(impatient, "app.state.release.wait(30)", headers=JSON)
     assert response.status_code == 504
-    assert "does not react to being stopped" in response.get_json()["error"]
+    assert "could not be stopped" in response.get_json()["error"]
     assert "release.wait(30)" in response.get_json()["traceback"]
     release.set()
     assert eventually(lambda: not any(t.name.startswith("call: <script") for t in threading.enumerate()))
@@ -234,7 +234,7 @@ def test_an_import_that_is_not_allowed_names_the_setting(client: FlaskClient) ->
 def test_who_gets_the_result_alone_is_told_where_the_output_is(
     client: FlaskClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = "What it printed is in the output of the engine, and in the answer to Accept: application/json."
+    told = "The printed text is in the output of the engine, and in the response with Accept: application/json."
     response = run(client, "print('hello')")
     assert response.text == f"Script executed successfully\n{told}"
     assert capsys.readouterr().out == "hello\n"

@@ -35,7 +35,7 @@ def served(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen
         lines = []
         for line in process.stdout:
             lines.append(line.rstrip("\n"))
-            if line.startswith("Ctrl-C"):
+            if line.startswith("Press Ctrl-C"):
                 break
         try:
             yield process, lines

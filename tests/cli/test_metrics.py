@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
+from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
-from lmcache_internal.cli.metrics import merged
+from lmcache_internal.cli import main
+from lmcache_internal.cli.metrics import Document
+from lmcache_internal.cli.output import Screen
 from lmcache_internal.cli.targets import Target
 from tests.cli.conftest import DEAD, HANGING, Fleet
 
 
-def test_each_sample_says_whose_it_is_and_a_family_stands_together(ailing: Fleet) -> None:
+def test_each_sample_has_the_index_and_each_family_one_type(ailing: Fleet) -> None:
     result = ailing.run("metrics", "--timeout", "2")
     assert result.exit_code == 1
     assert f"worker {DEAD - 1} ({ailing.url(DEAD)}): cannot connect" in result.stderr
     assert f"worker {HANGING - 1} ({ailing.url(HANGING)}): no answer within 2 s" in result.stderr
     families = list(text_string_to_metric_families(result.stdout))
-    names = [family.name for family in families]
-    assert len(names) == len(set(names))
-    assert "lmcache:num_hit_tokens" in names
-    for family in families:
-        assert family.documentation
-        assert {sample.labels["index"] for sample in family.samples} == {"0", "1", "3"}, family.name
+    indices: dict[str, set[str]] = {}
+    for sample in (sample for family in families for sample in family.samples):
+        indices.setdefault(sample.name, set()).add(sample.labels["index"])
+    assert indices["python_info"] == {"0", "1", "3"}
+    assert indices["lmcache:num_hit_tokens_total"] == {"0", "1", "3"}
+    types = [line for line in result.stdout.splitlines() if line.startswith("# TYPE ")]
+    assert len(types) == len(set(types)) == len({line.split()[2] for line in types})
+
+
+def test_metrics_are_printed_before_the_slowest_server_answers(ailing: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = threading.Event()
+    text = Screen.text
+
+    def print_text(screen: Screen, lines: str) -> None:
+        text(screen, lines)
+        printed.set()
+
+    monkeypatch.setattr(Screen, "text", print_text)
+    arguments = ["metrics", "--timeout", "30", "--config", str(ailing.config)]
+    # The hanging server keeps the command waiting for 30 s; a daemon thread does not keep the tests waiting.
+    threading.Thread(target=CliRunner().invoke, args=(main, arguments), daemon=True).start()
+    assert printed.wait(15)
 
 
 def test_names_choose(fleet: Fleet) -> None:
@@ -32,10 +54,14 @@ def test_names_choose(fleet: Fleet) -> None:
 def test_labels_keep_their_odd_characters() -> None:
     text = '# HELP a A\n# TYPE a gauge\na{b="} 1 {\\"\\n"} 2.0\na 3.0 17\n'
     text += "# HELP b B\n# TYPE b counter\nb_total +Inf\n"
-    both = merged({Target("http://x", index=0): text, Target("http://y"): text})
-    assert both == (
+    document = Document()
+    assert document.added(Target("http://x", index=0), text) == (
         "# HELP a A\n# TYPE a gauge\n"
         'a{index="0",b="} 1 {\\"\\n"} 2.0\na{index="0"} 3.0 17\n'
+        '# HELP b B\n# TYPE b counter\nb_total{index="0"} +Inf\n'
+    )
+    assert document.added(Target("http://y"), text.replace(" A\n", " another A\n") + "# HELP c C\nc 1\n") == (
         'a{address="http://y",b="} 1 {\\"\\n"} 2.0\na{address="http://y"} 3.0 17\n'
-        '# HELP b B\n# TYPE b counter\nb_total{index="0"} +Inf\nb_total{address="http://y"} +Inf\n'
+        'b_total{address="http://y"} +Inf\n'
+        '# HELP c C\nc{address="http://y"} 1\n'
     )

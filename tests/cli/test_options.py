@@ -180,6 +180,12 @@ class TestHelp:
             text = run(*path, "--help").stdout
             assert not re.search(r"\w\.\.\.(\s|$)", text.replace("--index, ...", "")), text
 
+    def test_no_help_has_markup_of_its_source(self) -> None:
+        for path, _ in leaves():
+            text = run(*path, "--help").stdout
+            assert "\\b" not in text
+            assert not re.search(r"--timeout (?!SECONDS)|\[default: \d+\.0; x>0", text), text
+
     def test_every_option_and_command_has_help(self) -> None:
         for path, command in leaves():
             assert command.help, path

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.cli.serving import TINY, children, config_file, run, served
-from tests.support import eventually, free_port
+from tests.support import ROOT, eventually, free_port
 
 
 @pytest.fixture
@@ -66,10 +69,25 @@ def test_a_port_in_use_is_told(config: Path) -> None:
     assert str(port + 1) in result.stderr
 
 
+@pytest.mark.parametrize("kind", ["file", "variables", "socket"])
+def test_the_printed_commands_ask_all_ranks(config: Path, tmp_path: Path, kind: str) -> None:
+    variables = {
+        "file": {},
+        "variables": {"LMCACHE_INTERNAL_API_SERVER_PORT_START": str(free_port(6))},
+        "socket": {"LMCACHE_INTERNAL_API_SERVER_SOCKET_PATH_PREFIX": str(tmp_path / "a b" / "socket")},
+    }[kind]
+    file = ["--config", str(config)] if kind == "file" else []
+    with served(*file, "--workers", "5", *TINY[:1], "2,2,256,2,4" if not file else TINY[1], **variables) as (_, lines):
+        (status,) = [line.strip() for line in lines if "lmcache-internal status" in line]
+        command = status.replace("lmcache-internal", f"{shlex.quote(sys.executable)} -m lmcache_internal.cli")
+        done = subprocess.run([f"{command} --json"], shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert [entry["ok"] for entry in json.loads(done.stdout)] == [True] * 6, done.stderr
+
+
 def test_where_nothing_is_enabled_it_says_so(config: Path) -> None:
     config.write_text(config.read_text().replace("enabled: true", "enabled: false"))
     with served("--config", str(config)) as (_, lines):
-        assert lines[0].startswith("Nothing is served: see internal_api_server_enabled")
+        assert lines[0].startswith("No rank is served: see internal_api_server_enabled")
 
 
 @pytest.mark.parametrize(
@@ -139,5 +157,5 @@ class TestMemory:
         result = run(*arguments)
         assert result.exit_code == 1
         assert (
-            "256 MiB for 64 workers are too little for chunks of 1769472 bytes; give --memory 1728 or" in result.stderr
+            "256 MiB for 64 workers are not enough for chunks of 1769472 bytes; give --memory 1728 or" in result.stderr
         )

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from lmcache_internal.cli.server_stats import reasons
 from tests.cli.conftest import DEAD, HANGING, Fleet
 
 
@@ -73,6 +74,11 @@ def test_one_that_is_not_well_is_shown_and_fails_the_command(fleet: Fleet) -> No
     data = fleet.json("status", "--index", "2")[0]["data"]
     assert (data["health"], data["healthy"]) == ("failing", False)
     assert "backends" in data["failing"]
+
+
+def test_reasons_name_the_check_and_how_bad_it_is() -> None:
+    data = {"failing": {"engine": "gone"}, "warnings": {"backends": "slow", "tokens": "unread"}}
+    assert reasons(data) == ["failing engine: gone", "warning backends: slow", "warning tokens: unread"]
 
 
 @pytest.mark.parametrize("indices", ["0", "1-3", "0,2-4"])

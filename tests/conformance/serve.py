@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcache_internal import EmbeddedConfig, EmbeddedManager, EmbeddedMetadata, InternalAPIServer
-from lmcache_internal.engine.lmcache_names import home, load
+from lmcache_internal.engine.lmcache_names import load, module_of
 from tests.support import accepts, eventually, free_port
 
 SHAPE = (2, 2, 256, 4, 16)
@@ -61,7 +61,7 @@ def serve_real(values: dict[str, Any], ours: bool, directory: Path) -> list[Any]
 
 def make_controller() -> Any:
     """Return a controller with three workers of two instances, through LMCache's own registration code."""
-    message = importlib.import_module(home("RegisterMsg"))
+    message = importlib.import_module(module_of("RegisterMsg"))
     urls = {"pull": f"127.0.0.1:{free_port()}", "reply": None, "heartbeat": None}
     controller = load("LMCacheControllerManager")(urls, health_check_interval=0, lmcache_worker_timeout=300)
     admitted = [message.KVOpEvent(op_type=message.OpType.ADMIT, key=key, seq_num=key) for key in range(3)]

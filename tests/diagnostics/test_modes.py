@@ -1,10 +1,11 @@
-"""The modes of an engine, as /healthz, /readyz and their JSON tell them."""
+"""The modes of an engine in /healthz, /readyz and their JSON."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -45,17 +46,17 @@ SWITCHES = [
 
 
 @pytest.mark.parametrize(("method", "path", "name", "about"), SWITCHES)
-def test_each_mode_is_told_with_since_and_by_and_fails_nothing(
+def test_each_mode_is_listed_with_time_and_caller_and_fails_nothing(
     client: FlaskClient, method: str, path: str, name: str, about: str
 ) -> None:
     assert mode(client) == ""
     assert client.open(path, method=method).status_code == 200
-    told = rf"\[!\]modes warning: {name}{about} since {ISO} by local"
+    line = rf"\[!\]modes warning: {name}{about} since {ISO} by local"
     healthy = client.get("/healthz")
     assert healthy.status_code == 200
-    assert re.fullmatch(rf"ok\n{told}", healthy.text)
+    assert re.fullmatch(rf"ok\n{line}", healthy.text)
     assert (client.get("/readyz").status_code, client.get("/readyz").text) == (200, "ok")
-    assert re.search(rf"^{told}$", client.get("/readyz?verbose").text, re.MULTILINE)
+    assert re.search(rf"^{line}$", client.get("/readyz?verbose").text, re.MULTILINE)
     assert mode(client) == name
     assert client.get("/livez", headers=JSON).get_json().keys() == {"status", "checks"}
 
@@ -76,23 +77,23 @@ def test_a_mode_ends(client: FlaskClient, switch: tuple[str, ...], undo: Callabl
     assert client.get("/healthz").text == "ok"
 
 
-def test_several_modes_are_one_word_each_once(client: FlaskClient) -> None:
+def test_several_modes_are_one_word_without_duplicates(client: FlaskClient) -> None:
     for method, path, _, _ in SWITCHES[:2]:
         client.open(path, method=method)
     for name in (CPU, DISK):
         client.put(f"/bypass/add?backend_name={name}")
     client.post("/admin/drain")
-    assert mode(client) == "frozen,bypass,drained"  # Memory that is out of service has no hot cache to be off.
+    assert mode(client) == "frozen,bypass,drained"  # A bypassed hot cache has no mode hot-off.
 
 
-def test_what_a_script_has_switched_has_a_time_and_no_name(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_a_mode_set_by_a_script_has_a_time_but_no_caller(client: FlaskClient, manager: EmbeddedManager) -> None:
     manager.require_engine().freeze(True)
     text = client.get("/healthz").text
     assert re.fullmatch(rf"ok\n\[!\]modes warning: frozen since {ISO}", text)
     assert client.get("/healthz").text == text
 
 
-def test_the_first_who_switched_it_is_named_until_it_ends(app: object, client: FlaskClient) -> None:
+def test_the_first_caller_is_listed_until_the_mode_ends(app: object, client: FlaskClient) -> None:
     del app
     client.put("/freeze/enable")
     first = client.get("/healthz").text
@@ -100,7 +101,7 @@ def test_the_first_who_switched_it_is_named_until_it_ends(app: object, client: F
     assert client.get("/healthz").text == first
 
 
-def test_the_public_is_not_told_who(client: FlaskClient) -> None:
+def test_the_caller_is_not_public(client: FlaskClient) -> None:
     client.put("/freeze/enable")
     client.post("/admin/drain?reason=why")
     environ = {DIRECT_KEY: "", "REMOTE_ADDR": "192.0.2.1"}
@@ -111,9 +112,24 @@ def test_the_public_is_not_told_who(client: FlaskClient) -> None:
         assert "local" not in text.replace("LocalCPUBackend", "").replace("LocalDiskBackend", "")
 
 
-def test_a_hot_cache_that_the_configuration_switches_off_is_no_mode(tmp_path: Path) -> None:
+def test_a_hot_cache_disabled_in_the_configuration_is_not_a_mode(tmp_path: Path) -> None:
     with make_manager(local_cpu=False, local_disk=str(tmp_path), max_local_disk_size=1.0) as manager:
         assert mode(create_app(manager).test_client()) == ""
+
+
+@pytest.mark.parametrize("hidden_first", [True, False])
+def test_the_configuration_does_not_hide_that_a_caller_switched_the_hot_cache_off(
+    client: FlaskClient, hidden_first: bool
+) -> None:
+    steps: list[Callable[[], Any]] = [
+        lambda: client.post("/conf", json={"local_cpu": False}),
+        lambda: client.put("/hot_cache/disable"),
+    ]
+    for step in steps if hidden_first else reversed(steps):
+        assert step().status_code == 200
+    assert mode(client) == "hot-off"
+    assert client.put("/hot_cache/enable").status_code == 200
+    assert mode(client) == ""
 
 
 def test_an_engine_whose_modes_cannot_be_read_stays_in_service(

@@ -1,4 +1,4 @@
-"""Stacks are shown as Python itself shows them, although no place in the code is looked up twice."""
+"""Stacks have the format of Python's tracebacks, although each place in the code is looked up once."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ SOURCES = {
 
 @contextlib.contextmanager
 def napping(module: types.ModuleType | dict[str, Any]) -> Iterator[threading.Thread]:
-    """A thread that waits in a module's `nap`."""
+    """Run a thread that waits in a module's `nap`."""
     waking: queue.SimpleQueue[None] = queue.SimpleQueue()
     nap = module["nap"] if isinstance(module, dict) else module.nap
     thread = threading.Thread(target=nap, args=(lambda *_: waking.get(),), name="Napping")
     thread.start()
     try:
-        # Not by its traceback, which reads the files.
+        # Do not use the traceback, which reads the files.
         assert eventually(lambda: sys._current_frames()[thread.ident or 0].f_code.co_filename == __file__)
         yield thread
     finally:
@@ -57,7 +57,7 @@ def napping(module: types.ModuleType | dict[str, Any]) -> Iterator[threading.Thr
 
 
 def loaded(directory: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """A module of that source, from a file that is named after the test's directory."""
+    """Import a module with that source from a file named after the test's directory."""
     encoding = "latin-1" if "latin-1" in source else "utf-8"
     (directory / f"m_{directory.name}.py").write_text(source, encoding)
     monkeypatch.syspath_prepend(directory)
@@ -71,7 +71,7 @@ def block(client: FlaskClient) -> str:
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
-def test_the_text_is_to_the_byte_what_python_writes(
+def test_the_text_equals_pythons_traceback(
     client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     with napping(loaded(tmp_path, source, monkeypatch)) as thread:
@@ -92,14 +92,14 @@ def test_a_module_from_a_zip_file_shows_its_lines(
 
 
 @pytest.mark.parametrize("file", ["<string>", "", "gone.py", "/nowhere/gone.py", "<nowhere", "\u00e4.py"])
-def test_code_whose_source_is_nowhere_is_shown_without_it(client: FlaskClient, file: str) -> None:
+def test_code_without_source_file_is_shown_without_source(client: FlaskClient, file: str) -> None:
     namespace: dict[str, Any] = {}
     exec(compile(SOURCES["recursion"], file, "exec"), namespace)
     with napping(namespace) as thread:
         assert block(client) == stack_of(thread)
 
 
-def test_what_was_seen_stays_when_the_file_changes(
+def test_the_shown_source_does_not_change_with_the_file(
     client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = loaded(tmp_path, SOURCES["plain"], monkeypatch)
@@ -112,7 +112,7 @@ def test_what_was_seen_stays_when_the_file_changes(
     assert "in nap\n    wait()\n" in before
 
 
-def test_neither_code_nor_frames_are_kept(client: FlaskClient) -> None:
+def test_no_references_to_code_and_frames_are_kept(client: FlaskClient) -> None:
     namespace: dict[str, Any] = {}
     exec(SOURCES["plain"], namespace)
     code = weakref.ref(namespace["nap"].__code__)
@@ -122,7 +122,7 @@ def test_neither_code_nor_frames_are_kept(client: FlaskClient) -> None:
     assert eventually(lambda: bool(gc.collect() + 1) and code() is None)
 
 
-def test_what_is_remembered_has_a_limit() -> None:
+def test_the_caches_are_limited() -> None:
     frames = [frame_at("<string>", line, "f") for line in range(10_000)]
     for frame in frames[:2000]:
         assert text_of((frame,)) == f'  File "<string>", line {frame.line}, in f\n'

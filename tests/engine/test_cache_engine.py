@@ -1,4 +1,4 @@
-"""Store, look up, retrieve: the very bytes come back, from as much of the prefix as is cached."""
+"""The embedded engine stores, looks up and retrieves exactly the same bytes, for the cached prefix."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def with_disk(tmp_path: Path) -> Iterator[EmbeddedManager]:
         yield made
 
 
-def test_retrieve_gives_back_what_store_saw(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+def test_retrieve_restores_the_stored_bytes(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
     before = content(manager, 0, len(TOKENS))
     assert engine.store(TOKENS) == len(TOKENS)
     blank = overwrite(manager)
@@ -61,7 +61,7 @@ def test_retrieve_gives_back_what_store_saw(manager: EmbeddedManager, engine: Em
     assert content(manager, len(TOKENS), CHUNK) == blank[:CHUNK_BYTES]
 
 
-def test_only_whole_chunks_are_kept(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+def test_only_complete_chunks_are_stored(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
     tokens = TOKENS[: 2 * CHUNK + 5]
     before = content(manager, 0, 2 * CHUNK)
     assert engine.store(tokens) == 2 * CHUNK
@@ -84,7 +84,7 @@ def test_the_longest_common_prefix_is_retrieved(manager: EmbeddedManager, engine
     assert content(manager, CHUNK, CHUNK) == blank[:CHUNK_BYTES]
 
 
-def test_nothing_cached_touches_nothing(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+def test_retrieve_without_hits_changes_no_buffer(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
     before = content(manager)
     assert engine.lookup(TOKENS) == 0
     assert engine.retrieve(TOKENS) == [False] * len(TOKENS)
@@ -92,7 +92,7 @@ def test_nothing_cached_touches_nothing(manager: EmbeddedManager, engine: Embedd
     assert content(manager) == before
 
 
-def test_storing_again_keeps_nothing_new_and_the_first_bytes(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+def test_second_store_of_the_same_tokens_stores_nothing(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
     before = content(manager, 0, len(TOKENS))
     engine.store(TOKENS)
     overwrite(manager)
@@ -102,7 +102,7 @@ def test_storing_again_keeps_nothing_new_and_the_first_bytes(manager: EmbeddedMa
     assert content(manager, 0, len(TOKENS)) == before
 
 
-def test_tokens_beyond_the_buffers_start_again_at_slot_zero(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+def test_tokens_beyond_the_buffers_wrap_around_to_slot_zero(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
     tokens = list(range(SLOTS + CHUNK))
     before = content(manager)
     assert engine.store(tokens) == len(tokens)
@@ -111,14 +111,14 @@ def test_tokens_beyond_the_buffers_start_again_at_slot_zero(manager: EmbeddedMan
     assert content(manager) == before
 
 
-def test_clear_drops_what_was_stored(engine: EmbeddedEngine) -> None:
+def test_clear_drops_all_chunks(engine: EmbeddedEngine) -> None:
     engine.store(TOKENS)
     assert engine.clear() == len(TOKENS)
     assert engine.lookup(TOKENS) == 0
     assert engine.clear() == 0
 
 
-def test_evicted_from_memory_is_still_served_from_disk(with_disk: EmbeddedManager) -> None:
+def test_chunks_evicted_from_memory_are_served_from_disk(with_disk: EmbeddedManager) -> None:
     engine = engine_of(with_disk)
     before = content(with_disk, 0, len(TOKENS))
     assert engine.store(TOKENS) == len(TOKENS)
@@ -128,7 +128,7 @@ def test_evicted_from_memory_is_still_served_from_disk(with_disk: EmbeddedManage
     assert content(with_disk, 0, len(TOKENS)) == before
 
 
-def test_cleared_memory_is_served_from_disk_until_that_is_cleared(with_disk: EmbeddedManager) -> None:
+def test_chunks_are_served_from_disk_until_the_disk_is_cleared(with_disk: EmbeddedManager) -> None:
     engine = engine_of(with_disk)
     engine.store(TOKENS)
     assert engine.clear() == 2 * CHUNK
@@ -137,7 +137,7 @@ def test_cleared_memory_is_served_from_disk_until_that_is_cleared(with_disk: Emb
     assert engine.lookup(TOKENS) == 0
 
 
-def test_a_new_engine_serves_what_the_former_left_on_disk(tmp_path: Path) -> None:
+def test_a_new_engine_serves_the_chunks_on_disk(tmp_path: Path) -> None:
     values: dict[str, Any] = {"local_disk": str(tmp_path), "max_local_disk_size": 1.0}
     with make_manager(**values) as first:
         before = content(first, 0, len(TOKENS))
@@ -187,16 +187,16 @@ class TestPins:
         engine.lookup_unpin("a")
         assert engine.clear() == CHUNK
 
-    def test_tokens_that_find_no_room_beside_pins_are_not_stored(self, engine: EmbeddedEngine) -> None:
+    def test_tokens_without_room_beside_pins_are_not_stored(self, engine: EmbeddedEngine) -> None:
         engine.store(TOKENS[: 2 * CHUNK])
         engine.lookup(TOKENS[: 2 * CHUNK], pin=True)
         assert engine.store(list(range(CHUNK))) == 0
         assert engine.lookup(list(range(CHUNK))) == 0
         assert engine.lookup(TOKENS) == 2 * CHUNK
 
-    def test_the_monitor_drops_forgotten_pins(self, manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+    def test_the_monitor_drops_expired_pins(self, manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
         engine.store(TOKENS[:CHUNK])
-        engine.lookup(TOKENS[:CHUNK], lookup_id="forgotten", pin=True)
+        engine.lookup(TOKENS[:CHUNK], lookup_id="expired", pin=True)
         assert engine.check_pins() == "dropped 0 pins"
         assert engine.clear() == 0
         assert eventually(lambda: engine.clear() >= 0 and engine.lookup(TOKENS) == 0)
@@ -213,7 +213,7 @@ def test_frozen_engine_serves_and_stores_nothing(engine: EmbeddedEngine) -> None
     assert engine.store(TOKENS) == 2 * CHUNK
 
 
-def test_cold_memory_stores_nothing_new(engine: EmbeddedEngine) -> None:
+def test_disabled_hot_cache_stores_nothing(engine: EmbeddedEngine) -> None:
     engine.set_hot_cache(False)
     assert not engine.is_hot_cache_enabled()
     assert engine.store(TOKENS) == 0
@@ -221,7 +221,7 @@ def test_cold_memory_stores_nothing_new(engine: EmbeddedEngine) -> None:
     assert engine.store(TOKENS) == len(TOKENS)
 
 
-def test_bypassed_memory_is_missed_until_it_returns(engine: EmbeddedEngine) -> None:
+def test_bypassed_memory_is_not_read(engine: EmbeddedEngine) -> None:
     engine.store(TOKENS)
     engine.storage_manager.set_backend_bypass(CPU, True)
     assert engine.retrieve(TOKENS) == [False] * len(TOKENS)
@@ -239,7 +239,7 @@ def test_an_engine_without_backends_is_not_healthy(engine: EmbeddedEngine) -> No
     assert engine.store(TOKENS) == len(TOKENS)
 
 
-def test_a_closed_engine_misses_and_raises_nothing(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+def test_a_closed_engine_has_no_hits_and_raises_nothing(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
     engine.store(TOKENS)
     manager.close()
     manager.close()
@@ -249,16 +249,16 @@ def test_a_closed_engine_misses_and_raises_nothing(manager: EmbeddedManager, eng
     assert engine.store(TOKENS) == 0
 
 
-def test_slots_are_logged_only_when_asked(engine: EmbeddedEngine, caplog: pytest.LogCaptureFixture) -> None:
+def test_slots_are_logged_only_when_enabled(engine: EmbeddedEngine, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     engine.store(TOKENS)
     assert not caplog.records
     engine.kvcache_check_log_enabled = True
     engine.retrieve(TOKENS)
-    assert [record.getMessage() for record in caplog.records] == ["retrieve touched slots [0, 47] of 128"]
+    assert [record.getMessage() for record in caplog.records] == ["retrieve used slots [0, 47] of 128"]
 
 
-def test_two_workers_and_a_scheduler_in_one_process_share_nothing(tmp_path: Path) -> None:
+def test_ranks_in_one_process_share_no_chunks(tmp_path: Path) -> None:
     values: dict[str, Any] = {"local_disk": str(tmp_path), "max_local_disk_size": 1.0}
     with (
         make_manager("scheduler", **values) as scheduler,
@@ -283,12 +283,12 @@ def test_two_workers_and_a_scheduler_in_one_process_share_nothing(tmp_path: Path
         assert other.is_healthy()
 
 
-def test_chunk_sizes_that_differ_are_one_clear_error() -> None:
-    with pytest.raises(ConfigError, match=r"chunk_size is 256, but .* says 16 tokens"):
+def test_different_chunk_sizes_are_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"chunk_size is 256, but .* has 16 tokens"):
         EmbeddedManager(EmbeddedConfig(), EmbeddedMetadata("m", SHAPE))
 
 
-def test_closing_the_manager_ends_its_threads() -> None:
+def test_closing_the_manager_stops_its_threads() -> None:
     threads = set(threading.enumerate())
     with make_manager():
         (monitor,) = set(threading.enumerate()) - threads
@@ -296,12 +296,12 @@ def test_closing_the_manager_ends_its_threads() -> None:
     assert set(threading.enumerate()) == threads
 
 
-def test_eight_threads_at_once_raise_nothing_and_mix_up_nothing(tmp_path: Path) -> None:
+def test_concurrent_calls_of_eight_threads_keep_chunks_correct(tmp_path: Path) -> None:
     values: dict[str, Any] = {"local_disk": str(tmp_path), "max_local_disk_size": 20 * CHUNK_BYTES / GIB}
     with make_manager(max_local_cpu_size=10 * CHUNK_BYTES / GIB, **values) as manager:
         engine, storage = engine_of(manager), engine_of(manager).storage_manager
-        # The last chunk of prompt n is stored from block n and, retrieved, goes there again: the
-        # buffers never change unless a chunk is taken for another or is not what was stored.
+        # The last chunk of prompt n is stored from block n and retrieved into block n. Therefore the
+        # buffers never change, unless chunks are mixed up or damaged.
         prompts = [[0] * (number * CHUNK) + [number + 1] * CHUNK for number in range(8)]
         right = content(manager)
         failures: list[BaseException] = []
@@ -309,19 +309,19 @@ def test_eight_threads_at_once_raise_nothing_and_mix_up_nothing(tmp_path: Path) 
         until = time.monotonic() + 1
 
         def work(thread: int) -> None:
-            chance = random.Random(thread)
+            rng = random.Random(thread)
             actions: list[Callable[[list[int]], object]] = [
                 *[engine.store] * 6,
                 lambda _: engine.clear([CPU, DISK]),
                 lambda tokens: engine.lookup(tokens, lookup_id=str(thread), pin=True),
                 lambda _: engine.lookup_unpin(str(thread)),
-                lambda _: storage.recreate_backend(chance.choice((CPU, DISK))),
+                lambda _: storage.recreate_backend(rng.choice((CPU, DISK))),
                 lambda _: engine.reset_metrics(),
             ]
             try:
                 while time.monotonic() < until:
-                    chance.choice(actions)(chance.choice(prompts))
-                    hits[thread] += sum(engine.retrieve(chance.choice(prompts)))
+                    rng.choice(actions)(rng.choice(prompts))
+                    hits[thread] += sum(engine.retrieve(rng.choice(prompts)))
                     assert content(manager) == right
             except BaseException as error:
                 failures.append(error)

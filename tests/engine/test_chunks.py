@@ -1,4 +1,4 @@
-"""Chunk keys: whole chunks only, each named by all that comes before it."""
+"""Chunk keys: only for complete chunks, and dependent on all tokens before."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def keys(tokens: list[int], metadata: EmbeddedMetadata = METADATA) -> list[Chunk
 
 
 @pytest.mark.parametrize(("tokens", "starts"), [(0, []), (15, []), (16, [0]), (31, [0]), (32, [0, 16]), (47, [0, 16])])
-def test_only_whole_chunks_have_keys(tokens: int, starts: list[int]) -> None:
+def test_only_complete_chunks_have_keys(tokens: int, starts: list[int]) -> None:
     assert [start for start, _ in chunk_keys(range(tokens), METADATA)] == starts
 
 
-def test_hashes_never_change_since_files_bear_them() -> None:
+def test_hashes_are_stable_because_files_contain_them() -> None:
     assert [key.chunk_hash for key in keys(list(range(2 * CHUNK)))] == [
         "f23d672bb9b341f9afa8498423b75deb80e726145969391d4b9392464c2298ee",
         "ed58ccb85d08817911eff35222886efb0a7a359624d9e3f8bb4e7537dbad8cb8",
@@ -55,5 +55,5 @@ def test_tokens_may_be_any_sequence_and_negative() -> None:
     assert keys(tokens) == [key for _, key in chunk_keys(array("l", tokens), METADATA)]
 
 
-def test_key_reads_as_lmcache_writes_it() -> None:
+def test_key_has_lmcaches_text_format() -> None:
     assert str(ChunkKey("m", 2, 1, "ab")) == "m@2@1@ab"

@@ -1,4 +1,4 @@
-"""The embedded engine's configuration: files, variables, and what is said of bad ones."""
+"""The embedded engine's configuration: files, environment variables, and error messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_default_fits_its_own_definition() -> None:
         assert definition.convert(name, definition.default) == definition.default
 
 
-def test_every_instance_has_a_name_of_its_own_unless_given() -> None:
+def test_each_instance_has_a_unique_name_unless_given() -> None:
     assert EmbeddedConfig().lmcache_instance_id != EmbeddedConfig().lmcache_instance_id
     assert EmbeddedConfig({"lmcache_instance_id": "mine"}).lmcache_instance_id == "mine"
 
@@ -46,16 +46,17 @@ def test_file_values_are_converted(file: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing here\n", "{}", "---\n"])
-def test_empty_file_is_all_defaults(file: Path, text: str) -> None:
+def test_empty_file_has_all_defaults(file: Path, text: str) -> None:
     assert read(file, text).chunk_size == 256
 
 
-@pytest.mark.parametrize("value", ["false", "null", '""', '"file://"'])
-def test_no_path_is_written_in_several_ways(file: Path, value: str) -> None:
+@pytest.mark.parametrize("value", ["false", "null", '""', '"file://"', '"false"', '"False "'])
+def test_several_values_mean_no_path(file: Path, value: str) -> None:
     assert read(file, f"local_disk: {value}\n").local_disk is None
+    assert read(file, "local_disk: /data\n", LMCACHE_LOCAL_DISK="false").local_disk is None
 
 
-def test_environment_wins_over_the_file(file: Path) -> None:
+def test_environment_takes_precedence_over_the_file(file: Path) -> None:
     config = read(
         file,
         "chunk_size: 64\nlocal_disk: /data\nmax_local_disk_size: 3\n",
@@ -77,12 +78,12 @@ def test_from_env_reads_the_file_that_the_variable_names(file: Path) -> None:
     assert (config.chunk_size, config.local_cpu) == (32, False)
 
 
-def test_from_env_does_without_a_file() -> None:
+def test_from_env_works_without_a_file() -> None:
     assert EmbeddedConfig.from_env({"LMCACHE_CHUNK_SIZE": "32"}).chunk_size == 32
     assert EmbeddedConfig.from_env({"LMCACHE_CONFIG_FILE": ""}).chunk_size == 256
 
 
-def test_the_process_environment_counts_unless_another_is_given(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_environment_is_the_default(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("chunk_size: 64\n")
     monkeypatch.setenv("LMCACHE_CHUNK_SIZE", "32")
     assert EmbeddedConfig.from_file(file).chunk_size == 32
@@ -90,7 +91,7 @@ def test_the_process_environment_counts_unless_another_is_given(file: Path, monk
     assert EmbeddedConfig.from_file(file, {}).chunk_size == 64
 
 
-def test_unknown_keys_are_kept_and_warned_of_once(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unknown_keys_are_kept_with_one_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = read(file, "remote_url: redis://u:hunter2@h\nblend: {a: 1}\n", LMCACHE_CHUNK_SIZE="32")
     assert (config.remote_url, config.blend) == ("redis://u:hunter2@h", {"a": 1})  # type: ignore[attr-defined]
     assert list(config.to_dict())[-2:] == ["remote_url", "blend"]
@@ -100,13 +101,13 @@ def test_unknown_keys_are_kept_and_warned_of_once(file: Path, caplog: pytest.Log
     assert "hunter2" not in record.getMessage()
 
 
-def test_known_keys_are_not_warned_of(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_known_keys_cause_no_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     read(file, "chunk_size: 64\n", LMCACHE_LOCAL_CPU="true", LMCACHE_LOG_LEVEL="INFO", HOME="/x")
     assert not caplog.records
 
 
 @pytest.mark.parametrize("key", ["to_dict", "unknown", "_set", "not-a-name", "1", "__class__"])
-def test_keys_that_would_break_the_config_are_refused(file: Path, key: str) -> None:
+def test_invalid_key_names_are_refused(file: Path, key: str) -> None:
     with pytest.raises(ConfigError, match="cannot be a configuration key") as raised:
         read(file, f"{key}: 5\n")
     assert str(file) in str(raised.value)
@@ -123,13 +124,13 @@ def test_keys_that_would_break_the_config_are_refused(file: Path, key: str) -> N
         ("local_cpu: maybe", "Invalid value for local_cpu: expected bool, got 'maybe'"),
     ],
 )
-def test_bad_value_in_the_file_names_key_value_expectation_and_file(file: Path, text: str, reason: str) -> None:
+def test_error_of_a_file_value_has_key_value_expectation_and_file(file: Path, text: str, reason: str) -> None:
     with pytest.raises(ConfigError) as raised:
         read(file, text)
     assert str(raised.value) == f"{reason} ({file})"
 
 
-def test_bad_value_in_a_variable_names_the_variable(file: Path) -> None:
+def test_error_of_a_variable_has_its_name(file: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         read(file, "chunk_size: 64", LMCACHE_CHUNK_SIZE="64k")
     assert (
@@ -138,7 +139,7 @@ def test_bad_value_in_a_variable_names_the_variable(file: Path) -> None:
     )
 
 
-def test_bad_argument_is_called_that() -> None:
+def test_error_of_an_argument_has_its_source() -> None:
     with pytest.raises(ConfigError, match=r"chunk_size: expected int, got 'x' \(arguments\)"):
         EmbeddedConfig({"chunk_size": "x"})
 
@@ -154,14 +155,14 @@ def test_bad_argument_is_called_that() -> None:
         (b"a: caf\xe9\n", "is not valid YAML: 'utf-8' codec can't decode"),
     ],
 )
-def test_file_that_is_no_mapping_is_one_clear_error(file: Path, content: bytes, reason: str) -> None:
+def test_file_without_a_mapping_is_an_error(file: Path, content: bytes, reason: str) -> None:
     file.write_bytes(content)
     with pytest.raises(ConfigError) as raised:
         EmbeddedConfig.from_file(file, {})
     assert str(raised.value).startswith(f"{file} {reason}")
 
 
-def test_unreadable_file_is_one_clear_error(file: Path, tmp_path: Path) -> None:
+def test_unreadable_file_is_an_error(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Cannot read the configuration file .*lmcache\.yaml: No such file"):
         EmbeddedConfig.from_env({"LMCACHE_CONFIG_FILE": str(file)})
     with pytest.raises(ConfigError, match="Is a directory"):
@@ -171,15 +172,15 @@ def test_unreadable_file_is_one_clear_error(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "warning"),
     [
-        ("LMCACHE_CHUNK_SIZ", "s3cret", "unknown, and not read; did you mean LMCACHE_CHUNK_SIZE?"),
+        ("LMCACHE_CHUNK_SIZ", "s3cret", "unknown and ignored; did you mean LMCACHE_CHUNK_SIZE?"),
         ("LMCACHE_INTERNAL_API_SERVER_TOKN", "s3cret", "did you mean LMCACHE_INTERNAL_API_SERVER_TOKEN?"),
-        ("LMCACHE_UNHEARD_OF", "s3cret", "The variable LMCACHE_UNHEARD_OF is unknown, and not read"),
-        ("LMCACHE_LOCAL_DISK", "", "The variable LMCACHE_LOCAL_DISK is empty, and counts as unset"),
-        ("LMCACHE_CHUNK_SIZE", " ", "The variable LMCACHE_CHUNK_SIZE is empty, and counts as unset"),
-        ("LMCACHE_CHUNK_SIZE", "32", "chunk_size is given in the configuration file and by LMCACHE_CHUNK_SIZE"),
+        ("LMCACHE_UNHEARD_OF", "s3cret", "The variable LMCACHE_UNHEARD_OF is unknown and ignored"),
+        ("LMCACHE_LOCAL_DISK", "", "The variable LMCACHE_LOCAL_DISK is empty and ignored"),
+        ("LMCACHE_CHUNK_SIZE", " ", "The variable LMCACHE_CHUNK_SIZE is empty and ignored"),
+        ("LMCACHE_CHUNK_SIZE", "32", "chunk_size is set in the configuration file and by LMCACHE_CHUNK_SIZE"),
     ],
 )
-def test_variables_that_mislead_are_warned_of(
+def test_ineffective_variables_cause_a_warning(
     file: Path, caplog: pytest.LogCaptureFixture, variable: str, value: str, warning: str
 ) -> None:
     config = read(file, "chunk_size: 64\nlocal_disk: /data\n", **{variable: value})
@@ -198,7 +199,7 @@ def test_variables_that_mislead_are_warned_of(
         ("extra_config:\n  x: &x {a: 1}\n  y: {<<: *x, a: 2}\n", []),
     ],
 )
-def test_keys_that_are_given_twice_are_warned_of(
+def test_duplicate_keys_cause_a_warning(
     file: Path, caplog: pytest.LogCaptureFixture, text: str, warned: list[str]
 ) -> None:
     read(file, text)
@@ -206,12 +207,12 @@ def test_keys_that_are_given_twice_are_warned_of(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
-def test_files_in_the_encodings_of_unicode_are_read(file: Path, encoding: str) -> None:
+def test_files_in_unicode_encodings_are_read(file: Path, encoding: str) -> None:
     file.write_bytes("extra_config: {a: Grüße}\n".encode(encoding))
     assert EmbeddedConfig.from_file(file, {}).extra_config == {"a": "Grüße"}
 
 
-def test_a_file_that_is_nested_too_deep_is_one_clear_error(file: Path) -> None:
+def test_a_file_with_too_deep_nesting_is_an_error(file: Path) -> None:
     for depth in (101, 5000):
         with pytest.raises(ConfigError):
             read(file, f"extra_config: {{a: {'[' * depth}{']' * depth}}}")

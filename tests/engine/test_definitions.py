@@ -1,4 +1,4 @@
-"""What a config value may be, and what becomes of it."""
+"""The check and conversion of config values."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ DICT = Definition(dict[str, Any] | None)
         (DICT, "", None),
     ],
 )
-def test_values_are_stored_as_their_type(definition: Definition, value: Any, converted: Any) -> None:
+def test_values_are_converted_to_their_type(definition: Definition, value: Any, converted: Any) -> None:
     result = definition.convert("key", value)
     assert result == converted
     assert type(result) is type(converted)
@@ -88,13 +88,13 @@ def test_values_are_stored_as_their_type(definition: Definition, value: Any, con
         (DICT, {1: 2}, "expected dict[str, typing.Any], got {1: 2}"),
     ],
 )
-def test_what_does_not_fit_is_named_with_what_was_expected(definition: Definition, value: Any, expected: str) -> None:
+def test_invalid_values_are_errors_with_the_expected_type(definition: Definition, value: Any, expected: str) -> None:
     with pytest.raises(ConfigError) as raised:
         definition.convert("key", value)
     assert str(raised.value) == f"Invalid value for key: {expected}"
 
 
-def test_a_huge_value_does_not_fill_the_message() -> None:
+def test_a_huge_value_is_shortened_in_the_message() -> None:
     with pytest.raises(ConfigError, match=r"^Invalid value for key: expected int, got 'x{99}…$"):
         INT.convert("key", "x" * 10**6)
 
@@ -106,7 +106,7 @@ def test_minimum_is_the_smallest_value_allowed() -> None:
         definition.convert("key", "0.4")
 
 
-def test_converter_has_the_last_word() -> None:
+def test_converter_runs_last() -> None:
     definition = Definition(int, 1, env_converter=lambda value: {1: "one"}.get(value) or int("two"))
     assert definition.convert("key", "1") == "one"
     with pytest.raises(ConfigError, match="Invalid value for key: invalid literal for int"):

@@ -8,7 +8,7 @@ from lmcache_internal.engine.embedded_mp.directory import DirectoryAdapter, Dire
 from lmcache_internal.engine.embedded_mp.memory import L1Memory
 from lmcache_internal.engine.embedded_mp.objects import ObjectKey, chunk_hashes
 from lmcache_internal.engine.mp import protocols
-from lmcache_internal.engine.protocols import seam_names
+from lmcache_internal.engine.protocols import members_of
 from tests.mp_support import CHUNKS, mp_manager
 
 
@@ -55,4 +55,4 @@ def test_the_embedded_engine_has_the_shape_of_the_seam(protocol: type, tmp_path:
     with mp_manager(tmp_path) as manager:
         storage = manager.engine.storage_manager
         found = {"MPEngine": manager.engine, "MPStorageManager": storage, "QuotaManager": storage.quota_manager}
-        assert [name for name in seam_names(protocol) if not hasattr(found[protocol.__name__], name)] == []
+        assert [name for name in members_of(protocol) if not hasattr(found[protocol.__name__], name)] == []

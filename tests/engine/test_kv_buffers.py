@@ -1,4 +1,4 @@
-"""KV buffers: shapes of tensors, bytes that come back as they were."""
+"""KV buffers: tensor shapes, and reads that return the written bytes."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def test_shape_is_that_of_a_paged_tensor(kv_shape: tuple[int, int, int, int, int
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("uint8", 1), ("bfloat16", 2), ("float32", 4)])
-def test_a_slot_takes_its_elements_bytes(dtype: str, size: int) -> None:
+def test_a_slot_has_the_size_of_its_elements(dtype: str, size: int) -> None:
     buffers = make_kv_buffers(EmbeddedMetadata("m", (3, 2, 16, 4, 8), kv_dtype=dtype))
     assert buffers["model.layers.2"].dtype == f"torch.{dtype}"
     assert len(read_slots(buffers, 5, 1)) == 3 * 2 * 4 * 8 * size
     assert buffers["model.layers.0"].nbytes(7) == len(buffers["model.layers.0"].read(1, 7))
 
 
-def test_content_differs_everywhere_and_is_the_same_at_each_start() -> None:
+def test_content_differs_per_slot_and_is_equal_at_each_start() -> None:
     one, other = make_kv_buffers(METADATA), make_kv_buffers(METADATA)
     slots = [buffer.read(slot, 1) for buffer in one.values() for slot in range(buffer.num_slots)]
     assert len(set(slots)) == len(slots) == 2 * 8 * CHUNK
     assert read_slots(one, 0, 8 * CHUNK) == read_slots(other, 0, 8 * CHUNK)
 
 
-def test_written_slots_read_as_written_and_their_neighbours_stay() -> None:
+def test_write_changes_only_the_given_slots() -> None:
     buffers, untouched = make_kv_buffers(METADATA), make_kv_buffers(METADATA)
     chunk = read_slots(buffers, 5 * CHUNK, CHUNK)
     write_slots(buffers, CHUNK, CHUNK, chunk)
@@ -50,7 +50,7 @@ def test_written_slots_read_as_written_and_their_neighbours_stay() -> None:
         assert read_slots(buffers, slot, count) == read_slots(untouched, slot, count)
 
 
-def test_what_was_read_does_not_change_with_the_buffer() -> None:
+def test_read_returns_a_copy() -> None:
     buffers = make_kv_buffers(METADATA)
     before = read_slots(buffers, 0, CHUNK)
     write_slots(buffers, 0, CHUNK, bytes(len(before)))
@@ -66,6 +66,6 @@ def test_what_was_read_does_not_change_with_the_buffer() -> None:
         ({"kv_shape": SHAPE, "kv_dtype": "float17"}, "kv_dtype must be one of .*'float17'"),
     ],
 )
-def test_impossible_metadata_is_refused(values: dict[str, Any], message: str) -> None:
+def test_invalid_metadata_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         EmbeddedMetadata("m", **values)

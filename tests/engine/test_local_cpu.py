@@ -1,4 +1,4 @@
-"""Chunks in memory: within the limit, least recently used out first, pins respected."""
+"""Chunks in memory: size limit, eviction of the least recently used chunk, pins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def data(number: int) -> bytes:
 
 
 def kept(backend: LocalCPUBackend) -> list[int]:
-    """The numbers of the chunks in `backend`; asking makes none of them more recent."""
+    """Return the numbers of the chunks in `backend`; this does not mark them as used."""
     return [number for number in range(100) if backend.contains(key(number))]
 
 
@@ -33,11 +33,11 @@ def backend() -> LocalCPUBackend:
     return made
 
 
-def test_chunks_come_back_as_they_were(backend: LocalCPUBackend) -> None:
+def test_get_returns_the_stored_bytes(backend: LocalCPUBackend) -> None:
     assert [backend.get(key(number)) for number in range(4)] == [data(0), data(1), data(2), None]
 
 
-def test_least_recently_used_goes_first(backend: LocalCPUBackend) -> None:
+def test_least_recently_used_is_evicted_first(backend: LocalCPUBackend) -> None:
     backend.get(key(0))
     backend.put(key(1), data(1))
     assert backend.put(key(3), data(3))
@@ -47,7 +47,7 @@ def test_least_recently_used_goes_first(backend: LocalCPUBackend) -> None:
     assert backend.evictions == 2
 
 
-def test_asking_whether_a_chunk_is_there_does_not_use_it(backend: LocalCPUBackend) -> None:
+def test_contains_does_not_mark_a_chunk_as_used(backend: LocalCPUBackend) -> None:
     backend.contains(key(0))
     backend.put(key(3), data(3))
     assert kept(backend) == [1, 2, 3]
@@ -59,12 +59,12 @@ def test_chunks_never_exceed_the_limit(backend: LocalCPUBackend) -> None:
         assert backend.used_bytes == sum(len(backend.get(key(n)) or b"") for n in kept(backend)) <= 3 * SIZE
 
 
-def test_same_chunk_again_takes_no_room(backend: LocalCPUBackend) -> None:
+def test_second_put_of_a_chunk_uses_no_memory(backend: LocalCPUBackend) -> None:
     assert backend.put(key(2), data(2))
     assert (len(backend), backend.used_bytes, backend.evictions) == (3, 3 * SIZE, 0)
 
 
-def test_chunk_larger_than_everything_evicts_nothing(backend: LocalCPUBackend) -> None:
+def test_chunk_larger_than_the_limit_evicts_nothing(backend: LocalCPUBackend) -> None:
     assert not backend.put(key(9), bytes(3 * SIZE + 1))
     assert kept(backend) == [0, 1, 2]
     assert backend.put(key(9), bytes(3 * SIZE))
@@ -79,7 +79,7 @@ def test_pinned_chunks_are_never_evicted(backend: LocalCPUBackend) -> None:
     assert backend.get(key(0)) == data(0)
 
 
-def test_where_pins_leave_no_room_nothing_is_evicted_in_vain(backend: LocalCPUBackend) -> None:
+def test_nothing_is_evicted_if_pins_leave_no_room(backend: LocalCPUBackend) -> None:
     backend.contains(key(0), pin=True)
     backend.contains(key(1), pin=True)
     assert not backend.put(key(9), bytes(SIZE + 1))
@@ -98,7 +98,7 @@ def test_a_chunk_pinned_twice_stays_until_unpinned_twice(backend: LocalCPUBacken
     assert kept(backend) == [2, 3, 4]
 
 
-def test_unpinning_what_is_not_pinned_or_not_there_is_harmless(backend: LocalCPUBackend) -> None:
+def test_unpin_of_unpinned_or_unknown_chunks_does_nothing(backend: LocalCPUBackend) -> None:
     backend.unpin(key(0))
     backend.unpin(key(99))
     assert kept(backend) == [0, 1, 2]
@@ -115,7 +115,7 @@ def test_only_old_pins_are_dropped(backend: LocalCPUBackend) -> None:
     assert kept(backend) == [1]
 
 
-def test_clear_leaves_the_pinned_and_close_nothing(backend: LocalCPUBackend) -> None:
+def test_clear_keeps_pinned_chunks_and_close_does_not(backend: LocalCPUBackend) -> None:
     backend.contains(key(1), pin=True)
     assert backend.clear() == [key(0), key(2)]
     assert (len(backend), backend.used_bytes) == (1, SIZE)
@@ -123,7 +123,7 @@ def test_clear_leaves_the_pinned_and_close_nothing(backend: LocalCPUBackend) -> 
     assert (len(backend), backend.used_bytes) == (0, 0)
 
 
-def test_cold_memory_takes_nothing_new_and_serves_what_it_has(backend: LocalCPUBackend) -> None:
+def test_disabled_hot_cache_serves_chunks_but_stores_none(backend: LocalCPUBackend) -> None:
     backend.use_hot = False
     assert not backend.put(key(3), data(3))
     assert backend.get(key(0)) == data(0)
@@ -131,7 +131,7 @@ def test_cold_memory_takes_nothing_new_and_serves_what_it_has(backend: LocalCPUB
     assert backend.put(key(3), data(3))
 
 
-def test_no_room_at_all_keeps_nothing() -> None:
+def test_size_zero_stores_nothing() -> None:
     backend = LocalCPUBackend(0)
     assert not backend.put(key(0), data(0))
     assert backend.get(key(0)) is None

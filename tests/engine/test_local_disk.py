@@ -1,4 +1,4 @@
-"""Chunks on disk: found again after a restart, and never anything but what was stored."""
+"""Chunks on disk: they survive a restart, and damaged chunks are never served."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def file_of(backend: LocalDiskBackend, number: int) -> Path:
     return file
 
 
-def test_chunks_come_back_as_they_were(backend: LocalDiskBackend) -> None:
+def test_get_returns_the_stored_bytes(backend: LocalDiskBackend) -> None:
     assert [backend.get(key(number)) for number in range(4)] == [data(0), data(1), data(2), None]
 
 
-def test_a_closed_backend_serves_and_takes_nothing_more(backend: LocalDiskBackend) -> None:
+def test_a_closed_backend_serves_and_stores_nothing(backend: LocalDiskBackend) -> None:
     backend.close()
     assert backend.get(key(0)) is None
     assert not backend.put(key(3), data(3))
@@ -77,33 +77,33 @@ def test_chunks_survive_a_restart(backend: LocalDiskBackend) -> None:
     assert (len(again), again.used_bytes, again.corrupt) == (3, 3 * SIZE, 0)
 
 
-def test_order_of_age_survives_a_restart(backend: LocalDiskBackend) -> None:
+def test_eviction_order_survives_a_restart(backend: LocalDiskBackend) -> None:
     again = open_at(backend.directory)
     again.put(key(3), data(3))
     assert kept(again) == [1, 2, 3]
 
 
-def test_least_recently_used_goes_first_and_its_file_with_it(backend: LocalDiskBackend) -> None:
-    gone = file_of(backend, 1)
+def test_least_recently_used_is_deleted_first(backend: LocalDiskBackend) -> None:
+    deleted = file_of(backend, 1)
     backend.get(key(0))
     assert backend.put(key(3), data(3))
     assert kept(backend) == [0, 2, 3]
-    assert not gone.exists()
+    assert not deleted.exists()
     assert len(chunk_files(backend)) == 3
     assert (backend.used_bytes, backend.evictions) == (3 * SIZE, 1)
 
 
-def test_same_chunk_again_takes_no_room(backend: LocalDiskBackend) -> None:
+def test_second_put_of_a_chunk_uses_no_space(backend: LocalDiskBackend) -> None:
     assert backend.put(key(2), data(2))
     assert (len(backend), backend.used_bytes, backend.evictions) == (3, 3 * SIZE, 0)
 
 
-def test_chunk_larger_than_everything_evicts_nothing(backend: LocalDiskBackend) -> None:
+def test_chunk_larger_than_the_limit_evicts_nothing(backend: LocalDiskBackend) -> None:
     assert not backend.put(key(9), bytes(3 * SIZE + 1))
     assert kept(backend) == [0, 1, 2]
 
 
-def test_a_smaller_limit_holds_from_the_next_chunk_on(backend: LocalDiskBackend) -> None:
+def test_a_smaller_limit_applies_from_the_next_chunk(backend: LocalDiskBackend) -> None:
     again = open_at(backend.directory, chunks=2)
     assert again.put(key(3), data(3))
     assert kept(again) == [2, 3]
@@ -150,7 +150,7 @@ damages = pytest.mark.parametrize(
 
 
 @damages
-def test_a_chunk_damaged_while_running_is_skipped_counted_and_can_be_stored_again(
+def test_a_chunk_damaged_while_running_is_skipped_and_can_be_stored_again(
     backend: LocalDiskBackend, damage: Callable[[Path], None]
 ) -> None:
     damage(file_of(backend, 1))
@@ -173,7 +173,7 @@ def test_a_chunk_damaged_while_stopped_is_never_served(
 
 
 @pytest.mark.parametrize("damage", [truncate, lengthen, empty, cut_in_header, replace_by_other_chunk])
-def test_what_is_no_whole_chunk_is_skipped_at_start(backend: LocalDiskBackend, damage: Callable[[Path], None]) -> None:
+def test_incomplete_chunks_are_skipped_at_start(backend: LocalDiskBackend, damage: Callable[[Path], None]) -> None:
     damage(file_of(backend, 1))
     again = open_at(backend.directory)
     assert (kept(again), again.corrupt, again.used_bytes) == ([0, 2], 1, 2 * SIZE)
@@ -201,7 +201,7 @@ MAGIC = b"lmcache-internal chunk 1 "
         MAGIC + b'{"key": ["m", 1, 0, "0"], "size": 0, "sha256": "", "x": ' + b"[" * 1900 + b"]" * 1900 + b"}\n",
     ],
 )
-def test_foreign_files_are_skipped_counted_and_left_alone(backend: LocalDiskBackend, content: bytes) -> None:
+def test_other_files_are_skipped_and_unchanged(backend: LocalDiskBackend, content: bytes) -> None:
     foreign = backend.directory / "foreign.kv"
     foreign.write_bytes(content)
     again = open_at(backend.directory)
@@ -209,21 +209,21 @@ def test_foreign_files_are_skipped_counted_and_left_alone(backend: LocalDiskBack
     assert foreign.read_bytes() == content
 
 
-def test_a_copy_of_a_chunk_under_another_name_does_not_count_twice(backend: LocalDiskBackend) -> None:
+def test_a_copy_of_a_chunk_with_another_name_is_not_counted(backend: LocalDiskBackend) -> None:
     shutil.copy(file_of(backend, 1), backend.directory / "backup.kv")
     again = open_at(backend.directory)
     assert (len(again), again.used_bytes, again.corrupt) == (3, 3 * SIZE, 1)
     assert again.put(key(3), bytes(3 * SIZE))
 
 
-def test_what_is_no_file_does_not_keep_the_backend_from_starting(backend: LocalDiskBackend) -> None:
+def test_directories_and_broken_links_do_not_prevent_the_start(backend: LocalDiskBackend) -> None:
     (backend.directory / "directory.kv").mkdir()
     (backend.directory / "directory.part").mkdir()
     (backend.directory / "dangling.kv").symlink_to("nowhere")
     assert kept(open_at(backend.directory)) == [0, 1, 2]
 
 
-def test_leftovers_of_unfinished_writes_are_removed_at_start(backend: LocalDiskBackend) -> None:
+def test_unfinished_files_are_removed_at_start(backend: LocalDiskBackend) -> None:
     leftover = file_of(backend, 0).with_suffix(".123.part")
     leftover.write_bytes(b"half a chu")
     open_at(backend.directory)
@@ -231,7 +231,7 @@ def test_leftovers_of_unfinished_writes_are_removed_at_start(backend: LocalDiskB
     assert len(list(backend.directory.iterdir())) == 3
 
 
-def test_a_directory_that_turned_into_a_file_refuses_and_raises_nothing(backend: LocalDiskBackend) -> None:
+def test_a_directory_replaced_by_a_file_stores_and_raises_nothing(backend: LocalDiskBackend) -> None:
     shutil.rmtree(backend.directory)
     backend.directory.write_text("not a directory")
     assert not backend.put(key(3), data(3))
@@ -244,14 +244,14 @@ def test_a_directory_that_turned_into_a_file_refuses_and_raises_nothing(backend:
     assert backend.get(key(3)) == data(3)
 
 
-def test_a_directory_that_cannot_be_made_is_an_oserror(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_raises_oserror(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         open_at(tmp_path / "file" / "chunks")
 
 
 def python(source: str, *arguments: str) -> subprocess.Popen[str]:
-    """A process that runs `source` with this module's names imported."""
+    """Start a process that runs `source` with this module's names imported."""
     prelude = "from tests.engine.test_local_disk import *; from pathlib import Path; import resource, sys\n"
     return subprocess.Popen(
         [sys.executable, "-c", prelude + textwrap.dedent(source), *arguments],
@@ -261,7 +261,7 @@ def python(source: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_disk_that_fills_up_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_partial_file(tmp_path: Path) -> None:
     process = python(
         """
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -281,7 +281,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_nothing_behind(tmp_path: Path
     assert kept(open_at(tmp_path)) == [0, 1]
 
 
-def test_a_process_killed_while_writing_leaves_only_whole_chunks(tmp_path: Path) -> None:
+def test_a_process_killed_while_writing_leaves_only_complete_chunks(tmp_path: Path) -> None:
     process = python(
         """
         backend = LocalDiskBackend(sys.argv[1], 1)

@@ -1,4 +1,4 @@
-"""Prometheus series under LMCache's names: they count, start again, and go with their engine."""
+"""The embedded engine's Prometheus series: counts, reset, and removal with the engine."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_requests_and_tokens_are_counted(engine: EmbeddedEngine) -> None:
     assert values("time_to_store_count", "time_to_retrieve_count", "time_to_lookup_count") == [2, 1, 1]
 
 
-def test_times_are_seconds_that_passed(engine: EmbeddedEngine) -> None:
+def test_times_are_in_seconds(engine: EmbeddedEngine) -> None:
     engine.store(TOKENS)
     (seconds,) = values("time_to_store_sum")
     assert seconds is not None
@@ -127,7 +127,7 @@ def test_usage_follows_the_backends(engine: EmbeddedEngine) -> None:
     assert values(*names) == [0, 0, 0, 1]
 
 
-def test_closed_backends_use_nothing(engine: EmbeddedEngine) -> None:
+def test_closed_backends_have_no_usage(engine: EmbeddedEngine) -> None:
     engine.store(TOKENS)
     for name in ("LocalCPUBackend", "LocalDiskBackend"):
         engine.storage_manager.close_backend(name)
@@ -136,7 +136,7 @@ def test_closed_backends_use_nothing(engine: EmbeddedEngine) -> None:
     assert values("lmcache_is_healthy") == [0]
 
 
-def test_evictions_go_on_counting_in_a_new_backend(engine: EmbeddedEngine) -> None:
+def test_evictions_continue_to_count_after_a_recreate(engine: EmbeddedEngine) -> None:
     engine.store(TOKENS)
     engine.storage_manager.recreate_backend("LocalCPUBackend")
     engine.check_pins()
@@ -144,7 +144,7 @@ def test_evictions_go_on_counting_in_a_new_backend(engine: EmbeddedEngine) -> No
     assert values("local_cpu_evict_count_total") == [2]
 
 
-def test_reset_starts_again_at_zero_and_leaves_what_is_cached(engine: EmbeddedEngine) -> None:
+def test_reset_sets_counters_to_zero_and_keeps_chunks(engine: EmbeddedEngine) -> None:
     engine.store(TOKENS)
     engine.retrieve(TOKENS)
     engine.lookup(TOKENS)
@@ -157,7 +157,7 @@ def test_reset_starts_again_at_zero_and_leaves_what_is_cached(engine: EmbeddedEn
     assert values("num_hit_tokens_total", "retrieve_hit_rate") == [3 * CHUNK, 1]
 
 
-def test_series_go_with_their_engine_and_others_stay(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+def test_series_are_removed_with_their_engine(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
     with make_manager(worker_id=6):
         assert own_series()
         manager.close()
@@ -170,7 +170,7 @@ def test_series_go_with_their_engine_and_others_stay(manager: EmbeddedManager, e
     assert own_series() == []
 
 
-def test_an_engine_of_the_same_name_starts_at_zero(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+def test_a_new_engine_with_the_same_labels_starts_at_zero(manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
     engine.store(TOKENS)
     manager.close()
     with make_manager(worker_id=5):

@@ -1,4 +1,4 @@
-"""Periodic threads: they work on, whatever one run does, and end when told."""
+"""Periodic threads: they continue after failed runs, and end on `stop`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def running(work: Callable[[], str], interval: float = 0.01) -> Iterator[Periodi
         thread.stop()
 
 
-def test_works_again_and_again_until_stopped() -> None:
+def test_work_is_repeated_until_stopped() -> None:
     with running(lambda: "done") as thread:
         assert eventually(lambda: thread.total_runs >= 3)
         assert (thread.is_running, thread.is_active) == (True, True)
@@ -30,13 +30,13 @@ def test_works_again_and_again_until_stopped() -> None:
     assert thread.total_runs == runs
 
 
-def test_a_failing_run_is_counted_and_the_next_one_comes() -> None:
+def test_a_failed_run_is_counted_and_work_continues() -> None:
     outcomes = iter(["fine", "bad", "fine"])
 
     def work() -> str:
         outcome = next(outcomes, "fine")
         if outcome == "bad":
-            raise OSError("disk on fire")
+            raise OSError("disk error")
         return outcome
 
     with running(work) as thread:
@@ -45,7 +45,7 @@ def test_a_failing_run_is_counted_and_the_next_one_comes() -> None:
     assert thread.get_status()["success_rate"] == 100 * (thread.total_runs - 1) / thread.total_runs
 
 
-def test_status_tells_of_the_last_run() -> None:
+def test_status_describes_the_last_run() -> None:
     def work() -> str:
         time.sleep(0.02)
         raise ValueError("no")
@@ -72,13 +72,13 @@ def test_status_tells_of_the_last_run() -> None:
     assert 20 <= summary["duration_ms"] < 5000
 
 
-def test_before_its_first_run_it_is_not_active_and_nothing_failed() -> None:
+def test_status_before_the_first_run() -> None:
     status = PeriodicThread("test-thread", "low", 1, lambda: "").get_status()
     assert (status["is_running"], status["is_active"]) == (False, False)
     assert (status["last_run_ago"], status["last_summary"], status["success_rate"]) == (None, None, 100.0)
 
 
-def test_overdue_thread_is_running_but_not_active() -> None:
+def test_late_thread_is_running_but_not_active() -> None:
     slow = iter([0.0, 0.3])
 
     def work() -> str:
@@ -99,7 +99,7 @@ def test_stop_does_not_wait_for_the_interval_and_may_be_repeated() -> None:
         assert time.perf_counter() - began < 1
 
 
-def test_stopped_before_its_start_it_does_nothing() -> None:
+def test_thread_stopped_before_its_start_does_nothing() -> None:
     thread = PeriodicThread("test-thread", "low", 60, lambda: "")
     thread.stop()
     thread.start()

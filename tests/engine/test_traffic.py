@@ -1,4 +1,4 @@
-"""The demo's traffic: the same requests for the same seed, with reuse, misses, evictions and failures."""
+"""The simulated traffic: the same requests for the same seed, with hits, misses, evictions and failures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def key(number: int) -> ChunkKey:
 
 @pytest.fixture
 def link() -> Iterator[Links]:
-    """A link, and the worker's end of it."""
+    """A link and the worker's end of the pipe."""
     scheduler, worker = Pipe()
     yield WorkerLink(scheduler), worker
     scheduler.close()
@@ -41,12 +41,12 @@ def link() -> Iterator[Links]:
 
 
 class TestPrompts:
-    def test_the_seed_decides(self) -> None:
+    def test_prompts_depend_on_the_seed(self) -> None:
         first, again, other = (list(islice(prompts(seed, CHUNK), 50)) for seed in (1, 1, 2))
         assert first == again
         assert first != other
 
-    def test_they_are_whole_chunks_some_new_and_some_that_go_on(self) -> None:
+    def test_prompts_are_complete_chunks_and_some_continue_others(self) -> None:
         found = list(islice(prompts(0, CHUNK), 200))
         assert {len(prompt) % CHUNK for prompt in found} == {0}
         assert {len(prompt) // CHUNK for prompt in found} == {3, 4, 5, 6}
@@ -65,7 +65,7 @@ class TestRemote:
         assert [number for number, seconds in enumerate(waits, 1) if seconds > 0.1] == list(range(25, 201, 25))
         assert backend.get(key(0)) == b"data"
 
-    def test_what_is_not_there_costs_nothing_and_a_failed_read_is_counted(self) -> None:
+    def test_misses_take_no_time_and_failed_reads_are_counted(self) -> None:
         waits: list[float] = []
         backend = SimulatedRemoteBackend(1.0, waits.append)
         backend.put(key(0), b"data")
@@ -75,9 +75,7 @@ class TestRemote:
         assert found == [b"data"] * 159 + [None] * 40
         assert (backend.failed_reads, backend.outage) == (40, None)
 
-    def test_during_an_outage_the_backend_is_reported_and_its_failures_are_counted(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_an_outage_is_reported_and_failures_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("lmcache_internal.engine.embedded.simulated_remote._SECONDS", 0)
         monkeypatch.setattr("lmcache_internal.engine.embedded.simulated_remote._SLOW_SECONDS", 0)
         with deployment(remote=True).manager(1) as manager:
@@ -100,21 +98,21 @@ class TestLinks:
             link[0].run(tokens)
             assert link[0].lookup([*tokens, *tokens]) == 2 * CHUNK
 
-    def test_a_worker_that_is_gone_has_found_nothing(self, link: Links) -> None:
+    def test_a_lookup_in_a_closed_worker_finds_nothing(self, link: Links) -> None:
         link[1].close()
         link[0].run([1])
         assert link[0].lookup([1]) == 0
 
-    def test_a_worker_that_hangs_is_asked_again_when_it_has_answered(
+    def test_a_worker_that_hangs_is_used_again_after_its_response(
         self, link: Links, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(links, "ANSWER_SECONDS", 0.05)
+        monkeypatch.setattr(links, "RESPONSE_SECONDS", 0.05)
         tokens = list(range(CHUNK))
-        for _ in range(1000):  # None of them may fill the pipe, or this would hang.
+        for _ in range(1000):  # If the lookups filled the pipe, this test would hang.
             assert link[0].lookup(tokens) == 0
             if not _:
-                monkeypatch.setattr(links, "ANSWER_SECONDS", 0.0001)
-        monkeypatch.setattr(links, "ANSWER_SECONDS", 5.0)
+                monkeypatch.setattr(links, "RESPONSE_SECONDS", 0.0001)
+        monkeypatch.setattr(links, "RESPONSE_SECONDS", 5.0)
         with make_manager() as manager:
             manager.require_engine().store(tokens)
             serve_link(link[1], manager.require_engine())
@@ -134,13 +132,11 @@ class TestLinks:
             assert link[0].lookup(list(range(CHUNK))) == CHUNK
 
 
-def test_traffic_moves_hits_misses_evictions_and_the_periodic_thread(
-    link: Links, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_traffic_causes_hits_misses_and_evictions(link: Links, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lmcache_internal.engine.embedded.traffic.INTERVAL_SECONDS", 0.001)
     monkeypatch.setattr("lmcache_internal.engine.embedded.simulated_remote._SECONDS", 0)
     monkeypatch.setattr("lmcache_internal.engine.embedded.simulated_remote._SLOW_SECONDS", 0)
-    shape = (2, 2, CHUNK, 8, 64)  # 64 KiB a chunk: the share of the hot cache is 10 chunks.
+    shape = (2, 2, CHUNK, 8, 64)  # 64 KiB per chunk: the hot cache has room for 10 chunks.
     made = Deployment(lambda: EmbeddedConfig({"chunk_size": CHUNK}), kv_shape=shape, memory=2, remote=True)
     with made.manager(1) as worker, made.manager(0, [link[0]]) as scheduler:
         engine = worker.require_engine()
@@ -156,7 +152,7 @@ def test_traffic_moves_hits_misses_evictions_and_the_periodic_thread(
     assert not any(each.name == "traffic" for each in threading.enumerate())
 
 
-def test_the_memory_of_a_rank_holds_buffers_hot_cache_and_remote_backend() -> None:
+def test_buffers_hot_cache_and_remote_backend_fit_into_the_memory_of_a_rank() -> None:
     made = Deployment(lambda: EmbeddedConfig({"chunk_size": 256}), workers=64, remote=True)
     with made.manager(64) as manager:
         metadata = manager.lmcache_engine_metadata

@@ -140,7 +140,7 @@ class TestReload:
             assert process.stdout is not None
             file.write_text("import os\nos._exit(3)")
             assert process.stdout.readline() == "Reloading: greeting_api.py changed.\n"
-            assert process.stdout.readline().endswith(": it ended before it served\n")
+            assert process.stdout.readline().endswith(": the process ended before it served\n")
             file.write_text(GREETING.format(text="two"))
             assert process.stdout.readline() == "Reloading: greeting_api.py changed.\n"
             assert process.stdout.readline() == "Serving again.\n"

@@ -30,7 +30,7 @@ def test_server_is_replaced_when_it_is_imported(tmp_path: Path, home: str, value
 
 
 def test_homes_match_the_supported_versions() -> None:
-    assert sorted(lmcache_names.homes("InternalAPIServer")) == sorted(HOMES)
+    assert sorted(lmcache_names.modules_of("InternalAPIServer")) == sorted(HOMES)
 
 
 @pytest.mark.parametrize(("home", "value"), list(zip(HOMES, ["", "lmcache"], strict=True)))

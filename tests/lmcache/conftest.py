@@ -1,4 +1,4 @@
-"""A worker for the tests of KV caches; and all tests here end when they are done, whatever LMCache's threads do."""
+"""A worker for the tests of KV caches; the process exits after the tests, even if LMCache's threads are running."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _status = 0
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:
-    global _status  # Hooks have nothing else in common.
+    global _status  # Hooks have no other shared state.
     _status = int(exitstatus)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
-    # LMCache 0.3 leaves threads behind that are no daemons, and Python would wait for them for ever.
+    # LMCache 0.3 leaves non-daemon threads running, and Python would wait for them without end.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(_status)
@@ -30,7 +30,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    from tests.lmcache.kv_engine import Engine  # LMCache takes seconds to be imported.
+    from tests.lmcache.kv_engine import Engine  # The import of LMCache takes seconds.
 
     made = Engine()
     yield made

@@ -1,4 +1,4 @@
-"""A real worker whose inference engine holds the KV caches that a test gives it."""
+"""A real worker; tests set the KV caches of its inference engine."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 from lmcache_internal import create_app
 from lmcache_internal.testing.real_engine import make_worker
 
-Tensors = Any  # One tensor, or several of one layer.
+Tensors = Any  # One tensor, or several tensors of one layer.
 
 
 class Engine:
-    """The worker, asked over HTTP."""
+    """The worker, used over HTTP."""
 
     def __init__(self) -> None:
         self.manager = make_worker("layouts")
         self._client = create_app(self.manager).test_client()
 
-    def holds(self, caches: dict[str, Tensors], block_size: int | None) -> None:
-        told = {} if block_size is None else {"cache_config": {"block_size": block_size}}
+    def set_caches(self, caches: dict[str, Tensors], block_size: int | None) -> None:
+        info = {} if block_size is None else {"cache_config": {"block_size": block_size}}
         self.manager._connector.kv_caches = caches
-        self.manager._connector.get_inference_info = lambda: told
+        self.manager._connector.get_inference_info = lambda: info
 
     def get(self, path: str, status: int = 200) -> Any:
         response = self._client.get(f"/cache/kvcache/{path}")

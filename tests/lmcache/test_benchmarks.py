@@ -1,4 +1,4 @@
-"""Every benchmark runs: with one round of next to no length, so its figures say nothing."""
+"""Each benchmark runs, with one very short round; the figures are not meaningful."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONE_SIDED = "turned away"
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_it_measures_both_servers(question: str, tmp_path: Path) -> None:
+def test_benchmark_measures_both_servers(question: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", str(tmp_path), question]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]

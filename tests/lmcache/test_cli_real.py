@@ -26,7 +26,7 @@ def manager() -> Iterator[Any]:
 
 @pytest.fixture
 def config(manager: Any, tmp_path: Path) -> Iterator[Path]:
-    """The YAML of the engine, which serves."""
+    """The YAML file of the running engine."""
     path = tmp_path / "lmcache.yaml"
     names = ("chunk_size", "max_local_cpu_size", "lookup_timeout_ms", "internal_api_server_port_start")
     written = {name: getattr(manager.config, name) for name in names}
@@ -44,7 +44,7 @@ def data(config: Path, *arguments: str) -> Any:
     return json.loads(run(config, *arguments, "--json").stdout)[0]["data"]
 
 
-def test_the_configuration_is_changed_compared_and_brought_back(manager: Any, config: Path) -> None:
+def test_the_configuration_is_changed_compared_and_rolled_back(manager: Any, config: Path) -> None:
     before = data(config, "conf", "diff")
     changed = run(config, "conf", "set", "min_retrieve_tokens=5", "remote_url=redis://u:s3cret@h:1", "--yes")
     assert changed.exit_code == 0
@@ -57,7 +57,7 @@ def test_the_configuration_is_changed_compared_and_brought_back(manager: Any, co
     assert (manager.config.min_retrieve_tokens, manager.config.remote_url) == (0, None)
 
 
-def test_a_value_that_lmcache_refuses(manager: Any, config: Path) -> None:
+def test_a_value_that_lmcache_rejects(manager: Any, config: Path) -> None:
     result = run(config, "conf", "set", "min_retrieve_tokens=5", "remote_url=true", "--yes")
     assert result.exit_code == 1
     assert "remote_url: Invalid value for remote_url: expected str, got True" in result.stderr
@@ -65,15 +65,15 @@ def test_a_value_that_lmcache_refuses(manager: Any, config: Path) -> None:
 
 
 def test_tokens_are_stored_retrieved_frozen_and_cleared(manager: Any, config: Path) -> None:
-    whole = 2 * manager.config.chunk_size
-    tokens = ["--tokens", f"0:{whole + 1}"]
+    complete = 2 * manager.config.chunk_size
+    tokens = ["--tokens", f"0:{complete + 1}"]
     assert data(config, "cache", "store", *tokens) == {
-        "tokens": whole + 1,
-        "stored": whole,
+        "tokens": complete + 1,
+        "stored": complete,
         "reason": "only whole chunks are stored (tokens left over: 1)",
     }
-    assert data(config, "cache", "retrieve", *tokens)["retrieved"] == whole
-    assert data(config, "cache", "clear", "--yes") == {"removed": whole}
+    assert data(config, "cache", "retrieve", *tokens)["retrieved"] == complete
+    assert data(config, "cache", "clear", "--yes") == {"removed": complete}
     assert data(config, "freeze", "on") == data(config, "freeze") == {"freeze": True}
     run(config, "cache", "store", *tokens)
     assert data(config, "cache", "retrieve", *tokens)["retrieved"] == 0
@@ -89,7 +89,7 @@ def test_backends_and_switches(config: Path) -> None:
     assert data(config, "hot-cache", "on") == {"hot_cache": True}
 
 
-def test_a_remote_that_cannot_be_reached_is_told(config: Path) -> None:
+def test_an_unreachable_remote_is_reported(config: Path) -> None:
     url = f"lm://127.0.0.1:{free_port()}"
     assert run(config, "conf", "set", f"remote_url={url}", "--yes").exit_code == 0
     created = run(config, "backends", "create")

@@ -1,4 +1,4 @@
-"""The real engine's configuration as a transaction, seen through LMCache's own definitions."""
+"""Transactions on the real engine's configuration, with LMCache's own definitions."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_change_history_and_rollback(client: FlaskClient, manager: Any) -> None:
     assert back.headers["ETag"] == before.headers["ETag"]
 
 
-def test_atomic_refuses_all(client: FlaskClient, manager: Any) -> None:
+def test_atomic_rejects_all(client: FlaskClient, manager: Any) -> None:
     response = client.post("/conf?atomic=true", json={"min_retrieve_tokens": 5, "remote_url": True})
     assert (response.status_code, response.get_json()["errors"].keys()) == (400, {"remote_url"})
     assert manager.config.min_retrieve_tokens == 0
 
 
 def test_failing_config_is_restored(client: FlaskClient, manager: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stubborn(type(manager.config)):  # type: ignore[misc]  # LMCache makes its class when it is imported.
+    class Stubborn(type(manager.config)):  # type: ignore[misc]  # LMCache creates its class at import.
         def __setattr__(self, name: str, value: Any) -> None:
             super().__setattr__(name, value)
             if (name, value) == ("pin_timeout_sec", 77):
@@ -67,39 +67,47 @@ def test_failing_config_is_restored(client: FlaskClient, manager: Any, monkeypat
     before = client.get("/conf").text
     response = client.post("/conf", json={"min_retrieve_tokens": 5, "pin_timeout_sec": 77})
     assert response.status_code == 500
-    assert "everything was restored" in response.get_json()["message"]
+    assert "all values were restored" in response.get_json()["message"]
     assert client.get("/conf").text == before
 
 
-def test_sources_are_what_lmcache_knows(client: FlaskClient) -> None:
+def test_sources_are_those_that_lmcache_knows(client: FlaskClient) -> None:
     before = details(client)
     assert before["chunk_size"]["source"] == "configured"
-    assert {told["source"] for told in before.values()} == {"configured", "default"}
+    assert {found["source"] for found in before.values()} == {"configured", "default"}
     client.post("/conf", json={"min_retrieve_tokens": 5, "max_local_cpu_size": 0.5})
     after = details(client)
-    assert {name for name, told in after.items() if told["source"] == "runtime"} == {
+    assert {name for name, found in after.items() if found["source"] == "runtime"} == {
         "min_retrieve_tokens",
         "max_local_cpu_size",
     }
     client.post("/conf/rollback?to=0")
-    assert {name: told["source"] for name, told in details(client).items()} == {
-        name: told["source"] for name, told in before.items()
+    assert {name: found["source"] for name, found in details(client).items()} == {
+        name: found["source"] for name, found in before.items()
     }
 
 
-def test_effects_are_told_where_they_are_known(client: FlaskClient) -> None:
-    told = details(client)
-    effects = {name: what["takes_effect"] for name, what in told.items()}
+@pytest.mark.parametrize("name", ["max_local_cpu_size", "max_local_disk_size"])
+@pytest.mark.parametrize("value", [-1, -0.5, "-3", 1e308])
+def test_impossible_sizes_are_refused(client: FlaskClient, name: str, value: object) -> None:
+    response = client.post("/conf", json={name: value})
+    assert response.status_code == 400
+    assert f"Invalid value for {name}: expected at" in response.get_json()["errors"][name]
+
+
+def test_known_effects_are_reported(client: FlaskClient) -> None:
+    found = details(client)
+    effects = {name: what["takes_effect"] for name, what in found.items()}
     assert {name for name, effect in effects.items() if effect == "when its backend is recreated"} == _READ_BY_BACKENDS
     restart = {name for name, effect in effects.items() if effect == "at restart"}
     assert "internal_api_server_port_start" in restart
-    assert restart == {name for name, what in told.items() if not what["mutable"]}
+    assert restart == {name for name, what in found.items() if not what["mutable"]}
     assert effects["lookup_timeout_ms"] == "unknown"
-    assert told["remote_url"]["type"] == "str | None"
-    assert "minimum" not in told["remote_url"]
+    assert found["remote_url"]["type"] == "str | None"
+    assert "minimum" not in found["remote_url"]
 
 
-def test_a_disk_set_at_runtime_counts_when_its_backend_is_created(client: FlaskClient, tmp_path: Any) -> None:
+def test_a_disk_set_at_runtime_is_used_when_its_backend_is_created(client: FlaskClient, tmp_path: Any) -> None:
     client.post("/conf", json={"local_disk": str(tmp_path), "max_local_disk_size": 0.1})
     assert "LocalDiskBackend" not in client.get("/backends").get_json()
     assert "LocalDiskBackend" in client.post("/backends").get_json()["created"]

@@ -1,4 +1,4 @@
-"""LMCache builds our server in the place of its own, and loses nothing where that fails."""
+"""LMCache creates this server instead of its own, and the engine works if that fails."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from lmcache_internal.engine.lmcache_names import home, load
+from lmcache_internal.engine.lmcache_names import load, module_of
 from lmcache_internal.integrations import lmcache as integration
 from lmcache_internal.integrations.drop_in import DropInServer
 from lmcache_internal.testing.real_engine import make_worker
 from tests.support import ROOT, accepts, eventually, free_port
 
-HOME = home("InternalAPIServer")
+HOME = module_of("InternalAPIServer")
 Original = load("InternalAPIServer")
 
 
@@ -58,7 +58,7 @@ def fetch(port: int, path: str) -> str:
         return text
 
 
-def test_install_reaches_every_module_that_binds_it_and_uninstall_gives_it_back() -> None:
+def test_install_replaces_the_class_in_all_modules_and_uninstall_restores_it() -> None:
     modules = binding_modules()
     assert HOME in modules
     assert len(modules) >= 2
@@ -72,7 +72,7 @@ def test_install_reaches_every_module_that_binds_it_and_uninstall_gives_it_back(
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_manager_serves_through_us() -> None:
+def test_a_manager_uses_this_server() -> None:
     start = free_port() - 1
     manager = make_worker("drop-in", internal_api_server_enabled=True, internal_api_server_port_start=start)
     try:
@@ -96,7 +96,7 @@ def test_a_disabled_server_stays_disabled() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_port_in_use_costs_the_engine_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_port_in_use_does_not_affect_the_engine(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = int(taken.getsockname()[1])
         manager = make_worker("taken", internal_api_server_enabled=True, internal_api_server_port_start=port - 1)
@@ -105,12 +105,12 @@ def test_a_port_in_use_costs_the_engine_nothing(caplog: pytest.LogCaptureFixture
             assert manager.lmcache_engine.storage_manager is not None
         finally:
             manager.stop_services()
-    told = [record for record in caplog.records if f"Port {port} on 127.0.0.1 is in use" in record.getMessage()]
-    assert [record.levelno for record in told] == [logging.ERROR]
+    logged = [record for record in caplog.records if f"Port {port} on 127.0.0.1 is in use" in record.getMessage()]
+    assert [record.levelno for record in logged] == [logging.ERROR]
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_server_that_cannot_be_built_costs_the_engine_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_cannot_be_created_does_not_affect_the_engine(caplog: pytest.LogCaptureFixture) -> None:
     broken = {"internal_api_server_script_timeout": "soon"}
     manager = make_worker("broken", internal_api_server_enabled=True, extra_config=broken)
     try:
@@ -125,7 +125,7 @@ def test_a_server_that_cannot_be_built_costs_the_engine_nothing(caplog: pytest.L
 @pytest.mark.parametrize(
     ("value", "ours"), [(None, False), ("lmcache", False), ("lmcache_internal", True), ("lmcache_internal?", True)]
 )
-def test_vllm_plugin_installs_only_when_asked(
+def test_vllm_plugin_installs_only_if_the_variable_is_set(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str | None, ours: bool
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -137,8 +137,8 @@ def test_vllm_plugin_installs_only_when_asked(
         assert is_ours(bound_class(HOME)) is ours
     finally:
         integration.uninstall()
-    said = [record for record in caplog.records if "is replaced by lmcache_internal" in record.getMessage()]
-    assert len(said) == ours
+    logged = [record for record in caplog.records if "is replaced by lmcache_internal" in record.getMessage()]
+    assert len(logged) == ours
 
 
 FRESH = """
@@ -147,17 +147,17 @@ from lmcache_internal.integrations.lmcache import vllm_plugin
 vllm_plugin()
 assert not {"lmcache", "numba", "torch", "fastapi", "flask"} & sys.modules.keys(), "the plugin imports"
 from importlib import import_module
-from lmcache_internal.engine.lmcache_names import home
+from lmcache_internal.engine.lmcache_names import module_of
 try:
-    factory = home("VllmServiceFactory")
+    factory = module_of("VllmServiceFactory")
 except ImportError:
-    factory = home("LMCacheManager")  # It builds its server itself, before LMCache 0.4.
+    factory = module_of("LMCacheManager")  # Before LMCache 0.4, the manager creates its server.
 from lmcache_internal.integrations.drop_in import DropInServer
 assert issubclass(import_module(factory).InternalAPIServer, DropInServer)
 """
 
 
-def test_plugin_imports_nothing_and_the_service_factory_finds_ours() -> None:
+def test_plugin_imports_nothing_and_the_service_factory_uses_this_server() -> None:
     environ = os.environ | {"LMCACHE_INTERNAL_API_SERVER": "lmcache_internal", "LMCACHE_TRACK_USAGE": "false"}
     done = subprocess.run(
         [sys.executable, "-c", FRESH], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
@@ -166,7 +166,7 @@ def test_plugin_imports_nothing_and_the_service_factory_finds_ours() -> None:
     assert done.stderr.count("is replaced by lmcache_internal") == 1
 
 
-def test_standalone_engine_with_our_server(tmp_path: Path) -> None:
+def test_standalone_engine_with_this_server(tmp_path: Path) -> None:
     start = free_port() - 1
     config = tmp_path / "lmcache.yaml"
     config.write_text(
@@ -191,5 +191,5 @@ def test_standalone_engine_with_our_server(tmp_path: Path) -> None:
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
-                process.kill()  # LMCache 0.3's engine does not end by itself, whichever server it has.
+                process.kill()  # LMCache 0.3's engine does not exit on SIGINT, with either server.
                 process.wait(10)

@@ -1,8 +1,8 @@
-"""lmcache-frontend, LMCache's own dashboard, shows what we serve: in a real browser, tab by tab.
+"""lmcache-frontend, LMCache's dashboard, works with this server: a test of each tab in a real browser.
 
     python -m tests.lmcache.test_frontend PORT [SOCKET_PATH_PREFIX]
 
-serves a scheduler and a worker of real engines until its input ends.
+serves a scheduler and a worker of real engines until the end of stdin.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import pytest
 from tests.browser import CHROMEDRIVER, CHROMIUM, Browser, answers, open_browser, running
 from tests.support import eventually, free_port
 
-# The page loads Bootstrap from a CDN, and without it a click on a tab does nothing. The browser
-# here reaches loopback only; so it gets Debian's Bootstrap 5, which does the same for tabs.
+# The page loads Bootstrap from a CDN and needs it for the tabs. The browser of the tests can only connect to
+# loopback, so it uses Debian's Bootstrap 5, which has the same tabs.
 BOOTSTRAP = Path("/usr/share/javascript/bootstrap5")
 
 NEEDED = {
@@ -42,17 +42,17 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING
 KINDS = ("port", "unix")
 ROLES = ("scheduler", "worker")
 NODES = [f"{kind}-{role}" for kind in KINDS for role in ROLES]
-# Log Level has a test of its own; Node Management lists the dashboard's nodes only.
+# Log Level has a separate test; Node Management lists only the dashboard's nodes.
 TABS = ("overview", "metrics", "threads", "config", "meta", "inference", "env")
 SECRET = "never-shown"
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """The running frontend, and a browser to look at it.
+    """The running frontend and a browser.
 
     Attributes:
-        port: where the frontend listens.
+        port: the port of the frontend.
         starts: `internal_api_server_port_start` of the engines of each kind.
     """
 
@@ -61,7 +61,7 @@ class Dashboard:
     starts: dict[str, int]
 
     def choose(self, node: str) -> None:
-        """Load the page and choose a node, as a user does; the Overview tab is open then."""
+        """Load the page and choose a node, as a user does; then the Overview tab is open."""
         self.open()
         self.browser.click("//input[@id='proxySearchInput']")
         self.browser.click("//a[@data-proxy-name='local_proxy']")
@@ -77,7 +77,7 @@ class Dashboard:
         self.browser.click(f"//button[@data-bs-target='#{tab}']")
 
     def shows(self, tab: str, text: str) -> str:
-        """What the tab shows when it shows `text`, or when it did not for long."""
+        """Return the text of the tab when it contains `text`, or after 10 seconds."""
         content = f"//div[@id='{tab}']"
         eventually(lambda: text in self.browser.text(content), seconds=10)
         return self.browser.text(content)
@@ -102,7 +102,7 @@ def run_frontend(port: int, starts: dict[str, int], directory: Path) -> contextl
     ]
     program = Path(sysconfig.get_path("scripts")) / "lmcache-frontend"
     command = [str(program), "--host", "127.0.0.1", "--port", str(port), "--nodes", json.dumps(nodes)]
-    # It would ask the engines through a proxy that the environment names.
+    # Without NO_PROXY, it would use a proxy of the environment.
     return running(command, directory / "frontend.log", lambda: answers(port, "/health"), {"NO_PROXY": "*"})
 
 
@@ -118,13 +118,13 @@ def run_engines(kind: str, start: int, frontend: int, directory: Path) -> contex
 
 
 def address_of(kind: str, port: int, directory: Path) -> str:
-    """A node's `port` for the frontend: a string, or its /metrics fails; with a slash, it is a socket."""
+    """Return a node's `port` for the frontend: a string, because its /metrics fails otherwise; a path is a socket."""
     return str(port) if kind == "port" else f"{directory}/socket_{port}"
 
 
 def expected(tab: str, kind: str, role: str, start: int) -> list[str]:
-    """What no one but our server can have told the tab."""
-    # The scheduler of these tests has no connector to ask.
+    """Return texts that a tab shows only with data from this server."""
+    # The scheduler of these tests has no connector.
     inference = {"scheduler": "{}", "worker": '{\n  "engine": "none"\n}'}[role]
     return {
         "overview": [f"Name:{kind}-{role}\n", f'"{version("lmcache")}-g'],
@@ -139,7 +139,7 @@ def expected(tab: str, kind: str, role: str, start: int) -> list[str]:
 
 @pytest.mark.parametrize("tab", TABS)
 @pytest.mark.parametrize("node", NODES)
-def test_tab_shows_what_the_node_serves(dashboard: Dashboard, node: str, tab: str) -> None:
+def test_tab_shows_the_data_of_the_node(dashboard: Dashboard, node: str, tab: str) -> None:
     kind, role = node.split("-")
     dashboard.choose(node)
     dashboard.click_tab(tab)
@@ -165,7 +165,7 @@ def test_log_level_tab_sets_shows_and_reads_a_level(dashboard: Dashboard, node: 
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_config_tab_gets_and_as_with_lmcache_sets_nothing(dashboard: Dashboard, node: str) -> None:
+def test_config_tab_reads_but_cannot_set_as_with_lmcache(dashboard: Dashboard, node: str) -> None:
     browser = dashboard.browser
     dashboard.choose(node)
     dashboard.click_tab("config")
@@ -188,7 +188,7 @@ def test_filter_finds_nodes_by_their_environment(dashboard: Dashboard) -> None:
     )
 
 
-def test_aggregated_metrics_have_those_of_every_node(dashboard: Dashboard) -> None:
+def test_aggregated_metrics_contain_all_nodes(dashboard: Dashboard) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", dashboard.port, timeout=30)
     try:
         connection.request("GET", "/metrics")
@@ -211,7 +211,7 @@ def serve() -> None:
         "internal_api_server_socket_path_prefix": sys.argv[2] if len(sys.argv) > 2 else None,
     }
     engine_id = f"frontend-{os.getpid()}"  # The engines of the other kind run at the same time.
-    # They are kept: what is collected stops serving.
+    # The references keep the servers from being garbage-collected and stopped.
     held = [make_worker(engine_id, **values), make_scheduler(engine_id, **values)]
     sys.stdin.read()
     del held

@@ -1,4 +1,4 @@
-"""The API document holds for the real engine, too."""
+"""The responses of the real engine conform to the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def engines() -> Iterator[None]:
 
 
 @WORKER.each_operation
-def test_a_worker_answers_as_documented(case: Case) -> None:
+def test_worker_responses_conform_to_the_document(case: Case) -> None:
     send(case)
 
 
 @SCHEDULER.each_operation
-def test_a_scheduler_answers_as_documented(case: Case) -> None:
+def test_scheduler_responses_conform_to_the_document(case: Case) -> None:
     if parse_bool(str(case.query.get("dryrun"))):
-        del case.query["dryrun"]  # LMCache may never return from a dry run beside a live client.
+        del case.query["dryrun"]  # In LMCache, a dry run with an active client may never return.
     send(case)

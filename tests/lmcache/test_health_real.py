@@ -1,4 +1,4 @@
-"""The health endpoints on the real engine."""
+"""The health endpoints with the real engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checks(client: FlaskClient, path: str = "/healthz") -> tuple[int, dict[str, 
     return response.status_code, response.get_json()["checks"]
 
 
-def test_a_worker_is_ready_and_well(worker: Any) -> None:
+def test_a_worker_is_ready_and_healthy(worker: Any) -> None:
     client = create_app(worker).test_client()
     assert client.get("/livez").text == client.get("/readyz").text == client.get("/healthz").text == "ok"
     status, found = checks(client)
@@ -49,7 +49,7 @@ def test_a_worker_that_loses_its_backends_is_not_ready(worker: Any) -> None:
 def test_a_worker_whose_start_failed_is_not_ready(worker: Any) -> None:
     client = create_app(worker).test_client()
     worker.lmcache_engine.mark_init_failed("no memory")
-    assert client.get("/readyz").text == "[-]engine failed: the engine says that it is not healthy"
+    assert client.get("/readyz").text == "[-]engine failed: the engine reports that it is not healthy"
 
 
 def test_a_worker_is_not_ready_before_post_init(worker: Any) -> None:
@@ -61,7 +61,7 @@ def test_a_worker_is_not_ready_before_post_init(worker: Any) -> None:
     assert found["engine"]["message"] == "the engine is still starting: it has no storage manager yet"
 
 
-def test_a_remote_that_is_lost_is_a_warning(worker: Any) -> None:
+def test_an_unreachable_remote_is_a_warning(worker: Any) -> None:
     client = create_app(worker).test_client()
     assert client.post("/conf", json={"remote_url": "nope://user:s3cret@host:1"}).status_code == 200
     assert client.post("/backends").status_code == 200
@@ -70,11 +70,11 @@ def test_a_remote_that_is_lost_is_a_warning(worker: Any) -> None:
     assert (status, found["backends"]["message"]) == (503, "RemoteBackend: no connection to nope://***@host:1")
 
 
-def test_an_engine_that_takes_itself_for_unhealthy_is_not_ready() -> None:
+def test_an_engine_that_reports_to_be_unhealthy_is_not_ready() -> None:
     made = make_worker("health-remote", remote_url="nope://user:s3cret@host:1")
     try:
         text = create_app(made).test_client().get("/readyz?verbose").text
-        assert "[-]engine failed: the engine says that it is not healthy" in text
+        assert "[-]engine failed: the engine reports that it is not healthy" in text
         assert "s3cret" not in text
     finally:
         made.stop_services()
@@ -85,6 +85,6 @@ def test_a_scheduler_is_ready() -> None:
     try:
         client = create_app(made).test_client()
         assert client.get("/livez").text == client.get("/readyz").text == "ok"
-        assert checks(client)[1]["engine"] == {"ok": True, "message": "it needs no storage here"}
+        assert checks(client)[1]["engine"] == {"ok": True, "message": "no storage needed on this rank"}
     finally:
         made.stop_services()

@@ -14,27 +14,27 @@ from hypothesis import strategies as st
 
 from lmcache_internal import create_app
 from lmcache_internal.engine.kv_layout import Known, layer_of
-from lmcache_internal.engine.lmcache_names import home
+from lmcache_internal.engine.lmcache_names import module_of
 from tests.lmcache.kv_engine import Engine, Tensors
 from tests.support import lmcache_release
 
 
 def heads_first(*sizes: int) -> torch.Tensor:
-    """[…, tokens, heads, size] that lies in memory as […, heads, tokens, size], as vLLM's HND does."""
+    """Return […, tokens, heads, size] with the memory order […, heads, tokens, size], as vLLM's HND."""
     *rest, tokens, heads, size = sizes
     return torch.rand(*rest, heads, tokens, size).transpose(-2, -3)
 
 
 def tokens_first(*sizes: int) -> torch.Tensor:
-    """[…, heads, tokens, size] that lies in memory as […, tokens, heads, size], as vLLM's NHD does."""
+    """Return […, heads, tokens, size] with the memory order […, tokens, heads, size], as vLLM's NHD."""
     *rest, heads, tokens, size = sizes
     return torch.rand(*rest, tokens, heads, size).transpose(-2, -3)
 
 
 Make = Callable[[int, int, int, int], Tensors]
-"""Of blocks, tokens per block, heads, head size."""
+"""Creates tensors from blocks, tokens per block, heads and head size."""
 Where = Callable[[Tensors, int, int], list[torch.Tensor]]
-"""The elements of a token, by block and place in it, as views."""
+"""Returns views of the elements of a token, by block and offset in the block."""
 
 LAYOUTS: dict[str, tuple[Make, Where]] = {
     "[blocks, heads, tokens, 2 size]": (
@@ -103,7 +103,7 @@ def test_a_checksum_covers_all_of_its_token_and_nothing_else(
     make, where = LAYOUTS[layout]
     made = make(blocks, block_size, heads, size)
     cache = tuple(part.to(dtype) for part in made) if isinstance(made, tuple) else made.to(dtype)
-    engine.holds({"model.layers.0": cache}, block_size)
+    engine.set_caches({"model.layers.0": cache}, block_size)
     last = blocks * block_size - 1
     before = engine.checksums(f"[0,{last}]")["model.layers.0"]
 
@@ -119,9 +119,9 @@ def test_a_checksum_covers_all_of_its_token_and_nothing_else(
     assert engine.checksums(f"[0,{last}]")["model.layers.0"] == before
 
 
-def test_heads_as_many_as_tokens_of_a_block_are_taken_as_vllm_orders_them(engine: Engine) -> None:
+def test_ambiguous_heads_and_tokens_are_read_in_vllms_order(engine: Engine) -> None:
     fused, split = torch.rand(3, 16, 16, 8), torch.rand(2, 3, 16, 16, 4)
-    engine.holds({"fused": fused, "split": split}, 16)
+    engine.set_caches({"fused": fused, "split": split}, 16)
     before = engine.checksums("[0,47]")
     fused[1, :, 2] = 0
     split[:, 1, 2] = 0
@@ -130,9 +130,9 @@ def test_heads_as_many_as_tokens_of_a_block_are_taken_as_vllm_orders_them(engine
         assert [slot for slot in range(48) if before[name][slot] != after[name][slot]] == [18]
 
 
-def test_the_same_tokens_have_the_same_checksums_wherever_heads_and_planes_stand(engine: Engine) -> None:
+def test_the_same_tokens_have_the_same_checksums_in_all_layouts(engine: Engine) -> None:
     cache = torch.rand(2, 5, 16, 3, 8)
-    engine.holds(
+    engine.set_caches(
         {
             "a": cache,
             "b": cache.transpose(0, 1).contiguous(),
@@ -146,15 +146,13 @@ def test_the_same_tokens_have_the_same_checksums_wherever_heads_and_planes_stand
     assert len(set(found[0])) == 4
 
 
-@pytest.mark.skipif(lmcache_release() < (0, 5), reason="LMCache 0.3 takes no hints, and 0.4 overrules them on CPU")
-def test_what_the_connector_was_told_counts_more_than_the_sizes(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Layers of a hybrid model: the block size of one is the number of heads of the other."""
+@pytest.mark.skipif(lmcache_release() < (0, 5), reason="LMCache 0.3 has no hints, and 0.4 ignores them on CPU")
+def test_layout_hints_take_precedence_over_sizes(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a hybrid model, the block size of one layer may equal the number of heads of another."""
     hints = {"kv_layout": "HND"}
     monkeypatch.setattr(engine.manager.lmcache_engine.gpu_connector, "layout_hints", hints, raising=False)
     cache = torch.rand(3, 16, 32, 8)
-    engine.holds({"layer": cache}, 16)
+    engine.set_caches({"layer": cache}, 16)
     before = engine.checksums("[0,95]")["layer"]
     cache[2, :, 31] = 0
     after = engine.checksums("[0,95]")["layer"]
@@ -162,7 +160,7 @@ def test_what_the_connector_was_told_counts_more_than_the_sizes(
 
 
 def lmcaches_own(caches: dict[str, torch.Tensor], slots: list[int], chunk_size: int, layerwise: bool) -> Any:
-    package = home("InternalAPIServer").rpartition(".")[0]
+    package = module_of("InternalAPIServer").rpartition(".")[0]
     module = importlib.import_module(f"{package}.vllm.cache_api")
     adapter = type("Adapter", (), {"kv_caches": caches})
     return module.compute_kvcache_checksums(adapter, slots, chunk_size, layerwise)["chunk_checksums"]
@@ -181,10 +179,10 @@ def lmcaches_own(caches: dict[str, torch.Tensor], slots: list[int], chunk_size: 
     ],
     ids=lambda caches: ",".join(caches),
 )
-def test_checksums_are_lmcaches_own_where_it_reads_the_layout_rightly(
+def test_checksums_equal_lmcaches_for_layouts_that_it_reads_correctly(
     engine: Engine, caches: dict[str, torch.Tensor], layerwise: bool
 ) -> None:
-    engine.holds(caches, 16)
+    engine.set_caches(caches, 16)
     body = engine.get(f"check?slot_mapping=[0,19],63,7&chunk_size=8&layerwise={layerwise}")
     assert body["chunk_checksums"] == lmcaches_own(caches, [*range(20), 63, 7], 8, layerwise)
 
@@ -200,22 +198,22 @@ def test_checksums_are_lmcaches_own_where_it_reads_the_layout_rightly(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_layout_that_cannot_be_told_is_a_501_with_the_shape(engine: Engine, cache: Tensors, shape: str) -> None:
-    engine.holds({"model.layers.0": cache}, 16)
+def test_an_unknown_layout_is_a_501_with_the_shape(engine: Engine, cache: Tensors, shape: str) -> None:
+    engine.set_caches({"model.layers.0": cache}, 16)
     body = engine.get("check?slot_mapping=0&chunk_size=1", status=501)
     assert f"layer model.layers.0 has shape {shape}," in body["message"]
 
 
 @pytest.mark.parametrize("info", [None, {}, {"cache_config": None}, {"cache_config": {"block_size": "16"}}])
-def test_an_engine_that_does_not_tell_its_block_size_still_has_checksums(engine: Engine, info: Any) -> None:
-    engine.holds({"layer": torch.rand(2, 4, 16, 4, 8)}, None)
+def test_an_engine_without_block_size_has_checksums(engine: Engine, info: Any) -> None:
+    engine.set_caches({"layer": torch.rand(2, 4, 16, 4, 8)}, None)
     engine.manager._connector.get_inference_info = lambda: info
     assert engine.get("check?slot_mapping=63&chunk_size=1")["num_chunks"] == 1
 
 
 @pytest.mark.usefixtures("engine")  # LMCache is loaded.
-def test_a_manager_that_is_none_of_lmcaches_has_checksums() -> None:
-    """Nothing else is known of such layers: they are taken as vLLM has them."""
+def test_a_manager_of_another_class_has_checksums() -> None:
+    """Without more information, the layers are read in vLLM's order."""
     manager = SimpleNamespace(config=SimpleNamespace(extra_config=None), kv_caches={"layer": torch.rand(4, 4, 8, 64)})
     response = create_app(manager).test_client().get("/cache/kvcache/check?slot_mapping=0,31&chunk_size=1")
     assert response.status_code == 200, response.text
@@ -223,7 +221,7 @@ def test_a_manager_that_is_none_of_lmcaches_has_checksums() -> None:
 
 
 def test_a_checksum_copies_no_layer() -> None:
-    """The heads of this layer are apart in memory: to flatten it would be to copy it."""
+    """The heads of this layer are not contiguous in memory, so flattening it would copy it."""
     cache = heads_first(2, 5, 16, 3, 8)
     layer = layer_of(cache, Known(block_size=16))
     assert layer is not None

@@ -1,4 +1,4 @@
-"""How the real engine is switched, and what that does to a store."""
+"""The modes of the real engine, and their effects on a store."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def retrieved(client: FlaskClient, tokens: str = "0,512") -> int:
         ([CLOSE_CPU], "no backend"),
     ],
 )
-def test_a_store_that_stores_nothing_says_so_and_why(
+def test_a_store_without_effect_reports_the_reason(
     client: FlaskClient, switches: list[tuple[str, str]], reason: str
 ) -> None:
     switch(client, switches)
@@ -67,13 +67,13 @@ def test_a_store_that_stores_nothing_says_so_and_why(
     assert retrieved(client) == 0
 
 
-def test_what_is_stored_is_counted(client: FlaskClient) -> None:
+def test_stored_tokens_are_counted(client: FlaskClient) -> None:
     assert stored(client) == (512, None)
     assert stored(client) == (0, "already cached: 512 tokens")
     assert retrieved(client) == 512
 
 
-def test_the_disk_counts_when_its_files_are_written(with_disk: FlaskClient) -> None:
+def test_tokens_on_disk_are_counted_after_the_write(with_disk: FlaskClient) -> None:
     switch(with_disk, [HOT_OFF])
     assert stored(with_disk) == (512, None)
     assert retrieved(with_disk) == 512
@@ -81,7 +81,7 @@ def test_the_disk_counts_when_its_files_are_written(with_disk: FlaskClient) -> N
     assert stored(with_disk, "1000,1512") == (0, f"bypassed: {DISK}; hot cache off")
 
 
-def test_the_modes_are_told_and_fail_nothing(with_disk: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_modes_are_listed_and_fail_nothing(with_disk: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "FRESH_SECONDS", 0.0)
     json = {"Accept": "application/json"}
     assert with_disk.get("/healthz").text == "ok"

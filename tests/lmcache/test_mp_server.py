@@ -24,7 +24,7 @@ pytest.importorskip("opentelemetry.exporter.prometheus", reason="LMCache's MP se
 
 from lmcache_internal.engine.lmcache_names import load
 from lmcache_internal.engine.mp import protocols
-from lmcache_internal.engine.protocols import seam_names
+from lmcache_internal.engine.protocols import members_of
 from tests.lmcache.mp_engine import Served, serving, store, worker
 
 OURS = "lmcache_internal.integrations.lmcache_mp"
@@ -52,13 +52,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.mark.parametrize("protocol", [protocols.MPStorageManager, protocols.Reconfigurable])
 def test_the_storage_manager_has_the_shape_of_the_seam(protocol: type) -> None:
-    assert seam_names(protocol) - set(dir(load("StorageManager"))) == set()
+    assert members_of(protocol) - set(dir(load("StorageManager"))) == set()
 
 
 @pytest.mark.parametrize("name", ["MPCacheServer", "QuotaManager"])
 def test_the_others_have_the_shape_of_the_seam(name: str) -> None:
     protocol = {"MPCacheServer": protocols.MPEngine, "QuotaManager": protocols.QuotaManager}[name]
-    assert seam_names(protocol) - set(dir(load(name))) == set()
+    assert members_of(protocol) - set(dir(load(name))) == set()
 
 
 def test_readyz_checks_the_engine_its_workers_and_its_message_queue(served: Served) -> None:

@@ -1,4 +1,4 @@
-"""What a real engine shows of itself while it works: threads, a profile, metrics by name, and the ranks to scrape."""
+"""Thread dumps, profiles, metrics by name and service discovery with a real engine under load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from lmcache_internal import create_app
-from lmcache_internal.engine.lmcache_names import home
+from lmcache_internal.engine.lmcache_names import module_of
 from lmcache_internal.testing.real_engine import make_scheduler, make_worker
 
 JSON = {"Accept": "application/json"}
@@ -32,7 +32,7 @@ def client(manager: Any) -> FlaskClient:
 
 @pytest.fixture
 def working(manager: Any) -> Iterator[threading.Thread]:
-    """A thread that lets the engine store and retrieve, again and again."""
+    """Run a thread that repeatedly stores and retrieves tokens."""
     done = threading.Event()
     client = create_app(manager).test_client()
     statuses: list[int] = []
@@ -59,21 +59,21 @@ def test_threads_of_an_engine_at_work(client: FlaskClient) -> None:
     assert worker["cpu_seconds"] > 0
     assert any("/lmcache/" in call["file"] for thread in body["threads"] for call in thread["stack"])
     groups = client.get("/threads?group=true", headers=JSON).get_json()["groups"]
-    assert sum(group["count"] for group in groups) >= body["total"] - 2  # Calls come and go.
+    assert sum(group["count"] for group in groups) >= body["total"] - 2  # Threads may end between the two requests.
 
 
 @pytest.mark.usefixtures("working")
-def test_a_profile_leads_into_the_engine(client: FlaskClient) -> None:
+def test_a_profile_contains_the_engine(client: FlaskClient) -> None:
     lines = client.get("/threads?samples=100&interval=0.005").text.splitlines()
-    path = home("LMCacheEngine").replace(".", "/")
+    path = module_of("LMCacheEngine").replace(".", "/")
     inside = [line for line in lines if f"/{path}.py:" in line]
     assert inside, lines
-    # The calls of /cache/store and /cache/retrieve, in threads of their own.
+    # The calls of /cache/store and /cache/retrieve run in separate threads.
     assert {line.partition(";")[0] for line in inside} & {"call: store cache", "call: retrieve cache"}, inside
     assert all(int(line.rpartition(" ")[2]) > 0 for line in lines)
 
 
-def test_the_engine_is_well_after_a_profile(client: FlaskClient) -> None:
+def test_the_engine_works_after_a_profile(client: FlaskClient) -> None:
     assert client.get("/threads?samples=20&interval=0.001").status_code == 200
     assert client.post("/cache/store?tokens_mock=0,512").get_json()["num_tokens"] == 512
     assert client.post("/cache/retrieve?tokens_mock=0,512").get_json()["num_retrieved"] == 512
@@ -90,7 +90,7 @@ def test_the_engines_metrics_by_name(client: FlaskClient, name: str) -> None:
 
 
 @pytest.mark.parametrize("make", [make_worker, make_scheduler])
-def test_the_ranks_to_scrape(make: Any) -> None:
+def test_service_discovery_lists_all_ranks(make: Any) -> None:
     manager = make("ranks", **SERVED)
     try:
         manager.lmcache_engine_metadata.world_size = 2

@@ -1,4 +1,4 @@
-"""The real engine with a real Redis: its tokens come back from there, and what hangs harms nobody."""
+"""The real engine with a real Redis: tokens are retrieved from it, and calls that hang do not affect others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """Status and decoded body; JSON where it is JSON."""
+    """Return status and body, decoded if it is JSON."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path, json.dumps(body) if body is not None else None)
@@ -57,7 +57,7 @@ def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     return response.status, json.loads(text) if "json" in (response.getheader("Content-Type") or "") else text
 
 
-def test_tokens_come_back_from_redis(tmp_path: Path, redis_port: int) -> None:
+def test_tokens_are_retrieved_from_redis(tmp_path: Path, redis_port: int) -> None:
     with serving("real", tmp_path, local_disk=None, remote_serde="naive") as ports:
         worker = ports["worker"]
         assert ask(worker, "DELETE", "/backends/RemoteBackend")[0] == 200
@@ -75,7 +75,7 @@ def test_tokens_come_back_from_redis(tmp_path: Path, redis_port: int) -> None:
         assert ask(worker, "POST", "/cache/retrieve?tokens_mock=0,600")[1]["num_retrieved"] == 512
 
 
-def test_an_unreachable_remote_is_told(tmp_path: Path) -> None:
+def test_an_unreachable_remote_is_reported(tmp_path: Path) -> None:
     with serving("real", tmp_path, local_disk=None) as ports:
         worker = ports["worker"]
         assert ask(worker, "DELETE", "/backends/RemoteBackend")[0] == 200
@@ -85,7 +85,7 @@ def test_an_unreachable_remote_is_told(tmp_path: Path) -> None:
         assert created["warnings"] == {"RemoteBackend": "no connection to nope://***@host:1"}
 
 
-def test_a_backend_that_never_closes_harms_nobody(tmp_path: Path, redis_port: int) -> None:
+def test_a_backend_that_never_closes_does_not_affect_others(tmp_path: Path, redis_port: int) -> None:
     values = {
         "local_disk": None,
         "remote_url": f"redis://127.0.0.1:{redis_port}",
@@ -98,7 +98,7 @@ def test_a_backend_that_never_closes_harms_nobody(tmp_path: Path, redis_port: in
         assert status == 504
         assert TIMEOUT <= time.monotonic() - began < TIMEOUT + 2
         assert "close backend has been stuck since 20" in body["message"]
-        # What needs the lock that it holds is stuck as well, and answers likewise.
+        # Calls that need the same lock are stuck, too, and get the same response.
         assert ask(worker, "GET", "/backends")[0] == 504
         for path in ("/lmc_version", "/metrics", "/threads", "/conf", "/meta", "/freeze/status", "/bypass/list"):
             began = time.monotonic()
@@ -106,12 +106,12 @@ def test_a_backend_that_never_closes_harms_nobody(tmp_path: Path, redis_port: in
             assert time.monotonic() - began < 1, path
         assert "(stuck since 20" in ask(worker, "GET", "/threads?name=close%20backend")[1]
         assert "\nlmcache_internal:stuck_calls 2.0\n" in ask(worker, "GET", "/metrics")[1]
-        # The turn of changes is free again.
+        # Other changes are possible again.
         assert ask(worker, "PUT", "/freeze/enable")[0] == 200
         assert ask(worker, "POST", "/conf", {"min_retrieve_tokens": 1})[0] == 200
 
 
-def test_a_lookup_client_that_is_never_made_harms_nobody(tmp_path: Path) -> None:
+def test_a_lookup_client_that_is_never_created_does_not_affect_others(tmp_path: Path) -> None:
     with serving("real", tmp_path, extra_config={"internal_api_server_call_timeout": TIMEOUT}) as ports:
         scheduler = ports["scheduler"]
         status, body = ask(scheduler, "POST", "/lookup/create?dryrun=true")

@@ -1,4 +1,4 @@
-"""The pytest plugin's `internal_api_real_engine`: what the embedded engine is tested with, on the real one."""
+"""The pytest plugin's `internal_api_real_engine`: the tests of the embedded engine with the real one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support import run_pytest
 
 @pytest.fixture
 def internal_api_engine(internal_api_real_engine: Any) -> Any:
-    """As a plugin's author does it."""
+    """Override the fixture as a plugin's author does."""
     return internal_api_real_engine
 
 
@@ -25,11 +25,11 @@ def assert_stores_and_retrieves(client: Client) -> None:
     assert client.post("/cache/retrieve?tokens_mock=0,40").get_json()["num_retrieved"] == 32
 
 
-def test_an_app_serves_it(internal_api_client: FlaskClient) -> None:
+def test_an_app_serves_the_real_engine(internal_api_client: FlaskClient) -> None:
     assert_stores_and_retrieves(internal_api_client)
 
 
-def test_a_server_serves_it(internal_api_server_client: Client) -> None:
+def test_a_server_serves_the_real_engine(internal_api_server_client: Client) -> None:
     assert_stores_and_retrieves(internal_api_server_client)
 
 
@@ -50,7 +50,7 @@ def test_raised(internal_api_real_engine): pass
 """
 
 
-def test_an_engine_that_cannot_be_made_is_a_reason_to_skip_and_pytest_ends(tmp_path: Path) -> None:
+def test_an_engine_that_cannot_be_created_skips_the_test(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(USELESS)
     run = run_pytest(tmp_path, "-rs")
     assert "2 skipped" in run.stdout, run.stdout + run.stderr

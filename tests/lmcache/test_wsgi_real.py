@@ -1,4 +1,4 @@
-"""The real engine in a WSGI server, and in a Flask app that was there before."""
+"""The real engine in a WSGI server and in an existing Flask app."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.wsgi.servers import launched
 FACTORY = "lmcache_internal.testing.real_engine:make_worker"
 
 
-def test_create_app_serves_what_the_variable_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_create_app_serves_the_adapter_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, FACTORY)
     app = create_app()
     try:
@@ -31,7 +31,7 @@ def test_create_app_serves_what_the_variable_names(monkeypatch: pytest.MonkeyPat
         app.state.lmcache_adapter.stop_services()
 
 
-def test_the_extension_serves_it_below_its_prefix() -> None:
+def test_the_extension_serves_the_engine_under_its_prefix() -> None:
     manager = make_worker("extension", extra_config={"internal_api_server_trust_loopback": True})
     try:
         host = Flask("host")
@@ -48,8 +48,8 @@ def test_the_extension_serves_it_below_its_prefix() -> None:
 
 
 @pytest.mark.skipif(version("lmcache").startswith("0.3."), reason="LMCache 0.3 leaves threads that do not end")
-def test_a_server_with_it_ends_when_it_is_asked_to(tmp_path: Path) -> None:
-    # Its event loop is no daemon thread: the process would live on for ever.
+def test_a_server_with_the_engine_stops_on_sigterm(tmp_path: Path) -> None:
+    # The engine's event loop is not a daemon thread, and would keep the process running.
     with launched(tmp_path / "waitress", "waitress-serve", LMCACHE_INTERNAL_ADAPTER=FACTORY) as started:
         started.wait_until_it_serves()
         server: Any = started

@@ -1,4 +1,4 @@
-"""Whatever one family holds, the others are scraped; and each scraper gets what it prefers."""
+"""An invalid family does not prevent others from being scraped; each scraper gets its preferred format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMATS = [
 NAMES = st.sampled_from(["a", "a_b", "lmcache:a", "a.b", "a-b", "ä", "7", "", "\udcff", 'x"', "x\n", "x{", "__name__"])
 TEXTS = NAMES | st.text(st.sampled_from('a\\"\n{},=#\ud800é '), max_size=4)
 VALUES: st.SearchStrategy[Any] = st.floats() | st.integers() | st.sampled_from([None, "x", "1.5", 10**400])
-# What Prometheus' own lexer takes; prometheus_client's parsers stumble over braces in quotes.
+# The syntax of Prometheus' own lexer; prometheus_client's parsers fail for braces in quotes.
 QUOTED = r'"(?:[^"\\\n]|\\.)*"'
 LABEL = rf"([a-zA-Z_][a-zA-Z0-9_]*|{QUOTED})={QUOTED}"
 LABELS = rf"(?P<labels>{LABEL}(?:,{LABEL})*)"
@@ -34,7 +34,7 @@ READABLE = re.compile(rf"(?:[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{{{LABELS}\}})?|\{{{QUOT
 
 
 class Odd(Collector):
-    """Some family, and a good one before and after it."""
+    """An unusual family, with a valid one before and after it."""
 
     def __init__(self, name: str, labels: dict[str, str], value: Any, documentation: str) -> None:
         self.arguments = name, labels, value, documentation
@@ -60,12 +60,14 @@ class Odd(Collector):
 @example(accept=OPENMETRICS, name="a", labels={"x": "\udcff"}, value=1, text="")
 @example(accept=OPENMETRICS, name="a", labels={"x.y": "1"}, value=1, text="")
 @example(accept="", name="a", labels={"x.y": "1", "x_y": "2"}, value=1, text="")
-def test_no_family_costs_another(accept: str, name: str, labels: dict[str, str], value: Any, text: str) -> None:
+def test_an_invalid_family_does_not_affect_others(
+    accept: str, name: str, labels: dict[str, str], value: Any, text: str
+) -> None:
     registry = CollectorRegistry()
     registry.register(Odd(name, labels, value, text))
     body, headers = expose(registry, accept, "")
     lines = body.decode().split("\n")
-    if "dots" not in accept:  # There, a colon is written in another way.
+    if "dots" not in accept:  # With dots, a colon is escaped.
         assert {"lmcache:before 1.0", "lmcache:after 2.0"} <= set(lines)
     assert [line for line in lines if not (READABLE.fullmatch(line) or line.startswith("#"))] == [""]
     repeated = [
@@ -87,7 +89,7 @@ def test_a_lone_surrogate_is_written_as_its_escape() -> None:
         assert b'a{x="\\\\udcff"} 3.0\n' in expose(registry, accept, "")[0]
 
 
-def test_label_names_that_need_quotes_are_escaped_where_the_scraper_does_not_know_them() -> None:
+def test_label_names_that_need_quotes_are_escaped_for_scrapers_without_utf8() -> None:
     registry = CollectorRegistry()
     registry.register(Odd("lmcache:a", {"x.y": "{"}, 3, ""))
     assert b'lmcache_a{x_y="{"} 3.0\n' in expose(registry, OPENMETRICS, "")[0]
@@ -95,13 +97,24 @@ def test_label_names_that_need_quotes_are_escaped_where_the_scraper_does_not_kno
     assert b'lmcache:a{"x.y"="{"} 3.0\n' in expose(registry, f"{OPENMETRICS};escaping=allow-utf-8", "")[0]
 
 
-def test_what_is_left_out_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("odd", [None, "text", 5])
+def test_an_object_that_is_no_family_does_not_affect_others(odd: Any) -> None:
+    class Careless(Collector):
+        def collect(self) -> Iterable[Metric]:
+            yield from (odd, GaugeMetricFamily("lmcache:after", "Good", value=2))
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Careless())
+    assert expose(registry, "", "")[0].endswith(b"lmcache:after 2.0\n")
+
+
+def test_an_omitted_family_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     registry = CollectorRegistry()
-    registry.register(Odd("left_out_once", {}, "no number", ""))
+    registry.register(Odd("omitted_once", {}, "no number", ""))
     for _ in range(3):
         expose(registry, "", "")
     (record,) = caplog.records
-    assert "'left_out_once' is left out of /metrics: ValueError" in record.getMessage()
+    assert "'omitted_once' is omitted from /metrics: ValueError" in record.getMessage()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +139,7 @@ def test_what_is_left_out_is_logged_once(caplog: pytest.LogCaptureFixture) -> No
         ("\u00ff", "text"),
     ],
 )
-def test_preferences_are_heeded(accept: str, chosen: str) -> None:
+def test_the_preferred_format_is_selected(accept: str, chosen: str) -> None:
     assert ("openmetrics" in preferred(accept)) is (chosen == "openmetrics")
     _, headers = expose(CollectorRegistry(), accept, "")
     assert ("openmetrics" in headers["Content-Type"]) is (chosen == "openmetrics")

@@ -1,4 +1,4 @@
-"""The metrics of the process are those of prometheus_client; nobody gets the interpreter's lock while they are read."""
+"""The metrics of the process equal those of prometheus_client, and are read without releasing the GIL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support import ROOT, nobody_is_made_to_wait
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, prometheus_client reads them"),
-    pytest.mark.usefixtures("client"),  # Who makes an app has them.
+    pytest.mark.usefixtures("client"),  # create_app installs the collector.
 ]
 
 
@@ -32,10 +32,10 @@ def ours() -> list[Metric]:
     return list(PROCESS_COLLECTOR.collect())
 
 
-def test_they_are_the_same() -> None:
+def test_metrics_equal_those_of_prometheus_client() -> None:
     def agree() -> bool:
         before, mine, after = theirs(), ours(), theirs()
-        if before == after:  # No tick of the clock, and no page of memory more or less.
+        if before == after:  # Only if CPU time and memory did not change in between.
             assert mine == before
         return before == after
 
@@ -47,7 +47,7 @@ def test_they_are_the_same() -> None:
 def test_open_files_are_counted(linux: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if linux == "before":
         monkeypatch.setattr(process_metrics, "_size", lambda _path: 0)
-    for more in (0, 1, 1500):  # More than the kernel tells at once.
+    for more in (0, 1, 1500):  # 1500 are more than the kernel returns in one call.
         opened = [os.dup(0) for _ in range(more)]
         try:
             assert value(ours, "process_open_fds") == value(theirs, "process_open_fds") > more
@@ -56,7 +56,7 @@ def test_open_files_are_counted(linux: str, monkeypatch: pytest.MonkeyPatch) -> 
                 os.close(descriptor)
 
 
-def test_a_changed_limit_is_seen() -> None:
+def test_a_changed_limit_is_reported() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[0] - 1, before[1]))
     try:
@@ -65,7 +65,7 @@ def test_a_changed_limit_is_seen() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_processor_time_goes_on() -> None:
+def test_cpu_time_increases() -> None:
     before = value(ours, "process_cpu_seconds")
     until = time.process_time() + 0.05
     while time.process_time() < until:
@@ -78,7 +78,7 @@ def value(collect: Callable[[], list[Metric]], name: str) -> float:
     return family.samples[0].value
 
 
-def test_no_other_thread_gets_its_turn_during_a_scrape() -> None:
+def test_a_scrape_does_not_release_the_gil() -> None:
     expose(REGISTRY, "", "")
     with nobody_is_made_to_wait() as counted:
         time.sleep(0.01)
@@ -88,8 +88,8 @@ def test_no_other_thread_gets_its_turn_during_a_scrape() -> None:
         assert counted[0] == before > 0
 
 
-def test_without_a_free_descriptor_the_other_metrics_are_still_there(client: FlaskClient) -> None:
-    client.get("/metrics")  # What Python imports meanwhile takes descriptors, too.
+def test_other_metrics_work_without_a_free_descriptor(client: FlaskClient) -> None:
+    client.get("/metrics")  # The first request imports modules, which needs descriptors.
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
     try:
@@ -101,7 +101,7 @@ def test_without_a_free_descriptor_the_other_metrics_are_still_there(client: Fla
     assert "process_" not in response.text
 
 
-def test_who_does_not_want_them_can_still_unregister_them(client: FlaskClient) -> None:
+def test_the_collector_can_be_unregistered(client: FlaskClient) -> None:
     with pytest.raises(ValueError, match="Duplicated timeseries"):
         Gauge("process_open_fds", "", registry=REGISTRY)
     REGISTRY.unregister(PROCESS_COLLECTOR)
@@ -134,5 +134,5 @@ assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
 """
 
 
-def test_a_forked_process_has_its_own() -> None:
+def test_a_forked_process_has_its_own_start_time() -> None:
     subprocess.run([sys.executable, "-c", FORKED], cwd=ROOT, check=True, timeout=30)

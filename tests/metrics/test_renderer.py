@@ -1,4 +1,4 @@
-"""The renderer's output is that of prometheus_client, byte for byte, whatever is registered and however it changes."""
+"""The renderer's output equals that of prometheus_client byte for byte, for all metrics and changes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar, Sample, Timestamp
 
+from lmcache_internal.metrics.families import CountedFamily
 from lmcache_internal.metrics.renderer import Renderer
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -38,7 +39,7 @@ class Families(Collector):
 def outcome(render: Callable[[Any], bytes], registry: Any) -> bytes | str:
     try:
         return render(registry)
-    except Exception:  # Which of several reasons to fail is met first, is left open.
+    except Exception:  # If there are several reasons, either may be raised.
         return "fails"
 
 
@@ -54,7 +55,7 @@ SUFFIXES = st.sampled_from(
     ["", "_total", "_created", "_bucket", "_sum", "_count", "_gsum", "_gcount", "_info", "\n", " "]
 )
 EXEMPLARS = st.builds(Exemplar, st.dictionaries(TEXTS, TEXTS, max_size=2), VALUES, st.none() | st.floats())
-SELDOM = st.integers(0, 9).map(lambda number: number == 0)
+RARELY = st.integers(0, 9).map(lambda number: number == 0)
 
 
 @st.composite
@@ -65,10 +66,10 @@ def odd_families(draw: st.DrawFn) -> Metric:
     family.name = draw(NAMES)
     family.unit = draw(st.sampled_from(["", "seconds"]))
     for _ in range(draw(st.integers(0, 4))):
-        name = draw(NAMES) if draw(SELDOM) else family.name + draw(SUFFIXES)
+        name = draw(NAMES) if draw(RARELY) else family.name + draw(SUFFIXES)
         labels = draw(st.dictionaries(NAMES, TEXTS, max_size=3))
         extra: tuple[Any, ...] = (None, None)
-        if draw(SELDOM):
+        if draw(RARELY):
             timestamp = st.none() | st.floats() | st.builds(Timestamp, st.integers(0, 9), st.integers(0, 9))
             extra = draw(st.tuples(timestamp, st.none() | EXEMPLARS))
         family.add_sample(name, labels, draw(VALUES), *extra)
@@ -77,13 +78,13 @@ def odd_families(draw: st.DrawFn) -> Metric:
 
 @st.composite
 def next_families(draw: st.DrawFn, families: list[Metric]) -> list[Metric]:
-    """What the next scrape may find: other values, series that came and went, labels in another order."""
+    """Return families for the next scrape: other values, removed series, labels in another order."""
     for family in families:
         if draw(st.booleans()):
             family.samples = [sample._replace(value=draw(VALUES)) for sample in family.samples]
-        if draw(SELDOM):
+        if draw(RARELY):
             family.samples = [s._replace(labels=dict(reversed(s.labels.items()))) for s in family.samples]
-        if draw(SELDOM):
+        if draw(RARELY):
             family.samples = draw(st.permutations(family.samples))[1:]
     return families
 
@@ -100,6 +101,27 @@ def test_odd_families(data: st.DataObject) -> None:
         families = data.draw(next_families(families))
 
 
+LABEL_SETS = st.lists(st.dictionaries(st.sampled_from("ab"), TEXTS, max_size=2), max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_families_of_the_same_series(data: st.DataObject) -> None:
+    encoder, _ = choose_encoder(data.draw(st.sampled_from(ACCEPTED)))
+    renderer = Renderer(encoder)
+    series: list[tuple[str, dict[str, str]]] = []
+    for number in range(4):
+        if number == 0 or data.draw(st.booleans()):  # Otherwise the very same object.
+            series = [(f"a{data.draw(SUFFIXES)}", labels) for labels in data.draw(LABEL_SETS)]
+        values = [data.draw(st.floats()) for _ in series]
+        registry = Families([CountedFamily("a", "x", "counter", series, values)])
+        plain = Metric("a", "x", "counter")
+        plain.samples = [Sample(name, labels, value) for (name, labels), value in zip(series, values, strict=True)]
+        if data.draw(RARELY):  # A family of another kind in its place.
+            registry = Families([plain])
+        assert outcome(renderer.render, registry) == outcome(encoder, Families([plain]))
+
+
 OPERATIONS: dict[str, Callable[[Any, float], object]] = {
     "count": lambda metrics, number: metrics["counter"].labels(number > 0, "x").inc(abs(number)),
     "gauge": lambda metrics, number: metrics["gauge"].set(number),
@@ -110,7 +132,7 @@ OPERATIONS: dict[str, Callable[[Any, float], object]] = {
     "summarize": lambda metrics, number: metrics["summary"].observe(number),
     "inform": lambda metrics, number: metrics["info"].info({"version": str(number)}),
     "switch": lambda metrics, number: metrics["enum"].state(["on", "off"][number > 0]),
-    "say of what": lambda metrics, number: metrics["registry"].set_target_info({"b": "%s", "a": str(number)}),
+    "set target info": lambda metrics, number: metrics["registry"].set_target_info({"b": "%s", "a": str(number)}),
 }
 
 
@@ -147,7 +169,7 @@ def test_metrics_of_all_kinds(accept: str, steps: list[tuple[str, float]]) -> No
     ],
 )
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
-def test_what_is_easily_mistaken(
+def test_ambiguous_values_and_lines(
     accept: str, changed: dict[str, str], field: dict[str, Any], values: tuple[float, float]
 ) -> None:
     encoder, _ = choose_encoder(accept)
@@ -159,7 +181,7 @@ def test_what_is_easily_mistaken(
         assert renderer.render(Families([family])) == encoder(Families([family]))
 
 
-def test_what_has_been_written_once_is_not_asked_for_again() -> None:
+def test_unchanged_layouts_are_not_encoded_again() -> None:
     written = []
 
     def encoder(registry: Collector) -> bytes:
@@ -181,7 +203,7 @@ def test_what_has_been_written_once_is_not_asked_for_again() -> None:
     assert len(written) == 1
 
 
-def test_labels_that_their_collector_changes_are_new_labels() -> None:
+def test_labels_changed_in_place_are_detected() -> None:
     labels = {"version": "1"}
     registry = CollectorRegistry(target_info=labels)
     renderer = Renderer(generate_latest)
@@ -197,7 +219,7 @@ def test_samples_that_can_be_read_only_once(at_once: Callable[[list[Sample]], li
     assert b"family 1.0" in Renderer(generate_latest).render(Families([family]))
 
 
-def test_two_families_of_one_name() -> None:
+def test_two_families_with_the_same_name() -> None:
     families = []
     for number in (1, 2):
         families.append(Metric("family", "", "gauge"))
@@ -207,13 +229,13 @@ def test_two_families_of_one_name() -> None:
         assert renderer.render(Families(families)) == generate_latest(Families(families))
 
 
-def test_a_collector_that_fails_leaves_the_next_scrape_alone() -> None:
+def test_a_failing_collector_does_not_affect_the_next_scrape() -> None:
     class Failing(Collector):
         fails = True
 
         def collect(self) -> Iterable[Metric]:
             if self.fails:
-                raise OSError("no metrics today")
+                raise OSError("no metrics")
             return []
 
     registry = CollectorRegistry()
@@ -221,20 +243,20 @@ def test_a_collector_that_fails_leaves_the_next_scrape_alone() -> None:
     failing = Failing()
     registry.register(failing)
     renderer = Renderer(generate_latest)
-    with pytest.raises(OSError, match="no metrics today"):
+    with pytest.raises(OSError, match="no metrics"):
         renderer.render(registry)
     failing.fails = False
     assert b"gauge 0.0" in renderer.render(registry)
 
 
-def test_series_that_come_and_go_leave_nothing_behind() -> None:
+def test_removed_series_use_no_memory() -> None:
     def memory_after_scrapes(first: int, last: int) -> int:
         for number in range(first, last):
             family = Metric(f"family_{number}", "", "gauge")
             for series in range(20):
                 family.add_sample("sample", {"series": f"{number}.{series}"}, number)
             renderer.render(Families([family]))
-        gc.collect()  # Frees Python's own stock of tuples, too.
+        gc.collect()  # This also frees Python's free list of tuples.
         return tracemalloc.get_traced_memory()[0]
 
     renderer = Renderer(generate_latest)

@@ -1,4 +1,4 @@
-"""The metrics of the server itself and of the modes of its engine, as a scraper finds them."""
+"""The metrics of the server and of the modes of its engine, as scraped."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 @pytest.fixture(autouse=True)
 def _own_counts() -> Iterator[None]:
-    """Counts of the test alone: those of the process are emptied in place, as many modules hold them."""
+    """Reset the process-wide counts in place for each test, because many modules refer to the object."""
     counts = request_counts.requests
     before = vars(counts).copy()
     vars(counts).update(vars(RequestCounts()))
-    gc.collect()  # Apps of other tests, on engines of the same name.
+    gc.collect()  # Delete apps of other tests with engines of the same labels.
     yield
     vars(counts).update(before)
 
@@ -55,7 +55,7 @@ def scrape(client: FlaskClient) -> Samples:
 
 
 def value(found: Samples, name: str, **labels: str) -> float | None:
-    """The one sample of that name with these labels among its own."""
+    """Return the value of the one sample with that name and these labels."""
     fitting = [number for (each, own), number in found.items() if each == name and labels.items() <= dict(own).items()]
     assert len(fitting) <= 1, fitting
     return fitting[0] if fitting else None
@@ -93,7 +93,7 @@ def test_modes_are_gauges(client: FlaskClient) -> None:
     assert modes()[0] == 0
 
 
-def test_a_scheduler_has_no_engine_to_be_frozen(scheduler: EmbeddedManager) -> None:
+def test_a_scheduler_has_no_engine_metrics(scheduler: EmbeddedManager) -> None:
     found = scrape(create_app(scheduler).test_client())
     assert value(found, "drained", role="scheduler") == 0
     assert value(found, "frozen", role="scheduler") is None
@@ -105,7 +105,7 @@ def test_without_an_adapter_the_scrape_works() -> None:
     assert value(found, "request_seconds_count") == 0
 
 
-def test_an_engine_that_raises_does_not_cost_the_scrape(
+def test_an_engine_that_raises_does_not_fail_the_scrape(
     client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> bool:
@@ -117,7 +117,7 @@ def test_an_engine_that_raises_does_not_cost_the_scrape(
     assert value(found, "drained", **ENGINE) == 0
 
 
-def test_two_apps_on_one_engine_give_each_series_once(client: FlaskClient, manager: EmbeddedManager) -> None:
+def test_two_apps_with_one_engine_have_unique_series(client: FlaskClient, manager: EmbeddedManager) -> None:
     other = create_app(manager).test_client()
     client.get("/livez")
     for accept in ("application/openmetrics-text;version=1.0.0", "text/plain"):
@@ -192,9 +192,7 @@ def mine(name):
 """
 
 
-def test_views_of_plugins_are_counted_by_their_route_even_where_they_are_refused(
-    manager: EmbeddedManager, tmp_path: Path
-) -> None:
+def test_plugin_views_are_counted_by_route_even_if_refused(manager: EmbeddedManager, tmp_path: Path) -> None:
     (tmp_path / "mine_api.py").write_text(PLUGIN)
     client = create_app(manager, [tmp_path]).test_client()
     client.post("/mine/1")
@@ -205,8 +203,8 @@ def test_views_of_plugins_are_counted_by_their_route_even_where_they_are_refused
     }
 
 
-def test_what_the_event_loop_answers_is_counted_too(server: InternalAPIServer) -> None:
-    assert fetch(server, "/livez")[0] == 200  # Inline.
+def test_responses_of_the_event_loop_are_counted(server: InternalAPIServer) -> None:
+    assert fetch(server, "/livez")[0] == 200  # Served by the event loop.
     for text in (b"NONSENSE\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"):
         with connect(server) as client:
             client.sendall(text)
@@ -218,7 +216,7 @@ def test_what_the_event_loop_answers_is_counted_too(server: InternalAPIServer) -
     assert value(found, "request_seconds_count") == 1
 
 
-def test_connections_threads_and_queue_are_told(server: InternalAPIServer) -> None:
+def test_connections_threads_and_queue_are_reported(server: InternalAPIServer) -> None:
     def found() -> Samples:
         return samples(fetch(server, "/metrics")[1].decode())
 
@@ -232,12 +230,12 @@ def test_connections_threads_and_queue_are_told(server: InternalAPIServer) -> No
     assert eventually(lambda: value(found(), "connections") == 1)
 
 
-def test_a_server_that_has_stopped_is_told_no_more(manager: EmbeddedManager, server: InternalAPIServer) -> None:
+def test_a_stopped_server_is_not_reported(manager: EmbeddedManager, server: InternalAPIServer) -> None:
     server.stop()
     assert value(scrape(create_app(manager).test_client()), "connections") is None
 
 
-def test_an_app_that_is_gone_is_told_no_more() -> None:
+def test_a_deleted_app_is_not_reported() -> None:
     with make_manager(worker_id=77) as manager:
         app = create_app(manager)
         assert value(scrape(app.test_client()), "frozen", worker_id="77") == 0
@@ -275,13 +273,13 @@ def test_no_count_is_lost_between_threads_and_scrapes() -> None:
 def test_a_request_does_not_wait_for_a_scrape() -> None:
     counts = RequestCounts()
     with counts._lock:
-        for _ in range(200):  # Would hang, if it waited.
+        for _ in range(200):  # If it waited, this test would hang.
             counts.add("GET", "/", 200, 0.0)
     counts.sum_up()
     assert counts.by_series[Series("GET", "/", 200)] == 200
 
 
-def test_what_waits_to_be_counted_stays_small_without_scrapes() -> None:
+def test_pending_counts_stay_small_without_scrapes() -> None:
     counts = RequestCounts()
     for _ in range(10_000):
         counts.add("GET", "/", 200, 0.0)
@@ -289,7 +287,7 @@ def test_what_waits_to_be_counted_stays_small_without_scrapes() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, *BUCKETS, 1000.0])
-def test_a_latency_counts_in_the_bucket_whose_limit_it_does_not_exceed(seconds: float) -> None:
+def test_a_latency_is_counted_in_the_first_bucket_that_includes_it(seconds: float) -> None:
     counts = RequestCounts()
     counts.add("GET", "/", 200, seconds)
     counts.sum_up()
@@ -297,7 +295,7 @@ def test_a_latency_counts_in_the_bucket_whose_limit_it_does_not_exceed(seconds: 
     assert counts.by_bucket.index(1) == expected
 
 
-def test_series_are_bounded() -> None:
+def test_the_number_of_series_is_limited() -> None:
     counts = RequestCounts()
     for number in range(3 * MAX_SERIES):
         counts.add("GET", f"/{number}", 200, None)

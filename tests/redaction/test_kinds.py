@@ -114,6 +114,8 @@ CONTAINERS_OF_SECRETS: dict[str, Callable[[str], Any]] = {
     "keys": lambda text: {f"redis://u:{text}@h": 1, f"Bearer {text}".encode(): 2},
     "arguments": lambda text: ["serve", "--api-key", text, "--port", "1"],
     "variable": lambda text: {"name": "HF_TOKEN", "value": text},
+    "tag": lambda text: {"Key": "HF_TOKEN", "Value": text},
+    "values": lambda text: {"key": "db_password", "values": [text]},
     "deep": lambda text: Data(size=5, password=[Record({"x": Login("me", {text})})]),
     "inside others": lambda text: SimpleNamespace(inner=SimpleNamespace(auth={"user": text})),
 }
@@ -231,6 +233,9 @@ def test_masking_twice_changes_nothing(kind: str, text: str) -> None:
     assert redact(once) == once
 
 
+APART = {"variable", "tag", "values"}
+
+
 def test_objects_in_the_configuration_and_in_a_traceback_are_masked() -> None:
     extra = {f"place_{kind.replace(' ', '_')}": make(SECRET) for kind, make in CONTAINERS_OF_SECRETS.items()}
     extra |= {f"{kind.replace(' ', '_')}_password": make(SECRET) for kind, make in ANY_TYPE.items()}
@@ -243,8 +248,8 @@ def test_objects_in_the_configuration_and_in_a_traceback_are_masked() -> None:
             assert SECRET not in response.text
             assert base64.b64encode(SECRET.encode()).decode()[:-4] not in response.text
     for make in [
-        make for kind, make in CONTAINERS_OF_SECRETS.items() if kind != "variable"
-    ]:  # The text of this one does not connect name and value.
+        make for kind, make in CONTAINERS_OF_SECRETS.items() if kind not in APART
+    ]:  # The texts of these do not connect name and value.
         record = logging.LogRecord("x", logging.ERROR, "x", 1, "x", None, (ValueError, ValueError(make(SECRET)), None))
         redact_trace(record)
         assert SECRET not in str(record.exc_text)

@@ -39,6 +39,22 @@ PROXIED = [
     *(
         f"{name}: 127.0.0.1"
         for name in [
+            "X-Forward-For",
+            "XForwardedFor",
+            "X-Auth-Request-User",
+            "X-Remote-User",
+            "Remote-Groups",
+            "X-SSL-Client-Cert",
+            "X-Scheme",
+            "X-Rewrite-URL",
+            "X-Host",
+            "X-HTTP-Host-Override",
+            "Front-End-Https",
+            "Tailscale-User-Login",
+            "X-Kong-Request-Id",
+            "l5d-dst-override",
+            "X-Goog-Authenticated-User-Email",
+            "Ngrok-Trace-Id",
             "CF-Connecting-IP",
             "CF-Connecting-IPv6",
             "CF-Ray",

@@ -1,4 +1,4 @@
-"""A model for vLLM, made on the spot."""
+"""A small model for vLLM, created for the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""vLLM on CPU with LMCache in it, in a process group of its own."""
+"""vLLM on CPU with LMCache, in a separate process group."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STOP_SECONDS = 90.0
 CHUNK = 256
 """Tokens per chunk of LMCache: two blocks of vLLM's on CPU."""
 
-# Without bytecode files, each of vLLM's processes compiles vLLM again: a minute more.
+# Without bytecode files, each of vLLM's processes compiles vLLM, which takes a minute.
 REMOVED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PROMETHEUS_MULTIPROC_DIR", "VIRTUAL_ENV")
 ENVIRON = {
     "HF_HUB_OFFLINE": "1",
@@ -49,13 +49,13 @@ class Deployment:
     """A running vLLM.
 
     Args:
-        directory: for its configuration and its log.
+        directory: the directory of its configuration and log.
         model: the directory of the model.
         workers: the tensor parallel size.
-        values: go into LMCache's configuration.
+        values: values of LMCache's configuration.
 
     Attributes:
-        ports: where the servers of the scheduler and of the workers listen, by index.
+        ports: the ports of the scheduler's and the workers' servers, by index.
         config: LMCache's YAML file.
     """
 
@@ -98,21 +98,21 @@ class Deployment:
             self._kill_all()
 
     def stop(self) -> None:
-        """Send SIGTERM, and wait for the end of vLLM's first process."""
+        """Send SIGTERM and wait until vLLM's first process has ended."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(STOP_SECONDS)
 
     def is_gone(self) -> bool:
-        """Whether none of its processes is left, and nothing listens any more."""
+        """Return whether all its processes have ended and no port is open."""
         return not self._has_processes() and not any(map(_listens, [self._port, *self.ports]))
 
     def log(self) -> str:
-        """What all of its processes have written."""
+        """Return the output of all its processes."""
         return self._log.read_text(errors="replace")
 
     def complete(self, prompt: str) -> str:
-        """What the model makes of `prompt`."""
+        """Return the model's completion of `prompt`."""
         body = {"model": "tiny", "prompt": prompt, "max_tokens": 4, "temperature": 0}
         status, text = self._ask(self._port, "POST", "/v1/completions", json.dumps(body).encode())
         assert status == 200, text
@@ -131,29 +131,29 @@ class Deployment:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, str]:
-        """Status and body of a request to the server of the scheduler (0) or of worker `index` - 1."""
+        """Return status and body of a request to the server of the scheduler (0) or of worker `index` - 1."""
         return self._ask(self.ports[index], method, path, body, headers)
 
     def get(self, index: int, path: str, method: str = "GET") -> Any:
-        """The JSON of an answer that must be 200."""
+        """Return the JSON of a response, which must be 200."""
         status, text = self.ask(index, path, method)
         assert status == 200, text
         return json.loads(text)
 
     def metric(self, index: int, name: str) -> float:
-        """The sum of a metric's series; 0 where there are none."""
+        """Return the sum of a metric's series; 0 if there are none."""
         values = re.findall(rf"^{re.escape(name)}(?:{{.*}})? (\S+)$", self.ask(index, "/metrics")[1], re.MULTILINE)
         return sum(map(float, values))
 
     def command(self, *arguments: str) -> str:
-        """What `lmcache-internal` of vLLM's environment prints."""
+        """Return the output of `lmcache-internal` in vLLM's environment."""
         command = [str(VENV / "bin" / "lmcache-internal"), *arguments, "--config", str(self.config), "--timeout", "20"]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
     def slots(self, operation: str) -> str:
-        """The slots that the last store or retrieve has logged, as /cache/kvcache/check takes them."""
+        """Return the slots that the last store or retrieve has logged, in the format of /cache/kvcache/check."""
         logged: list[str] = []
 
         def found() -> bool:

@@ -18,7 +18,7 @@ WORKERS = 2
 RANKS = range(1 + WORKERS)
 PROMPT = " ".join(f"the quick brown fox jumps over the lazy dog number {number}" for number in range(60))
 MIN_TOKENS = 4 * CHUNK
-"""Tokens of whole chunks that the prompt surely has."""
+"""Minimum number of tokens in complete chunks of the prompt."""
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,12 @@ def vllm(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Depl
 
 @dataclass(frozen=True)
 class Prompted:
-    """What was seen while the same prompt was sent twice.
+    """The results of the same prompt sent twice.
 
     Attributes:
         texts: the completions.
-        stored: of each worker, the checksums of the slots that the first one stored, right afterwards.
-        retrieved: likewise of the slots that the second one was retrieved into.
+        stored: for each worker, the checksums of the slots after the first prompt was stored.
+        retrieved: for each worker, the checksums of the slots after the second prompt was retrieved.
     """
 
     texts: list[str]
@@ -63,11 +63,11 @@ class TestEveryRank:
     def test_the_server_is_this_one(self, vllm: Deployment, index: int) -> None:
         assert "lmcache-internal" in vllm.get(index, "/openapi.json")["info"]["title"]
 
-    def test_it_is_well(self, vllm: Deployment, index: int) -> None:
+    def test_it_is_healthy(self, vllm: Deployment, index: int) -> None:
         for path in ("/livez", "/readyz", "/healthz"):
             assert vllm.ask(index, path) == (200, "ok")
 
-    def test_it_knows_its_vllm(self, vllm: Deployment, index: int) -> None:
+    def test_it_reports_the_vllm_version(self, vllm: Deployment, index: int) -> None:
         version = vllm.get(index, "/inference_info")["vllm_version"]
         assert version.startswith("0.32.0")
         assert vllm.get(index, "/inference_version") == {"vllm_version": version}
@@ -87,22 +87,22 @@ class TestEveryRank:
 
 
 class TestKVCache:
-    def test_the_second_prompt_is_answered_from_the_cache(self, vllm: Deployment, prompted: Prompted) -> None:
+    def test_the_second_prompt_is_served_from_the_cache(self, vllm: Deployment, prompted: Prompted) -> None:
         assert prompted.texts[0] == prompted.texts[1]
 
-        # LMCache brings its metrics up to date every ten seconds.
+        # LMCache updates its metrics every 10 seconds.
         for index in RANKS[1:]:
             for name in ("lmcache:num_stored_tokens_total", "lmcache:num_hit_tokens_total"):
                 assert eventually(lambda: vllm.metric(index, name) >= MIN_TOKENS, 30), (index, name)  # noqa: B023
 
-    def test_what_was_retrieved_is_what_was_stored(self, prompted: Prompted) -> None:
+    def test_retrieved_chunks_equal_stored_chunks(self, prompted: Prompted) -> None:
         assert prompted.retrieved == prompted.stored
 
-    def test_each_chunk_of_each_worker_has_a_checksum_of_its_own(self, prompted: Prompted) -> None:
+    def test_each_chunk_of_each_worker_has_a_different_checksum(self, prompted: Prompted) -> None:
         found = [checksum for worker in prompted.stored for checksum in worker]
         assert len(set(found)) == len(found) >= WORKERS * MIN_TOKENS // CHUNK
 
-    def test_the_layers_are_in_the_layout_that_the_documents_tell(self, vllm: Deployment) -> None:
+    def test_the_layers_have_the_documented_layout(self, vllm: Deployment) -> None:
         for index in RANKS[1:]:
             block_size = vllm.get(index, "/inference_info")["cache_config"]["block_size"]
             layers = vllm.get(index, "/cache/kvcache/info")["layers"]
@@ -111,7 +111,7 @@ class TestKVCache:
                 assert layer["shape"][1:] == [4 // WORKERS, block_size, 2 * 64]
 
 
-def test_vllm_shows_its_own_metrics_and_the_workers_those_of_lmcache(vllm: Deployment) -> None:
+def test_vllm_has_its_own_metrics_and_the_workers_have_lmcaches(vllm: Deployment) -> None:
     assert re.search("^vllm:", vllm.vllm_metrics(), re.MULTILINE)
     for index in RANKS[1:]:
         assert re.search("^lmcache:", vllm.ask(index, "/metrics")[1], re.MULTILINE)
@@ -133,7 +133,7 @@ def test_changes_are_audited_in_vllms_log(vllm: Deployment, prompted: Prompted) 
     assert sum("/cache/kvcache/record_slot" in line for line in lines) == WORKERS
 
 
-def test_starting_is_told_in_vllms_log(vllm: Deployment) -> None:
+def test_the_start_is_in_vllms_log(vllm: Deployment) -> None:
     for port in vllm.ports:
         assert f"127.0.0.1:{port}" in vllm.log()
 

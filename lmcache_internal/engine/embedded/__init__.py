@@ -1,6 +1,6 @@
-"""A small LMCache-shaped engine in pure Python: to try, to write plugins, to test.
+"""A small engine with LMCache's interface in pure Python, to try the server, write plugins and run tests.
 
-It really stores bytes, in memory and on disk; LMCache is for production.
+It stores bytes in memory and on disk. For production, use LMCache.
 """
 
 from .cache_engine import EmbeddedEngine

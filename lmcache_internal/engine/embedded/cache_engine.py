@@ -1,4 +1,4 @@
-"""Store, retrieve and look up token chunks: the embedded cache engine."""
+"""The embedded cache engine: store, retrieve and look up token chunks."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .metrics import EngineMetrics
 from .simulated_remote import SimulatedRemoteBackend
 from .storage_manager import EmbeddedStorageManager
 
-# The name of LMCache's logger, so that commands for it work on both engines.
+# LMCache's logger name, so that requests that set its level work with both engines.
 logger = get_logger("lmcache.v1.cache_engine")
 
 
 class EmbeddedEngine:
-    """A cache engine of LMCache's shape over real bytes in host memory.
+    """A cache engine with LMCache's interface that stores bytes in host memory.
 
-    Token i of a request lives in slot i of the KV buffers, modulo their length.
+    Token i of a request is in slot i of the KV buffers, modulo their length.
 
     Attributes:
         kvcache_check_log_enabled: whether store and retrieve log the slots they touch.
-        post_inited: never; of LMCache's engine it says that storage may be missing on purpose.
+        post_inited: always False; True on an LMCache engine that intentionally has no storage.
     """
 
     post_inited = False
@@ -50,7 +50,7 @@ class EmbeddedEngine:
         self._refresh_gauges()
 
     def store(self, tokens: Sequence[int]) -> int:
-        """Keep the KV of every whole chunk of `tokens`; return the tokens newly kept."""
+        """Store the KV cache of each complete chunk of `tokens`; return the number of newly stored tokens."""
         started = time.perf_counter()
         stored = 0
         for start, key in chunk_keys(tokens, self.metadata):
@@ -67,10 +67,10 @@ class EmbeddedEngine:
         return stored
 
     def retrieve(self, tokens: Sequence[int]) -> list[bool]:
-        """Put the longest cached prefix of `tokens` into the KV buffers.
+        """Copy the longest cached prefix of `tokens` into the KV buffers.
 
         Returns:
-            One entry a token: whether it was retrieved.
+            One entry per token: whether it was retrieved.
         """
         started = time.perf_counter()
         found = list(self._cached_prefix(tokens))
@@ -90,7 +90,7 @@ class EmbeddedEngine:
         return [True] * hit + [False] * (len(tokens) - hit)
 
     def lookup(self, tokens: Sequence[int], lookup_id: str | None = None, pin: bool = False) -> int:
-        """Return how many tokens of the prefix are cached; with `pin`, they stay until `lookup_unpin`."""
+        """Return the number of cached tokens of the prefix; with `pin`, they are kept until `lookup_unpin`."""
         started = time.perf_counter()
         found = 0
         for start, key in chunk_keys(tokens, self.metadata):
@@ -107,7 +107,7 @@ class EmbeddedEngine:
         return found
 
     def lookup_unpin(self, lookup_id: str) -> None:
-        """Let go of what a lookup pinned."""
+        """Unpin the chunks that a lookup pinned."""
         for key in self._pinned.pop(lookup_id, []):
             self.storage_manager.unpin(key)
 
@@ -118,48 +118,48 @@ class EmbeddedEngine:
     ) -> int:
         """Drop cached chunks; return the number of tokens dropped.
 
-        `request_configs` narrows what LMCache clears; here, nothing depends on it.
+        `request_configs` is a filter in LMCache; the embedded engine ignores it.
         """
         removed = self.storage_manager.clear(locations) * self.metadata.chunk_size
         self._refresh_gauges()
         return removed
 
     def freeze(self, enabled: bool) -> None:
-        """Stop (or resume) storing."""
+        """Stop or resume storing."""
         self.storage_manager.set_freeze(enabled)
 
     def is_frozen(self) -> bool:
-        """Whether storing is stopped."""
+        """Return whether storing is stopped."""
         return self.storage_manager.is_frozen()
 
     def set_hot_cache(self, enabled: bool) -> None:
-        """Let memory take new chunks, or not."""
+        """Enable or disable the hot cache."""
         self.storage_manager.set_hot_cache(enabled)
 
     def is_hot_cache_enabled(self) -> bool:
-        """Whether memory takes new chunks."""
+        """Return whether the hot cache stores new chunks."""
         return self.storage_manager.is_hot_cache_enabled()
 
     def is_healthy(self) -> bool:
-        """Whether the engine can serve: it is open and has a backend."""
+        """Return whether the engine is open and has a backend."""
         return not self._closed and bool(self.storage_manager.storage_backends)
 
     def check_pins(self) -> str:
-        """Drop pins that are too old; the pin monitor's work."""
+        """Drop pins older than `pin_timeout_sec`; the pin monitor calls it."""
         cpu = self.storage_manager.storage_backends.get("LocalCPUBackend")
         dropped = cpu.unpin_older_than(self.config.pin_timeout_sec) if isinstance(cpu, LocalCPUBackend) else 0
         self._refresh_gauges()
         return f"dropped {dropped} pins"
 
     def reset_metrics(self) -> None:
-        """Start all counts again at zero."""
+        """Reset all counts to zero."""
         with self._lock:
             self._totals = dict.fromkeys(self._totals, 0)
         self.metrics.reset()
         self._refresh_gauges()
 
     def close(self) -> None:
-        """Close the backends; the engine is of no use afterwards."""
+        """Close the backends; the engine cannot be used afterwards."""
         self._closed = True
         self.storage_manager.close()
         self.metrics.close()
@@ -171,10 +171,10 @@ class EmbeddedEngine:
                 return
             yield start, data
 
-    def _count_hits(self, asked: str, tokens: int, answered: str, hits: int) -> None:
+    def _count_hits(self, requested: str, tokens: int, found: str, hits: int) -> None:
         with self._lock:
-            self._totals[asked] += tokens
-            self._totals[answered] += hits
+            self._totals[requested] += tokens
+            self._totals[found] += hits
         self._refresh_gauges()
 
     def _refresh_gauges(self) -> None:
@@ -196,11 +196,11 @@ class EmbeddedEngine:
             self._count_up("put_failed_count", remote.failed_writes)
 
     def _count_up(self, name: str, total: int) -> None:
-        """Let a counter follow a backend's own count, which starts again where the backend is made again."""
+        """Add the increase of a backend's own count, which starts at zero again when the backend is recreated."""
         with self._lock:
             self.metrics.count(name, max(0, total - self._counted[name]))
             self._counted[name] = total
 
-    def _log_slots(self, what: str, count: int) -> None:
+    def _log_slots(self, action: str, count: int) -> None:
         if self.kvcache_check_log_enabled:
-            logger.info("%s touched slots [0, %d] of %d", what, count - 1, self._num_slots)
+            logger.info("%s used slots [0, %d] of %d", action, count - 1, self._num_slots)

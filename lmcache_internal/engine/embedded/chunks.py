@@ -1,4 +1,4 @@
-"""Tokens cut into chunks, each keyed by everything before it."""
+"""Split tokens into chunks; the key of a chunk depends on all tokens before it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .metadata import EmbeddedMetadata
 
 @dataclass(frozen=True)
 class ChunkKey:
-    """The identity of a chunk of KV cache: one worker's part of one token prefix."""
+    """The key of a chunk of KV cache: one worker's part of one token prefix."""
 
     model_name: str
     world_size: int
@@ -24,10 +24,10 @@ class ChunkKey:
 
 
 def chunk_keys(tokens: Sequence[int], metadata: EmbeddedMetadata) -> Iterator[tuple[int, ChunkKey]]:
-    """Yield (position of its first token, key) for each whole chunk of `tokens`.
+    """Yield (position of its first token, key) for each complete chunk of `tokens`.
 
-    The hash is a chain, sha256(previous hash + the chunk's tokens as signed 64-bit
-    integers), so that equal chunks after different prefixes have different keys.
+    Each hash is sha256(previous hash + the chunk's tokens as signed 64-bit integers), so that
+    equal chunks after different prefixes have different keys.
     """
     size = metadata.chunk_size
     digest = b""

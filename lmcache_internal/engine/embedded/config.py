@@ -1,4 +1,4 @@
-"""The embedded engine's configuration: one table, read from YAML and `LMCACHE_*` variables."""
+"""The embedded engine's configuration, read from YAML and `LMCACHE_*` variables by one table of definitions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MEMORY_FOR_CHUNKS = 5.0
 def _directory(path: str) -> str | None:
     path = path.removeprefix("file://")
     if path.startswith("~") or "$" in path:
-        raise ValueError("~ and $ are expanded in the configuration file alone; give the path itself")
+        raise ValueError("~ and $ are expanded only in the configuration file; give the full path")
     return path or None
 
 
@@ -61,16 +61,18 @@ DEFINITIONS: dict[str, Definition] = {
         takes_effect=_BACKEND,
     ),
     "save_decode_cache": Definition(
-        bool, False, description="Kept for LMCache's sake: there is no decoding here.", takes_effect="never"
+        bool, False, description="Accepted for compatibility with LMCache; not used.", takes_effect="never"
     ),
     "min_retrieve_tokens": Definition(
-        int, 0, minimum=0, description="Fewer hit tokens than this are not retrieved.", takes_effect="at once"
+        int, 0, minimum=0, description="Smallest number of hit tokens that is retrieved.", takes_effect="at once"
     ),
     "pin_timeout_sec": Definition(
         int, 300, minimum=1, description="Seconds after which a pin is dropped.", takes_effect="at once"
     ),
     "pin_check_interval_sec": Definition(int, 30, minimum=1, mutable=False, description="Seconds between pin checks."),
-    "lmcache_instance_id": Definition(str | None, mutable=False, description="Name of this instance; made when unset."),
+    "lmcache_instance_id": Definition(
+        str | None, mutable=False, description="Name of this instance; generated when unset."
+    ),
     "internal_api_server_enabled": Definition(bool, False, mutable=False, description="Serve the internal API."),
     "internal_api_server_host": Definition(str, "127.0.0.1", mutable=False, description="Address to bind."),
     "internal_api_server_port_start": Definition(
@@ -83,30 +85,32 @@ DEFINITIONS: dict[str, Definition] = {
         str | None, mutable=False, description="Serve on the Unix socket `<prefix>_<port>` instead of the port."
     ),
     "run_script_api_enabled": Definition(
-        bool | None, mutable=False, description="Whether POST /run_script runs scripts; unset: for local callers only."
+        bool | None,
+        mutable=False,
+        description="Whether POST /run_script runs scripts; when unset, only for local callers.",
     ),
     "script_allowed_imports": Definition(
         list[str] | None, mutable=False, description="Modules that scripts may import."
     ),
     "enable_chunk_statistics": Definition(
-        bool, False, mutable=False, description="Let the scheduler count unique and total chunks of its lookups."
+        bool, False, mutable=False, description="Count unique and total chunks of the scheduler's lookups."
     ),
-    "extra_config": Definition(dict | None, description="Further settings, by name.", takes_effect="at once"),
+    "extra_config": Definition(dict | None, description="More settings, by name.", takes_effect="at once"),
 }
 
 
 class EmbeddedConfig:
-    """A configuration of LMCache's shape: one attribute per key of `DEFINITIONS`.
+    """A configuration with LMCache's interface: one attribute per key of `DEFINITIONS`.
 
-    Keys that the table lacks are kept as they are, and are attributes too.
+    Unknown keys are attributes, too, with unchanged values.
 
     Args:
-        values: key to raw value; what is missing takes its default.
-        source: where the values come from, for messages.
-        origin: the same as `source_of` tells it.
+        values: key to raw value; missing keys have their defaults.
+        source: origin of the values, for messages.
+        origin: the same, as `source_of` returns it.
 
     Raises:
-        ConfigError: a value does not fit its definition.
+        ConfigError: a value is invalid.
     """
 
     chunk_size: int
@@ -133,7 +137,7 @@ class EmbeddedConfig:
 
     @classmethod
     def from_file(cls, path: str | Path, environ: Mapping[str, str] | None = None) -> EmbeddedConfig:
-        """Read a YAML file, then let `LMCACHE_<KEY>` of `environ` (default `os.environ`) win."""
+        """Read a YAML file; `LMCACHE_<KEY>` in `environ` (default `os.environ`) takes precedence."""
         config = cls(read_config_file(path), source=str(path), origin="file")
         config._set_from_environment(environ)
         return config
@@ -149,24 +153,27 @@ class EmbeddedConfig:
         return config
 
     def override(self, values: Mapping[str, Any], source: str) -> None:
-        """Set what wins over the file and the environment; raises `ConfigError` as the constructor does.
+        """Set values that take precedence over the file and the environment.
 
         Args:
             values: key to raw value.
-            source: who sets them, for messages.
+            source: origin of the values, for messages.
+
+        Raises:
+            ConfigError: a value is invalid.
         """
         self._set(values, source, "arguments")
 
     def get_extra_config_value(self, key: str, default: Any = None) -> Any:
-        """The value of `key` in `extra_config`."""
+        """Return the value of `key` in `extra_config`."""
         return (self.extra_config or {}).get(key, default)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every key with its value, the unknown ones last."""
+        """Return each key with its value, unknown keys last."""
         return {name: getattr(self, name) for name in (*DEFINITIONS, *self.unknown)}
 
     def source_of(self, name: str) -> Origin | Literal["default", "runtime"]:
-        """Where the value of `name` comes from; "runtime" where it is not the one that was read at the start."""
+        """Return the source of the value of `name`; "runtime" if it was changed after the start."""
         origin, value = self._loaded.get(name) or ("default", DEFINITIONS[name].default)
         return origin if getattr(self, name) == value else "runtime"
 
@@ -177,14 +184,16 @@ class EmbeddedConfig:
             given = name in self._loaded
             self._set({name: text}, f"environment variable {variable}", "env")
             if given and before != getattr(self, name):
-                logger.warning("%s is given in the configuration file and by %s; the variable counts", name, variable)
+                logger.warning(
+                    "%s is set in the configuration file and by %s; the variable takes precedence", name, variable
+                )
 
     def _set(self, values: Mapping[str, Any], source: str, origin: Origin) -> None:
         for name, value in values.items():
             if name in DEFINITIONS:
                 try:
                     if name == "local_disk" and isinstance(value, str):
-                        # Here, not over HTTP: whoever may change the configuration need not read the environment.
+                        # Here, not over HTTP: callers who may change the configuration may not read the environment.
                         value = expand_path(name, value)
                     setattr(self, name, DEFINITIONS[name].convert(name, value))
                 except ConfigError as error:
@@ -196,4 +205,4 @@ class EmbeddedConfig:
                 raise ConfigError(f"{name!r} cannot be a configuration key ({source})")
             self._loaded[name] = (origin, copy.deepcopy(getattr(self, name)))
         if self.unknown and values.keys() & self.unknown.keys():
-            logger.warning("Unknown configuration keys in %s are kept, unused: %s", source, ", ".join(self.unknown))
+            logger.warning("Unknown configuration keys in %s are ignored: %s", source, ", ".join(self.unknown))

@@ -1,4 +1,4 @@
-"""A scheduler and its workers, to try: what each of them is made of, whichever process it is made in."""
+"""A scheduler and its workers for `serve`: the parts of each rank, in whichever process it runs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .simulated_remote import SETTING as REMOTE_SETTING
 MIB = 1 << 20
 
 _CHUNKS = 32
-"""How many chunks a worker's share of the memory holds where nobody names a shape."""
+"""Chunks that fit into a worker's share of the memory if no shape is given."""
 _FEWEST_CHUNKS = NUM_BLOCKS + 8
-"""The buffers, and what `fill` stores."""
+"""The chunks of the KV buffers, and those that `fill` stores."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Deployment:
     """A scheduler and its workers.
 
     Attributes:
-        read_config: makes the configuration; each rank has its own.
-        workers: how many workers there are.
+        read_config: returns a new configuration; each rank has its own.
+        workers: number of workers.
         model: the model's name.
-        kv_shape: see `KVShape`; where it is None, a small model's, with a head size that fits into the memory.
-        memory: MiB for the KV buffers and the chunks in memory, of all workers together.
-        remote: whether the workers have a simulated remote backend, which is slow and fails now and then.
+        kv_shape: see `KVShape`; None for a small model, with a head size that fits into the memory.
+        memory: MiB for the KV buffers and the chunks in memory of all workers together.
+        remote: whether the workers have a simulated remote backend, which is slow and sometimes fails.
     """
 
     read_config: Callable[[], EmbeddedConfig]
@@ -44,15 +44,15 @@ class Deployment:
     remote: bool = False
 
     def manager(self, index: int, workers: Sequence[TokenLookup] = ()) -> EmbeddedManager:
-        """Make a rank: 0 is the scheduler, 1 + n worker n.
+        """Create the manager of a rank.
 
         Args:
-            index: which.
-            workers: what the scheduler looks tokens up in.
+            index: 0 for the scheduler, 1 + n for worker n.
+            workers: the workers in which the scheduler looks tokens up.
 
         Raises:
-            ConfigError: the configuration is unusable, or the memory does not suffice.
-            ValueError: the shape is impossible.
+            ConfigError: the configuration is invalid, or the memory is too small.
+            ValueError: the shape is invalid.
         """
         config = self.read_config()
         shape = self.kv_shape or example_kv_shape(config.chunk_size, self._share // _CHUNKS)
@@ -72,11 +72,11 @@ class Deployment:
         return self.memory * MIB // self.workers
 
     def _divide_memory(self, config: EmbeddedConfig, metadata: EmbeddedMetadata) -> None:
-        """Set the size of the hot cache, and of the remote backend, which is twice as large."""
+        """Set the sizes of the hot cache and of the remote backend, which is twice as large."""
         if metadata.chunk_size == config.chunk_size and self._share < _FEWEST_CHUNKS * metadata.chunk_bytes:
             needed = -(-_FEWEST_CHUNKS * metadata.chunk_bytes * self.workers // MIB)
             raise ConfigError(
-                f"{self.memory} MiB for {self.workers} workers are too little for chunks of {metadata.chunk_bytes} "
+                f"{self.memory} MiB for {self.workers} workers are not enough for chunks of {metadata.chunk_bytes} "
                 f"bytes; give --memory {needed} or more, or a smaller --kv-shape"
             )
         left = (self._share - NUM_BLOCKS * metadata.chunk_bytes) / GIB
@@ -86,13 +86,13 @@ class Deployment:
 
 
 def example_prompts(chunk_size: int) -> list[list[int]]:
-    """Two prompts that share their first four chunks."""
+    """Return two prompts that share their first four chunks."""
     shared = list(range(4 * chunk_size))
     return [shared, [*shared, *shared]]
 
 
 def fill(engine: EmbeddedEngine) -> None:
-    """Store the example prompts, and retrieve the second one: there is something in the caches to see."""
+    """Store the example prompts and retrieve the second one, so that the caches are not empty."""
     prompts = example_prompts(engine.metadata.chunk_size)
     for prompt in prompts:
         engine.store(prompt)

@@ -1,4 +1,4 @@
-"""The `LMCACHE_*` variables: those that set a key, and warnings of the others."""
+"""Read the `LMCACHE_*` variables that set a key, and warn about unknown variables."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _OTHERS = frozenset(
         *("INTERNAL_API_SERVER_TOKEN", "INTERNAL_API_SERVER_TOKEN_FILE", "INTERNAL_API_SERVER_TOKENS_FILE"),
     }
 )
-"""Read by other parts of this package and by LMCache, and no keys of the configuration."""
+"""Variables that other parts of this package and LMCache read; they are not configuration keys."""
 
 
 def variables_of(environ: Mapping[str, str], keys: Collection[str]) -> dict[str, str]:
-    """The texts by which `environ` sets some of `keys`; a variable that is empty or unknown is warned of.
+    """Return the value in `environ` of each key that it sets; log a warning for empty and unknown variables.
 
     Args:
-        environ: the variables.
-        keys: of the configuration; the variable of `chunk_size` is `LMCACHE_CHUNK_SIZE`.
+        environ: the environment variables.
+        keys: the configuration keys; the variable of `chunk_size` is `LMCACHE_CHUNK_SIZE`.
     """
     found = {}
     known = {key.upper(): key for key in keys}
@@ -35,11 +35,11 @@ def variables_of(environ: Mapping[str, str], keys: Collection[str]) -> dict[str,
         if name == variable or name in _OTHERS:
             continue
         if name not in known:
-            # Not its value: it may be a secret.
+            # The value is not logged, because it may be a secret.
             hint = suggestion(variable, [f"{ENV_PREFIX}{each}" for each in (*known, *_OTHERS)])
-            logger.warning("The variable %s is unknown, and not read%s", cut(variable), hint)
+            logger.warning("The variable %s is unknown and ignored%s", cut(variable), hint)
         elif not environ[variable].strip():
-            logger.warning("The variable %s is empty, and counts as unset; `none` means no value", variable)
+            logger.warning("The variable %s is empty and ignored; use `none` for no value", variable)
         else:
             found[known[name]] = environ[variable]
     return found

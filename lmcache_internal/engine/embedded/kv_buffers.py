@@ -1,4 +1,4 @@
-"""The per-layer KV buffers that stand in for a GPU's paged KV cache."""
+"""KV buffers in host memory, one per layer, in place of a GPU's paged KV cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from .metadata import DTYPE_BYTES, EmbeddedMetadata
 
 NUM_BLOCKS = 8
-"""How many chunks a worker's KV buffers hold."""
+"""Chunks per worker in the KV buffers."""
 
 
 class KVBuffer:
@@ -32,44 +32,44 @@ class KVBuffer:
         self.dtype = f"torch.{metadata.kv_dtype}"
         self.num_slots = num_blocks * block_size
         self._row = heads * head_size * DTYPE_BYTES[metadata.kv_dtype]
-        # Different everywhere, the same at each start: checksums can be told apart and compared.
+        # Different in each slot and equal at each start, so that checksums can be compared.
         noise = random.Random(seed)
         self._planes = [bytearray(noise.randbytes(self.num_slots * self._row)) for _ in range(planes)]
 
     def nbytes(self, num_slots: int) -> int:
-        """Bytes that `num_slots` slots take in this layer."""
+        """Return the size in bytes of `num_slots` slots in this layer."""
         return len(self._planes) * num_slots * self._row
 
     def read(self, slot: int, count: int) -> bytes:
-        """The bytes of `count` consecutive slots: of the keys, then of the values."""
+        """Return the bytes of `count` consecutive slots: keys, then values."""
         return b"".join(plane[slot * self._row : (slot + count) * self._row] for plane in self._planes)
 
     def rows(self, slots: Sequence[int]) -> Iterator[bytes]:
-        """The bytes of any slots in the given order: of the keys, then of the values."""
+        """Return the bytes of any slots in the given order: keys, then values."""
         row = self._row
         for plane in self._planes:
             yield b"".join(plane[slot * row : (slot + 1) * row] for slot in slots)
 
     def write(self, slot: int, count: int, data: memoryview) -> None:
-        """Put what `read` gave back to `count` consecutive slots."""
+        """Write bytes that `read` returned to `count` consecutive slots."""
         width = count * self._row
         for number, plane in enumerate(self._planes):
             plane[slot * self._row : slot * self._row + width] = data[number * width : (number + 1) * width]
 
 
 def make_kv_buffers(metadata: EmbeddedMetadata, num_blocks: int = NUM_BLOCKS) -> dict[str, KVBuffer]:
-    """One buffer a layer, `num_blocks` chunks deep, under vLLM's layer names."""
+    """Return one buffer per layer with room for `num_blocks` chunks, with vLLM's layer names."""
     layers = range(metadata.kv_shape[0])
     return {f"model.layers.{layer}": KVBuffer(metadata, num_blocks, seed=layer) for layer in layers}
 
 
 def read_slots(buffers: Mapping[str, KVBuffer], slot: int, count: int) -> bytes:
-    """The bytes of `count` consecutive slots over all layers, in layer order."""
+    """Return the bytes of `count` consecutive slots of all layers, in layer order."""
     return b"".join(buffer.read(slot, count) for buffer in buffers.values())
 
 
 def write_slots(buffers: Mapping[str, KVBuffer], slot: int, count: int, data: bytes) -> None:
-    """Put what `read_slots` gave back."""
+    """Write bytes that `read_slots` returned."""
     view = memoryview(data)
     for buffer in buffers.values():
         size = buffer.nbytes(count)

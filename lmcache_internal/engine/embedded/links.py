@@ -1,4 +1,4 @@
-"""The scheduler's links to workers in other processes: lookups and requests over a pipe."""
+"""The scheduler's connections to workers in other processes: lookups and requests over a pipe."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .cache_engine import EmbeddedEngine
 
 logger = get_logger(__name__)
 
-ANSWER_SECONDS = 5.0
-"""How long the scheduler waits for a worker, which may be stopped or stuck."""
+RESPONSE_SECONDS = 5.0
+"""Timeout of the scheduler for the response of a worker, which may be stopped or stuck."""
 
 
 class _Call(msgspec.Struct, array_like=True):
@@ -25,10 +25,10 @@ class _Call(msgspec.Struct, array_like=True):
 
 
 class WorkerLink:
-    """The scheduler's end: a worker that does not answer has found nothing.
+    """The scheduler's end; a worker that does not respond has found no tokens.
 
     Args:
-        connection: leads to a worker that `serve_link` answers for.
+        connection: a pipe to a worker that runs `serve_link`.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -38,17 +38,17 @@ class WorkerLink:
         self._lost = False
 
     def lookup(self, tokens: Sequence[int]) -> int:
-        """How many tokens of the prefix the worker has."""
+        """Return the number of tokens of the prefix that the worker has cached."""
         with self._lock:
             return (self._receive() or 0) if self._send("lookup", tokens) else 0
 
     def run(self, tokens: Sequence[int]) -> None:
-        """Let the worker serve a request, without waiting for it: it retrieves what it has and stores the rest."""
+        """Send a request to the worker, without waiting: it retrieves the cached tokens and stores the others."""
         with self._lock:
             self._send("run", tokens)
 
     def _send(self, action: str, tokens: Sequence[int]) -> bool:
-        # One call at a time: a worker that is stopped must not fill the pipe, on which the scheduler would hang.
+        # One call at a time: if a stopped worker let the pipe fill up, the scheduler would block.
         if self._lost or (self._received < self._sent and self._receive() is None):
             return False
         self._sent += 1
@@ -59,8 +59,8 @@ class WorkerLink:
         return not self._lost
 
     def _receive(self) -> int | None:
-        """The result of the last call; None if it does not come in time, or never will."""
-        deadline = time.monotonic() + ANSWER_SECONDS
+        """Return the result of the last call; None after the timeout or if the connection is lost."""
+        deadline = time.monotonic() + RESPONSE_SECONDS
         found = None
         try:
             while self._received < self._sent:
@@ -74,14 +74,14 @@ class WorkerLink:
 
 
 def serve_link(connection: Connection, engine: EmbeddedEngine) -> threading.Thread:
-    """Answer the scheduler's calls in a thread of the worker, until the scheduler is gone.
+    """Serve the scheduler's calls in a thread of the worker until the scheduler closes the connection.
 
     Args:
         connection: the worker's end.
         engine: the worker's engine.
 
     Returns:
-        The thread, which is started. It is a daemon.
+        The started daemon thread.
     """
     thread = threading.Thread(target=_serve, args=(connection, engine), name="lookup-server", daemon=True)
     thread.start()
@@ -92,18 +92,18 @@ def _serve(connection: Connection, engine: EmbeddedEngine) -> None:
     while True:
         try:
             call = msgspec.json.decode(connection.recv_bytes(), type=_Call)
-            connection.send_bytes(msgspec.json.encode((call.number, _carry_out(call, engine))))
+            connection.send_bytes(msgspec.json.encode((call.number, _execute(call, engine))))
         except (EOFError, OSError):
             return
 
 
-def _carry_out(call: _Call, engine: EmbeddedEngine) -> int:
+def _execute(call: _Call, engine: EmbeddedEngine) -> int:
     try:
         if call.action == "lookup":
             return engine.lookup(call.tokens)
         found = sum(engine.retrieve(call.tokens))
         engine.store(call.tokens)
         return found
-    except Exception:  # A backend may fail in any way, and scripts may break the engine; the next call must be served.
+    except Exception:  # A backend may raise any exception, and scripts may break the engine; serve the next call.
         logger.exception("A %s of %d tokens failed", call.action, len(call.tokens))
         return 0

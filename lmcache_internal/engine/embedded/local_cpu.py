@@ -1,4 +1,4 @@
-"""Chunks in memory: least recently used out first, pinned ones never."""
+"""Chunks in memory: the least recently used chunk is evicted first; pinned chunks are never evicted."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class _Entry:
 
 
 class LocalCPUBackend:
-    """A hot cache of LMCache's shape.
+    """A hot cache with LMCache's interface.
 
     Args:
-        max_size: room for chunks in GiB.
+        max_size: memory for chunks in GiB.
 
     Attributes:
-        use_hot: whether new chunks are kept.
-        evictions: chunks dropped for want of room.
-        lock: held while anything changes.
+        use_hot: whether new chunks are stored.
+        evictions: number of chunks evicted because the memory was full.
+        lock: held during each change.
     """
 
     def __init__(self, max_size: float, use_hot: bool = True) -> None:
@@ -42,7 +42,7 @@ class LocalCPUBackend:
         return len(self._entries)
 
     def contains(self, key: ChunkKey, pin: bool = False) -> bool:
-        """Whether the chunk is here; with `pin`, it then stays until it is unpinned."""
+        """Return whether the chunk is stored; with `pin`, it is kept until it is unpinned."""
         with self.lock:
             entry = self._entries.get(key)
             if entry is not None and pin:
@@ -50,14 +50,14 @@ class LocalCPUBackend:
             return entry is not None
 
     def unpin(self, key: ChunkKey) -> None:
-        """Take back one pin."""
+        """Remove one pin."""
         with self.lock:
             entry = self._entries.get(key)
             if entry is not None and entry.pins:
                 entry.pins.pop()
 
     def unpin_older_than(self, seconds: float) -> int:
-        """Drop the pins set more than `seconds` ago; return how many."""
+        """Drop the pins set more than `seconds` ago; return their number."""
         limit = time.monotonic() - seconds
         dropped = 0
         with self.lock:
@@ -68,7 +68,7 @@ class LocalCPUBackend:
         return dropped
 
     def put(self, key: ChunkKey, data: bytes) -> bool:
-        """Keep a chunk, evicting older ones for it; False where it found no place."""
+        """Store a chunk and evict older chunks if needed; return False if there is no room."""
         with self.lock:
             if not self.use_hot:
                 return False
@@ -82,7 +82,7 @@ class LocalCPUBackend:
             return True
 
     def get(self, key: ChunkKey) -> bytes | None:
-        """The chunk's bytes, or None."""
+        """Return the chunk's bytes, or None."""
         with self.lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -91,7 +91,7 @@ class LocalCPUBackend:
             return entry.data
 
     def clear(self) -> list[ChunkKey]:
-        """Drop all that is not pinned; return the keys dropped."""
+        """Drop all chunks that are not pinned; return their keys."""
         with self.lock:
             keys = [key for key, entry in self._entries.items() if not entry.pins]
             for key in keys:
@@ -99,7 +99,7 @@ class LocalCPUBackend:
             return keys
 
     def close(self) -> None:
-        """Let go of everything, pinned or not."""
+        """Drop all chunks, including pinned ones."""
         with self.lock:
             self._entries.clear()
             self.used_bytes = 0
@@ -114,7 +114,7 @@ class LocalCPUBackend:
                 if missing <= 0:
                     break
         if missing > 0:
-            return False  # Then nothing is evicted in vain.
+            return False  # No chunk is evicted if that would not free enough memory.
         for key in victims:
             self._drop(key)
         self.evictions += len(victims)

@@ -1,4 +1,4 @@
-"""Chunks on disk: one checked file each, written atomically, found again after a restart."""
+"""Chunks on disk: one file per chunk with a checksum, written atomically, and used again after a restart."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class _Header(TypedDict):
 
 
 class LocalDiskBackend:
-    """Chunk files in a directory, the least recently used deleted first.
+    """Chunk files in a directory; the least recently used file is deleted first.
 
-    A file is one header line (magic, JSON of key, size and sha256), then the bytes.
+    A file has one header line (magic, JSON with key, size and sha256), then the bytes.
 
     Args:
-        directory: where the files stand; made if absent. One worker's alone.
-        max_size: room in GiB.
+        directory: the directory of the files; created if missing. Only one worker may use it.
+        max_size: disk space in GiB.
 
     Attributes:
-        corrupt: files that were skipped because they are not what they say.
-        evictions: chunks deleted for want of room.
-        lock: held while anything changes.
+        corrupt: number of files that were skipped because the content does not match the header.
+        evictions: number of chunks deleted because the space was full.
+        lock: held during each change.
 
     Raises:
-        OSError: the directory cannot be made or read.
+        OSError: the directory cannot be created or read.
     """
 
     def __init__(self, directory: str, max_size: float) -> None:
@@ -69,17 +69,17 @@ class LocalDiskBackend:
         return len(self._sizes)
 
     def keys(self) -> list[ChunkKey]:
-        """The chunks that are here, the least recently used first."""
+        """Return the keys of the stored chunks, least recently used first."""
         with self.lock:
             return list(self._sizes)
 
     def contains(self, key: ChunkKey, pin: bool = False) -> bool:  # noqa: ARG002  # The backends' common signature.
-        """Whether the chunk is here; files are not pinned."""
+        """Return whether the chunk is stored; files are not pinned."""
         with self.lock:
             return key in self._sizes
 
     def put(self, key: ChunkKey, data: bytes) -> bool:
-        """Write a chunk; False where there is no room or the disk refuses it."""
+        """Write a chunk; return False if there is no room or the write fails."""
         with self.lock:
             if key in self._sizes:
                 self._sizes.move_to_end(key)
@@ -99,7 +99,7 @@ class LocalDiskBackend:
             return True
 
     def get(self, key: ChunkKey) -> bytes | None:
-        """The chunk's bytes; None where it is not here, or no longer what was written."""
+        """Return the chunk's bytes; None if it is not stored or its content has changed."""
         with self.lock:
             if key not in self._sizes:
                 return None
@@ -107,7 +107,7 @@ class LocalDiskBackend:
             try:
                 content = self._path(key).read_bytes()
             except OSError as error:
-                if error.errno not in _TRANSIENT:  # Then nothing is wrong with the file.
+                if error.errno not in _TRANSIENT:  # After a transient error, the file may still be valid.
                     self._skip(key, str(error))
                 return None
             line, _, data = content.partition(b"\n")
@@ -126,7 +126,7 @@ class LocalDiskBackend:
             return keys
 
     def close(self) -> None:
-        """Serve and take nothing more; the files stay for the next start."""
+        """Stop serving and storing chunks; the files stay for the next start."""
         with self.lock:
             self._sizes.clear()
             self.used_bytes = self._max_bytes = 0
@@ -137,7 +137,7 @@ class LocalDiskBackend:
         header = _header_of(line.rstrip(b"\n"))
         if header is None or len(line) + header["size"] != file.stat().st_size or self._path(_key_of(header)) != file:
             self.corrupt += 1
-            logger.warning("%s is skipped: it is no whole chunk file", file)
+            logger.warning("%s is skipped: it is not a complete chunk file", file)
             return
         self._sizes[_key_of(header)] = header["size"]
         self.used_bytes += header["size"]
@@ -145,7 +145,7 @@ class LocalDiskBackend:
     def _write(self, key: ChunkKey, data: bytes) -> None:
         header = _Header(key=_parts(key), size=len(data), sha256=hashlib.sha256(data).hexdigest())
         path = self._path(key)
-        # A half-written file never bears the name under which it would be read.
+        # A partly written file must not have a name under which it would be read.
         unfinished = path.with_suffix(f".{os.getpid()}.part")
         try:
             unfinished.write_bytes(_MAGIC + json.dumps(header).encode() + b"\n" + data)

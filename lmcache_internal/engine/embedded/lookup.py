@@ -1,4 +1,4 @@
-"""The scheduler's way to ask the workers, with counts of what it asked for."""
+"""The scheduler's lookups in the workers' caches, with optional statistics."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from .metadata import EmbeddedMetadata
 
 
 class TokenLookup(Protocol):
-    """Something that knows which tokens are cached: an engine, or a link to one in another process."""
+    """An object that knows which tokens are cached: an engine, or a link to one in another process."""
 
     def lookup(self, tokens: Sequence[int], /) -> int:
-        """The number of cached tokens of the prefix."""
+        """Return the number of cached tokens of the prefix."""
 
 
 class EmbeddedLookupServer:
-    """A worker's side: answers how many tokens of a prefix its engine has."""
+    """The worker's side: it returns the number of tokens of a prefix that its engine has cached."""
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self._engine = engine
 
     def lookup(self, tokens: Sequence[int]) -> int:
-        """The number of cached tokens."""
+        """Return the number of cached tokens of the prefix."""
         return self._engine.lookup(tokens)
 
 
 class EmbeddedLookupClient:
-    """The scheduler's side: a prefix counts as far as every worker has it."""
+    """The scheduler's side: a token is cached if all workers have it."""
 
     def __init__(self, engines: Sequence[TokenLookup]) -> None:
         self._engines = engines
 
     def lookup(self, tokens: Sequence[int]) -> int:
-        """The number of tokens cached by all workers; 0 without workers."""
+        """Return the number of tokens cached by all workers; 0 without workers."""
         return min((engine.lookup(tokens) for engine in self._engines), default=0)
 
 
 class EmbeddedStatisticsClient(EmbeddedLookupClient):
-    """Counts the chunks of what is looked up: how many in all, how many different ones."""
+    """A lookup client that counts all chunks and unique chunks of the lookups."""
 
     def __init__(self, engines: Sequence[TokenLookup], metadata: EmbeddedMetadata) -> None:
         super().__init__(engines)
@@ -52,7 +52,7 @@ class EmbeddedStatisticsClient(EmbeddedLookupClient):
         self._seen: set[str] = set()
 
     def lookup(self, tokens: Sequence[int]) -> int:
-        """As without statistics; whole chunks are counted while statistics run."""
+        """Look up tokens as without statistics; count complete chunks while statistics are enabled."""
         if self._enabled:
             hashes = [key.chunk_hash for _, key in chunk_keys(tokens, self._metadata)]
             with self._lock:
@@ -62,21 +62,21 @@ class EmbeddedStatisticsClient(EmbeddedLookupClient):
         return super().lookup(tokens)
 
     def start_statistics(self) -> None:
-        """Count from now on."""
+        """Start counting."""
         self._enabled = True
 
     def stop_statistics(self) -> None:
-        """Count no more; the counts stay."""
+        """Stop counting; the counts are kept."""
         self._enabled = False
 
     def reset_statistics(self) -> None:
-        """Start the counts again at zero."""
+        """Reset the counts to zero."""
         with self._lock:
             self._requests = self._chunks = 0
             self._seen.clear()
 
     def get_statistics(self) -> dict[str, Any]:
-        """The counts so far."""
+        """Return the counts."""
         with self._lock:
             unique = len(self._seen)
             return {

@@ -1,4 +1,4 @@
-"""One scheduler or worker process' worth of the embedded engine."""
+"""The manager of one rank of the embedded engine."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from .runtime import EmbeddedRuntime
 
 
 class EmbeddedManager:
-    """A manager of LMCache's shape, for trying, for writing plugins and for tests.
+    """A manager with LMCache's interface, to try the server, write plugins and run tests.
 
-    Not for production: there is no GPU, no remote backend and no scheduler behind it.
+    Do not use it in production: it has no GPU, no remote backend and no scheduler.
 
     Args:
         config: the configuration.
-        metadata: model and worker; with the role "scheduler", there is no engine.
-        workers: on a scheduler, the workers' engines that it looks tokens up in, or links to them.
+        metadata: model and worker; the role "scheduler" has no engine.
+        workers: on a scheduler, the workers' engines for lookups, or links to them.
 
     Attributes:
         lmcache_engine: the cache engine; None on a scheduler.
-        kv_caches: layer name to its KV buffer; empty on a scheduler.
-        lookup_client: the scheduler's way to ask the workers; None on a worker.
-        lookup_server: the worker's answering side; None on a scheduler.
+        kv_caches: layer name to KV buffer; empty on a scheduler.
+        lookup_client: looks tokens up in the workers; None on a worker.
+        lookup_server: serves the lookups; None on a scheduler.
 
     Raises:
-        ConfigError: the config's chunk size is not that of the metadata.
+        ConfigError: the chunk sizes of the config and the metadata differ.
     """
 
     def __init__(self, config: EmbeddedConfig, metadata: EmbeddedMetadata, workers: Sequence[TokenLookup] = ()) -> None:
         if config.chunk_size != metadata.chunk_size:
             raise ConfigError(
-                f"chunk_size is {config.chunk_size}, but kv_shape {metadata.kv_shape} says {metadata.chunk_size} "
+                f"chunk_size is {config.chunk_size}, but kv_shape {metadata.kv_shape} has {metadata.chunk_size} "
                 "tokens per chunk; make them equal"
             )
         self.config = config
@@ -61,30 +61,30 @@ class EmbeddedManager:
             self.periodic_threads.append(monitor)
 
     def require_engine(self) -> EmbeddedEngine:
-        """The engine; `EngineUnavailable` (503) on a scheduler."""
+        """Return the cache engine; raise `EngineUnavailable` (503) on a scheduler."""
         if self.lmcache_engine is None:
             raise EngineUnavailable("LMCache engine not configured.")
         return self.lmcache_engine
 
     def is_healthy(self) -> bool:
-        """Whether the engine, if there is one, can serve."""
+        """Return whether the engine is healthy; True without an engine."""
         return self.lmcache_engine is None or self.lmcache_engine.is_healthy()
 
     def get_inference_info(self) -> dict[str, Any]:
-        """Facts on the inference engine around: here, none is."""
+        """Return information about the inference engine: empty, because there is none."""
         return {}
 
     def get_lookup_info(self) -> dict[str, Any]:
-        """Class names of the lookup client and server, "None" where there is none."""
+        """Return the class names of the lookup client and server; "None" if there is none."""
         return {"client": _class_name(self.lookup_client), "server": _class_name(self.lookup_server)}
 
     def close_lookup_client(self) -> dict[str, Any]:
-        """Let go of the lookup client."""
+        """Remove the lookup client."""
         old, self.lookup_client = self.lookup_client, None
         return {"old": _class_name(old)}
 
     def create_lookup_client(self, dryrun: bool = False) -> dict[str, Any]:
-        """Make a lookup client by the config; with `dryrun`, only say which."""
+        """Create a lookup client as the config requires; with `dryrun`, only return its class name."""
         counting = self.config.enable_chunk_statistics
         client = (
             EmbeddedStatisticsClient(self._workers, self.lmcache_engine_metadata)
@@ -97,18 +97,18 @@ class EmbeddedManager:
         return {"new": _class_name(client)}
 
     def recreate_lookup_client(self) -> dict[str, Any]:
-        """Close the lookup client and make another."""
+        """Close the lookup client and create a new one."""
         if self.lookup_client is None:
             return {"error": "lookup client not available"}
         return self.close_lookup_client() | self.create_lookup_client()
 
     def close_lookup_server(self) -> dict[str, Any]:
-        """Let go of the lookup server."""
+        """Remove the lookup server."""
         old, self.lookup_server = self.lookup_server, None
         return {"old": _class_name(old)}
 
     def create_lookup_server(self, dryrun: bool = False) -> dict[str, Any]:
-        """Make a lookup server; with `dryrun`, only say which."""
+        """Create a lookup server; with `dryrun`, only return its class name."""
         if self.lmcache_engine is None:
             return {"error": "engine not available"}
         server = EmbeddedLookupServer(self.lmcache_engine)
@@ -118,7 +118,7 @@ class EmbeddedManager:
         return {"new": _class_name(server)}
 
     def recreate_lookup_server(self) -> dict[str, Any]:
-        """Close the lookup server and make another."""
+        """Close the lookup server and create a new one."""
         if self.lookup_server is None:
             return {"error": "lookup server not available"}
         return self.close_lookup_server() | self.create_lookup_server()

@@ -1,4 +1,4 @@
-"""Which model, which worker: the embedded engine's metadata."""
+"""The embedded engine's metadata: the model and the worker."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DTYPE_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float8_e4m3fn": 1, "u
 
 @dataclass(frozen=True)
 class EmbeddedMetadata:
-    """Metadata of LMCache's shape.
+    """Metadata with LMCache's interface.
 
     Attributes:
         kv_shape: see `KVShape`.
         kv_dtype: element type, one of `DTYPE_BYTES`.
-        worker_id: rank of the worker within the model, from 0.
+        worker_id: number of the worker of the model, from 0.
         world_size: number of workers of the model.
         role: "worker" or "scheduler".
     """
@@ -58,16 +58,16 @@ class EmbeddedMetadata:
         return self.kv_shape[1] == 1
 
     def is_first_rank(self) -> bool:
-        """Whether this is the model's first worker."""
+        """Return whether this is the first worker of the model."""
         return self.worker_id == self.first_rank
 
 
 def example_kv_shape(chunk_size: int, max_chunk_bytes: int | None = None) -> KVShape:
-    """The shape where nobody names one: a small model with multi-head latent attention, 30 KB a token.
+    """Return the default shape: a small model with multi-head latent attention, 30 KB per token.
 
     Args:
         chunk_size: tokens per chunk.
-        max_chunk_bytes: how large a chunk may be; a smaller head size keeps to it, as far as that can be.
+        max_chunk_bytes: largest size of a chunk in bytes; the head size is reduced to fit, but not below 1.
     """
     layers, head_size = 27, 576
     if max_chunk_bytes is not None:

@@ -1,4 +1,4 @@
-"""Prometheus metrics under LMCache's names, where they mean the same."""
+"""The embedded engine's Prometheus metrics, with LMCache's names for the same measurements."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _COUNTERS = {
     "num_retrieve_requests": "Requests to retrieve tokens",
     "num_lookup_requests": "Requests to look tokens up",
     "num_stored_tokens": "Tokens stored",
-    "num_requested_tokens": "Tokens asked for by retrieve requests",
+    "num_requested_tokens": "Tokens requested by retrieve requests",
     "num_hit_tokens": "Tokens found by retrieve requests",
-    "num_lookup_tokens": "Tokens asked for by lookup requests",
+    "num_lookup_tokens": "Tokens requested by lookup requests",
     "num_lookup_hits": "Tokens found by lookup requests",
     "local_cpu_evict_count": "Chunks evicted from memory",
     "get_blocking_failed_count": "Chunks that the remote backend failed to read",
@@ -48,8 +48,7 @@ Family = Counter | Gauge | Histogram
 class _Families:
     """All metric families of all embedded engines, as one collector of the default registry.
 
-    They describe themselves as nothing, so that a real LMCache in the same process can
-    still register the same names.
+    `describe` returns no names, so that a real LMCache in the same process can register the same names.
     """
 
     def __init__(self) -> None:
@@ -74,7 +73,7 @@ _lock = threading.Lock()
 
 
 def _shared_families() -> _Families:
-    global _families  # Registered once per process, and only where an embedded engine lives.
+    global _families  # Registered once per process, and only if it has an embedded engine.
     with _lock:
         if _families is None:
             make_directory()
@@ -84,7 +83,7 @@ def _shared_families() -> _Families:
 
 
 class EngineMetrics:
-    """One engine's children of the shared families."""
+    """The series of one engine in the shared families."""
 
     def __init__(self, metadata: EmbeddedMetadata) -> None:
         self._labels = (
@@ -113,18 +112,18 @@ class EngineMetrics:
             self._families[name].labels(*self._labels).observe(seconds)  # type: ignore[union-attr]
 
     def reset(self) -> None:
-        """Start again at zero."""
+        """Reset all series to zero."""
         self._remove()
         for family in self._families.values() if not self._closed else ():
             family.labels(*self._labels)
 
     def close(self) -> None:
-        """Take this engine's series out of the exposition; what comes after it does not count."""
+        """Remove this engine's series from the exposition; later values are ignored."""
         self._closed = True
         self._remove()
 
     def _remove(self) -> None:
         for family in self._families.values():
-            # It may not be there yet, or another engine of the same name took it out.
+            # The series may not exist yet, or another engine with the same labels has removed it.
             with contextlib.suppress(KeyError):
                 family.remove(*self._labels)

@@ -1,4 +1,4 @@
-"""Work done again and again in a thread that can say how it goes."""
+"""Periodic work in a thread that reports its status."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class PeriodicThread(threading.Thread):
 
     Args:
         name: the thread's name.
-        level: how much it matters, one of `LEVELS`.
+        level: importance, one of `LEVELS`.
         interval: seconds between two runs.
-        work: does the work and returns a sentence on it.
+        work: does the work and returns a summary.
     """
 
     init_wait = 0.0
@@ -35,7 +35,7 @@ class PeriodicThread(threading.Thread):
 
     @property
     def is_running(self) -> bool:
-        """Whether the thread lives."""
+        """Whether the thread is running."""
         return self.is_alive() and not self._stopped.is_set()
 
     @property
@@ -44,24 +44,24 @@ class PeriodicThread(threading.Thread):
         return self.is_running and time.time() - max(self._last_run, self._started_at) < 3 * self.interval
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self._started_at = time.time()
         super().start()
 
     def run(self) -> None:
-        """Work until `stop`."""
+        """Call `work` until `stop`."""
         while not self._stopped.is_set():
             self._run_once()
             self._stopped.wait(self.interval)
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread and wait for it."""
         self._stopped.set()
         if self.is_alive():
             self.join()
 
     def get_status(self) -> dict[str, Any]:
-        """The status fields of the HTTP contract; times in seconds, `last_run_time` since the epoch."""
+        """Return the status fields of the HTTP contract; times in seconds, `last_run_time` since the epoch."""
         good = self.total_runs - self.failed_runs
         return {
             "name": self.name,
@@ -82,7 +82,7 @@ class PeriodicThread(threading.Thread):
         started = time.time()
         try:
             message, success = self._work(), True
-        except Exception as error:  # One failed run must not end the thread; its status tells.
+        except Exception as error:  # One failed run must not end the thread; the status reports the error.
             message, success = f"{type(error).__name__}: {error}", False
         self.total_runs += 1
         self.failed_runs += not success

@@ -1,79 +1,105 @@
-"""What stands beside the embedded engine; it says what it is."""
+"""The `Runtime` of the embedded engine."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ...conversion import cut
 from ...errors import BadRequest, ConfigError, EngineUnavailable
 from ...redaction import redact
 from ...version import __version__
 from ..runtime import Chunk, LoadedChunks, Runtime
+from .cache_engine import EmbeddedEngine
 from .chunks import chunk_keys
 from .config import DEFINITIONS, EmbeddedConfig
 from .kv_buffers import KVBuffer
 from .local_cpu import LocalCPUBackend
 from .local_disk import LocalDiskBackend
+from .metadata import EmbeddedMetadata
+from .periodic import PeriodicThread
 from .simulated_remote import SimulatedRemoteBackend
 from .storage_manager import disk_directory
 
-if TYPE_CHECKING:
-    from .manager import EmbeddedManager
+
+class Rank(Protocol):
+    """The attributes of a manager that the runtime uses; `EmbeddedManager` has them.
+
+    The runtime reads them at each call, because they may be replaced.
+    """
+
+    @property
+    def lmcache_engine(self) -> EmbeddedEngine | None:
+        """The cache engine; None on a scheduler."""
+
+    @property
+    def lmcache_engine_metadata(self) -> EmbeddedMetadata:
+        """The model and the worker."""
+
+    @property
+    def kv_caches(self) -> Mapping[str, KVBuffer]:
+        """Layer name to KV buffer; empty on a scheduler."""
+
+    @property
+    def periodic_threads(self) -> Sequence[PeriodicThread]:
+        """The periodic threads of the rank."""
+
+    def require_engine(self) -> EmbeddedEngine:
+        """Return the cache engine; raise `EngineUnavailable` (503) on a scheduler."""
 
 
 class EmbeddedRuntime(Runtime):
-    """The `Runtime` of one embedded manager."""
+    """The `Runtime` of one rank of the embedded engine."""
 
     definitions = DEFINITIONS
     lmc_version = f"{__version__}+embedded"
     commit_id = "embedded"
     version = f"{lmc_version}-{commit_id}"
 
-    def __init__(self, manager: EmbeddedManager) -> None:
-        self._manager = manager
+    def __init__(self, rank: Rank) -> None:
+        self._rank = rank
 
     def periodic_threads(self) -> list[dict[str, Any]]:
-        """The status of each periodic thread."""
-        return [thread.get_status() for thread in self._manager.periodic_threads]
+        """Return the status of each periodic thread."""
+        return [thread.get_status() for thread in self._rank.periodic_threads]
 
     def reset_metrics(self) -> None:
-        """Start the engine's counts again at zero."""
-        if self._manager.lmcache_engine is not None:
-            self._manager.lmcache_engine.reset_metrics()
+        """Reset the engine's counters to zero."""
+        if self._rank.lmcache_engine is not None:
+            self._rank.lmcache_engine.reset_metrics()
 
     def store(self, tokens: Sequence[int]) -> None:
         """Store tokens."""
-        self._manager.require_engine().store(tokens)
+        self._rank.require_engine().store(tokens)
 
     def retrieve(self, tokens: Sequence[int]) -> int:
-        """Retrieve tokens; return how many were cached."""
-        return sum(self._manager.require_engine().retrieve(tokens))
+        """Retrieve tokens; return the number of tokens that were cached."""
+        return sum(self._rank.require_engine().retrieve(tokens))
 
     def chunks(self, tokens: Sequence[int]) -> list[Chunk]:
-        """The whole chunks of `tokens`."""
-        metadata = self._manager.lmcache_engine_metadata
+        """Return the complete chunks of `tokens`."""
+        metadata = self._rank.lmcache_engine_metadata
         return [Chunk(metadata.chunk_size, key) for _, key in chunk_keys(tokens, metadata)]
 
     def holds(self, chunk: Chunk) -> bool:
-        """Whether a backend in service has a chunk."""
-        return self._manager.require_engine().storage_manager.contains(chunk.key) is not None
+        """Return whether a backend in service has a chunk."""
+        return self._rank.require_engine().storage_manager.contains(chunk.key) is not None
 
     def kv_layers(self) -> Mapping[str, KVBuffer]:
-        """The KV buffer of each layer."""
-        return self._manager.kv_caches
+        """Return the KV buffer of each layer."""
+        return self._rank.kv_caches
 
     def load_fs_chunks(self, config_path: str, max_chunks: int | None) -> LoadedChunks:
-        """Read the chunk files under the `local_disk` of another config into the hot cache."""
+        """Read the chunk files in the `local_disk` of another config into the hot cache."""
         try:
             config = EmbeddedConfig.from_file(config_path, environ={})
             if config.local_disk is None:
                 raise ConfigError(f"{config_path} has no local_disk to load chunks from")
-            directory = disk_directory(config.local_disk, self._manager.lmcache_engine_metadata)
+            directory = disk_directory(config.local_disk, self._rank.lmcache_engine_metadata)
             source = LocalDiskBackend(str(directory), max_size=float(1 << 20))
         except (ConfigError, OSError) as error:
             raise BadRequest(cut(redact(str(error)), 1000), title="Invalid configuration file") from error
-        cpu = self._manager.require_engine().storage_manager.storage_backends.get("LocalCPUBackend")
+        cpu = self._rank.require_engine().storage_manager.storage_backends.get("LocalCPUBackend")
         if not isinstance(cpu, LocalCPUBackend):
             raise EngineUnavailable("There is no LocalCPUBackend to load chunks into.")
         failed = []
@@ -86,8 +112,11 @@ class EmbeddedRuntime(Runtime):
         return LoadedChunks(len(chosen) - len(failed), len(keys), failed)
 
     def unreachable_backends(self) -> dict[str, str]:
-        """The simulated remote backend during an outage; memory and disk need no connection."""
-        engine = self._manager.lmcache_engine
-        remote = engine and engine.storage_manager.storage_backends.get("RemoteBackend")
+        """Return the backends that could not be created, and the simulated remote backend during an outage."""
+        engine = self._rank.lmcache_engine
+        if engine is None:
+            return {}
+        storage = engine.storage_manager
+        remote = storage.storage_backends.get("RemoteBackend")
         outage = remote.outage if isinstance(remote, SimulatedRemoteBackend) else None
-        return {"RemoteBackend": outage} if outage else {}
+        return storage.not_created | ({"RemoteBackend": outage} if outage else {})

@@ -1,4 +1,4 @@
-"""A remote backend that is none: it keeps chunks in memory, is slow, and fails now and then."""
+"""A simulated remote backend: it keeps chunks in memory, is slow, and sometimes fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .local_cpu import LocalCPUBackend
 logger = get_logger(__name__)
 
 SETTING = "embedded_simulated_remote_size"
-"""In `extra_config`: the size of the backend in GiB; without it there is none."""
+"""The key in `extra_config` of the backend's size in GiB; without it, there is no such backend."""
 
 _SECONDS = 0.005
 _SLOW_EVERY, _SLOW_SECONDS = 25, 0.2
@@ -21,18 +21,18 @@ _PERIOD, _OUTAGE = 200, 40
 
 
 class SimulatedRemoteBackend(LocalCPUBackend):
-    """Chunks somewhere else, as it were.
+    """Chunks in memory, with the delays and outages of a remote backend.
 
-    It takes 5 ms a chunk, and 200 ms for each 25th. An outage begins after 160 calls and lasts for 40. All of this
-    follows from the number of calls alone, so that the same requests meet the same failures.
+    A call takes 5 ms, and each 25th call 200 ms. An outage begins after 160 calls and lasts for 40 calls. This depends
+    only on the number of calls, so that the same requests have the same failures.
 
     Args:
-        max_size: room for chunks in GiB.
-        sleep: waits for that many seconds.
+        max_size: memory for chunks in GiB.
+        sleep: waits for a number of seconds.
 
     Attributes:
-        failed_reads: chunks that could not be read.
-        failed_writes: chunks that could not be written.
+        failed_reads: number of chunks that could not be read.
+        failed_writes: number of chunks that could not be written.
     """
 
     def __init__(self, max_size: float, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -43,19 +43,19 @@ class SimulatedRemoteBackend(LocalCPUBackend):
 
     @property
     def outage(self) -> str | None:
-        """Why it cannot be reached; None where it can."""
+        """The reason why the backend is unreachable; None if it is reachable."""
         done = self._calls % _PERIOD - (_PERIOD - _OUTAGE)
         return f"a simulated outage, for {_OUTAGE - done} more calls" if done >= 0 else None
 
     def put(self, key: ChunkKey, data: bytes) -> bool:
-        """Write a chunk; False where there is no room, or during an outage."""
+        """Store a chunk; return False if there is no room, or during an outage."""
         if self._is_reached("write", key):
             return super().put(key, data)
         self.failed_writes += 1
         return False
 
     def get(self, key: ChunkKey) -> bytes | None:
-        """The chunk's bytes; None where it is not here, or during an outage."""
+        """Return the chunk's bytes; None if it is not stored, or during an outage."""
         if not self.contains(key):
             return None
         if self._is_reached("read", key):
@@ -68,9 +68,9 @@ class SimulatedRemoteBackend(LocalCPUBackend):
         self._sleep(_SLOW_SECONDS if self._calls % _SLOW_EVERY == 0 else _SECONDS)
         if before is None:
             if self.outage:
-                logger.warning("The remote backend cannot be reached: %s", self.outage)
+                logger.warning("The remote backend is unreachable: %s", self.outage)
             return True
         logger.debug("Cannot %s chunk %s: %s", action, key, before)
         if self.outage is None:
-            logger.warning("The remote backend can be reached again")
+            logger.warning("The remote backend is reachable again")
         return False

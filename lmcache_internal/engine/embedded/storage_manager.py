@@ -1,4 +1,4 @@
-"""The backends of one worker, in the order in which they are asked."""
+"""The storage backends of one worker, in the order of lookups."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ Backend = LocalCPUBackend | LocalDiskBackend
 
 
 class EmbeddedStorageManager:
-    """A storage manager of LMCache's shape.
+    """A storage manager with LMCache's interface.
 
     Attributes:
         storage_backends: name to backend, memory before disk.
+        not_created: name of a configured backend to the reason why it could not be created.
     """
 
     def __init__(self, config: EmbeddedConfig, metadata: EmbeddedMetadata) -> None:
         self.storage_backends: dict[str, Backend] = {}
+        self.not_created: dict[str, str] = {}
         self._config = config
         self._metadata = metadata
         self._bypassed: set[str] = set()
@@ -38,14 +40,14 @@ class EmbeddedStorageManager:
         self.create_backends()
 
     def put(self, key: ChunkKey, data: bytes) -> bool:
-        """Keep a chunk in every backend in service; return whether any has it now."""
+        """Store a chunk in each backend in service; return whether at least one backend has it now."""
         if self._frozen:
             return False
         kept = [backend.put(key, data) for backend in self._in_service().values()]
         return any(kept)
 
     def get(self, key: ChunkKey) -> bytes | None:
-        """The chunk from the first backend that has it; what comes from disk returns to memory."""
+        """Return the chunk from the first backend that has it, and copy it to memory if it was not there."""
         for name, backend in self._in_service().items():
             data = backend.get(key)
             if data is not None:
@@ -56,20 +58,20 @@ class EmbeddedStorageManager:
         return None
 
     def contains(self, key: ChunkKey, locations: Sequence[str] | None = None, pin: bool = False) -> str | None:
-        """The name of the first backend (of `locations`) that has the chunk."""
+        """Return the name of the first backend (of `locations`) that has the chunk."""
         for name, backend in self._in_service().items():
             if (not locations or name in locations) and backend.contains(key, pin):
                 return name
         return None
 
     def unpin(self, key: ChunkKey) -> None:
-        """Take back one pin."""
+        """Remove one pin."""
         cpu = self.storage_backends.get("LocalCPUBackend")
         if isinstance(cpu, LocalCPUBackend):
             cpu.unpin(key)
 
     def clear(self, locations: Sequence[str] | None = None) -> int:
-        """Drop the chunks of the named backends, as LMCache of the memory alone by default.
+        """Drop the chunks of the named backends; by default only the memory, as in LMCache.
 
         Returns:
             The number of chunks dropped.
@@ -78,15 +80,15 @@ class EmbeddedStorageManager:
         return sum(len(backend.clear()) for name, backend in list(self.storage_backends.items()) if name in chosen)
 
     def list_backends(self) -> dict[str, str]:
-        """Name to class name."""
+        """Return the name and class name of each backend."""
         return {name: type(backend).__name__ for name, backend in list(self.storage_backends.items())}
 
     def get_all_backend_names(self) -> list[str]:
-        """The names, in the order in which they are asked."""
+        """Return the names of the backends in the order of lookups."""
         return list(self.storage_backends)
 
     def close_backend(self, backend_name: str) -> bool:
-        """Close and forget a backend; False where there is none of that name."""
+        """Close and remove a backend; return False if there is no backend of that name."""
         with self._lock:
             backend = self.storage_backends.pop(backend_name, None)
             self._bypassed.discard(backend_name)
@@ -97,14 +99,16 @@ class EmbeddedStorageManager:
         return True
 
     def create_backends(self) -> dict[str, str]:
-        """Create the backends that the config asks for and that are absent; return those."""
+        """Create the missing backends of the config; return their names and class names."""
         with self._lock:
             created = {}
+            self.not_created = {}
             for name in ("LocalCPUBackend", "LocalDiskBackend", "RemoteBackend"):
                 try:
                     backend = None if name in self.storage_backends else self._make(name)
                 except OSError as error:
                     logger.error("%s is not created: %s", name, error)
+                    self.not_created[name] = str(error)
                     continue
                 if backend is not None:
                     created[name] = backend
@@ -113,11 +117,14 @@ class EmbeddedStorageManager:
         return {name: type(backend).__name__ for name, backend in created.items()}
 
     def recreate_backend(self, backend_name: str) -> dict[str, str]:
-        """Close a backend and create it and those that are absent by the config as it is now; return what was created.
+        """Close a backend, then create it and all missing backends of the current config.
+
+        Returns:
+            Name and class name of each created backend.
 
         Raises:
             KeyError: there is no backend of that name.
-            OSError: it cannot be created again; the old one is kept.
+            OSError: the new backend cannot be created; the old one is kept.
         """
         with self._lock:
             old = self.storage_backends.get(backend_name)
@@ -131,28 +138,28 @@ class EmbeddedStorageManager:
             return ({} if new is None else {backend_name: type(new).__name__}) | self.create_backends()
 
     def set_backend_bypass(self, backend_name: str, bypassed: bool) -> None:
-        """Take a backend out of service, or back into it, without closing it."""
+        """Take a backend out of service, or return it to service, without closing it."""
         with self._lock:
             (self._bypassed.add if bypassed else self._bypassed.discard)(backend_name)
 
     def is_backend_bypassed(self, backend_name: str) -> bool:
-        """Whether the backend is out of service."""
+        """Return whether the backend is out of service."""
         return backend_name in self._bypassed
 
     def get_bypassed_backends(self) -> list[str]:
-        """The names of the backends out of service."""
+        """Return the names of the backends out of service."""
         return sorted(self._bypassed)
 
     def set_freeze(self, enabled: bool) -> None:
-        """Stop (or resume) storing; what is there is still served."""
+        """Stop or resume storing; cached chunks are still served."""
         self._frozen = enabled
 
     def is_frozen(self) -> bool:
-        """Whether storing is stopped."""
+        """Return whether storing is stopped."""
         return self._frozen
 
     def set_hot_cache(self, enabled: bool) -> None:
-        """Let memory take new chunks, or drop what it has and take no more."""
+        """Enable the hot cache, or disable it and drop its chunks."""
         cpu = self.storage_backends.get("LocalCPUBackend")
         if isinstance(cpu, LocalCPUBackend):
             cpu.use_hot = enabled
@@ -160,7 +167,7 @@ class EmbeddedStorageManager:
                 cpu.clear()
 
     def is_hot_cache_enabled(self) -> bool:
-        """Whether memory takes new chunks."""
+        """Return whether the hot cache stores new chunks."""
         cpu = self.storage_backends.get("LocalCPUBackend")
         return isinstance(cpu, LocalCPUBackend) and cpu.use_hot
 
@@ -188,6 +195,6 @@ class EmbeddedStorageManager:
 
 
 def disk_directory(local_disk: str, metadata: EmbeddedMetadata) -> Path:
-    """Where below `local_disk` one worker keeps its chunk files."""
+    """Return the directory in `local_disk` for the chunk files of one worker."""
     worker = f"{metadata.model_name}@{metadata.world_size}@{metadata.worker_id}"
     return Path(local_disk) / quote(worker, safe="@")

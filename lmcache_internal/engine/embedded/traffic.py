@@ -1,4 +1,4 @@
-"""Requests as users send them: conversations that go on, prompts that are shared, documents that are read once."""
+"""Simulated user requests: continued conversations, shared system prompts, and new tokens."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ _VOCABULARY = 32_000
 
 INTERVAL_SECONDS = 0.5
 _WORKERS_AT_FULL_SPEED = 16
-"""With more workers, requests are as much rarer: all of them together take a bounded share of the CPU."""
+"""With more workers, the interval grows in proportion, which limits the CPU time of all workers together."""
 
 
 def prompts(seed: int, chunk_size: int) -> Iterator[list[int]]:
-    """Endless prompts, each of whole chunks; the same ones for the same arguments.
+    """Yield prompts without end, each of complete chunks; the same prompts for the same arguments.
 
-    Three of five continue one of the last conversations, whose cached prefix is then reused. The others begin with one
-    of three system prompts and go on with tokens that nobody has seen.
+    Three of five prompts continue a recent conversation and reuse its cached prefix. The others begin with one of three
+    system prompts and continue with new tokens.
 
     Args:
-        seed: which sequence.
+        seed: seed of the random sequence.
         chunk_size: tokens per chunk.
     """
-    chance = random.Random(seed)
+    rng = random.Random(seed)
 
     def fresh(chunks: int) -> list[int]:
-        return [chance.randrange(_VOCABULARY) for _ in range(chunks * chunk_size)]
+        return [rng.randrange(_VOCABULARY) for _ in range(chunks * chunk_size)]
 
     systems = [fresh(_SYSTEM_CHUNKS) for _ in range(_SYSTEM_PROMPTS)]
     conversations: deque[list[int]] = deque(maxlen=_CONVERSATIONS)
     while True:
-        if conversations and chance.random() < _CONTINUED:
-            prompt = chance.choice(conversations)
+        if conversations and rng.random() < _CONTINUED:
+            prompt = rng.choice(conversations)
             conversations.remove(prompt)
             prompt = prompt + fresh(1)
         else:
-            prompt = chance.choice(systems) + fresh(chance.randint(1, 3))
+            prompt = rng.choice(systems) + fresh(rng.randint(1, 3))
         yield prompt
         if len(prompt) < _MOST_CHUNKS * chunk_size:
             conversations.append(prompt)
 
 
 def start_traffic(scheduler: EmbeddedManager, workers: list[WorkerLink], seed: int) -> PeriodicThread:
-    """Send requests through the scheduler to its workers, in a periodic thread of the scheduler.
+    """Send requests to the workers, in a periodic thread of the scheduler.
 
     Args:
-        scheduler: looks each prompt up; it stops the thread when it is closed.
-        workers: they serve each request.
+        scheduler: looks each prompt up; its `close` stops the thread.
+        workers: serve each request.
         seed: see `prompts`.
     """
     requests = enumerate(prompts(seed, scheduler.config.chunk_size), 1)

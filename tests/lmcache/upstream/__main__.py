@@ -1,8 +1,8 @@
-"""Run the tests that LMCache has of its internal API server, as they are, against this one.
+"""Run LMCache's own tests of its internal API server, unchanged, against this server.
 
     python -m tests.lmcache.upstream
 
-They come with the source distribution of the installed version, which is downloaded once.
+The tests are in the source distribution of the installed version, which is downloaded once.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tests.support import ROOT
 SDISTS = Path(sys.prefix) / "sdists"
 PLUGIN = Path(__file__).parent / "against_ours.py"
 HOMES = ("tests/inprocess/v1/internal_api_server", "tests/v1/internal_api_server")
-"""Where the tests are: since LMCache 0.5.7, and before."""
+"""The directories of the tests: since LMCache 0.5.7, and before."""
 
 
 def sdist_of(release: str) -> Path:
-    """The source distribution of a version of LMCache."""
+    """Return the source distribution of a version of LMCache; download it if needed."""
     path = SDISTS / f"lmcache-{release}.tar.gz"
     if not path.exists():
         options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-binary", "lmcache", "--dest", str(SDISTS)]
-        # pip asks LMCache's setup.py what is in it, which would look for CUDA.
+        # pip runs LMCache's setup.py for the metadata, which would search for CUDA.
         environ = os.environ | {"NO_NATIVE_EXT": "1", "NO_CUDA_EXT": "1"}
         command = [sys.executable, "-m", "pip", "download", *options, f"lmcache=={release}"]
         subprocess.run(command, env=environ, check=True)
@@ -36,7 +36,7 @@ def sdist_of(release: str) -> Path:
 
 
 def extracted(sdist: Path, directory: Path) -> str:
-    """Extract its tests into `directory`, without the package beside them; returns where those of the server are."""
+    """Extract only the tests into `directory`; return the directory of the server's tests."""
     with tarfile.open(sdist) as archive:
         for member in archive.getmembers():
             member.name = member.name.partition("/")[2]
@@ -45,16 +45,16 @@ def extracted(sdist: Path, directory: Path) -> str:
     for home in HOMES:
         if (directory / home).is_dir():
             return home
-    raise FileNotFoundError(f"{sdist.name} has its tests of the internal API server in none of {', '.join(HOMES)}")
+    raise FileNotFoundError(f"{sdist.name} has no tests of the internal API server in {' or '.join(HOMES)}")
 
 
 def main() -> int:
-    """Run them; returns pytest's exit code."""
+    """Run the tests; return pytest's exit code."""
     release = version("lmcache")
     with tempfile.TemporaryDirectory() as directory:
         home = extracted(sdist_of(release), Path(directory))
         print(f"== LMCache {release}: its own tests of the internal API server, against this one", flush=True)
-        # In this order: the package `tests` is LMCache's there.
+        # This order is required: the package `tests` must be LMCache's.
         environ = {
             "PYTHONPATH": os.pathsep.join([directory, str(PLUGIN.parent), str(ROOT)]),
             "LMCACHE_TRACK_USAGE": "false",

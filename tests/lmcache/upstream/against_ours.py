@@ -1,6 +1,6 @@
-"""A pytest plugin under which LMCache's tests of its internal API server, as they are, ask this one.
+"""A pytest plugin that lets LMCache's unchanged tests of its internal API server run against this server.
 
-It is loaded under this name alone, without a package: in their run, the package `tests` is LMCache's.
+It is loaded as a top-level module, because the package `tests` is LMCache's in this run.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 from werkzeug.test import TestResponse
 
 from lmcache_internal import InternalAPIServer, create_app
-from lmcache_internal.engine.lmcache_names import home
+from lmcache_internal.engine.lmcache_names import module_of
 
 
 class Client:
-    """Flask's test client, with as much of the manners of FastAPI's `TestClient` as those tests need."""
+    """Flask's test client with the parts of FastAPI's `TestClient` interface that the tests use."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -30,7 +30,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """FastAPI's has something to close."""
+        """Do nothing; FastAPI's client has this method."""
 
     def get(self, url: str, **options: Any) -> Response:
         return self._ask("GET", url, **options)
@@ -58,7 +58,7 @@ class Client:
 
 
 class Response:
-    """An answer, as httpx has it."""
+    """A response with httpx's interface."""
 
     def __init__(self, response: TestResponse) -> None:
         self.status_code = response.status_code
@@ -74,7 +74,7 @@ def _opened(content: Any) -> Any:
 
 
 def pytest_configure() -> None:
-    theirs = importlib.import_module(home("InternalAPIServer"))
+    theirs = importlib.import_module(module_of("InternalAPIServer"))
     theirs.app = create_app(None)  # type: ignore[attr-defined]
     theirs.InternalAPIServer = InternalAPIServer  # type: ignore[attr-defined]
     importlib.import_module("fastapi.testclient").TestClient = Client  # type: ignore[attr-defined]

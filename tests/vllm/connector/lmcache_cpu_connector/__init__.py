@@ -1,4 +1,4 @@
-"""A vLLM plugin: LMCache copies KV on CPU, too. It imports nothing of LMCache before vLLM does."""
+"""A vLLM plugin that lets LMCache copy KV on CPU. It does not import LMCache before vLLM does."""
 
 from __future__ import annotations
 

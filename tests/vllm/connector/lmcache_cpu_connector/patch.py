@@ -12,10 +12,10 @@ from lmcache.v1.gpu_connector.gpu_connectors import GPUConnectorInterface
 
 
 class CPUConnector(GPUConnectorInterface):  # type: ignore[misc]  # LMCache has no types.
-    """Copies whole blocks: vLLM's kernels mix the tokens of a block, so a chunk must consist of blocks.
+    """Copies complete blocks: vLLM's kernels mix the tokens of a block, so a chunk must consist of blocks.
 
     Args:
-        metadata: LMCache's, whose kv_shape is (layers, keys and values, chunk size, heads, head size).
+        metadata: LMCache's metadata with the kv_shape (layers, keys and values, chunk size, heads, head size).
     """
 
     def __init__(self, metadata: Any) -> None:
@@ -52,19 +52,19 @@ class CPUConnector(GPUConnectorInterface):  # type: ignore[misc]  # LMCache has 
     def _copies(
         self, memory_obj: Any, start: int, end: int, named: dict[str, Any]
     ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Of each layer: its KV cache, its part of the chunk, and the numbers of the blocks to copy."""
+        """Return for each layer its KV cache, its part of the chunk, and the numbers of the blocks to copy."""
         self.initialize_kvcaches_ptr(**named)
         assert self.kvcaches is not None
         block_size = self.kvcaches[0].shape[2]
         slots = named["slot_mapping"][start:end].to(torch.long).view(-1, block_size)
-        assert bool((slots[:, 0] % block_size == 0).all()), "a chunk must consist of whole blocks"
+        assert bool((slots[:, 0] % block_size == 0).all()), "a chunk must consist of complete blocks"
         blocks = slots[:, 0] // block_size
         chunk = memory_obj.tensor.view(-1).view(self._layers, len(blocks), *self.kvcaches[0].shape[1:])
         return [(layer, part, blocks) for layer, part in zip(self.kvcaches, chunk, strict=True)]
 
 
 def patch(home: ModuleType) -> None:
-    """Let LMCache's factory give vLLM this connector on CPU."""
+    """Make LMCache's factory return this connector for vLLM on CPU."""
     original = home.CreateGPUConnector
 
     def create(config: Any, metadata: Any, engine: Any, *arguments: Any, **named: Any) -> Any:
@@ -72,4 +72,4 @@ def patch(home: ModuleType) -> None:
             return CPUConnector(metadata)
         return original(config, metadata, engine, *arguments, **named)
 
-    home.CreateGPUConnector = create  # type: ignore[attr-defined]  # That is what a patch is.
+    home.CreateGPUConnector = create  # type: ignore[attr-defined]  # The patch replaces it.
