@@ -4,8 +4,9 @@ from typing import Annotated, TypedDict
 
 from flask import Blueprint
 
-from lmcache_internal.api import BadRequest, FromText, Meta, Role, caller, modes, note, operation, redact
+from lmcache_internal.api import Meta, Role, caller, modes, note, operation, redact
 from lmcache_internal.limits.timeouts import clock
+from lmcache_internal.log_lines import escaped
 
 router = Blueprint("drain", __name__, url_prefix="/admin")
 engines = ("in-process", "mp")
@@ -18,15 +19,7 @@ MAX_SECONDS = 7 * 24 * 3600
 Seconds = Annotated[int, Meta(ge=1, le=MAX_SECONDS)]
 
 
-def _parse_reason(text: str) -> str:
-    if len(text) > MAX_REASON or not text.isprintable():
-        # It is shown in terminals and logs, and to clients of /readyz.
-        what = f"at most {MAX_REASON} printable characters, got {text[:MAX_REASON]!a}"
-        raise BadRequest(f"Invalid value for reason: expected {what}", title="Invalid parameter")
-    return text.strip()
-
-
-Reason = Annotated[str, FromText(_parse_reason, schema={"type": "string", "maxLength": MAX_REASON})]
+Reason = Annotated[str, Meta(max_length=MAX_REASON)]
 
 
 class DrainState(TypedDict):
@@ -53,7 +46,7 @@ def drain(reason: Reason = "", seconds: Seconds | None = None) -> DrainState:
 
     The drain ends after `seconds`, or with `POST /admin/undrain`. The engine still serves all requests.
     """
-    modes().rotation.drain(reason, seconds, caller().name)
+    modes().rotation.drain(escaped(reason.strip()), seconds, caller().name)
     note(drained=True)
     return _state()
 

@@ -1,4 +1,4 @@
-"""A real Prometheus with the configuration of docs/observing.md discovers a deployment and scrapes it."""
+"""A real Prometheus with the configuration of docs/monitoring.md discovers a deployment and scrapes it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def prometheus(first_port: int, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The port of a Prometheus with the documented configuration and shorter intervals."""
     directory = tmp_path_factory.mktemp("prometheus")
     (documented,) = re.findall(
-        r"```yaml file=prometheus\.yml\n(.*?)```", (ROOT / "docs" / "observing.md").read_text(), re.DOTALL
+        r"```yaml file=prometheus\.yml\n(.*?)```", (ROOT / "docs" / "monitoring.md").read_text(), re.DOTALL
     )
     config = yaml.safe_load(documented.replace("localhost:6999", f"127.0.0.1:{first_port}"))
     config["global"] = {"scrape_interval": "1s"}

@@ -55,7 +55,7 @@ def test_another_spelling_of_a_parameter_does_not_apply_the_change(client: Flask
     client.post("/conf", json={"min_retrieve_tokens": 5})
     response = client.post(f"{path}{'&' if '?' in path else '?'}{name}=true", json={"min_retrieve_tokens": 7})
     assert response.status_code == 400
-    assert response.get_json()["message"] == f"Unknown parameter '{name}'; did you mean dry_run?"
+    assert response.get_json()["message"].startswith(f"Unknown parameter '{name}'; did you mean dry_run?")
     assert client.get("/conf?names=min_retrieve_tokens").get_json(force=True) == {"min_retrieve_tokens": 5}
 
 

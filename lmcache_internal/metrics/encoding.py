@@ -24,8 +24,8 @@ _ANY_TEXT = (_TEXT, "text/*", "*/*", "*")
 _PLAIN_ESCAPING = re.compile(r"escaping=(underscores|values)")
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_ODD = re.compile(r"[^a-zA-Z0-9_]")
-_REPLACEMENTS = {"underscores": "_", "dots": "__"}
+_ODD = re.compile(r"\A[0-9]|[^a-zA-Z0-9_]")
+_ODD_OR_UNDERSCORE = re.compile(r"\A[0-9]|[^a-zA-Z0-9_.]|_")
 _UTF8 = ";escaping=allow-utf-8"
 
 
@@ -58,7 +58,7 @@ def encoder_of(accepted: str) -> tuple[Encoder, str]:
         # it writes such names unchanged.
         unescaped, _ = choose_encoder(re.sub(r";\s*escaping=[\w-]+", "", accepted) + _version(accepted) + _UTF8)
     scheme = content_type.partition("escaping=")[2] or "underscores"
-    return _Tolerant(encoder, unescaped, _REPLACEMENTS.get(scheme)), content_type
+    return _Tolerant(encoder, unescaped, scheme), content_type
 
 
 def _version(accepted: str) -> str:
@@ -79,13 +79,12 @@ class _Tolerant:
     Args:
         encoder: writes any name.
         unescaped: writes names that every Prometheus accepts.
-        replacement: the text that `encoder` writes for a character that is not allowed everywhere; None if all names
-            stay different.
+        scheme: how `encoder` escapes characters that are not allowed everywhere: "underscores", "dots", "values", …
     """
 
-    def __init__(self, encoder: Encoder, unescaped: Encoder, replacement: str | None) -> None:
+    def __init__(self, encoder: Encoder, unescaped: Encoder, scheme: str) -> None:
         self._encoder = encoder
-        self._replacement = replacement
+        self._scheme = scheme
         self._unescaped = unescaped
         self._end = encoder(Families())
 
@@ -108,8 +107,9 @@ class _Tolerant:
             return _left_out(family, error)
 
     def _encoded(self, family: Metric) -> bytes:
-        _require_readable(family, self._replacement)
-        encoder = self._unescaped if _has_plain_names(family) else self._encoder
+        is_plain = _has_plain_names(family)
+        _require_readable(family, "" if is_plain else self._scheme)
+        encoder = self._unescaped if is_plain else self._encoder
         return encoder(Families(family)).removesuffix(self._end)
 
 
@@ -119,7 +119,7 @@ def _has_plain_names(family: Metric) -> bool:
     return all(map(_METRIC_NAME.fullmatch, names)) and all(map(_LABEL_NAME.fullmatch, labels))
 
 
-def _require_readable(family: Metric, replacement: str | None) -> None:
+def _require_readable(family: Metric, scheme: str) -> None:
     """Raise `ValueError` for a family that prometheus_client writes but no scraper can read."""
     names = {family.name, *(name for sample in family.samples for name in (sample.name, *sample.labels))}
     if any(not name or "\n" in name for name in names):  # prometheus_client accepts "a\n" as a plain name.
@@ -128,9 +128,18 @@ def _require_readable(family: Metric, replacement: str | None) -> None:
         value: object = sample.value
         if value is None and not getattr(sample, "native_histogram", None):
             raise ValueError(f"{sample.name} has no value")
-        labels = [label if replacement is None else _ODD.sub(replacement, label) for label in sample.labels]
+        labels = [_escaped_label(label, scheme) for label in sample.labels]
         if len(set(labels)) < len(labels) or any(label.startswith("__") for label in labels):
             raise ValueError(f"{sample.name} has label names that are reserved, or the same")
+
+
+def _escaped_label(label: str, scheme: str) -> str:
+    """Return a label name as prometheus_client writes it; two names may become equal."""
+    if scheme == "underscores":
+        return _ODD.sub("_", label)
+    if scheme == "dots":
+        return _ODD_OR_UNDERSCORE.sub("__", label).replace(".", "_dot_")
+    return label
 
 
 def _without_surrogates(family: Metric) -> Metric:

@@ -77,7 +77,7 @@ def test_the_last_drain_counts(client: FlaskClient) -> None:
     "arguments",
     [
         *({"seconds": text} for text in ("0", "-1", "604801", "1.5", "nan", "inf", "x", "9" * 5000)),
-        *({"reason": text} for text in ("x" * 201, "a\nb", "a\x1b[2Jb", "a\u202eb", "a\u0085b")),
+        {"reason": "x" * 201},
     ],
 )
 def test_what_is_no_drain_is_a_400_and_nothing_is_drained(client: FlaskClient, arguments: dict[str, str]) -> None:
@@ -93,6 +93,12 @@ def test_a_secret_in_the_reason_does_not_reach_the_probe(client: FlaskClient) ->
     drain(client, reason="move to redis://user:s3cret@host")
     assert "s3cret" not in client.get("/readyz").text
     assert "s3cret" not in client.get("/admin/drain").text
+
+
+@pytest.mark.parametrize("char", ["\n", "\x1b", "\u202e", "\u0085"])
+def test_control_characters_in_the_reason_are_escaped(client: FlaskClient, char: str) -> None:
+    drain(client, reason=f"a{char}b")
+    assert f"a\\u{ord(char):04x}b" in client.get("/readyz").text
 
 
 def test_blanks_are_no_reason(client: FlaskClient) -> None:

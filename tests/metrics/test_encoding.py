@@ -60,6 +60,8 @@ class Odd(Collector):
 @example(accept=OPENMETRICS, name="a", labels={"x": "\udcff"}, value=1, text="")
 @example(accept=OPENMETRICS, name="a", labels={"x.y": "1"}, value=1, text="")
 @example(accept="", name="a", labels={"x.y": "1", "x_y": "2"}, value=1, text="")
+@example(accept="", name="a", labels={"7": "1", "é": "2"}, value=1, text="")
+@example(accept=f"{OPENMETRICS};escaping=dots", name="a", labels={"a_b": "1", "a-b": "2"}, value=1, text="")
 def test_an_invalid_family_does_not_affect_others(
     accept: str, name: str, labels: dict[str, str], value: Any, text: str
 ) -> None:
