@@ -18,47 +18,48 @@ INTRODUCTION = """\
 
 <!-- Printed by `make docs` from benchmarks/results; do not edit. -->
 
-This server beside LMCache's own (FastAPI, uvicorn with uvloop and httptools), in the same run. `make bench` asks all
-questions, which takes about a quarter of an hour; `make bench BENCH=throughput` asks one, and `BENCH_ROUNDS=15`
-measures each figure more often. It needs no GPU, and a machine without much else to do: how many cores others have
-taken meanwhile stands with each table.
+These tables compare this server with LMCache's own server (FastAPI, uvicorn with uvloop and httptools). `make bench`
+measures all questions in about 15 minutes. `make bench BENCH=throughput` measures one question, and `BENCH_ROUNDS=15`
+sets the number of rounds. No GPU is needed. Use an idle machine; each table shows how many cores other programs used.
 
-- **Two processes, one engine each**: LMCache's own worker on CPU, with the same configuration; one has its own server
-  in it, the other ours. Where the engine's threads would be in the way (idle, start and stop), there is a manager
-  that has a configuration only.
-- **In alternation**: each figure is taken from one and at once from the other, the one that was last being first
-  next, for several rounds. A cell holds the median, and in parentheses the least and the greatest; the ratio is that
-  of the medians, and its spread that of the rounds. A difference smaller than the spread is none.
-- **The client** is a process of its own, raw sockets and one epoll, the same for TCP and Unix sockets. Where clients
-  ask again at once it never sleeps, because what the machine needs to wake it would be added to both sides (beside an
-  engine thread it does sleep, as it would take its core; then it comes to the same figures as wrk). Nothing is pinned
-  to a core: on a single one, threads would hand each other the GIL at next to no cost, which flatters whoever has many.
-- **Requests at a steady rate** count from when they were due, so a stall counts for each request that it delays.
-- **"Left to the engine"** is the CPU time that an engine thread which never rests gets while the server is asked,
-  beside what it gets just before and after; **"engine loses"** is the rest, a request or a second.
-- **committed**, on the terminal, is the ratio in the last commit, and "better" or "worse" where the two spreads lie
-  apart.
+- **Two processes with one engine each.** Both have LMCache's own worker on CPU with the same configuration. One runs
+  LMCache's server, the other runs this one. Questions that the engine's threads would disturb (idle, start, stop) use a
+  manager that has only a configuration.
+- **Alternating measurements.** Each round measures both servers, one directly after the other, and the order changes
+  with each round. A cell shows the median, with the minimum and maximum in parentheses. The ratio is the ratio of the
+  medians; its spread is the spread over the rounds. Ignore differences that are smaller than the spread.
+- **The client** is a separate process with raw sockets and one epoll, the same for TCP and Unix sockets. In closed
+  loops it never sleeps, because the time to wake it would be added to both sides. Beside an engine thread it sleeps,
+  because it would otherwise take the core of that thread; its figures then match those of wrk. No process is pinned to
+  a core: on a single core, the GIL moves between threads at almost no cost, which favors servers with many threads.
+- **Requests at a constant rate** are measured from their scheduled time, so a stall counts for each request that it
+  delays.
+- **"Left to the engine"** is the CPU time of a busy engine thread during the requests, compared with its CPU time just
+  before and after. **"Engine loses"** is the rest, per request or per second.
+- **"committed"**, on the terminal, is the ratio in the last commit, with "better" or "worse" if the spreads do not
+  overlap.
 """
 
 FALLING_SHORT = """\
-## Where we fall short of it, and why
+## Missed targets
 
-- **What a request costs the engine**: the event loop's thread wakes with cold caches, waits for the lock, and has
-  it while it computes. `/lmc_version`, 0.09 ms of CPU at full speed, is then 0.6 ms. A scrape of 370 lines is 0.75
-  ms of CPU with warm caches; 0.45 ms of it is `registry.collect()` of prometheus_client, which makes the samples
-  again each time.
-- **Neighbors of many scripts that burn CPU** wait until all of these have had their 5 ms, again and again: a thread
-  cannot be held back from outside. So `/run_script` lets two run at once; the setting that allows more is 8 here.
-- **Requests that take a thread, beside clients at full speed**: `/backends` is handed to a worker thread and to one
-  with a timeout, where LMCache's event loop calls the engine itself. Each hand-over waits for the interpreter's
-  lock.
-- **A scrape beside a thread that never rests** takes a worker thread, which can be given up when a collector hangs.
-  In the event loop it took half the time, and a collector that hangs stopped the server.
-- **New connections**: one with one request is 0.16 ms of the server's CPU, and 0.14 ms would be 2.5x. The kernel
-  and waitress take a quarter of it for accepting, watching and closing; Flask and the request the rest.
-- **Start-up**: beside a loaded engine, imports set off collections of all of the engine's objects, which take most
-  of the time. Pausing the collector of the engine's process would avoid them; in an engine that starts for a
-  minute, nobody notices a few tenths of a second.
+- **CPU time of a request.** The thread of the event loop wakes with cold caches, waits for the GIL, and holds it while
+  it runs. `/lmc_version` takes 0.09 ms of CPU at full speed and 0.6 ms in that case. A scrape of 370 lines takes 0.75
+  ms of CPU with warm caches; 0.45 ms of this is `registry.collect()` in prometheus_client, which creates all samples
+  for each scrape.
+- **Requests beside many CPU-bound scripts** wait until each script has had its 5 ms of the GIL, because Python cannot
+  preempt a thread from outside. Therefore `/run_script` runs at most two scripts at a time by default; this benchmark
+  allows 8.
+- **Requests that need a worker thread, beside clients at full speed.** `/backends` moves to a worker thread and from
+  there to a thread with a timeout. In LMCache's server, the event loop calls the engine itself. Each switch waits for
+  the GIL.
+- **A scrape beside a busy engine thread** runs in a worker thread, so that a timeout can end the wait if a collector
+  hangs. In the event loop it took half the time, but a collector that hung stopped the server.
+- **New connections.** A connection with one request takes 0.16 ms of CPU; 0.14 ms would reach 2.5x. The kernel and
+  waitress use a quarter of it to accept, watch and close the connection. Flask and the request use the rest.
+- **Start-up.** Beside a loaded engine, imports trigger garbage collections of all objects of the engine, which take
+  most of the time. Pausing the garbage collector of the engine's process would avoid them. Engines start for about a
+  minute, so a few tenths of a second make no difference.
 """
 
 
@@ -68,7 +69,7 @@ def as_markdown(results: list[Result]) -> str:
     parts = [
         INTRODUCTION,
         "![Bars](benchmarks.svg)\n",
-        "## What is asked\n",
+        "## Targets\n",
         *_header("asked"),
         *asked,
         "",

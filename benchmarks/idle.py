@@ -1,4 +1,4 @@
-"""What a server does that nobody asks."""
+"""CPU time and wake-ups of an idle server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What open connections that say nothing cost the client that asks."""
+"""Latency beside many idle connections."""
 
 from __future__ import annotations
 

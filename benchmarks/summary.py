@@ -11,20 +11,20 @@ from benchmarks.table import number
 _BEGIN, _END = "<!-- Figures: printed by `make docs` -->\n", "<!-- End of figures -->\n"
 
 _SHOWN = {
-    ("throughput", "/lmc_version, tcp, 8 clients"): "8 clients that ask for `/lmc_version` again at once",
-    ("throughput", "/conf, tcp, 8 clients"): "… for `/conf`",
-    ("throughput", "/metrics, tcp, 8 clients"): "… for `/metrics`",
-    ("throughput", "/threads, tcp, 8 clients"): "… for `/threads`",
-    ("new_connections", "tcp, 8 clients"): "… for `/lmc_version`, each time on a new connection",
-    ("slow_neighbors", "4 sleeping: worst"): "The longest that a request waits beside 4 that sleep",
-    ("slow_neighbors", "1 burning CPU: worst"): "… beside one that burns CPU",
-    ("spinning_engine", "/metrics, 10 a second: p50"): "A scrape beside an engine thread that never rests",
-    ("spinning_engine", "/metrics, 10 a second: engine loses per request"): "… and what it costs that thread",
-    ("full_load", "8 clients: left to the engine"): "What 8 clients at full speed leave to such a thread",
-    ("startup", "time beside a loaded engine"): "From the import to the first answer, engine loaded",
-    ("startup", "memory beside a loaded engine"): "… and the memory that it takes",
-    ("idle", "CPU a minute"): "CPU a minute where nobody asks",
-    ("stopping", "stop with idle clients"): "Stopping with idle clients",
+    ("throughput", "/lmc_version, tcp, 8 clients"): "`/lmc_version`, 8 clients in closed loops",
+    ("throughput", "/conf, tcp, 8 clients"): "`/conf`",
+    ("throughput", "/metrics, tcp, 8 clients"): "`/metrics`",
+    ("throughput", "/threads, tcp, 8 clients"): "`/threads`",
+    ("new_connections", "tcp, 8 clients"): "`/lmc_version`, each on a new connection",
+    ("slow_neighbors", "4 sleeping: worst"): "Longest wait of a request beside 4 sleeping requests",
+    ("slow_neighbors", "1 burning CPU: worst"): "Longest wait beside one CPU-bound script",
+    ("spinning_engine", "/metrics, 10 a second: p50"): "Median scrape beside a busy engine thread",
+    ("spinning_engine", "/metrics, 10 a second: engine loses per request"): "CPU time that the scrape costs that thread",
+    ("full_load", "8 clients: left to the engine"): "CPU time left to that thread by 8 clients at full speed",
+    ("startup", "time beside a loaded engine"): "Import to first response, with a loaded engine",
+    ("startup", "memory beside a loaded engine"): "Memory after the start",
+    ("idle", "CPU a minute"): "Idle CPU per minute",
+    ("stopping", "stop with idle clients"): "Time to stop with idle clients",
 }
 
 
@@ -45,5 +45,5 @@ def _table(results: list[Result]) -> str:
             lines.append(f"| {label} | {' | '.join(figures)} |")
     dates = sorted({result.date[:10] for result in results})
     machine = results[0].machine["CPU"] if results else "none"
-    lines += ["", f"Medians, measured in turns on {' and '.join(dates)}; {machine}.", ""]
+    lines += ["", f"Medians of alternating measurements on {' and '.join(dates)}; {machine}.", ""]
     return re.sub(r" % left", " %", "\n".join(lines))

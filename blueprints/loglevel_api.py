@@ -46,7 +46,7 @@ class LevelSet(TypedDict):
 
 
 class NewLevelSet(LevelSet, total=False):
-    """The level was set on a logger that nobody has used so far; there is one of a similar name."""
+    """The level was set on an unused logger; another logger has a similar name."""
 
     message: str
 
@@ -80,7 +80,7 @@ def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration
     hint = _hint(logger_name)
     before = _set(logger_name, level, for_)
     logger = logging.getLogger(logger_name)
-    told: NewLevelSet = {
+    response: NewLevelSet = {
         "logger_name": logger.name,
         "level": logging.getLevelName(logger.level),
         "effective": logging.getLevelName(logger.getEffectiveLevel()),
@@ -88,8 +88,8 @@ def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration
         "restored_after_seconds": for_,
     }
     if hint:
-        told["message"] = hint.strip()
-    return told
+        response["message"] = hint.strip()
+    return response
 
 
 def _set(name: str, level: str, seconds: float | None = None) -> int:

@@ -141,5 +141,5 @@ def test_the_document_and_its_picture_are_printed_from_the_results() -> None:
     assert DOCUMENT.read_text() == as_markdown(results), "run `make docs`"
     assert PICTURE.read_text() == as_svg(results), "run `make docs`"
     assert README.read_text() == put_into(README.read_text(), results), "run `make docs`"
-    assert README.read_text().count("\n| 8 clients that ask") == 1
+    assert README.read_text().count("\n| `/lmc_version`, 8 clients") == 1
     assert ET.fromstring(PICTURE.read_text()).tag.endswith("svg")

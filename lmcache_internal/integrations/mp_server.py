@@ -1,4 +1,4 @@
-"""What stands in for `uvicorn.Server` in LMCache's MP server: the engine's life, and this HTTP server beside it."""
+"""Replace `uvicorn.Server` in LMCache's MP server: run the engine, and serve this HTTP API beside it."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _below(path: str, known: Iterable[str]) -> str:
 
 
 def _builtin_paths() -> set[str]:
-    """The paths that everybody may know of; those of plugins are told to those who may call them."""
+    """Return the public paths; paths of plugins are shown only to callers with the required role."""
     views = current_app.view_functions
     return {
         rule.rule

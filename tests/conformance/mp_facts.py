@@ -63,7 +63,7 @@ MP_UNCOMPARED: tuple[Difference, ...] = (
         "a client on another machine without a token",
         "may do everything (up to 0.5.6)",
         "public routes only: /, /healthcheck, /livez, /readyz, /metrics",
-        "whoever reaches the port would own the cache; the coordinator needs a token, or a Unix socket or loopback",
+        "every client of the port could change the cache; the coordinator needs a token, a Unix socket or loopback",
     ),
     Difference(
         "a Host header with a DNS name that is not in `internal_api_server_allowed_hosts`",

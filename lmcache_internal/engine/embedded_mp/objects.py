@@ -64,7 +64,7 @@ class KeyPage(Struct, frozen=True):
 
 
 def chunk_hashes(tokens: Sequence[int], chunk_size: int) -> Iterator[bytes]:
-    """Yield the hash of each whole chunk of `tokens`: a chain, so that it stands for the whole prefix."""
+    """Yield the hash of each whole chunk of `tokens`; each hash covers the whole prefix."""
     digest = b""
     for start in range(0, len(tokens) - chunk_size + 1, chunk_size):
         digest = hashlib.sha256(digest + array("q", tokens[start : start + chunk_size]).tobytes()).digest()
