@@ -19,7 +19,10 @@ _SHOWN = {
     ("slow_neighbors", "4 sleeping: worst"): "Longest wait of a request beside 4 sleeping requests",
     ("slow_neighbors", "1 burning CPU: worst"): "Longest wait beside one CPU-bound script",
     ("spinning_engine", "/metrics, 10 a second: p50"): "Median scrape beside a busy engine thread",
-    ("spinning_engine", "/metrics, 10 a second: engine loses per request"): "CPU time that the scrape costs that thread",
+    (
+        "spinning_engine",
+        "/metrics, 10 a second: engine loses per request",
+    ): "CPU time that the scrape costs that thread",
     ("full_load", "8 clients: left to the engine"): "CPU time left to that thread by 8 clients at full speed",
     ("startup", "time beside a loaded engine"): "Import to first response, with a loaded engine",
     ("startup", "memory beside a loaded engine"): "Memory after the start",
