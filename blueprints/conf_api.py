@@ -83,8 +83,8 @@ def read_config(names: Names | None = None, details: bool = False) -> Annotated[
     chosen = {name: values[name] for name in names if name in values} if names else values
     if details:
         history = history_of(adapter())
-        details = {name: found.details(name, value, history) for name, value in chosen.items()}
-        return tagged(details, "text-json", whole.tag)
+        described = {name: found.details(name, value, history) for name, value in chosen.items()}
+        return tagged(described, "text-json", whole.tag)
     return tagged((masked(chosen) if names else whole).text, "text", whole.tag)
 
 
