@@ -48,7 +48,7 @@ def serve_mp(port: int, config: Path | None, workers: int, model: str) -> None:
             click.echo(f"MP server listens on {server.address}\nTry:")
             for path in ("/status", "/cache/objects", "/readyz?verbose"):
                 click.echo(f"    {server.address.curl(path)}")
-            click.echo("Ctrl-C ends it.")
+            click.echo("Press Ctrl-C to stop.")
             stopping.wait()
             click.echo("Stopping.")
     except (ConfigError, ServerStartError) as error:

@@ -148,7 +148,7 @@ def _print_start(ranks: list[Address], config: str | None) -> None:
             click.echo(f"    {ranks[-1].curl(path)}")
         for command in ("status", "top"):
             click.echo(f"    {_command(command, config)}")
-    click.echo("Ctrl-C ends it.")
+    click.echo("Press Ctrl-C to stop.")
 
 
 def _command(name: str, config: str | None) -> str:
