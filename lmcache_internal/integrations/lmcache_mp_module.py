@@ -10,13 +10,13 @@ HTTP API stays open beside this one.
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import Any
 
+from ..log_lines import get_logger
 from .mp_server import built
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 DEFAULT_PORT = 8090
 _HOMES = ("__main__", "lmcache.v1.multiprocess.http_server")

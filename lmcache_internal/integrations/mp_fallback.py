@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-logger = logging.getLogger(__name__)
+from ..log_lines import get_logger
+
+logger = get_logger(__name__)
 
 _ANSWERS = {"/": {"status": "ok", "service": "LMCache HTTP API"}, "/healthcheck": {"status": "healthy"}}
 _UNAVAILABLE = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from typing import Any
 
+from ..log_lines import get_logger
 from .mp_fallback import FallbackServer
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -13,10 +12,11 @@ from typing import Any
 
 import msgspec
 
+from ...log_lines import get_logger
 from ..mp.runtime import ObjectName
 from .objects import KeyEntry, KeyPage, ObjectKey
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 TYPE_NAME = "fs"
 _MAX_HEADER = 4096
