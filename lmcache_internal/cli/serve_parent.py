@@ -47,6 +47,7 @@ def serve_ranks(deployment: Deployment, seed: int | None, reload: bool, config: 
     settings = _check(deployment)
     load_everything()
     sys.dont_write_bytecode = True  # After two changes within a second, stale bytecode would look up to date.
+    files = PluginFiles(settings.plugin_dirs) if reload else None  # Before the ranks load them: no change is missed.
     with _blocked_signals():
         try:
             processes = Processes(deployment, seed)
@@ -55,7 +56,6 @@ def serve_ranks(deployment: Deployment, seed: int | None, reload: bool, config: 
         try:
             _print_broken(processes)
             _print_start(ranks_of(settings, deployment.workers), config)
-            files = PluginFiles(settings.plugin_dirs) if reload else None
             while not _wait(processes, files):
                 processes.stop()
                 processes = _start_again(deployment, seed, files)
