@@ -29,6 +29,9 @@ def harmed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalA
 @pytest.fixture
 def unlogged() -> Iterator[None]:
     """Disable logging, because pytest keeps each record with its exception and frames."""
+    audit = logging.getLogger("lmcache_internal.audit")  # It ignores `logging.disable`.
+    audit.setLevel(logging.CRITICAL)
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
+    audit.setLevel(logging.NOTSET)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import subprocess
 import sys
 import threading
@@ -21,12 +20,7 @@ REQUESTS = 4000
 SECONDS = 600
 
 
-@pytest.fixture(autouse=True)
-def unlogged() -> Iterator[None]:
-    """Disable logging: the audit log writes thousands of records, and pytest keeps all of them."""
-    logging.disable(logging.INFO)
-    yield
-    logging.disable(logging.NOTSET)
+pytestmark = pytest.mark.usefixtures("unlogged")
 
 
 @contextlib.contextmanager
