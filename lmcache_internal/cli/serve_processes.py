@@ -59,7 +59,7 @@ class Processes:
         self._lifeline = os.pipe()
         try:
             self._await(self._fork_all(deployment, seed))
-        except BaseException:
+        except BaseException:  # Whatever is raised, a signal too: no rank may be left running.
             self.stop()
             raise
 

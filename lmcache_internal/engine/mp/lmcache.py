@@ -207,7 +207,7 @@ def _translated() -> Iterator[None]:
         yield
     except ApiError:
         raise
-    except Exception as error:
+    except Exception as error:  # The types of its errors differ between versions; an unknown one is raised again.
         status = getattr(error, "status_code", None)
         kind = _BY_STATUS.get(status, EngineFailed) if status else _BY_NAME.get(type(error).__name__)
         if kind is None:
