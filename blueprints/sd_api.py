@@ -4,9 +4,9 @@ from typing import TypedDict
 
 from flask import Blueprint, request
 
-from lmcache_internal.address import Address, scrape_targets
 from lmcache_internal.api import EngineUnavailable, Role, metadata, operation, redact, settings
 from lmcache_internal.security.browser import host_of
+from lmcache_internal.settings.address import Address, scrape_targets
 
 router = Blueprint("sd", __name__)
 

@@ -7,7 +7,6 @@ from typing import cast
 from flask import current_app, g
 from msgspec import Meta, Struct
 
-from .address import ADDRESS_KEY
 from .app import InternalApp
 from .configuration.history import History, PublicRevision, history_of, public_changes
 from .configuration.live import Configuration
@@ -33,7 +32,6 @@ from .errors import (
     NotSupported,
     Unauthorized,
 )
-from .guarded_settings import guarded_reason
 from .limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
 from .openapi.routes import Route, routes_of
 from .operations.arguments import FromText, JsonBody, Names, OnWire, Upload
@@ -47,6 +45,8 @@ from .roles import Role
 from .security.audit import AuditEntry, note
 from .security.caller import Caller, is_local
 from .settings import Settings
+from .settings.address import ADDRESS_KEY
+from .settings.guarded import guarded_reason
 
 __all__ = [
     "ADDRESS_KEY",

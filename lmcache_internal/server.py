@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from .address import Address, address_of, public_address_of, serves
 from .app import InternalApp, create_app
 from .errors import ServerStartError
 from .log_lines import get_logger
@@ -18,6 +17,7 @@ from .serving.listener import identity_of, listen_on, remove_socket_file
 from .serving.memory import MemoryBudget
 from .serving.transport import Transport
 from .settings import Settings
+from .settings.address import Address, address_of, public_address_of, serves
 from .system.log_queue import LogQueue
 
 logger = get_logger(__name__)

@@ -6,9 +6,9 @@ import shlex
 
 import pytest
 
-from lmcache_internal.address import Address, ranks_of, scrape_targets
 from lmcache_internal.errors import ConfigError
 from lmcache_internal.settings import Settings
+from lmcache_internal.settings.address import Address, ranks_of, scrape_targets
 
 ENABLED = Settings(enabled=True, port_start=7000)
 

@@ -11,8 +11,8 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.errors import ConfigError
-from lmcache_internal.locations import bound_host
 from lmcache_internal.settings import Settings
+from lmcache_internal.settings.locations import bound_host
 from tests.support import fetch, free_port, make_manager
 
 PREFIX = "internal_api_server_"

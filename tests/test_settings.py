@@ -11,8 +11,8 @@ import pytest
 
 from lmcache_internal import create_app
 from lmcache_internal.errors import ConfigError
-from lmcache_internal.guarded_settings import guarded_reason, not_mutable
 from lmcache_internal.settings import Settings
+from lmcache_internal.settings.guarded import guarded_reason, not_mutable
 from tests.support import make_manager
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import click
 
-from ..address import Address, public_address_at, ranks_of
 from ..engine.embedded.deployment import Deployment
 from ..engine.embedded.environment import ENV_PREFIX
 from ..errors import ServerStartError
 from ..serving.listener import identity_of, listen_on, remove_socket_file
 from ..settings import PREFIX, Settings
+from ..settings.address import Address, public_address_at, ranks_of
 from .serve_plugins import PluginFiles
 from .serve_processes import SIGNALS, STOP_SIGNALS, Processes, Stopped, load_everything
 

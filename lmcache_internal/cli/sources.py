@@ -15,11 +15,11 @@ from typing import Any
 import click
 import yaml
 
-from ..config_file import read_config_file
 from ..engine.embedded.config import CONFIG_FILE_VARIABLE, DEFINITIONS
 from ..engine.embedded.environment import ENV_PREFIX
 from ..errors import ConfigError
 from ..settings import PREFIX, Settings
+from ..settings.config_file import read_config_file
 from .targets import Target, format_numbers, target_at, targets_of
 
 

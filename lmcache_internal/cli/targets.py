@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from ..address import Address, address_at
 from ..settings import Settings
+from ..settings.address import Address, address_at
 from .text import printable
 from .units import UNKNOWN
 

@@ -8,8 +8,8 @@ from typing import Any
 from ..conversion import cut, suggestion, type_name, without_none
 from ..engine.definitions import Definition
 from ..errors import ConfigError
-from ..guarded_settings import guarded_reason, not_mutable
 from ..redaction import MASK, redact
+from ..settings.guarded import guarded_reason, not_mutable
 from .history import History
 
 _MOST_ERRORS = 100

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ..address import ADDRESS_KEY
 from ..conversion import cut, shown
 from ..errors import Forbidden
+from ..settings.address import ADDRESS_KEY
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:,@/\s]*))(?::\d*)?")
 _NAME = re.compile(r"[a-z0-9._-]+")

@@ -14,8 +14,8 @@ from typing import Any
 
 from waitress.server import BaseWSGIServer
 
-from ..address import Address
 from ..log_lines import get_logger
+from ..settings.address import Address
 from .connection import Channel
 from .gil_sockets import accept
 from .inline import is_inline

@@ -9,9 +9,9 @@ import socket
 import stat
 from pathlib import Path
 
-from ..address import Address
 from ..errors import ServerStartError
-from ..locations import ALL_ADDRESSES
+from ..settings.address import Address
+from ..settings.locations import ALL_ADDRESSES
 from ..system.peer_credentials import peer_of
 from ..system.socket_directory import locked, make_trusted
 

@@ -9,7 +9,6 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask
 
-from ..address import ADDRESS_KEY
 from ..limits.request_counts import UNMATCHED, requests
 from ..limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
 from ..operations.error_handlers import body_too_large
@@ -17,6 +16,7 @@ from ..operations.serialize import encode_json
 from ..security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
 from ..security.gate import BODY_WITHHELD_KEY, HEADERS
 from ..settings import MAX_BODY_BYTES
+from ..settings.address import ADDRESS_KEY
 from .header_cache import CachingTask
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import Any
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
-from ..address import Address
 from ..limits.server_load import servers
 from ..log_lines import get_logger
 from ..settings import MAX_BODY_BYTES
+from ..settings.address import Address
 from ..system.log_queue import LogQueue
 from .acceptor import SWEEP_SECONDS, Acceptor
 from .connection import Channel

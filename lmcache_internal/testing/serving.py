@@ -14,9 +14,9 @@ from werkzeug.test import Client
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Request
 
-from ..address import index_of
 from ..engine.protocols import Manager
 from ..server import InternalAPIServer
+from ..settings.address import index_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

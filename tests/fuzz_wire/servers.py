@@ -15,8 +15,8 @@ import waitress
 from waitress import wasyncore
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.address import ADDRESS_KEY
 from lmcache_internal.security.caller import DIRECT_KEY
+from lmcache_internal.settings.address import ADDRESS_KEY
 from tests.fuzz_wire.comparison import Servers
 from tests.fuzz_wire.model import ADJUSTMENTS
 from tests.serving.support import serving

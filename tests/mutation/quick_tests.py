@@ -57,7 +57,7 @@ _TESTS = {
     ],
     _CONFIGURATION: ["configuration/live", "configuration/history", "operations/etags"],
     _REDACTION: ["redaction/*"],
-    _SETTINGS: ["settings", "guarded_settings"],
+    _SETTINGS: ["settings/*"],
 }
 
 

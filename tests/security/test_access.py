@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
-from lmcache_internal.guarded_settings import guarded_reason, not_mutable
 from lmcache_internal.roles import Role
 from lmcache_internal.security.access import is_write, required_role
+from lmcache_internal.settings.guarded import guarded_reason, not_mutable
 from tests.security.support import bearer, prefixed, token_file
 from tests.support import make_manager
 

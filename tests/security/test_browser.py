@@ -11,9 +11,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.address import ADDRESS_KEY, Address
 from lmcache_internal.errors import Forbidden
 from lmcache_internal.security.browser import check_host
+from lmcache_internal.settings.address import ADDRESS_KEY, Address
 from tests.security.support import BROWSER, app_with, ask, audit_of, raw, serving
 from tests.support import upload
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from lmcache_internal.address import Address
 from lmcache_internal.errors import ServerStartError
 from lmcache_internal.serving.listener import listen_on
+from lmcache_internal.settings.address import Address
 
 STRANGER = 12345
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")

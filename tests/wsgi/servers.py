@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from lmcache_internal.address import Address
+from lmcache_internal.settings.address import Address
 from tests.security.support import prefixed
 from tests.support import ROOT, accepts, eventually, free_port
 

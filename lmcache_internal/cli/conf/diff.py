@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from ...config_file import read_config_file
 from ...errors import ConfigError
 from ...redaction import redact
+from ...settings.config_file import read_config_file
 from ..commands import Command
 from ..fleet import Fleet
 from ..group_rows import show_grouped

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ...config_file import read_config_file
 from ...errors import ConfigError
-from ...locations import expand_path
 from ...log_lines import get_logger
+from ...settings.config_file import read_config_file
+from ...settings.locations import expand_path
 from ..definitions import Definition, TakesEffect
 from ..sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY, parse_gib
 from .environment import ENV_PREFIX, variables_of

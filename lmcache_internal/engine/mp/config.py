@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...config_file import read_config_file
 from ...errors import ConfigError
 from ...settings import PREFIX
+from ...settings.config_file import read_config_file
 
 _ADDRESS = {"host": "--http-host", "port_start": "--http-port"}
 _KEYS = frozenset({f"{PREFIX}socket_path_prefix", "extra_config", "run_script_api_enabled", "script_allowed_imports"})

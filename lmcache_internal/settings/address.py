@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .errors import ConfigError
-from .settings import Settings
+from ..errors import ConfigError
+from .model import Settings
 
 ADDRESS_KEY = "lmcache_internal.address"
 """WSGI environ key: the `Address` that received the request. Only our own server sets it."""

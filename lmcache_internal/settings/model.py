@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from .errors import ConfigError
+from ..errors import ConfigError
+from ..log_lines import get_logger
+from ..roles import Role
 from .locations import bound_host, expand_path, socket_prefix
-from .log_lines import get_logger
-from .roles import Role
 
 logger = get_logger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .conversion import cut
-from .settings import PREFIX, extra_config
+from ..conversion import cut
+from .model import PREFIX, extra_config
 
 # A client that could change these settings would control the server.
 _GUARDED = frozenset({"run_script_api_enabled", "script_allowed_imports"})

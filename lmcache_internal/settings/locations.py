@@ -8,7 +8,7 @@ import os
 import re
 import socket
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 ALL_ADDRESSES = "::"
 """The host that means every IPv6 and IPv4 address of the machine."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from .conversion import shown, text_of
-from .errors import ConfigError
-from .log_lines import get_logger
+from ..conversion import shown, text_of
+from ..errors import ConfigError
+from ..log_lines import get_logger
 
 logger = get_logger(__name__)
 
