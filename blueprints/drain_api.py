@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from lmcache_internal.api import Meta, Role, caller, modes, note, operation, redact
 from lmcache_internal.limits.timeouts import clock
-from lmcache_internal.log_lines import escaped
+from lmcache_internal.redaction.log_lines import escaped
 
 router = Blueprint("drain", __name__, url_prefix="/admin")
 engines = ("in-process", "mp")

@@ -12,7 +12,7 @@ from typing import Any
 
 from .app import InternalApp, create_app
 from .errors import ServerStartError
-from .log_lines import get_logger
+from .redaction.log_lines import get_logger
 from .serving.listener import identity_of, listen_on, remove_socket_file
 from .serving.memory import MemoryBudget
 from .serving.transport import Transport

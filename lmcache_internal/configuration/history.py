@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from ..conversion import shown
 from ..errors import EngineFailed, NotFound
-from ..log_lines import get_logger
 from ..redaction import redact
+from ..redaction.log_lines import get_logger
 
 logger = get_logger(__name__)
 

@@ -6,7 +6,7 @@ import logging
 import threading
 
 from ..errors import Forbidden
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from ..security import audit
 from ..security.audit_handlers import remember_level
 

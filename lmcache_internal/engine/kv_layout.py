@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from msgspec import Struct
 
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from .lmcache_names import load
 
 logger = get_logger(__name__)

@@ -12,11 +12,12 @@ import torch
 
 from ..conversion import cut
 from ..errors import BadRequest, EngineFailed
-from ..log_lines import get_logger
 from ..redaction import redact
+from ..redaction.log_lines import get_logger
 from . import kv_layout
 from .definitions import Definition
 from .lmcache_names import load
+from .lmcache_version import LMCacheVersion
 from .runtime import Chunk, KVLayer, LoadedChunks, Runtime
 from .sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY
 
@@ -46,7 +47,7 @@ def _definitions() -> dict[str, Definition]:
     }
 
 
-class LMCacheRuntime(Runtime):
+class LMCacheRuntime(LMCacheVersion, Runtime):
     """The `Runtime` of one `LMCacheManager`."""
 
     def __init__(self, manager: Any) -> None:
@@ -56,21 +57,6 @@ class LMCacheRuntime(Runtime):
     def definitions(self) -> Mapping[str, Definition]:
         """LMCache's own config definitions."""
         return _definitions()
-
-    @property
-    def lmc_version(self) -> str:
-        """LMCache's version."""
-        return str(load("VERSION"))
-
-    @property
-    def commit_id(self) -> str:
-        """The commit that LMCache was built from."""
-        return str(load("COMMIT_ID"))
-
-    @property
-    def version(self) -> str:
-        """Version and commit in one string."""
-        return str(load("get_version")())
 
     def periodic_threads(self) -> list[dict[str, Any]]:
         """Return the status of each thread in LMCache's registry."""

@@ -86,7 +86,9 @@ def module_of(name: str) -> str:
             found = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if not _is_within(module, error.name):
-                raise  # The module exists, but one of its dependencies is missing.
+                # The module exists, but one of its dependencies is missing.
+                message = f"{installed()} cannot import {name} from {module}: {error}"
+                raise ModuleNotFoundError(message, name=error.name) from error
         else:
             if hasattr(found, name):
                 return module

@@ -6,7 +6,7 @@ from typing import Any
 
 import lmcache_internal  # It imports the server only on first use, because vLLM calls the plugin in every process.
 
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 
 logger = get_logger(__name__)
 

@@ -15,7 +15,7 @@ import os
 import sys
 from importlib.util import find_spec
 
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from .takeover import Takeover
 
 logger = get_logger(__name__)

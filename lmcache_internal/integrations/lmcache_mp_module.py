@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from .mp_server import built
 
 logger = get_logger(__name__)

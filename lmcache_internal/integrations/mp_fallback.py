@@ -6,7 +6,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 
 logger = get_logger(__name__)
 

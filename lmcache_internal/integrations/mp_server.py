@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import Any
 
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from .mp_fallback import FallbackServer
 
 logger = get_logger(__name__)

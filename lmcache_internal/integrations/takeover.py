@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 
 from ..engine import lmcache_names
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from .drop_in import DropInServer, RefusingServer, replacement_of
 from .import_hook import PACKAGE, ImportHook
 from .lmcache_logging import add_lmcache_handlers

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from werkzeug.http import parse_accept_header
 
 from ..conversion import cut, shown
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from .renderer import Encoder, Families
 
 logger = get_logger(__name__)

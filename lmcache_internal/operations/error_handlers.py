@@ -9,8 +9,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from ..conversion import cut, suggestion
 from ..errors import ApiError
-from ..log_lines import get_logger
 from ..redaction import redact_trace
+from ..redaction.log_lines import get_logger
 from ..system.log_queue import divert
 from .serialize import respond, wants_json
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from ..engine.kinds import EngineKind, kind_of
-from ..log_lines import get_logger
 from ..redaction import redact, redact_trace
+from ..redaction.log_lines import get_logger
 from .checks import Route, app_wide, free_name, reads_without_access, refuse_clashes, refuse_misuse, routes_of, rules_of
 from .report import PluginError, Plugins
 from .sources import Source, find, kinds_of, router_of, written_kinds

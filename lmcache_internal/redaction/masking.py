@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..conversion import shown
-from ..log_lines import escaped_trace
+from .log_lines import escaped_trace
 from .names import Secrecy, secrecy_of
 from .texts import mask_text, names_a_secret
 from .urls import MASK as MASK

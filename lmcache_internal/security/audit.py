@@ -17,9 +17,9 @@ from typing import Any, TypedDict
 from flask import Request, current_app, g
 
 from ..conversion import cut
-from ..log_lines import escaped
 from ..operations.serialize import encode_json
 from ..redaction import MASK, redact, redact_start
+from ..redaction.log_lines import escaped
 from ..system import log_queue
 from .audit_handlers import audit_handlers
 from .caller import PEER_UID_KEY, Caller

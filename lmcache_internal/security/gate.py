@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, Request, Response, g, request
 
 from ..errors import ApiError, Forbidden, Unauthorized
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from ..settings import Settings
 from .access import is_write, required_role
 from .audit import AuditLog

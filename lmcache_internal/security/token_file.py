@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from ..errors import ConfigError
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from ..roles import Role
 from ..system.file_trust import tampering_risk
 from .bearer import holds_a_token

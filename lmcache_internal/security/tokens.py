@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from ..roles import Role
 from ..system.file_trust import tampering_risk
 from .bearer import checked_token, token_in

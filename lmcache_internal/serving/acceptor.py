@@ -14,7 +14,7 @@ from typing import Any
 
 from waitress.server import BaseWSGIServer
 
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from ..settings.address import Address
 from .connection import Channel
 from .gil_sockets import accept

@@ -8,7 +8,7 @@ from typing import Any
 from waitress.task import ThreadedTaskDispatcher
 
 from ..limits.server_load import Load
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 
 logger = get_logger(__name__)
 

@@ -13,7 +13,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
 from ..limits.server_load import servers
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from ..settings import MAX_BODY_BYTES
 from ..settings.address import Address
 from ..system.log_queue import LogQueue

@@ -1,6 +1,6 @@
 """The `internal_api_server_*` settings: reading, normalizing, protecting them, and the address to listen on.
 
-It may import `errors`, `roles`, `conversion` and `log_lines` only, because all other packages need settings.
+It may import `redaction`, `errors`, `roles` and `conversion` only, because all other packages need settings.
 """
 
 from .model import MAX_BODY_BYTES, MOST_SCRIPTS, PREFIX, LiveSettings, Settings, extra_config, warn_of_old_names

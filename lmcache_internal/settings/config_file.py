@@ -10,7 +10,7 @@ import yaml
 
 from ..conversion import shown, text_of
 from ..errors import ConfigError
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 
 logger = get_logger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..errors import ConfigError
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 from ..roles import Role
 from .locations import bound_host, expand_path, socket_prefix
 

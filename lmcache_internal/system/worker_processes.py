@@ -7,7 +7,7 @@ import os
 import threading
 from pathlib import Path
 
-from ..log_lines import get_logger
+from ..redaction.log_lines import get_logger
 
 logger = get_logger(__name__)
 

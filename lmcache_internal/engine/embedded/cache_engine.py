@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...log_lines import get_logger
+from ...redaction.log_lines import get_logger
 from .chunks import ChunkKey, chunk_keys
 from .config import EmbeddedConfig
 from .kv_buffers import KVBuffer, read_slots, write_slots

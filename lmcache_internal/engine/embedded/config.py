@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...errors import ConfigError
-from ...log_lines import get_logger
+from ...redaction.log_lines import get_logger
 from ...settings.config_file import read_config_file
 from ...settings.locations import expand_path
 from ..definitions import Definition, TakesEffect

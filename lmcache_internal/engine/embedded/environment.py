@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ...conversion import cut, suggestion
-from ...log_lines import get_logger
+from ...redaction.log_lines import get_logger
 
 logger = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-from ...log_lines import get_logger
+from ...redaction.log_lines import get_logger
 from .cache_engine import EmbeddedEngine
 
 logger = get_logger(__name__)

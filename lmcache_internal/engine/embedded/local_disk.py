@@ -14,7 +14,7 @@ from typing import TypedDict
 
 import msgspec
 
-from ...log_lines import get_logger
+from ...redaction.log_lines import get_logger
 from .chunks import ChunkKey
 from .local_cpu import GIB
 

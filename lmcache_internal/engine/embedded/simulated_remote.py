@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ...log_lines import get_logger
+from ...redaction.log_lines import get_logger
 from .chunks import ChunkKey
 from .local_cpu import LocalCPUBackend
 

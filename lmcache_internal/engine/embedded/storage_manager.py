@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from ...log_lines import get_logger
+from ...redaction.log_lines import get_logger
 from .chunks import ChunkKey
 from .config import EmbeddedConfig
 from .local_cpu import LocalCPUBackend

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ...log_lines import get_logger
+from ...redaction.log_lines import get_logger
 from ..mp.runtime import ObjectName
 from .objects import KeyEntry, KeyPage, ObjectKey
 

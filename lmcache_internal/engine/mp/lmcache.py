@@ -11,6 +11,7 @@ from typing import Any
 from ...errors import ApiError, BadRequest, Conflict, EngineFailed, EngineUnavailable, NotFound, NotSupported
 from ...redaction import redact
 from ..lmcache_names import load
+from ..lmcache_version import LMCacheVersion
 from .config import MPConfig
 from .manager import MPManager
 from .plain import plain
@@ -32,7 +33,7 @@ _BY_NAME: dict[str, type[ApiError]] = {
 }
 
 
-class LMCacheMPRuntime(MPRuntime):
+class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
     """The `MPRuntime` of one `MPCacheServer`.
 
     Args:
@@ -42,21 +43,6 @@ class LMCacheMPRuntime(MPRuntime):
     def __init__(self, state: Any) -> None:
         self._state = state
         self._prefetches: Any = None
-
-    @property
-    def lmc_version(self) -> str:
-        """LMCache's version."""
-        return str(load("VERSION"))
-
-    @property
-    def commit_id(self) -> str:
-        """The commit that LMCache was built from."""
-        return str(load("COMMIT_ID"))
-
-    @property
-    def version(self) -> str:
-        """Version and commit in one."""
-        return str(load("get_version")())
 
     def periodic_threads(self) -> list[dict[str, Any]]:
         """The status of each thread in LMCache's registry; one that ran within the last second is active.

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmcache_internal.log_lines import escaped, get_logger
 from lmcache_internal.redaction import redact_trace
+from lmcache_internal.redaction.log_lines import escaped, get_logger
 from tests.support import ROOT
 
 SEPARATORS = ("Zl", "Zp", "Cc", "Cs")
