@@ -17,11 +17,8 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.errors import ConfigError, ServerStartError
+from tests.open_resources import leaves_nothing_open
 from tests.support import connect, eventually, fetch, in_thread, make_manager, run_script, server_values
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def idle_client(server: InternalAPIServer) -> socket.socket:
@@ -111,19 +108,17 @@ def test_start_and_stop_may_be_repeated(server: InternalAPIServer) -> None:
 @pytest.mark.parametrize("idle_clients", [0, 3])
 def test_fifty_cycles_leak_nothing(server: InternalAPIServer, idle_clients: int) -> None:
     server.stop()
-    threads, descriptors = threading.active_count(), open_descriptors()
     slowest = 0.0
-    for _ in range(50):
-        server.start()
-        clients = [idle_client(server) for _ in range(idle_clients)]
-        began = time.perf_counter()
-        server.stop()
-        slowest = max(slowest, time.perf_counter() - began)
-        for client in clients:
-            assert client.recv(1) == b""
-            client.close()
-    assert eventually(lambda: threading.active_count() == threads)
-    assert open_descriptors() == descriptors
+    with leaves_nothing_open():
+        for _ in range(50):
+            server.start()
+            clients = [idle_client(server) for _ in range(idle_clients)]
+            began = time.perf_counter()
+            server.stop()
+            slowest = max(slowest, time.perf_counter() - began)
+            for client in clients:
+                assert client.recv(1) == b""
+                client.close()
     assert slowest < 0.1
     assert not server.socket_path or not Path(server.socket_path).exists()
 

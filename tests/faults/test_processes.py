@@ -23,7 +23,8 @@ from pathlib import Path
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.errors import ServerStartError
 from tests.faults.test_connections import answered
-from tests.faults.unharmed import assert_serves, assert_stores_and_retrieves, open_descriptors
+from tests.faults.unharmed import assert_serves, assert_stores_and_retrieves
+from tests.open_resources import open_descriptors
 from tests.support import connect, fetch, make_manager, server_values
 
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from tests.faults.test_connections import GET, HALF_BODY, HALF_HEAD, reset
-from tests.faults.unharmed import open_descriptors, printed_by, serving
-from tests.support import accepts, connect, eventually, free_port, in_thread, make_manager, server_values
+from tests.faults.unharmed import printed_by, serving
+from tests.open_resources import leaves_nothing_open
+from tests.support import accepts, connect, free_port, in_thread, make_manager, server_values
 
 CLIENTS = 8
 BURST = 200
@@ -79,18 +79,17 @@ def test_a_burst_of_refused_clients_that_have_reset_does_not_delay_it(tmp_path: 
 def test_endless_responses_are_ended_after_the_grace_period(tmp_path: Path, kind: str) -> None:
     with serving(tmp_path, kind) as server:
         server.stop()
-        threads, descriptors = threading.active_count(), open_descriptors()
-        server.start()
-        reading = [in_thread(lambda: read_until_cut_off(server)) for _ in range(CLIENTS)]
-        time.sleep(0.3)
-        began = time.monotonic()
-        server.stop(grace=0.3)
-        assert time.monotonic() - began < 0.3 + STOP_SECONDS
-        for thread, received in reading:
-            thread.join(5)
-            assert received
-            assert received[0] > 0
-        assert eventually(lambda: (threading.active_count(), open_descriptors()) == (threads, descriptors))
+        with leaves_nothing_open():
+            server.start()
+            reading = [in_thread(lambda: read_until_cut_off(server)) for _ in range(CLIENTS)]
+            time.sleep(0.3)
+            began = time.monotonic()
+            server.stop(grace=0.3)
+            assert time.monotonic() - began < 0.3 + STOP_SECONDS
+            for thread, received in reading:
+                thread.join(5)
+                assert received
+                assert received[0] > 0
 
 
 def read_until_cut_off(server: InternalAPIServer) -> int:
@@ -103,11 +102,10 @@ def read_until_cut_off(server: InternalAPIServer) -> int:
 
 
 def test_if_the_socket_file_cannot_be_read_everything_is_closed(tmp_path: Path) -> None:
-    threads, descriptors = threading.active_count(), open_descriptors()
     port = free_port()
     values = server_values("unix", tmp_path)
     extra = {"internal_api_server_public_port_start": port - 1}
-    with make_manager(**values, extra_config=extra) as manager:
+    with leaves_nothing_open(), make_manager(**values, extra_config=extra) as manager:
         server = InternalAPIServer(manager)
         server.start()
         assert accepts(port)
@@ -122,7 +120,6 @@ def test_if_the_socket_file_cannot_be_read_everything_is_closed(tmp_path: Path) 
         server.start()  # It may start again.
         assert accepts(port)
         server.stop()
-    assert eventually(lambda: (threading.active_count(), open_descriptors()) == (threads, descriptors))
 
 
 FORK_BESIDE_A_BROKEN_ONE = """

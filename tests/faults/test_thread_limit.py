@@ -18,8 +18,9 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.errors import ServerStartError
-from tests.faults.unharmed import assert_serves, open_descriptors, printed_by, serving
-from tests.support import eventually, fetch, free_port, make_manager, run_script, server_values
+from tests.faults.unharmed import assert_serves, printed_by, serving
+from tests.open_resources import leaves_nothing_open
+from tests.support import fetch, free_port, make_manager, run_script, server_values
 
 TOO_MANY = "can't start new thread"
 FRESH_SECONDS = 1.1
@@ -79,21 +80,18 @@ def test_a_start_fails_completely_whichever_thread_is_missing(tmp_path: Path, ki
         server.start()  # Objects that are created only once are created here.
         assert_serves(server)
         server.stop()
-        threads, descriptors = threading.active_count(), open_descriptors()
         for number in count(1):
-            with no_thread_from(number, number if alone else float("inf")) as started:
-                failure = failure_of_start(server)
-            if started[0] < number:
-                assert not failure
-                break
-            assert "thread" in failure, f"without thread {number}"
-            assert eventually(lambda: threading.active_count() <= threads), threading.enumerate()
-            assert eventually(lambda: open_descriptors() <= descriptors), open_descriptors() - descriptors
+            with leaves_nothing_open():
+                with no_thread_from(number, number if alone else float("inf")) as started:
+                    failure = failure_of_start(server)
+                if started[0] < number:
+                    assert not failure
+                    assert_serves(server)
+                    server.stop()
+                    break
+                assert "thread" in failure, f"without thread {number}"
             assert_can_be_bound(server)
         assert number > 1
-        assert_serves(server)
-        server.stop()
-        assert eventually(lambda: (threading.active_count(), open_descriptors()) == (threads, descriptors))
 
 
 @pytest.fixture(params=["tcp", "unix"])
@@ -174,7 +172,7 @@ import json, os, resource, threading, time
 from pathlib import Path
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.errors import ServerStartError
-from tests.faults.unharmed import open_descriptors
+from tests.open_resources import open_descriptors
 from tests.support import fetch, make_manager, server_values
 
 def allow(threads):

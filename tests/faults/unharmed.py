@@ -21,6 +21,7 @@ import pytest
 
 from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.engine.embedded.kv_buffers import read_slots, write_slots
+from tests.open_resources import descriptor_targets, open_descriptors
 from tests.support import CHUNK, ROOT, fetch, make_manager, server_values
 
 RSS_TOLERANCE = 16 << 20
@@ -196,20 +197,6 @@ def assert_stores_and_retrieves(manager: EmbeddedManager) -> None:
     assert engine.retrieve(tokens) == [True] * len(tokens)
     assert read_slots(manager.kv_caches, 0, len(tokens)) == before
     assert engine.clear(["LocalCPUBackend"]) >= len(tokens)
-
-
-def open_descriptors() -> int:
-    """Return the number of descriptors of this process."""
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # Faster, and nothing but the number counts.
-
-
-def descriptor_targets() -> list[str]:
-    """Return the descriptors of this process with their targets."""
-    targets = []
-    for entry in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):
-            targets.append(str(entry.readlink()))
-    return sorted(targets)
 
 
 def rss() -> int:
