@@ -1,0 +1,56 @@
+"""The dashboard: a page that shows the state of this engine and changes it."""
+
+from typing import Annotated, TypedDict
+
+from flask import Blueprint, Response, request
+
+from lmcache_internal.api import Content, NotFound, Role, caller, internal_app, operation
+from lmcache_internal.ui.pages import POLICY, asset, page
+
+router = Blueprint("ui", __name__, url_prefix="/ui")
+engines = ("in-process", "mp")
+
+
+class Session(TypedDict):
+    """The permissions of the caller.
+
+    Attributes:
+        role: the role of the caller.
+        caller: the name of the caller's token, or the kind of access without one.
+        tokens: whether a token can grant a higher role.
+    """
+
+    role: str
+    caller: str
+    tokens: bool
+
+
+# Public, because a browser sends no token when it opens a page; page and assets contain no data of the engine.
+@router.get("")
+@operation(action="show the dashboard", access=Role.PUBLIC, cheap=True)
+def dashboard() -> Annotated[Response, Content("text/html")]:
+    """Show the dashboard. It asks for a token where one is required."""
+    return Response(
+        page(request.script_root),
+        content_type="text/html; charset=utf-8",
+        headers={"Content-Security-Policy": POLICY},
+    )
+
+
+@router.get("/session")
+@operation(action="read the permissions of the caller", access=Role.PUBLIC, cheap=True)
+def session() -> Session:
+    """Show the role of the caller."""
+    who = caller()
+    return {"role": str(who.role), "caller": who.name, "tokens": internal_app().state.gate.tokens.in_use}
+
+
+@router.get("/<path:name>")
+@operation(action="send a part of the dashboard", access=Role.PUBLIC, cheap=True, errors=(NotFound,))
+def part(name: str) -> Annotated[Response, Content("text/css", "text/javascript", "image/svg+xml")]:
+    """Get an asset of /ui (script, stylesheet, image)."""
+    found = asset(name)
+    if found is None:
+        raise NotFound(f"/ui has no asset {name[:100]!r}")
+    content, media_type = found
+    return Response(content, content_type=media_type)

@@ -1,0 +1,120 @@
+// The frame of the dashboard: navigation, session, polling, and the age of the data.
+
+import { ask } from "./change.js";
+import { ApiError, Client } from "./client.js";
+import { h, replace } from "./dom.js";
+import { Poller } from "./poller.js";
+import { duration } from "./scales.js";
+import { VIEWS } from "./views.js";
+
+const ROLES = ["public", "viewer", "operator", "admin"];
+
+const client = new Client(document.documentElement.dataset.root ?? "");
+/** @type {Map<string, string>} - `METHOD /path` to the required role */
+const access = new Map();
+let role = "";
+let lastSuccess = 0;
+
+const navigation = h("nav", { "aria-label": "Views" });
+const status = h("p", { class: "status", role: "status" });
+const problem = h("p", { class: "error", role: "alert" });
+const who = h("span", { class: "quiet" });
+const main = h("main", { tabindex: -1 });
+const token = /** @type {HTMLInputElement} */ (h("input", { type: "password", autocomplete: "off", "aria-label": "Token", placeholder: "Token" }));
+const login = h("form", { class: "login" }, token, " ", h("button", {}, "Use token"));
+
+/** @type {Map<string, {element: HTMLElement, refresh: () => Promise<void>}>} */
+const opened = new Map();
+
+/** @param {string} route */
+function requires(route) {
+  const needed = access.get(route) ?? "admin";
+  return ROLES.indexOf(role) < ROLES.indexOf(needed) ? needed : "";
+}
+
+function chosen() {
+  return VIEWS.find(({ id }) => `#${id}` === location.hash) ?? VIEWS[0];
+}
+
+function current() {
+  const view = chosen();
+  let instance = opened.get(view.id);
+  if (!instance) {
+    instance = view.create({ client, requires, change: (change) => ask(client, change) });
+    opened.set(view.id, instance);
+  }
+  return instance;
+}
+
+function show() {
+  const view = chosen();
+  document.title = `${view.title} · LMCache`;
+  replace(
+    navigation,
+    VIEWS.map(({ id, title }) => h("a", { href: `#${id}`, "aria-current": id === view.id ? "page" : null }, title)),
+    h("a", { href: `${client.root}/docs` }, "API"),
+  );
+  replace(main, h("h1", {}, view.title), current().element);
+}
+
+async function startSession() {
+  const session = await client.json("/ui/session");
+  role = session.role;
+  who.textContent = `${session.caller}, ${session.role}`;
+  login.hidden = !session.tokens;
+  access.clear();
+  if (!ROLES.indexOf(role)) throw new ApiError(401, "This server requires a token. Enter one above.");
+  for (const route of await client.json("/")) access.set(`${route.method} ${route.path}`, route.access);
+}
+
+async function refresh() {
+  try {
+    if (!access.size) await startSession();
+    await current().refresh();
+    lastSuccess = Date.now();
+    problem.textContent = "";
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401) access.clear();
+    problem.textContent = error.status ? `${error.status}: ${error.message}` : `No data: ${error.message}.`;
+    throw error;
+  } finally {
+    showAge();
+  }
+}
+
+function showAge() {
+  const seconds = (Date.now() - lastSuccess) / 1000;
+  const old = seconds > 6;
+  status.textContent = lastSuccess === 0 ? "No data yet" : old ? `Data is ${duration(seconds)} old` : "Live";
+  status.classList.toggle("old", old);
+}
+
+const poller = new Poller(async () => {
+  if (chosen().live || !access.size || lastSuccess === 0) await refresh();
+  else await client.json("/ui/session").then(() => (lastSuccess = Date.now()));
+});
+
+login.addEventListener("submit", (event) => {
+  event.preventDefault();
+  client.token = token.value.trim();
+  token.value = "";
+  access.clear();
+  poller.now();
+});
+window.addEventListener("hashchange", () => {
+  show();
+  main.focus();
+  refresh().catch(() => {});
+});
+setInterval(showAge, 1000);
+
+document.body.replaceChildren(
+  h("a", { href: "#", class: "skip", onclick: (/** @type {Event} */ event) => (event.preventDefault(), main.focus()) }, "Skip to content"),
+  h("header", {}, h("strong", {}, "LMCache"), " ", status, " ", who, " ", login),
+  navigation,
+  problem,
+  main,
+);
+show();
+poller.now();
