@@ -4,7 +4,19 @@ from typing import Annotated, TypedDict
 
 from flask import Blueprint, Response, request
 
-from lmcache_internal.api import Content, NotFound, Role, caller, internal_app, operation
+from lmcache_internal.api import (
+    RECENT_KEY,
+    Content,
+    NotFound,
+    RecentRequest,
+    RecentRequests,
+    Role,
+    caller,
+    engine_kind,
+    internal_app,
+    operation,
+    routes_of,
+)
 from lmcache_internal.ui.pages import POLICY, asset, page
 
 router = Blueprint("ui", __name__, url_prefix="/ui")
@@ -12,17 +24,21 @@ engines = ("in-process", "mp")
 
 
 class Session(TypedDict):
-    """The permissions of the caller.
+    """What the page shows, and for which caller.
 
     Attributes:
         role: the role of the caller.
         caller: the name of the caller's token, or the kind of access without one.
         tokens: whether a token can grant a higher role.
+        kind: the kind of the engine.
+        routes: `METHOD /path` to the role that it requires; empty for callers below viewer.
     """
 
     role: str
     caller: str
     tokens: bool
+    kind: str
+    routes: dict[str, str]
 
 
 # Public, because a browser sends no token when it opens a page; page and assets contain no data of the engine.
@@ -40,9 +56,24 @@ def dashboard() -> Annotated[Response, Content("text/html")]:
 @router.get("/session")
 @operation(action="read the permissions of the caller", access=Role.PUBLIC, cheap=True)
 def session() -> Session:
-    """Show the role of the caller."""
-    who = caller()
-    return {"role": str(who.role), "caller": who.name, "tokens": internal_app().state.gate.tokens.in_use}
+    """Show the role of the caller, and the role that each route requires."""
+    app, who = internal_app(), caller()
+    may_read = who.role >= Role.VIEWER
+    return {
+        "role": str(who.role),
+        "caller": who.name,
+        "tokens": app.state.gate.tokens.in_use,
+        "kind": engine_kind(),
+        "routes": {f"{r.method} {r.path}": str(r.access) for r in routes_of(app)} if may_read else {},
+    }
+
+
+@router.get("/requests")
+@operation(action="list recent requests", cheap=True)
+def recent() -> list[RecentRequest]:
+    """List the last 100 requests, slowest first, without the polls of the dashboard."""
+    requests: RecentRequests = internal_app().extensions[RECENT_KEY]
+    return requests.slowest_first()
 
 
 @router.get("/<path:name>")

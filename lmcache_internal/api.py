@@ -14,6 +14,7 @@ from .configuration.snapshot import masked
 from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown, suggestion
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, ModeName, Modes
+from .engine.kinds import EngineKind, kind_of
 from .engine.mp.protocols import MPEngine, MPStorageManager
 from .engine.mp.runtime import MPRuntime, ObjectName, Prefetch
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
@@ -32,6 +33,7 @@ from .errors import (
     NotSupported,
     Unauthorized,
 )
+from .limits.recent_requests import RECENT_KEY, RecentRequest, RecentRequests
 from .limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
 from .openapi.routes import Route, routes_of
 from .operations.arguments import FromText, JsonBody, Names, OnWire, Upload
@@ -82,6 +84,9 @@ __all__ = [
     "PreconditionFailed",
     "Prefetch",
     "PublicRevision",
+    "RECENT_KEY",
+    "RecentRequest",
+    "RecentRequests",
     "Role",
     "Route",
     "Runtime",
@@ -98,6 +103,7 @@ __all__ = [
     "config",
     "cut",
     "engine",
+    "engine_kind",
     "entity_tag",
     "guarded_reason",
     "health",
@@ -138,6 +144,11 @@ def internal_app() -> InternalApp:
 def caller() -> Caller:
     """Return the caller of this request, as the gate authenticated it."""
     return cast(Caller, g.security.caller)
+
+
+def engine_kind() -> EngineKind:
+    """Return the kind of the engine of this app, by which blueprints are mounted."""
+    return kind_of(getattr(internal_app().state, "lmcache_adapter", None))
 
 
 def adapter() -> Manager:

@@ -23,7 +23,8 @@ import { ApiError } from "./client.js";
 export function curlOf(base, { method, path, body }, token) {
   const words = ["curl", "-X", method];
   if (token) words.push("-H", '"Authorization: Bearer $TOKEN"');
-  if (body !== undefined) words.push("-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(body)));
+  if (body instanceof FormData) words.push("-F", "script=@FILE");
+  else if (body !== undefined) words.push("-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(body)));
   return [...words, quoted(base + path)].join(" ");
 }
 
@@ -33,18 +34,41 @@ function quoted(text) {
 }
 
 /**
- * Ask, and make the change.
+ * Ask before a change.
  * @param {import("./client.js").Client} client
  * @param {Change} change
- * @returns {Promise<boolean>} whether it was made
+ * @returns {Promise<boolean>}
  */
-export function ask(client, change) {
+export async function confirm(client, change) {
+  return (await ask(client, change, async () => "")) !== null;
+}
+
+/**
+ * Ask, and make the change. An error is shown in the dialog, which stays open.
+ * @param {import("./client.js").Client} client
+ * @param {Change} change
+ * @returns {Promise<string | null>} the body of the response; null if the change was not made
+ */
+export function make(client, change) {
+  return ask(client, change, async () => (await client.request(change.method, change.path, change.body)).text());
+}
+
+/**
+ * @param {import("./client.js").Client} client
+ * @param {Change} change
+ * @param {() => Promise<string>} act - what the button Apply does
+ * @returns {Promise<string | null>} the result of `act`; null if the user cancelled
+ */
+function ask(client, change, act) {
   return new Promise((resolve) => {
     const message = h("p", { role: "alert", class: "error" });
-    const typed = /** @type {HTMLInputElement} */ (h("input", { type: "text", autocomplete: "off", "aria-label": "Name" }));
-    const apply = /** @type {HTMLButtonElement} */ (h("button", { class: "primary", disabled: Boolean(change.type) }, "Apply"));
+    const typed = textField();
+    const apply = /** @type {HTMLButtonElement} */ (
+      h("button", { class: "primary", disabled: Boolean(change.type) }, "Apply")
+    );
+    const cancel = h("button", { onclick: () => dialog.close() }, "Cancel");
     typed.addEventListener("input", () => (apply.disabled = typed.value !== change.type));
-    const base = location.origin + client.root;
+    const curl = curlOf(location.origin + client.root, change, Boolean(client.token));
     const dialog = /** @type {HTMLDialogElement} */ (
       h(
         "dialog",
@@ -52,29 +76,34 @@ export function ask(client, change) {
         h("h2", {}, `${change.title}?`),
         change.details,
         h("p", {}, "These commands do the same:"),
-        h("pre", {}, [curlOf(base, change, Boolean(client.token)), change.command && `\nlmcache-internal ${change.command}`]),
+        h("pre", {}, curl, change.command && `\nlmcache-internal ${change.command}`),
         change.type && h("label", {}, `This cannot be undone. Type ${change.type} to continue: `, typed),
         message,
-        h("p", { class: "buttons" }, apply, h("button", { onclick: () => dialog.close() }, "Cancel")),
+        h("p", { class: "buttons" }, apply, cancel),
       )
     );
-    let done = false;
+    /** @type {string | null} */
+    let result = null;
     apply.addEventListener("click", async () => {
       apply.disabled = true;
       try {
-        await client.request(change.method, change.path, change.body);
-        done = true;
+        result = await act();
         dialog.close();
       } catch (error) {
-        message.textContent = error instanceof ApiError ? `${error.status || "Error"}: ${error.message}` : String(error);
+        message.textContent =
+          error instanceof ApiError ? `${error.status || "Error"}: ${error.message}` : String(error);
         apply.disabled = false;
       }
     });
     dialog.addEventListener("close", () => {
       dialog.remove();
-      resolve(done);
+      resolve(result);
     });
     document.body.append(dialog);
     dialog.showModal();
   });
+}
+
+function textField() {
+  return /** @type {HTMLInputElement} */ (h("input", { type: "text", autocomplete: "off", "aria-label": "Name" }));
 }

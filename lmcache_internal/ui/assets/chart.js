@@ -62,7 +62,7 @@ export class LineChart {
   draw() {
     const { times, series } = this.data;
     const values = series.flatMap(({ values }) => values.filter((value) => value !== null));
-    const marks = ticks(this.highest ?? Math.max(0, ...values.map(Number)));
+    const marks = ticks(this.highest ?? Math.max(0, ...values.map(Number)), this.unit);
     const top = marks[marks.length - 1];
     const y = (/** @type {number} */ value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
     const picture = svg(
@@ -106,7 +106,10 @@ export class LineChart {
   timeLabels() {
     const { times } = this.data;
     if (times.length < 2) return null;
-    const ends = /** @type {[number, string][]} */ ([[0, "start"], [times.length - 1, "end"]]);
+    const ends = /** @type {[number, string][]} */ ([
+      [0, "start"],
+      [times.length - 1, "end"],
+    ]);
     return ends.map(([index, anchor]) =>
       svg("text", { x: this.x(index), y: HEIGHT - 6, "text-anchor": anchor }, clock(times[index])),
     );
@@ -144,7 +147,13 @@ export class LineChart {
     const last = this.data.times.length - 1;
     const at = this.cursor ?? last;
     /** @type {Record<string, number | null>} */
-    const moves = { ArrowLeft: Math.max(0, at - 1), ArrowRight: Math.min(last, at + 1), Home: 0, End: last, Escape: null };
+    const moves = {
+      ArrowLeft: Math.max(0, at - 1),
+      ArrowRight: Math.min(last, at + 1),
+      Home: 0,
+      End: last,
+      Escape: null,
+    };
     if (last < 0 || !(event.key in moves)) return;
     event.preventDefault();
     this.moveTo(moves[event.key]);
@@ -164,7 +173,11 @@ export class LineChart {
       h(
         "span",
         { class: "entry" },
-        svg("svg", { width: 24, height: 8, "aria-hidden": "true" }, svg("path", { class: `line line-${number}`, d: "M0 4L24 4" })),
+        svg(
+          "svg",
+          { width: 24, height: 8, "aria-hidden": "true" },
+          svg("path", { class: `line line-${number}`, d: "M0 4L24 4" }),
+        ),
         ` ${name} `,
         h("b", {}, format(values[index], this.unit)),
       ),
@@ -181,14 +194,27 @@ export class LineChart {
   fillTable() {
     if (!(/** @type {HTMLDetailsElement} */ (this.table.parentElement).open)) return;
     const { times, series } = this.data;
-    const head = h("tr", {}, h("th", { scope: "col" }, "Time"), series.map(({ name }) => h("th", { scope: "col" }, name)));
+    const head = h(
+      "tr",
+      {},
+      h("th", { scope: "col" }, "Time"),
+      series.map(({ name }) => h("th", { scope: "col" }, name)),
+    );
     const rows = times
       .map((time, index) =>
-        h("tr", {}, h("th", { scope: "row" }, clock(time)), series.map(({ values }) => h("td", {}, format(values[index], this.unit)))),
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, clock(time)),
+          series.map(({ values }) => h("td", {}, format(values[index], this.unit))),
+        ),
       )
       .slice(-TABLE_ROWS)
       .reverse();
-    replace(this.table, h("table", {}, h("caption", { class: "hidden" }, this.title), h("thead", {}, head), h("tbody", {}, rows)));
+    replace(
+      this.table,
+      h("table", {}, h("caption", { class: "hidden" }, this.title), h("thead", {}, head), h("tbody", {}, rows)),
+    );
   }
 }
 

@@ -7,10 +7,12 @@ export class ApiError extends Error {
   /**
    * @param {number} status
    * @param {string} message
+   * @param {any} [body] - the JSON of the response; null if it is not JSON
    */
-  constructor(status, message) {
+  constructor(status, message, body = null) {
     super(message);
     this.status = status;
+    this.body = body;
   }
 }
 
@@ -43,20 +45,22 @@ export class Client {
   /**
    * @param {string} method
    * @param {string} path
-   * @param {unknown} [body] - sent as JSON
+   * @param {any} [body] - a form, or what is sent as JSON
    * @param {string} [accept]
    * @returns {Promise<Response>}
    * @throws {ApiError}
    */
   async request(method, path, body, accept = "application/json") {
+    const isForm = body instanceof FormData;
     /** @type {Record<string, string>} */
     const headers = { Accept: accept };
+    if (method === "GET") headers["Lmcache-Internal-Poll"] = "1"; // Keeps it out of the list of recent requests.
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
-    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
     const options = {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined || isForm ? body : JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     };
     let response;
@@ -66,18 +70,24 @@ export class Client {
       const late = error instanceof DOMException && error.name === "TimeoutError";
       throw new ApiError(0, late ? `no response in ${TIMEOUT_MS / 1000} s` : "the server cannot be reached");
     }
-    if (!response.ok) throw new ApiError(response.status, await messageOf(response));
+    if (!response.ok) throw await errorOf(response);
     return response;
   }
 }
 
 /** @param {Response} response */
-async function messageOf(response) {
+async function errorOf(response) {
   const text = await response.text();
+  const body = parsed(text);
+  const message = body?.message || body?.error || text.trim() || response.statusText;
+  return new ApiError(response.status, String(message), body);
+}
+
+/** @param {string} text */
+function parsed(text) {
   try {
-    const body = JSON.parse(text);
-    return String(body.message || body.error || text);
+    return JSON.parse(text);
   } catch {
-    return text.trim() || response.statusText;
+    return null;
   }
 }

@@ -8,7 +8,11 @@ import { bucketIncrease, quantile, rate, share } from "./deltas.js";
 const LENGTH = 450; // 15 minutes at a poll every 2 s.
 const LATENCY_SCRAPES = 15; // Quantiles cover 30 s, because single polls see few calls.
 
-const LATENCIES = { retrieve: "lmcache:time_to_retrieve", store: "lmcache:time_to_store", lookup: "lmcache:time_to_lookup" };
+const LATENCIES = {
+  retrieve: "lmcache:time_to_retrieve",
+  store: "lmcache:time_to_store",
+  lookup: "lmcache:time_to_lookup",
+};
 
 /** The names of the families that the overview reads: a scrape is asked for these alone. */
 export const FAMILIES = [

@@ -1,6 +1,6 @@
 // The frame of the dashboard: navigation, session, polling, and the age of the data.
 
-import { ask } from "./change.js";
+import { confirm, make } from "./change.js";
 import { ApiError, Client } from "./client.js";
 import { h, replace } from "./dom.js";
 import { Poller } from "./poller.js";
@@ -20,7 +20,9 @@ const status = h("p", { class: "status", role: "status" });
 const problem = h("p", { class: "error", role: "alert" });
 const who = h("span", { class: "quiet" });
 const main = h("main", { tabindex: -1 });
-const token = /** @type {HTMLInputElement} */ (h("input", { type: "password", autocomplete: "off", "aria-label": "Token", placeholder: "Token" }));
+const token = /** @type {HTMLInputElement} */ (
+  h("input", { type: "password", autocomplete: "off", "aria-label": "Token", placeholder: "Token" })
+);
 const login = h("form", { class: "login" }, token, " ", h("button", {}, "Use token"));
 
 /** @type {Map<string, {element: HTMLElement, refresh: () => Promise<void>}>} */
@@ -32,15 +34,25 @@ function requires(route) {
   return ROLES.indexOf(role) < ROLES.indexOf(needed) ? needed : "";
 }
 
+/** The views of this kind of engine; all until the session has begun. */
+function offered() {
+  return VIEWS.filter(({ route }) => !access.size || access.has(route));
+}
+
 function chosen() {
-  return VIEWS.find(({ id }) => `#${id}` === location.hash) ?? VIEWS[0];
+  return offered().find(({ id }) => `#${id}` === location.hash) ?? offered()[0];
 }
 
 function current() {
   const view = chosen();
   let instance = opened.get(view.id);
   if (!instance) {
-    instance = view.create({ client, requires, change: (change) => ask(client, change) });
+    instance = view.create({
+      client,
+      requires,
+      change: (change) => make(client, change),
+      confirm: (change) => confirm(client, change),
+    });
     opened.set(view.id, instance);
   }
   return instance;
@@ -63,8 +75,9 @@ async function startSession() {
   who.textContent = `${session.caller}, ${session.role}`;
   login.hidden = !session.tokens;
   access.clear();
-  if (!ROLES.indexOf(role)) throw new ApiError(401, "This server requires a token. Enter one above.");
-  for (const route of await client.json("/")) access.set(`${route.method} ${route.path}`, route.access);
+  for (const [route, needed] of Object.entries(session.routes)) access.set(route, needed);
+  show();
+  if (!access.size) throw new ApiError(401, "This server requires a token. Enter one above.");
 }
 
 async function refresh() {
@@ -104,13 +117,17 @@ login.addEventListener("submit", (event) => {
 });
 window.addEventListener("hashchange", () => {
   show();
-  main.focus();
+  main.focus({ preventScroll: true });
   refresh().catch(() => {});
 });
 setInterval(showAge, 1000);
 
 document.body.replaceChildren(
-  h("a", { href: "#", class: "skip", onclick: (/** @type {Event} */ event) => (event.preventDefault(), main.focus()) }, "Skip to content"),
+  h(
+    "a",
+    { href: "#", class: "skip", onclick: (/** @type {Event} */ event) => (event.preventDefault(), main.focus()) },
+    "Skip to content",
+  ),
   h("header", {}, h("strong", {}, "LMCache"), " ", status, " ", who, " ", login),
   navigation,
   problem,

@@ -3,11 +3,16 @@
 /**
  * Return at most `count` + 1 round values from 0 to at least `highest`.
  * @param {number} highest
+ * @param {Unit} [unit] - bytes are round in binary units
  * @param {number} [count]
  * @returns {number[]}
  */
-export function ticks(highest, count = 4) {
+export function ticks(highest, unit = "number", count = 4) {
   if (!(highest > 0) || !Number.isFinite(highest)) return [0, 1];
+  if (unit === "bytes") {
+    const scale = 1024 ** Math.max(0, Math.floor(Math.log2(highest) / 10));
+    return ticks(highest / scale, "number", count).map((value) => value * scale);
+  }
   const raw = highest / count;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw * 0.999) ?? raw;
@@ -26,7 +31,12 @@ export function format(value, unit) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (unit === "percent") return `${trimmed(value * 100)} %`;
   if (unit === "bytes") return bytes(value);
-  if (unit === "seconds") return value < 1 ? (value < 0.001 ? `${trimmed(value * 1e6)} µs` : `${trimmed(value * 1000)} ms`) : `${trimmed(value)} s`;
+  if (unit === "seconds")
+    return value < 1
+      ? value < 0.001
+        ? `${trimmed(value * 1e6)} µs`
+        : `${trimmed(value * 1000)} ms`
+      : `${trimmed(value)} s`;
   return unit === "per second" ? `${compact(value)}/s` : compact(value);
 }
 
@@ -42,7 +52,12 @@ export function duration(seconds) {
     [Math.floor(whole / 60) % 60, "min"],
     [whole % 60, "s"],
   ].filter(([count]) => Number(count) > 0);
-  return parts.length === 0 ? "0 s" : parts.slice(0, 2).map(([count, unit]) => `${count} ${unit}`).join(" ");
+  return parts.length === 0
+    ? "0 s"
+    : parts
+        .slice(0, 2)
+        .map(([count, unit]) => `${count} ${unit}`)
+        .join(" ");
 }
 
 /** @param {number} value */

@@ -6,6 +6,7 @@ import { FilterTable } from "../table.js";
 export const view = {
   id: "audit",
   title: "Audit",
+  route: "GET /audit",
   live: true,
   create({ client }) {
     const table = new FilterTable("audit", ["Time", "Caller", "Request", "Status", "Details"]);
@@ -20,6 +21,12 @@ export const view = {
 /** @param {Record<string, any>} entry */
 function rowOf(entry) {
   const { time, caller, method, path, status, ...rest } = entry;
-  const cells = [String(time ?? ""), String(caller ?? ""), `${method} ${path}`, String(status ?? ""), JSON.stringify(rest)];
+  const cells = [
+    String(time ?? ""),
+    String(caller ?? ""),
+    `${method} ${path}`,
+    String(status ?? ""),
+    JSON.stringify(rest),
+  ];
   return { text: cells.join(" "), cells };
 }

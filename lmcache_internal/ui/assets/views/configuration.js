@@ -6,7 +6,7 @@ import { FilterTable } from "../table.js";
 /** @typedef {{value: unknown, default: unknown, source: string, mutable: boolean, description?: string, takes_effect?: string}} Setting */
 
 /** @type {import("../views.js").View} */
-export const view = { id: "configuration", title: "Configuration", create };
+export const view = { id: "configuration", title: "Configuration", route: "GET /conf", create };
 
 /** @param {import("../views.js").Context} context */
 function create({ client, requires, change }) {
@@ -19,13 +19,27 @@ function create({ client, requires, change }) {
   function draw() {
     const needed = requires("POST /conf");
     const shown = Object.entries(settings).filter(([, setting]) => !differing.checked || differs(setting));
-    table.update(shown.map(([name, setting]) => ({ text: `${name} ${shownValue(setting.value)} ${setting.description ?? ""}`, cells: cellsOf(name, setting, needed) })));
+    table.update(
+      shown.map(([name, setting]) => ({
+        text: `${name} ${shownValue(setting.value)} ${setting.description ?? ""}`,
+        cells: cellsOf(name, setting, needed),
+      })),
+    );
   }
 
   /** @param {string} name @param {Setting} setting @param {string} needed */
   function cellsOf(name, setting, needed) {
     const value = shownValue(setting.value);
-    const edit = h("button", { disabled: Boolean(needed), title: needed && `Requires the role ${needed}`, "aria-label": `Edit ${name}`, onclick: () => editor(name, setting, edit) }, "Edit");
+    const edit = h(
+      "button",
+      {
+        disabled: Boolean(needed),
+        title: needed && `Requires the role ${needed}`,
+        "aria-label": `Edit ${name}`,
+        onclick: () => editor(name, setting, edit),
+      },
+      "Edit",
+    );
     return [
       h("span", { title: setting.description }, h("code", {}, name)),
       differs(setting) ? h("b", {}, value) : value,
@@ -38,7 +52,9 @@ function create({ client, requires, change }) {
 
   /** @param {string} name @param {Setting} setting @param {HTMLElement} button */
   function editor(name, setting, button) {
-    const input = /** @type {HTMLInputElement} */ (h("input", { type: "text", value: shownValue(setting.value), "aria-label": `New value of ${name}` }));
+    const input = /** @type {HTMLInputElement} */ (
+      h("input", { type: "text", value: shownValue(setting.value), "aria-label": `New value of ${name}` })
+    );
     const message = h("p", { role: "alert", class: "error" });
     const form = h("form", {}, input, h("button", {}, "Check and apply"), message);
     form.addEventListener("submit", async (event) => {
@@ -51,9 +67,23 @@ function create({ client, requires, change }) {
         message.textContent = error instanceof Error ? error.message : String(error);
         return;
       }
-      const details = h("p", {}, `${shownValue(setting.value)} → ${input.value}. Takes effect ${setting.takes_effect ?? "at once"}.`);
+      const details = h(
+        "p",
+        {},
+        `${shownValue(setting.value)} → ${input.value}. Takes effect ${setting.takes_effect ?? "at once"}.`,
+      );
       const command = `conf set ${name}=${input.value}`;
-      if (await change({ title: `Set ${name}`, method: "POST", path: "/conf?atomic=true", body: values, command, details })) await refresh();
+      if (
+        await change({
+          title: `Set ${name}`,
+          method: "POST",
+          path: "/conf?atomic=true",
+          body: values,
+          command,
+          details,
+        })
+      )
+        await refresh();
     });
     button.replaceWith(form);
     input.select();
@@ -69,11 +99,28 @@ function create({ client, requires, change }) {
 
   /** @param {any} revision @param {string} needed */
   function revisionOf(revision, needed) {
-    const changes = Object.entries(revision.changes ?? {}).map(([name, values]) => `${name}: ${JSON.stringify(values)}`);
-    const wanted = { title: `Restore revision ${revision.revision}`, method: "POST", path: `/conf/rollback?to=${revision.revision}`, command: `conf rollback ${revision.revision}` };
+    const changes = Object.entries(revision.changes ?? {}).map(
+      ([name, values]) => `${name}: ${JSON.stringify(values)}`,
+    );
+    const wanted = {
+      title: `Restore revision ${revision.revision}`,
+      method: "POST",
+      path: `/conf/rollback?to=${revision.revision}`,
+      command: `conf rollback ${revision.revision}`,
+    };
     const act = async () => (await change(wanted)) && (await refresh());
-    const restore = h("button", { disabled: Boolean(needed), title: needed && `Requires the role ${needed}`, onclick: act }, "Restore");
-    return h("li", {}, h("b", {}, `Revision ${revision.revision} `), `${revision.time ?? ""} ${revision.caller ?? ""} ${changes.join(", ")} `, restore);
+    const restore = h(
+      "button",
+      { disabled: Boolean(needed), title: needed && `Requires the role ${needed}`, onclick: act },
+      "Restore",
+    );
+    return h(
+      "li",
+      {},
+      h("b", {}, `Revision ${revision.revision} `),
+      `${revision.time ?? ""} ${revision.caller ?? ""} ${changes.join(", ")} `,
+      restore,
+    );
   }
 
   differing.addEventListener("change", draw);
@@ -88,7 +135,7 @@ function differs(setting) {
 
 /** @param {unknown} value */
 function shownValue(value) {
-  return typeof value === "string" ? value : JSON.stringify(value) ?? "–";
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "–");
 }
 
 /**

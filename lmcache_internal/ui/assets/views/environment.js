@@ -7,11 +7,14 @@ import { FilterTable } from "../table.js";
 export const view = {
   id: "environment",
   title: "Environment",
+  route: "GET /env",
   create({ client }) {
     const table = new FilterTable("environment", ["Variable", "Value"]);
     const refresh = async () => {
       const variables = Object.entries(JSON.parse(await client.text("/env")));
-      table.update(variables.map(([name, value]) => ({ text: `${name} ${value}`, cells: [h("code", {}, name), String(value)] })));
+      table.update(
+        variables.map(([name, value]) => ({ text: `${name} ${value}`, cells: [h("code", {}, name), String(value)] })),
+      );
     };
     return { element: table.element, refresh };
   },

@@ -6,6 +6,7 @@ import { FilterTable } from "../table.js";
 export const view = {
   id: "metadata",
   title: "Metadata",
+  route: "GET /meta",
   create({ client }) {
     const table = new FilterTable("metadata", ["Name", "Value"]);
     const refresh = async () => {

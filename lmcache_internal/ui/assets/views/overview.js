@@ -1,6 +1,7 @@
 // Health, modes, and the traffic of the cache over time.
 
 import { LineChart } from "../chart.js";
+import { ApiError } from "../client.js";
 import { h, replace } from "../dom.js";
 import { Scrape, parse } from "../exposition.js";
 import { FAMILIES, History } from "../history.js";
@@ -9,7 +10,7 @@ import { duration, format } from "../scales.js";
 const QUERY = FAMILIES.map((name) => `name[]=${encodeURIComponent(name)}`).join("&");
 
 /** @type {import("../views.js").View} */
-export const view = { id: "overview", title: "Overview", live: true, create };
+export const view = { id: "overview", title: "Overview", route: "GET /metrics", live: true, create };
 
 /** @param {import("../views.js").Context} context */
 function create({ client, requires }) {
@@ -23,8 +24,7 @@ function create({ client, requires }) {
     latency: new LineChart("Latency, last 30 s", "seconds"),
     failures: new LineChart("Evictions and failures", "per second"),
   };
-  /** @type {{status: string, since: number} | null} */
-  let state = null;
+  let [status, since] = ["", 0];
 
   async function refresh() {
     const [checks, text, changes] = await Promise.all([
@@ -32,9 +32,9 @@ function create({ client, requires }) {
       client.text(`/metrics?${QUERY}`),
       requires("GET /audit") ? [] : client.json("/audit"),
     ]);
-    if (state?.status !== checks.status) state = { status: checks.status, since: Date.now() };
+    if (status !== checks.status) [status, since] = [checks.status, Date.now()];
     history.add(new Scrape(parse(text), Date.now()));
-    showHealth(health, checks, state.since);
+    showHealth(health, checks, since);
     showTiles(tiles, history);
     const marks = changes
       .filter((/** @type {any} */ entry) => entry.status < 400)
@@ -42,22 +42,44 @@ function create({ client, requires }) {
     const draw = (/** @type {LineChart} */ chart, /** @type {[string, string][]} */ keys) =>
       chart.update({ times: history.times, series: keys.map(([label, key]) => history.series(label, key)), marks });
     draw(charts.hitRate, [["hit rate", "hitRate"]]);
-    draw(charts.tokens, [["requested", "requested"], ["hit", "hit"], ["stored", "stored"]]);
-    draw(charts.usage, [["memory", "memory"], ["disk", "disk"]]);
-    draw(charts.latency, [["retrieve p50", "retrieve50"], ["p95", "retrieve95"], ["store p50", "store50"], ["p95", "store95"]]);
-    draw(charts.failures, [["evictions", "evictions"], ["failed gets", "getFailures"], ["failed puts", "putFailures"]]);
+    draw(charts.tokens, [
+      ["requested", "requested"],
+      ["hit", "hit"],
+      ["stored", "stored"],
+    ]);
+    draw(charts.usage, [
+      ["memory", "memory"],
+      ["disk", "disk"],
+    ]);
+    draw(charts.latency, [
+      ["retrieve p50", "retrieve50"],
+      ["p95", "retrieve95"],
+      ["store p50", "store50"],
+      ["p95", "store95"],
+    ]);
+    draw(charts.failures, [
+      ["evictions", "evictions"],
+      ["failed gets", "getFailures"],
+      ["failed puts", "putFailures"],
+    ]);
   }
 
-  const grid = h("div", { class: "charts" }, Object.values(charts).map(({ element }) => element));
+  const grid = h(
+    "div",
+    { class: "charts" },
+    Object.values(charts).map(({ element }) => element),
+  );
   return { element: h("div", {}, health, tiles, grid), refresh };
 }
 
 /** @param {import("../client.js").Client} client */
 async function healthOf(client) {
-  const response = await fetch(`${client.root}/healthz`, {
-    headers: { Accept: "application/json", ...(client.token && { Authorization: `Bearer ${client.token}` }) },
-  });
-  return response.json(); // A 503 has the same body.
+  try {
+    return await client.json("/healthz");
+  } catch (error) {
+    if (error instanceof ApiError && error.body?.checks) return error.body; // A 503 has the same body.
+    throw error;
+  }
 }
 
 /**
@@ -70,8 +92,18 @@ function showHealth(element, found, since) {
   const word = found.status === "ok" ? "✔ Healthy" : `✘ ${failing.length || "Some"} failing`;
   replace(
     element,
-    h("p", { class: found.status === "ok" ? "badge ok" : "badge bad" }, word, h("span", { class: "quiet" }, ` for ${duration((Date.now() - since) / 1000)} as seen here`)),
-    failing.length > 0 && h("ul", {}, failing.map(([name, check]) => h("li", {}, h("b", {}, name), `: ${/** @type {any} */ (check).message}`))),
+    h(
+      "p",
+      { class: found.status === "ok" ? "badge ok" : "badge bad" },
+      word,
+      h("span", { class: "quiet" }, ` for ${duration((Date.now() - since) / 1000)} as seen here`),
+    ),
+    failing.length > 0 &&
+      h(
+        "ul",
+        {},
+        failing.map(([name, check]) => h("li", {}, h("b", {}, name), `: ${/** @type {any} */ (check).message}`)),
+      ),
   );
 }
 
@@ -92,5 +124,8 @@ function showTiles(element, history) {
     ["Stuck calls", format(scrape?.sum("lmcache_internal:stuck_calls"), "number")],
     ["Uptime", started ? duration(Date.now() / 1000 - started) : "–"],
   ];
-  replace(element, tiles.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  replace(
+    element,
+    tiles.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }

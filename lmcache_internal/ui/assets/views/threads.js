@@ -9,14 +9,19 @@ import { h, replace } from "../dom.js";
 export const view = {
   id: "threads",
   title: "Threads",
+  route: "GET /threads",
   create({ client }) {
     /** @type {Thread[]} */
     let threads = [];
-    const filter = /** @type {HTMLInputElement} */ (h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter threads" }));
+    const filter = /** @type {HTMLInputElement} */ (
+      h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter threads" })
+    );
     const count = h("span", { class: "quiet", role: "status" });
     const list = h("div");
     const draw = () => {
-      const groups = grouped(threads.filter((thread) => textOf(thread).toLowerCase().includes(filter.value.toLowerCase())));
+      const groups = grouped(
+        threads.filter((thread) => textOf(thread).toLowerCase().includes(filter.value.toLowerCase())),
+      );
       count.textContent = `${threads.length} threads, ${groups.length} groups shown`;
       replace(list, groups.map(groupOf));
     };
@@ -26,7 +31,11 @@ export const view = {
     };
     filter.addEventListener("input", draw);
     const again = h("button", { onclick: () => refresh().catch(() => {}) }, "Refresh");
-    const copy = h("button", { onclick: () => navigator.clipboard?.writeText(threads.map(textOf).join("\n\n")) }, "Copy");
+    const copy = h(
+      "button",
+      { onclick: () => navigator.clipboard?.writeText(threads.map(textOf).join("\n\n")) },
+      "Copy",
+    );
     return { element: h("div", {}, h("p", { class: "tools" }, filter, again, copy, count), list), refresh };
   },
 };
@@ -51,7 +60,22 @@ function textOf({ name, stack }) {
 function groupOf(threads) {
   const names = threads.map(({ name }) => name).join(", ");
   const top = threads[0].stack.at(-1);
-  const summary = h("summary", {}, threads.length > 1 && h("b", {}, `${threads.length} × `), names, h("span", { class: "quiet" }, top ? ` in ${top.function}` : ""));
-  const frames = [...threads[0].stack].reverse().map((frame) => h("li", {}, h("code", {}, frame.source || frame.function), h("span", { class: "quiet" }, ` ${frame.function}, ${frame.file}:${frame.line}`)));
+  const summary = h(
+    "summary",
+    {},
+    threads.length > 1 && h("b", {}, `${threads.length} × `),
+    names,
+    h("span", { class: "quiet" }, top ? ` in ${top.function}` : ""),
+  );
+  const frames = [...threads[0].stack]
+    .reverse()
+    .map((frame) =>
+      h(
+        "li",
+        {},
+        h("code", {}, frame.source || frame.function),
+        h("span", { class: "quiet" }, ` ${frame.function}, ${frame.file}:${frame.line}`),
+      ),
+    );
   return h("details", { class: "group" }, summary, h("ol", {}, frames));
 }
