@@ -39,7 +39,9 @@ class RecentRequests:
         self._kept: deque[tuple[float, str, str, int, float | None]] = deque(maxlen=KEPT)
 
     def add(self, method: str, route: str, status: int, seconds: float | None) -> None:
-        """Add a request."""
+        """Add a request, unless it is for the page of the dashboard."""
+        if route.startswith("/ui"):
+            return
         self._kept.append((time.time(), method, route, status, seconds))
 
     def slowest_first(self) -> list[RecentRequest]:

@@ -122,16 +122,12 @@ window.addEventListener("hashchange", () => {
 });
 setInterval(showAge, 1000);
 
-document.body.replaceChildren(
-  h(
-    "a",
-    { href: "#", class: "skip", onclick: (/** @type {Event} */ event) => (event.preventDefault(), main.focus()) },
-    "Skip to content",
-  ),
-  h("header", {}, h("strong", {}, "LMCache"), " ", status, " ", who, " ", login),
-  navigation,
-  problem,
-  main,
-);
+const skip = h("a", { href: "#", class: "skip" }, "Skip to content");
+skip.addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+const header = h("header", {}, skip, h("strong", {}, "LMCache"), " ", status, " ", who, " ", login);
+document.body.replaceChildren(header, navigation, problem, main);
 show();
 poller.now();

@@ -31,12 +31,7 @@ export function format(value, unit) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (unit === "percent") return `${trimmed(value * 100)} %`;
   if (unit === "bytes") return bytes(value);
-  if (unit === "seconds")
-    return value < 1
-      ? value < 0.001
-        ? `${trimmed(value * 1e6)} µs`
-        : `${trimmed(value * 1000)} ms`
-      : `${trimmed(value)} s`;
+  if (unit === "seconds") return time(value);
   return unit === "per second" ? `${compact(value)}/s` : compact(value);
 }
 
@@ -58,6 +53,12 @@ export function duration(seconds) {
         .slice(0, 2)
         .map(([count, unit]) => `${count} ${unit}`)
         .join(" ");
+}
+
+/** @param {number} seconds */
+function time(seconds) {
+  if (seconds >= 1 || seconds === 0) return `${trimmed(seconds)} s`;
+  return seconds < 0.001 ? `${trimmed(seconds * 1e6)} µs` : `${trimmed(seconds * 1000)} ms`;
 }
 
 /** @param {number} value */

@@ -10,7 +10,7 @@ export const view = { id: "configuration", title: "Configuration", route: "GET /
 
 /** @param {import("../views.js").Context} context */
 function create({ client, requires, change }) {
-  const table = new FilterTable("settings", ["Setting", "Value", "Default", "Source", "Takes effect", ""]);
+  const table = new FilterTable("settings", ["Setting", "Value", "Default", "Source", "Takes effect", "Action"]);
   const history = h("ol", { class: "plain" });
   const differing = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox" }));
   /** @type {Record<string, Setting>} */
@@ -97,30 +97,23 @@ function create({ client, requires, change }) {
     replace(history, revisions.revisions.map((/** @type {any} */ revision) => revisionOf(revision, needed)).reverse());
   }
 
-  /** @param {any} revision @param {string} needed */
-  function revisionOf(revision, needed) {
-    const changes = Object.entries(revision.changes ?? {}).map(
-      ([name, values]) => `${name}: ${JSON.stringify(values)}`,
-    );
+  /**
+   * @param {{number: number, time: string, changes: Record<string, {old: unknown, new: unknown}>}} revision
+   * @param {string} needed
+   */
+  function revisionOf({ number, time, changes }, needed) {
+    const texts = Object.entries(changes).map(([name, to]) => `${name}: ${shownValue(to.old)} → ${shownValue(to.new)}`);
+    const before = number - 1;
     const wanted = {
-      title: `Restore revision ${revision.revision}`,
+      title: `Restore the values of revision ${before}`,
       method: "POST",
-      path: `/conf/rollback?to=${revision.revision}`,
-      command: `conf rollback ${revision.revision}`,
+      path: `/conf/rollback?to=${before}`,
+      command: `conf rollback ${before}`,
     };
-    const act = async () => (await change(wanted)) && (await refresh());
-    const restore = h(
-      "button",
-      { disabled: Boolean(needed), title: needed && `Requires the role ${needed}`, onclick: act },
-      "Restore",
-    );
-    return h(
-      "li",
-      {},
-      h("b", {}, `Revision ${revision.revision} `),
-      `${revision.time ?? ""} ${revision.caller ?? ""} ${changes.join(", ")} `,
-      restore,
-    );
+    const act = async () => (await change(wanted)) !== null && (await refresh());
+    const title = needed && `Requires the role ${needed}`;
+    const undo = h("button", { disabled: Boolean(needed), title, onclick: act }, `Back to revision ${before}`);
+    return h("li", {}, h("b", {}, `Revision ${number} `), `${time} `, h("code", {}, texts.join(", ")), " ", undo);
   }
 
   differing.addEventListener("change", draw);

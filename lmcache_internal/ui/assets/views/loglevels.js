@@ -10,7 +10,7 @@ export const view = { id: "loglevels", title: "Log levels", route: "GET /logleve
 
 /** @param {import("../views.js").Context} context */
 function create({ client, requires, change }) {
-  const table = new FilterTable("log levels", ["Logger", "Level", ""]);
+  const table = new FilterTable("log levels", ["Logger", "Level", "Action"]);
   const name = field("Logger", h("input", { type: "text", name: "logger", required: true, placeholder: "lmcache" }));
   const level = field(
     "Level",
