@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { curlOf } from "../../lmcache_internal/ui/assets/change.js";
+import { commandOf, curlOf } from "../../lmcache_internal/ui/assets/change.js";
 import { pauseAfter } from "../../lmcache_internal/ui/assets/poller.js";
 import { typedValue } from "../../lmcache_internal/ui/assets/views/configuration.js";
 import { levelChange } from "../../lmcache_internal/ui/assets/views/loglevels.js";
@@ -15,10 +15,18 @@ test("a slow server is polled a fifth of the time, one that is down ever less of
 });
 
 test("the curl command quotes what a shell would interpret, and never contains the token", () => {
-  const change = { title: "", method: "POST", path: "/conf", body: { a: "it's $HOME" } };
+  const change = { title: "", method: "POST", path: "/conf", body: { a: "it's $HOME" }, command: [] };
   assert.equal(
     curlOf("http://h:1", change, true),
     `curl -X POST -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"a":"it'\\''s $HOME"}' 'http://h:1/conf'`,
+  );
+});
+
+test("the command of the CLI names the server, and quotes what a shell would interpret", () => {
+  const command = ["backends", "close", "a; rm -rf 'x'"];
+  assert.equal(
+    commandOf("http://h:1", { title: "", method: "DELETE", path: "", command }),
+    `lmcache-internal backends close 'a; rm -rf '\\''x'\\''' --url http://h:1`,
   );
 });
 

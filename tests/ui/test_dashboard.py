@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,7 +120,6 @@ def test_html_in_names_is_shown_as_text(
 def test_a_change_asks_and_shows_the_commands_that_do_the_same(browser: Browser, server: InternalAPIServer) -> None:
     open_view(browser, server, "backends")
     press(browser, "Freeze")
-    see(browser, "lmcache-internal freeze on")
     see(browser, f"curl -X PUT '{base(server)}/freeze/enable'")
     press(browser, "Cancel")
     see(browser, "Not frozen.")
@@ -125,6 +127,39 @@ def test_a_change_asks_and_shows_the_commands_that_do_the_same(browser: Browser,
     press(browser, "Apply")
     see(browser, "Frozen: nothing is stored.")
     assert manager_of(server).lmcache_engine.is_frozen()
+
+
+@pytest.mark.parametrize(
+    ("view", "button"),
+    [
+        ("backends", "//button[.='Freeze']"),
+        ("backends", "//button[.='Turn off']"),
+        ("backends", "//tr[contains(., 'LocalDiskBackend')]//button[.='Bypass']"),
+        ("backends", "//tr[contains(., 'LocalDiskBackend')]//button[.='Recreate']"),
+        ("backends", "//tr[contains(., 'LocalDiskBackend')]//button[.='Close']"),
+        ("cache", "//button[.='Store']"),
+        ("cache", "//button[.='Retrieve']"),
+        ("cache", "//button[.='Clear…']"),
+        ("loglevels", "//tr[contains(., 'lmcache.demo')]//button[.='Reset']"),
+    ],
+)
+@pytest.mark.parametrize("number", [0, 1], ids=["curl", "lmcache-internal"])
+def test_the_commands_that_are_shown_make_the_same_change(
+    browser: Browser, server: InternalAPIServer, view: str, button: str, number: int
+) -> None:
+    logging.getLogger("lmcache.demo").setLevel("INFO")
+    open_view(browser, server, view)
+    browser.click(button)
+    line = str(browser.run("return document.querySelector('dialog pre').textContent")).splitlines()[number]
+    program, *words = shlex.split(line)
+    if program == "curl":
+        words.append("--fail")
+    else:
+        program = str(Path(sys.executable).with_name(program))
+        if "--yes" in subprocess.run([program, *words, "--help"], capture_output=True, text=True, check=True).stdout:
+            words.append("--yes")
+    done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (line, done)
 
 
 def test_what_cannot_be_undone_wants_the_name_typed(browser: Browser, server: InternalAPIServer) -> None:
@@ -227,9 +262,7 @@ def test_axe_finds_nothing(browser: Browser, server: InternalAPIServer, view: st
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_narrow_window_needs_no_horizontal_scrolling(
-    browser: Browser, server: InternalAPIServer, view: str
-) -> None:
+def test_a_narrow_window_needs_no_horizontal_scrolling(browser: Browser, server: InternalAPIServer, view: str) -> None:
     open_view(browser, server, view)
     browser.resize(400, 800)
     try:
@@ -243,9 +276,8 @@ def test_a_chart_is_read_with_the_keyboard(browser: Browser, server: InternalAPI
     open_view(browser, server)
     assert eventually(lambda: not browser.run("return document.querySelector('.plot .empty') !== null"), 10)
     browser.run("document.querySelector('.plot').focus()")
-    browser.run(
-        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Home', bubbles: true, cancelable: true}))"
-    )
+    key = "new KeyboardEvent('keydown', {key: 'Home', bubbles: true, cancelable: true})"
+    browser.run(f"document.activeElement.dispatchEvent({key})")
     readout = browser.run("return document.querySelector('.readout .when').textContent")
     assert readout != "now"
     assert json.dumps(readout).count(":") == 2

@@ -9,7 +9,7 @@ import { ApiError } from "./client.js";
  * @property {string} method
  * @property {string} path
  * @property {unknown} [body]
- * @property {string} [command] - the arguments of `lmcache-internal` that do the same
+ * @property {string[]} command - the arguments of `lmcache-internal` that do the same
  * @property {string} [type] - a name to type first, where the change cannot be undone
  * @property {Node} [details]
  */
@@ -26,6 +26,16 @@ export function curlOf(base, { method, path, body }, token) {
   if (body instanceof FormData) words.push("-F", "script=@FILE");
   else if (body !== undefined) words.push("-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(body)));
   return [...words, quoted(base + path)].join(" ");
+}
+
+/**
+ * Return the command of the CLI that makes a change.
+ * @param {string} base - the URL of the server
+ * @param {Change} change
+ */
+export function commandOf(base, { command }) {
+  const words = ["lmcache-internal", ...command, "--url", base];
+  return words.map((word) => (/^[\w./:=,-]+$/.test(word) ? word : quoted(word))).join(" ");
 }
 
 /** @param {string} text */
@@ -68,7 +78,8 @@ function ask(client, change, act) {
     );
     const cancel = h("button", { onclick: () => dialog.close() }, "Cancel");
     typed.addEventListener("input", () => (apply.disabled = typed.value !== change.type));
-    const curl = curlOf(location.origin + client.root, change, Boolean(client.token));
+    const base = location.origin + client.root;
+    const commands = [curlOf(base, change, Boolean(client.token)), commandOf(base, change)];
     const dialog = /** @type {HTMLDialogElement} */ (
       h(
         "dialog",
@@ -76,7 +87,7 @@ function ask(client, change, act) {
         h("h2", {}, `${change.title}?`),
         change.details,
         h("p", {}, "These commands do the same:"),
-        h("pre", {}, curl, change.command && `\nlmcache-internal ${change.command}`),
+        h("pre", {}, commands.join("\n")),
         change.type && h("label", {}, `This cannot be undone. Type ${change.type} to continue: `, typed),
         message,
         h("p", { class: "buttons" }, apply, cancel),

@@ -39,20 +39,20 @@ function create({ client, requires, change }) {
       title: bypassed ? `Use the backend ${name} again` : `Bypass the backend ${name}`,
       method: "PUT",
       path: `/bypass/${word}?backend_name=${encoded}`,
-      command: `bypass ${word} ${name}`,
+      command: ["bypass", word, name],
     };
     const close = {
       title: `Close the backend ${name}`,
       method: "DELETE",
       path: `/backends/${encoded}`,
-      command: `backends close ${name}`,
+      command: ["backends", "close", name],
       type: name,
     };
     const recreate = {
       title: `Close and create the backend ${name} again`,
       method: "POST",
       path: `/backends/${encoded}/recreate`,
-      command: `backends recreate ${name}`,
+      command: ["backends", "recreate", name],
       type: name,
     };
     return h("tr", {}, [
@@ -89,14 +89,14 @@ function create({ client, requires, change }) {
         title: `${freeze.freeze ? "Disable" : "Enable"} freeze mode`,
         method: "PUT",
         path: `/freeze/${frozen}`,
-        command: `freeze ${freeze.freeze ? "off" : "on"}`,
+        command: ["freeze", freeze.freeze ? "off" : "on"],
       }),
       h("span", {}, hot.hot_cache ? "Hot cache on." : "Hot cache off."),
       button(hot.hot_cache ? "Turn off" : "Turn on", `PUT /hot_cache/${hotWord}`, {
         title: `${hot.hot_cache ? "Disable" : "Enable"} the hot cache`,
         method: "PUT",
         path: `/hot_cache/${hotWord}`,
-        command: `hot-cache ${hot.hot_cache ? "off" : "on"}`,
+        command: ["hot-cache", hot.hot_cache ? "off" : "on"],
       }),
     );
   }

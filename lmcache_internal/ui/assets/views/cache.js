@@ -33,7 +33,7 @@ function create({ client, requires, change }) {
   /** @param {string} verb */
   const range = (verb) => () => {
     const path = `/cache/${verb}?tokens_mock=${encodeURIComponent(tokens.value)}`;
-    const command = `cache ${verb} --tokens ${tokens.value}`;
+    const command = ["cache", verb, "--tokens", tokens.value];
     return change({
       title: `${verb === "store" ? "Store" : "Retrieve"} the tokens ${tokens.value}`,
       method: "POST",
@@ -43,12 +43,12 @@ function create({ client, requires, change }) {
   };
   const clear = () =>
     change({
-      title: "Clear all backends",
+      title: "Clear the cache in memory",
       method: "DELETE",
       path: "/cache/clear",
-      command: "cache clear",
+      command: ["cache", "clear"],
       type: "clear",
-      details: h("p", {}, `This removes what is cached: ${size.textContent}`),
+      details: h("p", {}, `Now: ${size.textContent} The chunks in memory are removed.`),
     });
   const buttons = [
     button("Store", "POST /cache/store", range("store")),

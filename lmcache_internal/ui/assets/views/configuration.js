@@ -72,7 +72,7 @@ function create({ client, requires, change }) {
         {},
         `${shownValue(setting.value)} → ${input.value}. Takes effect ${setting.takes_effect ?? "at once"}.`,
       );
-      const command = `conf set ${name}=${input.value}`;
+      const command = ["conf", "set", `${name}=${input.value}`];
       if (
         await change({
           title: `Set ${name}`,
@@ -108,7 +108,7 @@ function create({ client, requires, change }) {
       title: `Restore the values of revision ${before}`,
       method: "POST",
       path: `/conf/rollback?to=${before}`,
-      command: `conf rollback ${before}`,
+      command: ["conf", "rollback", "--to", String(before)],
     };
     const act = async () => (await change(wanted)) !== null && (await refresh());
     const title = needed && `Requires the role ${needed}`;

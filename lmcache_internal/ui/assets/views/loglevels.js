@@ -75,7 +75,7 @@ export function levelChange(logger, level, time) {
     title,
     method: "PUT",
     path: `/loglevel?${query}`,
-    command: `loglevel ${logger} ${level}${time && ` --for ${time}`}`,
+    command: ["loglevel", logger, level, ...(time ? ["--for", time] : [])],
   };
 }
 

@@ -21,7 +21,8 @@ function create({ client, requires, confirm }) {
     const body = new FormData();
     body.append("script", new Blob([source.value]), "script.py");
     const title = "Run this script in the engine's process";
-    if (!(await confirm({ title, method: "POST", path: "/run_script", body, command: "script run FILE" }))) return;
+    if (!(await confirm({ title, method: "POST", path: "/run_script", body, command: ["script", "run", "FILE"] })))
+      return;
     output.replaceChildren(h("p", {}, "Running…"));
     const began = performance.now();
     let outcome;
