@@ -21,8 +21,6 @@ _Group = Callable[[Client, Mapping[str, Any]], Mapping[str, Any]]
 
 class _Document(msgspec.Struct):
     facts: dict[str, Any]
-    findings: list[dict[str, Any]] = []
-    checked: list[str] = []
 
 
 def fetch_facts(client: Client) -> dict[str, Any]:
