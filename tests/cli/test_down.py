@@ -207,7 +207,7 @@ def test_a_bundle_keeps_what_it_has_if_a_server_goes_down(tmp_path: Path) -> Non
     assert "1 of 1 servers" in result.stderr
     with zipfile.ZipFile(path) as archive:
         (server,) = json.loads(archive.read("manifest.json"))["servers"].values()
-        assert len(archive.namelist()) == 4  # The manifest, and the answers that came.
+        assert len(archive.namelist()) == 6  # The manifest, the doctor's report as JSON and text, and three responses.
     assert "cannot connect" in server["missing"]["metrics.txt"]
 
 
