@@ -160,6 +160,19 @@ def test_a_server_without_doctor_is_examined_by_its_other_endpoints(
     assert "the server has no GET /doctor" in reasons["chunk-hashes-differ"]
 
 
+@pytest.mark.parametrize(("version", "is_found"), [("0.9.2", False), ("0.10.0", True), (None, False)])
+def test_a_server_without_doctor_is_asked_for_vllm_to_find_an_unset_seed(
+    start_fleet: StartFleet, monkeypatch: pytest.MonkeyPatch, version: str | None, is_found: bool
+) -> None:
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    fleet = start_fleet()
+    for index, app in fleet.apps.items():
+        app.view_functions["doctor.doctor"] = lambda: ({"detail": "Not Found"}, 404)
+        info = {"vllm_version": version} if version else {"engine": "none"}
+        monkeypatch.setattr(fleet.managers[index], "get_inference_info", lambda info=info: info)
+    assert ("hash-seed-unset" in codes(fleet.json("doctor"))) is is_found
+
+
 def test_an_mp_server_is_examined() -> None:
     port = free_port()
     with served("--mp", str(port)):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ from lmcache_internal.diagnostics.doctor import Rank
 from lmcache_internal.diagnostics.doctor.examination import examine
 from lmcache_internal.diagnostics.doctor.report import Report
 from lmcache_internal.testing.real_engine import make_scheduler, make_worker
-from tests.support import ROOT
+from tests.conformance.run import serving
 
 
 @pytest.fixture(scope="module")
@@ -67,25 +64,9 @@ def test_a_hash_function_that_lmcache_cannot_load_is_found(worker: Any) -> None:
     }
 
 
-@contextmanager
-def lmcache_servers(directory: Path) -> Iterator[list[str]]:
-    """Serve a scheduler and a worker with LMCache's own server; yield the options that choose them."""
-    command = [sys.executable, "tests/conformance/serve.py", "lmcache", str(directory)]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(directory)}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        try:
-            line = next(line for line in process.stdout if line.startswith(b'{"'))
-            ports = json.loads(line)
-            yield [part for port in ports.values() for part in ("--url", f"http://127.0.0.1:{port}")]
-        finally:
-            process.kill()
-
-
 def test_lmcaches_own_servers_are_examined_by_their_other_endpoints(tmp_path: Path) -> None:
-    with lmcache_servers(tmp_path) as options:
+    with serving("lmcache", tmp_path) as ports:
+        options = [part for port in ports.values() for part in ("--url", f"http://127.0.0.1:{port}")]
         result = CliRunner().invoke(main, ["doctor", *options, "--json", "--timeout", "20"])
     document = json.loads(result.stdout)
     assert [entry["ok"] for entry in document["ranks"]] == [True, True], document
