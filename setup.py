@@ -28,6 +28,7 @@ setup(
             "openapi/pages/*.html",
             "openapi/pages/*.js",
             "ui/assets/*",
+            "ui/assets/fleet/*",
             "ui/assets/views/*",
         ]
     },

@@ -31,9 +31,10 @@ from .threads import threads
 from .toggles import freeze, hot_cache
 from .token import token
 from .top import top
+from .ui import ui
 
 _SECTIONS = {
-    "Inspect": (status, doctor, top, get, metrics, threads, routes, bundle),
+    "Inspect": (status, doctor, top, ui, get, metrics, threads, routes, bundle),
     "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, drain, undrain, script),
     "Setup": (serve, mp_server, token, new_plugin, completion),
 }

@@ -86,6 +86,12 @@ class Fleet:
         """Return the options that choose and reach these servers."""
         return [*self._source.options(targets), *self._access]
 
+    def narrowed(self, targets: Sequence[Target], seconds: float) -> Fleet:
+        """Return some of the servers as a fleet that prints nothing, with `seconds` for all answers together."""
+        screen = Screen()
+        screen.quiet = True
+        return Fleet(Found(targets), self.token, seconds, screen, self._source, self._access)
+
     def search_again(self) -> None:
         """Find the servers again if the last search did not find all of them."""
         if self._search is not None and not self.found.complete:

@@ -42,21 +42,22 @@ def loglevel(fleet: Fleet, logger: str | None, level: str | None, span: str | No
     if span and not level:
         raise click.UsageError("--for goes with a LEVEL.")
     if logger and (level or reset):
-        fleet.show(fleet.each(lambda client: _put(client, logger, level, span)), _cells)
+        fleet.show(fleet.each(lambda client: put_level(client, logger, level, span)), _cells)
     elif logger:
-        fleet.show(fleet.each(lambda client: _levels_of(_levels(client), logger)), _cells)
+        fleet.show(fleet.each(lambda client: _levels_of(fetch_levels(client), logger)), _cells)
     else:
-        _list(fleet, fleet.each(_levels))
+        _list(fleet, fleet.each(fetch_levels))
 
 
-def _put(client: Client, logger: str, level: str | None, span: str | None) -> dict[str, Any]:
+def put_level(client: Client, logger: str, level: str | None, span: str | None) -> dict[str, Any]:
+    """Set the level of a logger, for a time such as `10m`; raises `Failure` if the server refuses it."""
     params = {"logger_name": logger} | ({"level": level} if level else {}) | ({"for": span} if span else {})
     answer = client.json("PUT", "/loglevel", dict[str, Any], params=params)
     return {name: answer[name] for name in ("level", "effective", "before", "restored_after_seconds")}
 
 
-def _levels(client: Client) -> dict[str, str]:
-    """Return the level of each logger, including the root logger."""
+def fetch_levels(client: Client) -> dict[str, str]:
+    """Return the level of each logger, including the root logger; raises `Failure`."""
     lines = "\n".join(_text(client, **params) for params in ({"logger_name": _ROOT}, {})).splitlines()
     found = (line.rpartition(": ") for line in lines)
     levels = {name: level for name, colon, level in found if colon}

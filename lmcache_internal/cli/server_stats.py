@@ -49,7 +49,7 @@ class _Report(msgspec.Struct):
 def fetch_stats(client: Client) -> dict[str, Any]:
     """Fetch the figures of one server; raises `Failure`."""
     version = client.json("GET", "/lmc_version", type=str)
-    health = _health(client)
+    health = fetch_health(client)
     names = [name for names in (*_HITS, _USAGE, *_COUNTERS.values()) for name in names]
     samples = fetch_samples(client, [*names, _START])
     start = samples.sum(_START)
@@ -58,7 +58,7 @@ def fetch_stats(client: Client) -> dict[str, Any]:
         **health,
         **_hits(samples),
         "usage_bytes": samples.sum(*_USAGE),
-        "usage_limit_bytes": _usage_limit(client),
+        "usage_limit_bytes": usage_limit(client),
         "uptime_seconds": None if start is None else max(0.0, round(time.time() - start, 1)),
         **{name: samples.sum(*parts) for name, parts in _COUNTERS.items()},
     }
@@ -80,8 +80,8 @@ def reasons(data: Mapping[str, Any]) -> list[str]:
     return [f"{word} {name}: {message}" for kind, word in words.items() for name, message in data[kind].items()]
 
 
-def _health(client: Client) -> dict[str, Any]:
-    """Fetch the health; `healthy` is None for a server without health checks, such as LMCache's own."""
+def fetch_health(client: Client) -> dict[str, Any]:
+    """Fetch the health; raises `Failure`. `healthy` is None without health checks, as with LMCache's own server."""
     try:
         report = _report(client, "/healthz")
     except Failure as failure:
@@ -117,7 +117,7 @@ def _hits(samples: Samples) -> dict[str, float | None]:
     return {"hit_rate": None, "hit_tokens": 0.0, "requested_tokens": 0.0}
 
 
-def _usage_limit(client: Client) -> float | None:
+def usage_limit(client: Client) -> float | None:
     """Return the configured size of the local storages in bytes; None if the server does not say."""
     params = {"names": ",".join([*_LIMITS, *_LIMITS.values()])}
     try:

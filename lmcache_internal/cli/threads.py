@@ -76,7 +76,8 @@ def _ask(client: Client, params: dict[str, Any]) -> str:
     return client.request("GET", "/threads", params=params, headers={"Accept": "text/plain"}).text
 
 
-def _ask_grouped(client: Client, params: dict[str, Any]) -> Any:
+def fetch_groups(client: Client, params: dict[str, Any]) -> Any:
+    """Fetch the stacks of a server with the names of their threads; raises `Failure` if it has no groups."""
     answer = client.request("GET", "/threads", params=params)
     if not answer.text.startswith("{"):
         raise Failure("/threads answered without groups, as LMCache's own server does; add --no-group")
@@ -84,16 +85,16 @@ def _ask_grouped(client: Client, params: dict[str, Any]) -> Any:
 
 
 def _grouped(fleet: Fleet, params: dict[str, Any]) -> None:
-    outcomes = fleet.each(lambda client: _ask_grouped(client, params | {"group": "true"}))
+    outcomes = fleet.each(lambda client: fetch_groups(client, params | {"group": "true"}))
     if fleet.screen.as_json:
         fleet.show(outcomes, dict)
         return
-    outcomes = [outcome.map(_groups) for outcome in outcomes]
+    outcomes = [outcome.map(groups_of) for outcome in outcomes]
     fleet.screen.text("\n".join(_block(stack, owners) for stack, owners in _together(outcomes)))
     fleet.report_failures(outcomes)
 
 
-def _groups(data: Any) -> Groups:
+def groups_of(data: Any) -> Groups:
     """Return the stacks of one server, with names that are safe to print."""
     found = msgspec.convert(data, _Groups).groups
     return [(tuple(_call(call) for call in group.stack), list(map(printable, group.names))) for group in found]

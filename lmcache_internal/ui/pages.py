@@ -21,13 +21,23 @@ _MEDIA_TYPES = {
 }
 
 
-def page(root: str) -> str:
+def page(root: str, *, base: str = "", socket: str = "", token: bool = False, fleet: str = "") -> str:
     """Return the HTML of the page, which contains no data of the engine.
 
     Args:
         root: the path where the app is mounted; empty at the root.
+        base: the URL of the server for the commands that the page shows, if it is not that of the page.
+        socket: its Unix socket, if any.
+        token: whether these commands need a token.
+        fleet: the name of the server in a fleet; the page then leads back to the page of the fleet.
     """
-    return _templates().get_template("index.html").render(root=root)
+    template = _templates().get_template("index.html")
+    return template.render(root=root, base=base, socket=socket, token=token, fleet=fleet)
+
+
+def fleet_page() -> str:
+    """Return the HTML of the page that shows a fleet."""
+    return _templates().get_template("fleet/index.html").render()
 
 
 def asset(name: str) -> tuple[bytes, str] | None:

@@ -19,9 +19,11 @@ import { ApiError } from "./client.js";
  * @param {string} base - the URL of the server
  * @param {Change} change
  * @param {boolean} token - whether a token is needed
+ * @param {string} [socket] - the Unix socket of the server
  */
-export function curlOf(base, { method, path, body }, token) {
+export function curlOf(base, { method, path, body }, token, socket) {
   const words = ["curl", "-X", method];
+  if (socket) words.push("--unix-socket", quoted(socket));
   if (token) words.push("-H", '"Authorization: Bearer $TOKEN"');
   if (body instanceof FormData) words.push("-F", "script=@FILE");
   else if (body !== undefined) words.push("-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(body)));
@@ -32,9 +34,10 @@ export function curlOf(base, { method, path, body }, token) {
  * Return the command of the CLI that makes a change.
  * @param {string} base - the URL of the server
  * @param {Change} change
+ * @param {string} [socket] - the Unix socket of the server
  */
-export function commandOf(base, { command }) {
-  const words = ["lmcache-internal", ...command, "--url", base];
+export function commandOf(base, { command }, socket) {
+  const words = ["lmcache-internal", ...command, ...(socket ? ["--socket", socket] : ["--url", base])];
   return words.map((word) => (/^[\w./:=,-]+$/.test(word) ? word : quoted(word))).join(" ");
 }
 
@@ -78,8 +81,8 @@ function ask(client, change, act) {
     );
     const cancel = h("button", { onclick: () => dialog.close() }, "Cancel");
     typed.addEventListener("input", () => (apply.disabled = typed.value !== change.type));
-    const base = location.origin + client.root;
-    const commands = [curlOf(base, change, Boolean(client.token)), commandOf(base, change)];
+    const { base, socket, token } = client.address;
+    const commands = [curlOf(base, change, token, socket), commandOf(base, change, socket)];
     const dialog = /** @type {HTMLDialogElement} */ (
       h(
         "dialog",

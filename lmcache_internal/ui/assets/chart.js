@@ -52,6 +52,16 @@ export class LineChart {
     return Math.max(200, this.plot.clientWidth);
   }
 
+  /** The series of the readout and of the table. */
+  get listed() {
+    return this.data.series;
+  }
+
+  /** @param {number} number - of the series */
+  lineClass(number) {
+    return `line line-${number}`;
+  }
+
   /** @param {number} index */
   x(index) {
     const { times } = this.data;
@@ -61,8 +71,7 @@ export class LineChart {
 
   draw() {
     const { times, series } = this.data;
-    const values = series.flatMap(({ values }) => values.filter((value) => value !== null));
-    const marks = ticks(this.highest ?? Math.max(0, ...values.map(Number)), this.unit);
+    const marks = ticks(this.highest ?? largest(series), this.unit);
     const top = marks[marks.length - 1];
     const y = (/** @type {number} */ value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
     const picture = svg(
@@ -71,7 +80,7 @@ export class LineChart {
       marks.map((value) => this.gridLine(y(value), value)),
       this.timeLabels(),
       this.changeMarks(),
-      series.map(({ values: line }, number) => svg("path", { class: `line line-${number}`, d: this.path(line, y) })),
+      series.map(({ values: line }, number) => svg("path", { class: this.lineClass(number), d: this.path(line, y) })),
       this.cursor === null ? null : this.cursorLine(this.cursor),
     );
     replace(this.plot, picture, times.length < 2 && h("p", { class: "empty" }, "Collecting data…"));
@@ -169,14 +178,14 @@ export class LineChart {
   legend() {
     const index = Math.min(this.cursor ?? Infinity, this.data.times.length - 1);
     const when = this.cursor === null || index < 0 ? "now" : clock(this.data.times[index]);
-    const entries = this.data.series.map(({ name, values }, number) =>
+    const entries = this.listed.map(({ name, values }, number) =>
       h(
         "span",
         { class: "entry" },
         svg(
           "svg",
           { width: 24, height: 8, "aria-hidden": "true" },
-          svg("path", { class: `line line-${number}`, d: "M0 4L24 4" }),
+          svg("path", { class: this.lineClass(number), d: "M0 4L24 4" }),
         ),
         ` ${name} `,
         h("b", {}, format(values[index], this.unit)),
@@ -187,13 +196,13 @@ export class LineChart {
 
   /** @param {number} index */
   describe(index) {
-    const { series } = this.data;
-    return series.map(({ name, values }) => `${name} ${format(values[index], this.unit)}`).join(", ");
+    return this.listed.map(({ name, values }) => `${name} ${format(values[index], this.unit)}`).join(", ");
   }
 
   fillTable() {
     if (!(/** @type {HTMLDetailsElement} */ (this.table.parentElement).open)) return;
-    const { times, series } = this.data;
+    const { times } = this.data;
+    const series = this.listed;
     const head = h(
       "tr",
       {},
@@ -216,6 +225,13 @@ export class LineChart {
       h("table", {}, h("caption", { class: "hidden" }, this.title), h("thead", {}, head), h("tbody", {}, rows)),
     );
   }
+}
+
+/** @param {Series[]} series */
+function largest(series) {
+  let found = 0;
+  for (const { values } of series) for (const value of values) if (value !== null && value > found) found = value;
+  return found;
 }
 
 /** @param {number} time - in ms since the epoch */

@@ -18,10 +18,20 @@ export class ApiError extends Error {
 
 /** The server of this page. */
 export class Client {
-  /** @param {string} root - the path where the app is mounted */
-  constructor(root) {
+  /**
+   * @param {string} root - the path where the app is mounted
+   * @param {DOMStringMap} [gateway] - how commands reach the server, if this page came through a gateway
+   */
+  constructor(root, gateway = {}) {
     this.root = root;
     this.token = "";
+    this.gateway = gateway;
+  }
+
+  /** The URL of the server for commands, its Unix socket if any, and whether it needs a token. */
+  get address() {
+    const { base = location.origin + this.root, socket = "", token } = this.gateway;
+    return { base, socket, token: Boolean(this.token) || token === "1" };
   }
 
   /**

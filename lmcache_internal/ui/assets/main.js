@@ -9,7 +9,7 @@ import { VIEWS } from "./views.js";
 
 const ROLES = ["public", "viewer", "operator", "admin"];
 
-const client = new Client(document.documentElement.dataset.root ?? "");
+const client = new Client(document.documentElement.dataset.root ?? "", document.documentElement.dataset);
 /** @type {Map<string, string>} - `METHOD /path` to the required role */
 const access = new Map();
 let role = "";
@@ -63,6 +63,7 @@ function show() {
   document.title = `${view.title} · LMCache`;
   replace(
     navigation,
+    client.gateway.fleet && h("a", { href: "/" }, "← Fleet"),
     VIEWS.map(({ id, title }) => h("a", { href: `#${id}`, "aria-current": id === view.id ? "page" : null }, title)),
     h("a", { href: `${client.root}/docs` }, "API"),
   );
@@ -127,7 +128,18 @@ skip.addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
-const header = h("header", {}, skip, h("strong", {}, "LMCache"), " ", status, " ", who, " ", login);
+const header = h(
+  "header",
+  {},
+  skip,
+  h("strong", {}, ["LMCache", client.gateway.fleet].filter(Boolean).join(" · ")),
+  " ",
+  status,
+  " ",
+  who,
+  " ",
+  login,
+);
 document.body.replaceChildren(header, navigation, problem, main);
 show();
 poller.now();

@@ -1,0 +1,82 @@
+"""`ui`: serve a dashboard of all servers on loopback.
+
+The gateway is a small Flask app: `app.py` assembles it, `guard.py` authorizes its requests, `ranks.py` polls the ranks,
+`proxy.py` forwards the requests of a rank's page, and `fleet_api.py` and `change_api.py` are its endpoints.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import webbrowser
+
+import click
+
+from ..commands import Command
+from ..fleet import Fleet
+from ..options import fleet_options
+from ..units import servers
+
+HOST = "127.0.0.1"
+THREADS = 32
+"""Requests that are served at the same time. A browser sends at most six."""
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+@click.command(cls=Command)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port on loopback; 0: any."
+)
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page in a browser.")
+@fleet_options()
+def ui(fleet: Fleet, port: int, browser: bool) -> None:
+    """Serve a dashboard of all servers on loopback, until Ctrl-C.
+
+    The command prints a login link that works once. The dashboard shows all ranks, their charts and the differences of
+    their configuration, and changes all or chosen ranks. It adds the token of this command to each request.
+
+    Example: lmcache-internal ui --config lmcache.yaml
+    """
+    import waitress
+
+    from .app import create_gateway
+    from .login import Login
+
+    login = Login()
+    with _listener(port) as listening:
+        port = listening.getsockname()[1]
+        app = create_gateway(fleet, login, port)
+        server = waitress.create_server(
+            app,
+            sockets=[listening],
+            threads=THREADS,
+            ident=None,
+            max_request_body_size=app.config["MAX_CONTENT_LENGTH"],
+        )
+        base = f"http://{HOST}:{port}"
+
+        def offer() -> str:
+            link = f"{base}/login?token={login.token}"
+            click.echo(f"Log in: {link}")
+            return link
+
+        click.echo(f"The dashboard of {servers(len(fleet.targets))} is at {base}. Press Ctrl-C to stop.")
+        link = offer()
+        login.on_exchange = offer
+        sys.stdout.flush()
+        if browser and any(os.environ.get(name) for name in _DISPLAYS):
+            webbrowser.open(link)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run()
+        server.close()
+
+
+def _listener(port: int) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise click.ClickException(
+            f"Cannot listen on {HOST}:{port}: {error.strerror}. Choose another --port."
+        ) from error

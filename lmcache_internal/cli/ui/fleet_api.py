@@ -1,0 +1,85 @@
+"""The endpoints of the fleet's page: the poll, and what all ranks have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, Response
+
+from ...errors import NotFound
+from ...ui.pages import asset, fleet_page
+from ..conf.diff import GENERATED
+from ..conf.read import fetch_details
+from ..fleet import Job
+from ..loglevel import fetch_levels
+from ..outcome import Outcome
+from ..threads import fetch_groups, groups_of
+from .grouping import failures, grouped, grouped_stacks
+from .proxy import html_response
+from .state import gateway
+
+SECONDS = 15.0
+"""The timeout of a request to all ranks."""
+_FIELDS = ("value", "default", "mutable", "takes_effect", "description")
+
+router = Blueprint("fleet", __name__)
+
+
+@router.get("/")
+def show() -> Response:
+    """Show the page of the fleet."""
+    return html_response(fleet_page())
+
+
+@router.get("/ui/<path:name>")
+def part(name: str) -> Response:
+    """Get an asset of the page; raises `NotFound` (404)."""
+    found = asset(name)
+    if found is None:
+        raise NotFound(f"There is no asset {name[:100]!r}")
+    content, media_type = found
+    return Response(content, content_type=media_type)
+
+
+@router.get("/fleet/poll")
+def poll() -> dict[str, Any]:
+    """Ask all ranks, and return a row for each; `time` in ms since the epoch."""
+    return {"ranks": gateway().ranks.poll(), "time": round(time.time() * 1000)}
+
+
+@router.get("/fleet/conf")
+def conf() -> dict[str, Any]:
+    """Return the settings of all ranks, each value with the ranks that have it; `generated` are different by design."""
+    common = _common(lambda client: {name: _setting(fields) for name, fields in fetch_details(client).items()})
+    return {**common, "generated": sorted(GENERATED)}
+
+
+@router.get("/fleet/loglevels")
+def loglevels() -> dict[str, Any]:
+    """Return the log levels of all ranks, each with the ranks that have it."""
+    return _common(fetch_levels)
+
+
+@router.get("/fleet/threads")
+def threads() -> dict[str, Any]:
+    """Return the stacks of the threads of all ranks, each with the ranks that have it."""
+    state = gateway()
+    outcomes = [outcome.map(groups_of) for outcome in _ask(lambda client: fetch_groups(client, {"group": "true"}))]
+    return {"stacks": grouped_stacks(outcomes, state.numbers), "failed": failures(outcomes, state.numbers)}
+
+
+def _common(job: Job) -> dict[str, Any]:
+    state, outcomes = gateway(), _ask(job)
+    return {"names": grouped(outcomes, state.numbers), "failed": failures(outcomes, state.numbers)}
+
+
+def _ask(job: Job) -> Sequence[Outcome]:
+    state = gateway()
+    with state.job():
+        return state.fleet.narrowed(state.fleet.targets, SECONDS).each(job)
+
+
+def _setting(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: fields.get(name) for name in _FIELDS}

@@ -1,0 +1,17 @@
+// Numbers of ranks as text, as `lmcache-internal --index` takes them: 0,2-4.
+
+/**
+ * Return the text of numbers.
+ * @param {Iterable<number>} numbers
+ */
+export function rangesOf(numbers) {
+  const sorted = [...new Set(numbers)].sort((a, b) => a - b);
+  /** @type {[number, number][]} */
+  const runs = [];
+  for (const number of sorted) {
+    const last = runs.at(-1);
+    if (last && last[1] === number - 1) last[1] = number;
+    else runs.push([number, number]);
+  }
+  return runs.map(([first, last]) => (first === last ? String(first) : `${first}-${last}`)).join(",");
+}
