@@ -103,8 +103,14 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._devtools("Emulation.setEmulatedMedia", {"features": features})
 
-    def _devtools(self, command: str, parameters: Mapping[str, Any]) -> None:
-        self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+    def main_thread_seconds(self) -> float:
+        """Return how long the main thread of the page has been busy since it was opened."""
+        self._devtools("Performance.enable", {})
+        metrics = self._devtools("Performance.getMetrics", {})["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+    def _devtools(self, command: str, parameters: Mapping[str, Any]) -> Any:
+        return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def screenshot(self, path: Path) -> None:
         """Write what the window shows to a PNG file."""

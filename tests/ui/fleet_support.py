@@ -1,0 +1,80 @@
+"""Gateways, their links, and many ranks in one process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+from flask.testing import FlaskClient
+
+from lmcache_internal.cli.credentials import BearerToken
+from lmcache_internal.cli.fleet import Fleet
+from lmcache_internal.cli.outcome import Found
+from lmcache_internal.cli.output import Screen
+from lmcache_internal.cli.targets import target_at
+from lmcache_internal.cli.ui.app import create_gateway
+from lmcache_internal.cli.ui.login import Login
+from tests.support import ROOT
+
+PORT = 8765
+
+
+def gateway_client(urls: Sequence[str], token: str | None = None, login: Login | None = None) -> FlaskClient:
+    """A client of a gateway to servers, without a session."""
+    found = Found([target_at(url, index) for index, url in enumerate(urls)])
+    screen = Screen()
+    screen.quiet = True
+    fleet = Fleet(found, BearerToken(token) if token else None, 10, screen)
+    return create_gateway(fleet, login or Login(), PORT).test_client()
+
+
+def logged_in(urls: Sequence[str], token: str | None = None) -> FlaskClient:
+    """A client of a gateway to servers, with a session."""
+    login = Login()
+    client = gateway_client(urls, token, login)
+    assert client.get(f"/login?token={login.token}").status_code == 200
+    return client
+
+
+@contextlib.contextmanager
+def gateway_process(*arguments: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command `ui` as a process, and its login link."""
+    command = [sys.executable, "-m", "lmcache_internal.cli", "ui", "--port", "0", "--no-browser", *arguments]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LMCACHE_")}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=clean | environ, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        watchdog = threading.Timer(300, process.kill)
+        watchdog.start()
+        try:
+            link = next(found[0] for line in process.stdout if (found := re.search(r"http\S+/login\S+", line)))
+            yield process, link
+        finally:
+            watchdog.cancel()
+            process.kill()
+
+
+@contextlib.contextmanager
+def many_ranks(directory: Path, count: int) -> Iterator[Path]:
+    """A process that answers for many ranks; yields the file of their addresses."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.ui.many_ranks"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            base = process.stdout.readline().strip()
+            path = directory / "targets.yaml"
+            groups = [{"targets": [f"{base}/{rank}"], "labels": {"index": str(rank)}} for rank in range(count)]
+            path.write_text(yaml.safe_dump(groups))
+            yield path
+        finally:
+            process.send_signal(signal.SIGKILL)

@@ -1,0 +1,411 @@
+"""The gateway of `lmcache-internal ui`: who is admitted, what it forwards, and what ranks can do to it."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from lmcache_internal import create_app
+from lmcache_internal.cli import answers
+from lmcache_internal.cli.ui.login import MAX_SESSIONS, Login
+from lmcache_internal.cli.ui.ranks import ABANDONED_SECONDS, SLOTS
+from tests.cli.conftest import Fleet, StartFleet, fleets_in
+from tests.cli.test_hostile import EVIL, FORGES, lying
+from tests.mp_support import mp_manager
+from tests.security.support import serving, token_file
+from tests.support import make_manager
+from tests.ui.fleet_support import gateway_client, logged_in
+
+PATHS = ["/", "/ui/fleet/main.js", "/fleet/poll", "/fleet/conf", "/fleet/threads", "/rank/0/ui", "/rank/0/conf"]
+POSTS = ["/fleet/conf/check", "/fleet/conf/apply", "/fleet/loglevel", "/rank/0/conf", "/rank/0/run_script"]
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with fleets_in(tmp_path_factory.mktemp("ranks")) as start:
+        yield start()
+
+
+@pytest.fixture(scope="module")
+def client(ranks: Fleet) -> FlaskClient:
+    return logged_in([ranks.url(index) for index in range(5)])
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[StartFleet]:
+    with fleets_in(tmp_path) as start:
+        yield start
+
+
+@pytest.mark.parametrize(("method", "path"), [*(("GET", path) for path in PATHS), *(("POST", path) for path in POSTS)])
+@pytest.mark.parametrize("cookie", [None, "", "x" * 43, "\xff"])
+def test_without_a_session_nothing_is_served(ranks: Fleet, method: str, path: str, cookie: str | None) -> None:
+    stranger = gateway_client([ranks.url(0)])
+    headers = {} if cookie is None else {"Cookie": f"lmcache-internal-ui-8765={cookie}"}
+    response = stranger.open(path, method=method, headers=headers)
+    assert response.status_code == 401
+    assert "login link" in response.get_json()["message"]
+
+
+def test_a_login_link_works_once_and_sets_a_strict_cookie() -> None:
+    login = Login()
+    client = gateway_client([], login=login)
+    token = login.token
+    assert client.head(f"/login?token={token}").status_code == 403
+    response = client.get(f"/login?token={token}", headers={"Sec-Fetch-Site": "cross-site"})
+    cookie = response.headers["Set-Cookie"]
+    assert response.status_code == 200
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "Domain" not in cookie
+    assert client.get("/").status_code == 200
+    for stale in (token, "", "x", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1")):
+        assert client.get("/login", query_string={"token": stale}).status_code == 403
+    assert login.token != token
+
+
+def test_the_oldest_session_ends_when_there_are_too_many() -> None:
+    login = Login()
+    sessions = [str(login.exchange(login.token)) for _ in range(MAX_SESSIONS + 1)]
+    assert [login.admits(session) for session in sessions] == [False, *[True] * MAX_SESSIONS]
+    assert not login.admits("")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "10.0.0.1", "[::2]"])
+@pytest.mark.parametrize("path", ["/", "/login", "/fleet/poll", "/rank/0/conf"])
+def test_a_host_that_is_not_loopback_is_refused(client: FlaskClient, host: str, path: str) -> None:
+    assert client.get(path, headers={"Host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:8765", "[::1]:8765"])
+def test_a_loopback_host_is_admitted(client: FlaskClient, host: str) -> None:
+    client.set_cookie("lmcache-internal-ui-8765", session_of(client), domain=host.rpartition(":")[0].strip("[]"))
+    assert client.get("/ui/icon.svg", headers={"Host": host}).status_code in (200, 401)
+
+
+def session_of(client: FlaskClient) -> str:
+    cookie = client.get_cookie("lmcache-internal-ui-8765")
+    assert cookie is not None
+    return cookie.value
+
+
+SITES: list[dict[str, str]] = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},  # Another port of loopback: the browser sends the cookie there.
+    {"Origin": "http://evil.example"},
+    {"Origin": "http://localhost:9999"},
+    {"Origin": "null"},
+]
+
+
+@pytest.mark.parametrize("headers", SITES, ids=str)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/fleet/poll"), ("GET", "/rank/0/conf"), ("POST", POSTS[0])])
+def test_a_page_of_another_site_is_refused_even_with_the_cookie(
+    client: FlaskClient, headers: dict[str, str], method: str, path: str
+) -> None:
+    assert client.open(path, method=method, headers=headers).status_code == 403
+
+
+def test_a_form_of_the_same_site_cannot_change_anything(client: FlaskClient) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        response = client.post(
+            POSTS[0], data='{"values":{"a":1}}', content_type=kind, headers={"Origin": "http://localhost"}
+        )
+        assert response.status_code == 403
+
+
+def test_the_pages_have_a_strict_policy(client: FlaskClient) -> None:
+    for path in ("/", "/rank/1/ui"):
+        policy = client.get(path).headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+
+
+class Recorder(http.server.BaseHTTPRequestHandler):
+    """Records what it gets, and answers with a page whose script must not run."""
+
+    seen: list[tuple[str, str, dict[str, str]]]
+    media_type = "text/html"
+
+    def do_GET(self) -> None:
+        self.seen.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
+        body = b"<script>alert(1)</script>"
+        self.send_response(200)
+        self.send_header("Content-Type", self.media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Set-Cookie", "lmcache-internal-ui-8765=stolen; Path=/")
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Content-Security-Policy", "default-src *")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_PUT = do_GET  # noqa: N815  # http.server's names.
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def recording(media_type: str = "text/html") -> Iterator[tuple[str, list[tuple[str, str, dict[str, str]]]]]:
+    handler = type("Handler", (Recorder,), {"seen": [], "media_type": media_type})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", handler.seen  # type: ignore[attr-defined]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "text/javascript", "image/svg+xml", "application/xhtml+xml", ""])
+def test_a_response_of_a_rank_is_never_a_page_or_a_script(media_type: str) -> None:
+    with recording(media_type) as (url, _):
+        for path in ("/rank/0/x", "/rank/0/ui/evil.js", "/rank/0/docs/page.js"):
+            response = logged_in([url]).get(path)
+            assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert response.headers.getlist("Content-Security-Policy")[0].startswith("default-src 'none'")
+            assert len(response.headers.getlist("Content-Security-Policy")) == 1
+            assert not {"Set-Cookie", "Access-Control-Allow-Origin"} & set(response.headers.keys())
+
+
+def test_the_scripts_of_the_page_of_a_rank_come_from_the_gateway() -> None:
+    with recording() as (url, seen):
+        client = logged_in([url])
+        assert b"new Client" in client.get("/rank/0/ui/main.js").data
+        assert f'data-base="{url}"'.encode() in client.get("/rank/0/ui").data
+    assert seen == []
+
+
+def test_the_gateway_adds_its_token_and_passes_no_credentials_of_the_browser() -> None:
+    with recording() as (url, seen):
+        client = logged_in([url], token="secret-token")  # A test's.
+        client.get("/rank/0/a%2Fb?x=%26&y=1", headers={"Authorization": "Bearer browser", "X-Forwarded-For": "1.2.3.4"})
+        response = client.post("/rank/0/conf", json={"a": 1}, headers={"If-Match": '"1"'})
+    (_, path, first), (_, _, second) = seen
+    assert path == "/a%2Fb?x=%26&y=1"
+    assert first["authorization"] == second["authorization"] == "Bearer secret-token"
+    assert second["if-match"] == '"1"'
+    assert second["content-type"] == "application/json"
+    assert not {"cookie", "x-forwarded-for", "origin"} & (first.keys() | second.keys())
+    assert "secret-token" not in response.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/rank/0//127.0.0.1:1/x",
+        "/rank/0/@127.0.0.1:1/",
+        "/rank/0/http://127.0.0.1:1/",
+        "/rank/0/../../x",
+        "/rank/0/%00",
+    ],
+)
+def test_no_path_leads_to_a_target_that_is_not_listed(path: str) -> None:
+    with recording() as (url, seen):
+        response = logged_in([url]).get(path)
+        # It arrived at the listed target, or nowhere.
+        assert response.status_code in (308, 400, 404, 502) or len(seen) == 1, response
+
+
+@pytest.mark.parametrize("number", ["1", "99", "-1", "x", "10000000000000000000000"])
+def test_a_rank_that_is_not_listed_is_not_found(number: str) -> None:
+    with recording() as (url, seen):
+        for path in ("ui", "conf", "docs"):
+            assert logged_in([url]).get(f"/rank/{number}/{path}").status_code == 404
+    assert seen == []
+
+
+def test_a_body_that_is_too_large_is_refused(client: FlaskClient) -> None:
+    assert client.post("/rank/0/conf", data=b"x" * ((16 << 20) + 1)).status_code == 413
+
+
+@pytest.mark.parametrize("name", FORGES)
+def test_whatever_a_rank_answers_costs_its_own_row(ranks: Fleet, name: str) -> None:
+    with create_server() as app, lying(app, FORGES[name]) as url:
+        client = logged_in([ranks.url(1), url])
+        good, bad = client.get("/fleet/poll").get_json()["ranks"]
+        assert (good["error"], good["health"]) == (None, "ok")
+        assert bad["number"] == 1
+        assert all(len(str(value)) < 5000 for value in bad.values())
+        for path in ("/fleet/conf", "/fleet/loglevels", "/fleet/threads", "/rank/1/conf", "/rank/1/ui/session"):
+            assert client.get(path).status_code in (200, 404, 500, 502, 204), path
+        check = client.post("/fleet/conf/check", json={"values": {"min_retrieve_tokens": 1}})
+        assert check.status_code == 200
+
+
+@contextmanager
+def create_server() -> Iterator[FlaskClient]:
+    with make_manager() as manager:
+        yield create_app(manager).test_client()
+
+
+def test_names_of_a_rank_are_cut_to_one_line() -> None:
+    def forge(reply: tuple[int, bytes], path: str) -> tuple[int, bytes]:
+        return (200, json.dumps(EVIL * 100).encode()) if path == "/lmc_version" else reply
+
+    with create_server() as app, lying(app, forge) as url:
+        (row,) = logged_in([url]).get("/fleet/poll").get_json()["ranks"]
+    assert row["error"] is None
+    assert len(row["version"]) <= 201
+    assert "\n" not in row["version"]
+
+
+def test_a_huge_response_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MAX_BYTES", 1 << 20)
+    with create_server() as app, lying(app, lambda *_: (200, b"x" * (2 << 20))) as url:
+        client = logged_in([url])
+        assert "larger than" in client.get("/fleet/poll").get_json()["ranks"][0]["error"]
+        response = client.get("/rank/0/conf")
+    assert (response.status_code, "larger than" in response.get_json()["message"]) == (502, True)
+
+
+def test_ranks_that_hang_or_are_down_do_not_delay_the_others(fleet: StartFleet) -> None:
+    running = fleet(without=(2,), hanging=(4,))
+    client = logged_in([running.url(index) for index in range(5)])
+    client.get("/fleet/poll")
+    time.sleep(1.1)
+    began = time.monotonic()
+    rows = client.get("/fleet/poll").get_json()["ranks"]
+    assert time.monotonic() - began < 2
+    assert [row["error"] is None for row in rows] == [True, True, False, True, False]
+    assert "cannot connect" in rows[2]["error"]
+    time.sleep(3.5)
+    rows = client.get("/fleet/poll").get_json()["ranks"]
+    assert ("no " in rows[4]["error"] and "within" in rows[4]["error"]) or "no response" in rows[4]["error"]
+    time.sleep(1.1)
+    began = time.monotonic()
+    client.get("/fleet/poll")
+    assert time.monotonic() - began < 0.9  # Nobody waits for a rank that was slow before.
+
+
+def test_more_hanging_ranks_than_slots_delay_the_others_once(ranks: Fleet) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as hanging:
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        count = SLOTS[False] + SLOTS[True] + 4
+        client = logged_in([*(f"{url}/{number}" for number in range(count)), ranks.url(1)])
+        deadline = time.monotonic() + 3 * ABANDONED_SECONDS
+        while client.get("/fleet/poll").get_json()["ranks"][-1]["error"] is not None:
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        time.sleep(4)
+        for _ in range(3):
+            began = time.monotonic()
+            row = client.get("/fleet/poll").get_json()["ranks"][-1]
+            assert (row["error"], time.monotonic() - began < 2.5) == (None, True)
+
+
+def test_a_change_is_applied_to_all_chosen_ranks_or_none(fleet: StartFleet) -> None:
+    running = fleet(without=(2,))
+    client = logged_in([running.url(index) for index in range(5)])
+
+    def check(ranks: list[int] | None, **values: Any) -> dict[str, Any]:
+        response = client.post("/fleet/conf/check", json={"values": values, "ranks": ranks})
+        assert response.status_code == 200, response.text
+        return dict(response.get_json())
+
+    one_down = check(None, pin_timeout_sec=42)
+    assert one_down["id"] is None
+    assert one_down["failed"][0]["ranks"] == "2"
+    refused = check([0, 1], pin_timeout_sec="minus one")
+    assert (refused["id"], refused["failed"][0]["ranks"]) == (None, "0-1")
+    good = check([0, 1, 3], pin_timeout_sec=42)
+    assert good["changes"] == [{"name": "pin_timeout_sec", "old": "300", "new": "42", "ranks": "0-1,3"}]
+    assert "conf set pin_timeout_sec=42 --index 0-1,3" in good["command"]
+    assert {manager.config.pin_timeout_sec for manager in running.managers.values()} == {300}
+    applied = client.post("/fleet/conf/apply", json={"id": good["id"]}).get_json()
+    assert (applied["applied"], applied["failed"], applied["unknown"]) == ("0-1,3", [], [])
+    assert [running.managers[index].config.pin_timeout_sec for index in (0, 1, 3, 4)] == [42, 42, 42, 300]
+    assert "conf rollback --to 0" in applied["undo"][0]
+    assert client.post("/fleet/conf/apply", json={"id": good["id"]}).status_code == 409
+
+
+def test_a_change_in_between_is_refused(fleet: StartFleet) -> None:
+    running = fleet()
+    client = logged_in([running.url(index) for index in range(2)])
+    checked = client.post("/fleet/conf/check", json={"values": {"pin_timeout_sec": 42}}).get_json()
+    client.post("/rank/1/conf", json={"pin_timeout_sec": 7})
+    applied = client.post("/fleet/conf/apply", json={"id": checked["id"]}).get_json()
+    assert applied["applied"] == "0"
+    assert "changed in between" in applied["failed"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{}", b'{"values":{}}', b'{"values":{"a":1},"ranks":[]}', b'{"values":{"a":1},"ranks":["1"]}', b"["],
+)
+def test_an_invalid_body_is_refused(client: FlaskClient, body: bytes) -> None:
+    assert client.post("/fleet/conf/check", data=body, content_type="application/json").status_code == 400
+
+
+def test_ranks_that_are_not_listed_cannot_be_changed(client: FlaskClient) -> None:
+    for ranks in ([5], [-1], [0, 10**30]):
+        response = client.post("/fleet/conf/check", json={"values": {"a": 1}, "ranks": ranks})
+        assert response.status_code in (400, 404)
+
+
+def test_settings_levels_and_threads_are_grouped(client: FlaskClient, ranks: Fleet) -> None:
+    assert client.post("/rank/3/conf", json={"min_retrieve_tokens": 99}).status_code == 200
+    found = {each["name"]: each["values"] for each in client.get("/fleet/conf").get_json()["names"]}
+    values = [(each["value"]["value"], each["ranks"]) for each in found["min_retrieve_tokens"]]
+    assert values == [(0, "0-2,4"), (99, "3")]
+    level = {"logger": "tests.fleet", "level": "DEBUG", "ranks": [1], "dry_run": True}
+    assert "loglevel tests.fleet DEBUG" in client.post("/fleet/loglevel", json=level).get_json()["command"]
+    levels = client.post("/fleet/loglevel", json=level | {"dry_run": False}).get_json()
+    assert levels["applied"] == "1"
+    names = {each["name"]: each["values"] for each in client.get("/fleet/loglevels").get_json()["names"]}
+    assert names["tests.fleet"][0]["value"] == "DEBUG"
+    assert client.get("/fleet/threads").get_json()["stacks"][0]["ranks"]
+
+
+def test_a_viewer_can_look_and_not_change(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, viewer="viewer")
+    with serving(tmp_path, extra={"tokens_file": str(path), "trust_loopback": False}) as server:
+        client = logged_in([f"http://127.0.0.1:{server.port}"], tokens["viewer"])
+        (row,) = client.get("/fleet/poll").get_json()["ranks"]
+        assert (row["role"], row["error"]) == ("viewer", None)
+        checked = client.post("/fleet/conf/check", json={"values": {"pin_timeout_sec": 42}}).get_json()
+        assert checked["id"] is None
+        assert "viewer" in checked["failed"][0]["error"]
+        assert client.get("/rank/0/ui/session").get_json()["tokens"] is False
+        unnamed = logged_in([f"http://127.0.0.1:{server.port}"])
+        assert "--bearer-token-file" in unnamed.get("/fleet/conf").get_json()["failed"][0]["error"]
+
+
+def test_an_mp_server_shows_what_it_has(tmp_path: Path, ranks: Fleet) -> None:
+    with mp_manager(tmp_path) as manager, lying(create_app(manager).test_client(), lambda reply, _: reply) as url:
+        client = logged_in([url, ranks.url(1)])
+        mp, worker = client.get("/fleet/poll").get_json()["ranks"]
+        assert (mp["error"], mp["kind"], mp["health"], mp["usage"] > 0, mp["limit"] > 0) == (
+            None,
+            "mp",
+            "ok",
+            True,
+            True,
+        )
+        assert worker["kind"] == "in-process"
+        conf = client.get("/fleet/conf").get_json()
+        assert conf["failed"][0]["ranks"] == "0"
+        assert conf["names"]
+
+
+def test_a_rank_behind_a_unix_socket_is_reached(tmp_path: Path) -> None:
+    with serving(tmp_path, "unix") as server:
+        client = logged_in([server.socket_path])
+        (row,) = client.get("/fleet/poll").get_json()["ranks"]
+        assert (row["error"], row["host"]) == (None, "Unix socket")
+        assert client.get("/rank/0/meta").status_code == 200
+        assert f'data-socket="{server.socket_path}"'.encode() in client.get("/rank/0/ui").data
+        assert client.get("/rank/0/docs").status_code == 404
