@@ -104,8 +104,8 @@ class Browser:
         self._devtools("Emulation.setEmulatedMedia", {"features": features})
 
     def main_thread_seconds(self) -> float:
-        """Return how long the main thread of the page has been busy since it was opened."""
-        self._devtools("Performance.enable", {})
+        """Return the CPU time of the page's main thread since the first call."""
+        self._devtools("Performance.enable", {"timeDomain": "threadTicks"})
         metrics = self._devtools("Performance.getMetrics", {})["metrics"]
         return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 

@@ -107,7 +107,7 @@ test("all lines of a chart together have a limit", () => {
     [450, 201],
     [450, 1025],
   ])
-    assert.ok((length / stepFor(length, count)) * count <= 12_500);
+    assert.ok((length / stepFor(length, count)) * count <= 6_700);
   assert.equal(stepFor(450, 5), 1);
 });
 

@@ -356,7 +356,7 @@ def test_ranks_that_are_not_listed_cannot_be_changed(client: FlaskClient) -> Non
         assert response.status_code in (400, 404)
 
 
-def test_settings_levels_and_threads_are_grouped(client: FlaskClient, ranks: Fleet) -> None:
+def test_settings_levels_and_threads_are_grouped(client: FlaskClient) -> None:
     assert client.post("/rank/3/conf", json={"min_retrieve_tokens": 99}).status_code == 200
     found = {each["name"]: each["values"] for each in client.get("/fleet/conf").get_json()["names"]}
     values = [(each["value"]["value"], each["ranks"]) for each in found["min_retrieve_tokens"]]

@@ -80,13 +80,23 @@ export class LineChart {
       marks.map((value) => this.gridLine(y(value), value)),
       this.timeLabels(),
       this.changeMarks(),
-      series.map(({ values: line }, number) => svg("path", { class: this.lineClass(number), d: this.path(line, y) })),
+      this.lines(y),
       this.cursor === null ? null : this.cursorLine(this.cursor),
     );
     replace(this.plot, picture, times.length < 2 && h("p", { class: "empty" }, "Collecting data…"));
     this.plot.setAttribute("aria-label", `${this.title}. ${this.describe(times.length - 1)}`);
     this.legend();
     this.fillTable();
+  }
+
+  /**
+   * @param {(value: number) => number} y
+   * @returns {SVGElement[]}
+   */
+  lines(y) {
+    return this.data.series.map(({ values }, number) =>
+      svg("path", { class: this.lineClass(number), d: this.path(values, y) }),
+    );
   }
 
   /**
