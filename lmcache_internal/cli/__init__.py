@@ -17,6 +17,7 @@ from .commands import Main, summary
 from .completion import completion
 from .conf import conf
 from .drain import drain, undrain
+from .explain import explain
 from .get import get
 from .loglevel import loglevel
 from .metrics import metrics
@@ -32,7 +33,7 @@ from .token import token
 from .top import top
 
 _SECTIONS = {
-    "Inspect": (status, top, get, metrics, threads, routes, bundle),
+    "Inspect": (status, top, explain, get, metrics, threads, routes, bundle),
     "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, drain, undrain, script),
     "Setup": (serve, mp_server, token, new_plugin, completion),
 }
