@@ -32,5 +32,5 @@ def doctor() -> RankReport:
     `lmcache-internal doctor`.
     """
     facts = facts_collector().collect(health().subject(request.environ.get(LOAD_KEY)))
-    report = examine([Rank(rank_name(facts), facts)])
+    report = examine([Rank(rank_name(facts) or "this rank", facts)])
     return RankReport(report.findings, report.checked, report.not_checked, facts=facts)

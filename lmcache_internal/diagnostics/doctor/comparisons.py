@@ -30,6 +30,14 @@ def differs(path: str, what: str) -> Callable[[Sequence[Rank]], Iterator[Finding
     return rule
 
 
+def same(ranks: Sequence[Rank], paths: Sequence[str]) -> list[list[Rank]]:
+    """Return the ranks in groups in which these facts are equal."""
+    groups: dict[tuple[str, ...], list[Rank]] = {}
+    for rank in ranks:
+        groups.setdefault(tuple(_text(rank[path]) for path in paths), []).append(rank)
+    return list(groups.values())
+
+
 def ranks_by_value(ranks: Sequence[Rank], path: str) -> dict[str, list[str]]:
     """Return each value of a fact, as text, with the names of the ranks that have it."""
     values: dict[str, list[str]] = {}

@@ -65,8 +65,8 @@ class Rank:
 
 
 def rank_name(facts: Mapping[str, Any]) -> str:
-    """Return the name of a rank in reports: "scheduler", "worker 3", "MP server"; "this rank" if it is unknown."""
+    """Return the name of a rank in reports: "scheduler", "worker 3", "MP server"; empty if it is unknown."""
     role, worker = facts.get("rank", {}).get("role"), facts.get("rank", {}).get("worker_id")
-    if role == "worker":
+    if role == "worker" and isinstance(worker, int):
         return f"worker {worker}"
-    return {"scheduler": "scheduler", "mp": "MP server"}.get(role, "this rank")
+    return {"scheduler": "scheduler", "mp": "MP server"}.get(role, "")

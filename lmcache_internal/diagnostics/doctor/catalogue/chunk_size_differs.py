@@ -12,7 +12,6 @@ trouble = Trouble(
     "reports no hits, although the workers store chunks.",
     confirm="`lmcache-internal conf get chunk_size` shows the value of each rank.",
     next_step="Set the same chunk_size for all ranks, in one configuration file, and restart those that differ.",
-    reference="LMCache #1658",
     needs=("config.chunk_size",),
     roles=("scheduler", "worker"),
     in_fleet=differs("config.chunk_size", "chunk sizes"),

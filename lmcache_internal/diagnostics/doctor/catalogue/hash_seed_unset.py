@@ -21,12 +21,12 @@ trouble = Trouble(
     group="hashing",
     title="PYTHONHASHSEED is not set",
     severity="warning",
-    meaning="Without PYTHONHASHSEED, each Python process chooses a random seed for `hash()`, and vLLM chooses a random "
-    "first hash for prefixes. The same tokens then have different keys in different processes, and after a restart. "
-    "Chunks on disk, in a remote storage, or of another process are never found.",
+    meaning="Without PYTHONHASHSEED, each Python process chooses a random seed for `hash()`, and vLLM chooses a "
+    "random first hash for prefixes. The same tokens then have different keys in different processes, and after a "
+    "restart. Chunks on disk, in a remote storage, or of another process are never found.",
     confirm="`lmcache-internal get /env` shows PYTHONHASHSEED of each rank. The log of LMCache has a warning about it.",
     next_step="Set PYTHONHASHSEED=0 in the environment of all processes before they start, and restart them.",
-    reference="LMCache #2511",
+    reference="LMCache #1095, vllm #42625",
     needs=("process.hash_seed", "hashing.function", "hashing.depends_on_seed"),
     roles=("scheduler", "worker"),
     in_rank=find,

@@ -7,7 +7,7 @@ from typing import Any
 from ....engine.kinds import kind_of
 from ....engine.select import runtime_of
 from ...checks import Subject
-from .process import fingerprint
+from ..seeds import fingerprint
 
 FIELDS = {
     "function": "the hash function that is in use, such as `builtin`; `pre_caching_hash_algorithm` may name another",

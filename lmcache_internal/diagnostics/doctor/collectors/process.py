@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import socket
 from typing import Any
 
 from ...checks import Subject
+from ..seeds import fingerprint, shown_seed
 
 FIELDS = {
     "pid": "the process id",
@@ -22,25 +22,11 @@ FIELDS = {
 
 def collect(subject: Subject) -> dict[str, Any]:  # noqa: ARG001  # The signature of all collectors.
     """Return the facts of this process."""
-    seed = os.environ.get("PYTHONHASHSEED") or None
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "python": platform.python_version(),
-        "hash_seed": shown_seed(seed),
+        "hash_seed": shown_seed(os.environ.get("PYTHONHASHSEED")),
         "string_hash": fingerprint(hash("lmcache")),
         "none_hash": fingerprint(hash(None)),
     }
-
-
-def shown_seed(seed: str | None) -> str | None:
-    """Return a value of PYTHONHASHSEED as a fact.
-
-    A seed protects against prompts with chosen collisions, so only its fingerprint is shown.
-    """
-    return seed if seed in (None, "0", "random") else fingerprint(seed)
-
-
-def fingerprint(value: object) -> str:
-    """Return 16 bits of a digest: enough to compare processes, too few to find the seed or an address."""
-    return f"#{hashlib.sha256(str(value).encode()).hexdigest()[:4]}"
