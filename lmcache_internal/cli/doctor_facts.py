@@ -108,7 +108,19 @@ def _metrics_text(client: Client) -> str:
     return client.request("GET", "/metrics", headers={"Accept": "text/plain"}).text
 
 
+def _server(client: Client, _: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Older versions of this server have /healthz, and LMCache's own server has not."""
+    try:
+        client.request("GET", "/healthz", good=(503,))
+    except Failure as failure:
+        if failure.status != 404:
+            raise
+        return {"product": "lmcache", "address": client.target.address, "is_private": client.target.is_private}
+    return {"product": "lmcache_internal", "address": client.target.address, "is_private": client.target.is_private}
+
+
 _GROUPS: dict[str, _Group] = {
+    "server": _server,
     "config": _config,
     "metadata": _json("/meta"),
     "rank": _rank,
