@@ -9,6 +9,7 @@ from ...conversion import cut
 from ...errors import BadRequest, ConfigError, EngineUnavailable
 from ...redaction import redact
 from ...version import __version__
+from ..prefix import Prefix, StoredKeys
 from ..runtime import Chunk, LoadedChunks, Runtime
 from .cache_engine import EmbeddedEngine
 from .chunks import chunk_keys
@@ -18,6 +19,7 @@ from .local_cpu import LocalCPUBackend
 from .local_disk import LocalDiskBackend
 from .metadata import EmbeddedMetadata
 from .periodic import PeriodicThread
+from .prefix import read_prefix, read_stored_keys
 from .simulated_remote import SimulatedRemoteBackend
 from .storage_manager import disk_directory
 
@@ -84,6 +86,14 @@ class EmbeddedRuntime(Runtime):
     def holds(self, chunk: Chunk) -> bool:
         """Return whether a backend in service has a chunk."""
         return self._rank.require_engine().storage_manager.contains(chunk.key) is not None
+
+    def prefix(self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None) -> Prefix:
+        """Return the chunks of a prompt, with the backends that have them."""
+        return read_prefix(self._rank.lmcache_engine, self._rank.lmcache_engine_metadata, tokens, request_configs)
+
+    def stored_keys(self, chunk_hash: str) -> StoredKeys:
+        """Return the keys of the stored chunks that have this hash."""
+        return read_stored_keys(self._rank.require_engine(), chunk_hash)
 
     def kv_layers(self) -> Mapping[str, KVBuffer]:
         """Return the KV buffer of each layer."""
