@@ -13,6 +13,7 @@ from lmcache_internal.cli.commands import FleetOption
 READING = [
     "status",
     "status --verbose",
+    "doctor",
     "top",
     "top --count 2 --interval 0.1",
     "get /meta",

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from ...errors import BadRequest
-from ..prefix import MAX_CHUNKS, KeyParts, Prefix, PrefixChunk, StoredKey, StoredKeys
+from ..prefix import KeyParts, Prefix, PrefixChunk, StoredKey, StoredKeys
 from .cache_engine import EmbeddedEngine
-from .chunks import ChunkKey, chunk_keys
+from .chunks import ChunkKey
 from .metadata import EmbeddedMetadata
 from .simulated_remote import SimulatedRemoteBackend
 
 
 def read_prefix(
-    engine: EmbeddedEngine | None,
-    metadata: EmbeddedMetadata,
-    tokens: Sequence[int],
-    request_configs: Mapping[str, Any] | None,
+    engine: EmbeddedEngine | None, metadata: EmbeddedMetadata, keys: Sequence[tuple[int, ChunkKey]]
 ) -> Prefix:
     """Return the chunks of a prompt; a scheduler has no engine, so that only their keys are known."""
     size = metadata.chunk_size
-    if len(tokens) // size > MAX_CHUNKS:
-        raise BadRequest(f"At most {MAX_CHUNKS} chunks of {size} tokens, got {len(tokens) // size}")
-    keys = list(chunk_keys(tokens, metadata, request_configs))
     if engine is None:
         chunks = [PrefixChunk(start, start + size, _parts(key, metadata)) for start, key in keys]
         return Prefix(size, chunks, not_checked=["a scheduler has no storage: ask the workers"])

@@ -9,10 +9,10 @@ from ...conversion import cut
 from ...errors import BadRequest, ConfigError, EngineUnavailable
 from ...redaction import redact
 from ...version import __version__
-from ..prefix import Prefix, StoredKeys
-from ..runtime import Chunk, LoadedChunks, Runtime
+from ..prefix import MAX_CHUNKS, Prefix, StoredKeys
+from ..runtime import Chunk, Hashing, LoadedChunks, Runtime
 from .cache_engine import EmbeddedEngine
-from .chunks import chunk_keys
+from .chunks import HASH_FUNCTIONS, ChunkKey, chunk_keys
 from .config import DEFINITIONS, EmbeddedConfig
 from .kv_buffers import KVBuffer
 from .local_cpu import LocalCPUBackend
@@ -29,6 +29,10 @@ class Rank(Protocol):
 
     The runtime reads them at each call, because they may be replaced.
     """
+
+    @property
+    def config(self) -> EmbeddedConfig:
+        """The configuration."""
 
     @property
     def lmcache_engine(self) -> EmbeddedEngine | None:
@@ -80,8 +84,19 @@ class EmbeddedRuntime(Runtime):
 
     def chunks(self, tokens: Sequence[int]) -> list[Chunk]:
         """Return the complete chunks of `tokens`."""
-        metadata = self._rank.lmcache_engine_metadata
-        return [Chunk(metadata.chunk_size, key) for _, key in chunk_keys(tokens, metadata)]
+        return [Chunk(self._rank.lmcache_engine_metadata.chunk_size, key) for _, key in self._keys(tokens)]
+
+    def hashing(self) -> Hashing:
+        """Return how this rank hashes chunks."""
+        name = self._rank.config.pre_caching_hash_algorithm
+        ((_, key),) = self._keys(range(self._rank.lmcache_engine_metadata.chunk_size))
+        return Hashing(name, depends_on_seed=name == "builtin", example=key.chunk_hash)
+
+    def _keys(
+        self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None = None
+    ) -> list[tuple[int, ChunkKey]]:
+        function = HASH_FUNCTIONS[self._rank.config.pre_caching_hash_algorithm]
+        return list(chunk_keys(tokens, self._rank.lmcache_engine_metadata, function, request_configs))
 
     def holds(self, chunk: Chunk) -> bool:
         """Return whether a backend in service has a chunk."""
@@ -89,7 +104,11 @@ class EmbeddedRuntime(Runtime):
 
     def prefix(self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None) -> Prefix:
         """Return the chunks of a prompt, with the backends that have them."""
-        return read_prefix(self._rank.lmcache_engine, self._rank.lmcache_engine_metadata, tokens, request_configs)
+        size = self._rank.lmcache_engine_metadata.chunk_size
+        if len(tokens) // size > MAX_CHUNKS:
+            raise BadRequest(f"At most {MAX_CHUNKS} chunks of {size} tokens, got {len(tokens) // size}")
+        keys = self._keys(tokens, request_configs)
+        return read_prefix(self._rank.lmcache_engine, self._rank.lmcache_engine_metadata, keys)
 
     def stored_keys(self, chunk_hash: str) -> StoredKeys:
         """Return the keys of the stored chunks that have this hash."""
