@@ -1,0 +1,132 @@
+"""The cached prefix of a prompt: its chunks, their keys, and the backends that have them.
+
+An engine fills these structures with its own functions for keys and lookups, so that they agree with `retrieve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+StorageKind = Literal["memory", "disk", "remote"]
+
+MAX_CHUNKS = 8192
+"""The most chunks that are examined for one request; each of them takes a lookup in each backend."""
+
+_KINDS: dict[str, StorageKind] = {
+    "LocalCPUBackend": "memory",
+    "PDBackend": "memory",
+    "LocalDiskBackend": "disk",
+    "GdsBackend": "disk",
+    "RemoteBackend": "remote",
+    "MaruBackend": "remote",
+    "P2PBackend": "remote",
+}
+
+
+class KeyParts(Struct, frozen=True):
+    """The key of a chunk, part by part.
+
+    Attributes:
+        chunk_hash: the hash of the chunk and of all tokens before it, hexadecimal.
+        tags: the tags of the request (`lmcache.tag.*`) in their order; None without tags.
+    """
+
+    model_name: str
+    world_size: int
+    worker_id: int
+    dtype: str
+    chunk_hash: str
+    tags: dict[str, Any] | None
+
+
+class PrefixChunk(Struct, frozen=True):
+    """One chunk of a prompt.
+
+    Attributes:
+        start: the position of its first token.
+        end: the position after its last token.
+        key: its key.
+        backends: the backends that have it, including those that `retrieve` does not read.
+        hit: whether `retrieve` reads it.
+        being_written: whether a backend has not finished writing it.
+    """
+
+    start: int
+    end: int
+    key: KeyParts
+    backends: tuple[str, ...] = ()
+    hit: bool = False
+    being_written: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """The number of its tokens."""
+        return self.end - self.start
+
+
+class Prefix(Struct, frozen=True):
+    """The chunks of one prompt, and what `retrieve` does with them.
+
+    Attributes:
+        chunk_size: tokens per chunk.
+        chunks: the chunks, in order.
+        cached_tokens: the length of the prefix in the backends that `retrieve` reads; None if it is unknown.
+        hit_tokens: the number of tokens that `retrieve` returns; None if it is unknown.
+        lookup_tokens: the number of tokens that `lookup` returns; None if it is unknown.
+        skipped: the backends that `retrieve` does not read, each with the reason: bypassed or frozen.
+        is_healthy: whether the engine serves requests.
+        not_checked: what could not be examined, each with the reason.
+    """
+
+    chunk_size: int
+    chunks: list[PrefixChunk]
+    cached_tokens: int | None = None
+    hit_tokens: int | None = None
+    lookup_tokens: int | None = None
+    skipped: Mapping[str, str] = {}
+    is_healthy: bool = True
+    not_checked: list[str] = []
+
+
+class StoredKey(Struct, frozen=True):
+    """The key of a stored chunk, and its backend."""
+
+    backend: str
+    key: KeyParts
+
+
+class StoredKeys(Struct, frozen=True):
+    """The stored chunks with one hash.
+
+    Attributes:
+        total: number of chunks in the backends that can list their keys.
+        alike: the keys with the hash.
+        not_listed: the backends that cannot list their keys.
+    """
+
+    total: int
+    alike: list[StoredKey]
+    not_listed: list[str]
+
+
+class PrefixReader(Protocol):
+    """Reads which chunks of a prompt are cached; it moves and pins nothing, and changes no metric."""
+
+    def prefix(self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None) -> Prefix:
+        """Return the chunks of a prompt, with the backends that have them.
+
+        Raises:
+            BadRequest: the prompt has more than `MAX_CHUNKS` chunks (400).
+            EngineUnavailable: the engine is starting (503).
+        """
+
+    def stored_keys(self, chunk_hash: str) -> StoredKeys:
+        """Return the keys of the stored chunks that have this hash, hexadecimal."""
+
+
+def storage_kind(backend: str | None) -> StorageKind | None:
+    """Return the kind of storage of a backend, by its name; None if it is unknown."""
+    return _KINDS.get((backend or "").partition("-")[0])
