@@ -16,14 +16,13 @@ from ..outcome import Outcome
 from ..targets import Target, ranks
 from .explanation import Chunk, Explanation, Reason
 
-KEYS_DIFFER = "keys-differ-between-ranks"
-
-_NEXT = (
-    "Start all processes with the same PYTHONHASHSEED, LMCache version and configuration, so that they compute the "
-    "same keys. `lmcache-internal doctor` shows which of them differ."
-)
-_SAME = ("chunk_hash", "model_name", "world_size", "tags", "cache_salt")
-"""The fields of a key that all ranks share."""
+_CODES = {
+    "model_name": "model-name-differs",
+    "world_size": "world-size-differs",
+    "chunk_hash": "chunk-hashes-differ",
+}
+"""The fields of a key that all ranks share, and the trouble if they do not."""
+_CHUNK_SIZE = "chunk-size-differs"
 _LONGEST_VALUE = 80
 
 
@@ -36,7 +35,8 @@ def add_differences(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 def differ(outcomes: Sequence[Outcome]) -> bool:
     """Return whether `add_differences` found a difference."""
-    return any(reason.code == KEYS_DIFFER for outcome in outcomes if outcome.ok for reason in outcome.data.reasons)
+    codes = {_CHUNK_SIZE, *_CODES.values()}
+    return any(reason.code in codes for outcome in outcomes if outcome.ok for reason in outcome.data.reasons)
 
 
 def _with(outcome: Outcome, reason: Reason) -> Outcome:
@@ -47,12 +47,11 @@ def _with(outcome: Outcome, reason: Reason) -> Outcome:
 def _difference(outcomes: Sequence[Outcome]) -> Reason | None:
     sizes = _groups(outcomes, [outcome.data.chunk_size for outcome in outcomes])
     if len(sizes) > 1:
-        return Reason(
-            KEYS_DIFFER, "The ranks split the prompt into chunks of different sizes.", {"chunk_size": sizes}, _NEXT
-        )
+        message = "The ranks split the prompt into chunks of different sizes, so all their keys differ."
+        return _reason(_CHUNK_SIZE, message, {"chunk_size": sizes})
     columns = [outcome.data.chunks for outcome in outcomes]
     for chunks in zip(*columns, strict=False):
-        for field in _SAME:
+        for field in _CODES:
             values = [_shown(chunk.key.get(field)) for chunk in chunks]
             if len(set(values)) > 1:
                 return _differing(chunks[0], field, _groups(outcomes, values))
@@ -64,7 +63,13 @@ def _differing(chunk: Chunk, field: str, values: dict[str, str]) -> Reason:
         f"The ranks compute different keys for the tokens {chunk.start} to {chunk.end - 1}: their {field} differs, so "
         "a rank does not find what another one has stored."
     )
-    return Reason(KEYS_DIFFER, message, {"start": chunk.start, "end": chunk.end, field: values}, _NEXT)
+    return _reason(_CODES[field], message, {"start": chunk.start, "end": chunk.end, field: values})
+
+
+def _reason(code: str, message: str, evidence: dict[str, Any]) -> Reason:
+    from ...diagnostics.doctor.catalogue import troubles  # Slow to import, and needed for this case only.
+
+    return Reason(code, message, evidence, troubles()[code].next_step)
 
 
 def _groups(outcomes: Sequence[Outcome], values: Sequence[Any]) -> dict[str, str]:

@@ -105,7 +105,7 @@ def test_few_file_descriptors() -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with make_manager() as manager, ExitStack() as files:
         for _ in range(100):
-            files.enter_context(open(os.devnull))
+            files.enter_context(Path(os.devnull).open())
         limit = 10 + sum(1 for _ in Path("/proc/self/fd").iterdir())
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limits[1]))
