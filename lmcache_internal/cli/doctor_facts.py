@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,8 +22,6 @@ _Group = Callable[[Client, Mapping[str, Any]], Mapping[str, Any]]
 
 class _Document(msgspec.Struct):
     facts: dict[str, Any]
-    findings: list[dict[str, Any]] = []
-    checked: list[str] = []
 
 
 def fetch_facts(client: Client) -> dict[str, Any]:
@@ -89,13 +88,20 @@ def _process(client: Client, _: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _versions(client: Client, _: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"lmcache": client.json("GET", "/lmc_version", type=str)}
+    found: dict[str, Any] = {"lmcache": client.json("GET", "/lmc_version", type=str)}
+    try:
+        found["vllm"] = client.json("GET", "/inference_info", type=dict[str, Any]).get("vllm_version")
+    except Failure as failure:
+        if failure.unreachable:
+            raise
+    return found
 
 
-def _hashing(client: Client, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With vLLM, the first hash of each prefix depends on the seed, whatever the hash function is."""
-    if not client.json("GET", "/inference_info", type=dict[str, Any]):
-        raise _Unknown("whether vLLM is in this process is unknown, too")
+def _hashing(_: Client, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what follows from the version of vLLM: since 0.10, the first hash of each prefix depends on the seed."""
+    version = re.match(r"(\d{1,6})\.(\d{1,6})", str(facts.get("versions", {}).get("vllm")))
+    if version is None or (int(version[1]), int(version[2])) < (0, 10):
+        raise _Unknown("/inference_info shows no vLLM 0.10 or later")
     return {"function": facts.get("config", {}).get("pre_caching_hash_algorithm"), "depends_on_seed": True}
 
 

@@ -25,7 +25,9 @@ def report_text(report: Report, failures: Mapping[str, str], asked: int) -> str:
         failures: the ranks that could not be examined, with the reason.
         asked: the number of ranks that were asked.
     """
-    return "\n".join(map(printable, chain(_findings(report), _failures(failures), _summary(report, asked))))
+    return "\n".join(
+        map(printable, chain(_findings(report), _failures(failures), _summary(report, asked - len(failures), asked)))
+    )
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -60,10 +62,11 @@ def _failures(failures: Mapping[str, str]) -> Iterator[str]:
         yield ""
 
 
-def _summary(report: Report, asked: int) -> Iterator[str]:
+def _summary(report: Report, examined: int, asked: int) -> Iterator[str]:
     counts = {severity: sum(found.severity == severity for found in report.findings) for severity in SEVERITIES}
     words = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count]
-    yield f"{', '.join(words) or 'Nothing found'} in {asked} rank{'s' * (asked != 1)}."
+    count = f"{asked}" if examined == asked else f"{examined} of {asked}"
+    yield f"{', '.join(words) or 'Nothing found'} in {count} rank{'s' * (asked != 1)}."
     yield f"Checked: {', '.join(report.checked) or 'nothing'}."
     if report.not_checked:
         yield "Not checked:"
