@@ -50,7 +50,7 @@ def explain(fleet: Fleet, prompt: Prompt, request_configs: dict[str, Any], cache
     engine does, and looks them up. Nothing is stored, moved or pinned. The keys of all ranks are compared. The exit
     status is 1 if a server failed or the keys differ; a prompt that is not cached is no failure.
 
-    Example: lmcache-internal explain --prompt-file prompt.txt --vllm http://127.0.0.1:8000 --config lmcache.yaml
+    Example: lmcache-internal explain --prompt 'Once upon a time' --vllm http://127.0.0.1:8000 --config lmcache.yaml
     """
     tokens = prompt.tokens(fleet.seconds)
     body = {
