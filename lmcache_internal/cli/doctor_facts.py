@@ -15,6 +15,8 @@ from ..diagnostics.doctor.seeds import shown_seed
 from ..redaction import redact
 from .client import Client, Failure
 
+PROMETHEUS_ACCEPTS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+"""What Prometheus 2 sends."""
 OTHER_SERVER = "the server has no GET /doctor, as LMCache's own server"
 
 _Group = Callable[[Client, Mapping[str, Any]], Mapping[str, Any]]
@@ -121,8 +123,16 @@ def _server(client: Client, _: Mapping[str, Any]) -> Mapping[str, Any]:
     except Failure as failure:
         if failure.status != 404:
             raise
-        return {"product": "lmcache", "address": client.target.address, "is_private": client.target.is_private}
-    return {"product": "lmcache_internal", "address": client.target.address, "is_private": client.target.is_private}
+        product = "lmcache"
+    else:
+        product = "lmcache_internal"
+    scrape = client.request("GET", "/metrics", headers={"Accept": PROMETHEUS_ACCEPTS}).text
+    return {
+        "product": product,
+        "address": client.target.address,
+        "is_private": client.target.is_private,
+        "renamed_metrics": re.search(r"^lmcache_(?!internal)\w+[{ ]", scrape, re.MULTILINE) is not None,
+    }
 
 
 _GROUPS: dict[str, _Group] = {

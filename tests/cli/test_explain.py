@@ -272,6 +272,16 @@ class TestOutput:
         tagged = fleet.json("explain", "--tokens", LISTED, "--index", "1", *option)
         assert tagged[0]["data"]["chunks"][0]["key"]["tags"] == {"user": "alice"}
 
+    def test_a_salt_that_the_engine_ignores_is_reported(self, fleet: Fleet) -> None:
+        ignored = "--cache-salt: the keys of this engine have no salt"
+        assert f"Not checked (ranks 1-4): {ignored}" in explained(fleet, "--tokens", LISTED, "--cache-salt", "x").stdout
+        assert "Not checked" not in explained(fleet, "--tokens", LISTED).stdout
+
+    def test_a_scheduler_alone_has_keys_but_no_storage(self, fleet: Fleet) -> None:
+        result = explained(fleet, "--tokens", LISTED, "--scheduler")
+        assert result.exit_code == 0
+        assert result.stdout.startswith("Not checked (ranks all): ")
+
     def test_on_a_terminal_the_bar_has_blocks(self, fleet: Fleet) -> None:
         store(fleet, TOKENS[:16])
         with terminal(fleet, "explain", "--tokens", LISTED) as person:

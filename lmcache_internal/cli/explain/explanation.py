@@ -97,4 +97,6 @@ def fetch_explanation(client: Client, body: Mapping[str, Any]) -> Explanation:
         # FastAPI, which LMCache's own server is built on, names the reason "detail".
         foreign = isinstance(failure.body, dict) and "detail" in failure.body
         raise Failure(_NOT_OURS if foreign else _OLDER, failure.status, failure.body) from failure
+    if "cache_salt" in body and not any("cache_salt" in chunk.key for chunk in found.chunks):
+        found.not_checked.append("--cache-salt: the keys of this engine have no salt")
     return found

@@ -36,7 +36,9 @@ def print_explanations(fleet: Fleet, tokens: Sequence[int], outcomes: Sequence[O
         fleet.screen.text("\n".join(_summary(len(tokens), with_storage)))
     for number, (reason, where) in enumerate(_grouped(fleet, found, _reasons)):
         fleet.screen.text("\n".join(_reason_lines(number, reason, where)))
-    for text, where in _grouped(fleet, found, lambda outcome: [(each, each) for each in outcome.data.not_checked]):
+    # A scheduler has no storage; its keys have been compared with those of the workers.
+    examined = [outcome for outcome in found if outcome.target.index != 0] or found
+    for text, where in _grouped(fleet, examined, lambda outcome: [(each, each) for each in outcome.data.not_checked]):
         fleet.screen.text(f"Not checked (ranks {where}): {_line(text)}")
 
 

@@ -12,11 +12,14 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY, Counter
 from prometheus_client.core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from lmcache_internal import create_app
+from lmcache_internal.cli.doctor_facts import PROMETHEUS_ACCEPTS
 from lmcache_internal.diagnostics.doctor import facts
-from tests.cli.serving import TINY, config_file, served
+from tests.cli.serving import TINY, config_file, run, served
+from tests.cli.test_hostile import Reply, lying
 from tests.diagnostics.doctor.diagnosis import by_code, found, in_fleet, report
 from tests.support import free_port, make_manager
 
@@ -77,6 +80,32 @@ def test_a_collector_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         released.set()
         REGISTRY.unregister(hanging)
     assert "a collector did not respond within 0.3 s" in finding["message"]
+
+
+@pytest.mark.parametrize("renames", [True, False])
+def test_names_that_turn_to_underscores(renames: bool) -> None:
+    """prometheus_client itself, as LMCache's own server uses it; and an older version of ours."""
+
+    def forge(reply: Reply, path: str) -> Reply:
+        if path.startswith(("/doctor", "/healthz")):
+            return 404, b'{"detail":"Not Found"}'
+        if path.startswith("/metrics") and renames:
+            return 200, generate_latest(REGISTRY)  # type: ignore[no-untyped-call]
+        return reply
+
+    with make_manager() as manager, lying(create_app(manager).test_client(), forge) as url:
+        manager.require_engine().store(list(range(32)))
+        result = run("doctor", "--url", url)
+    assert ("WARNING  metric-names-differ" in result.stdout) == renames
+
+
+def test_this_server_never_renames_metrics() -> None:
+    with make_manager() as manager:
+        manager.require_engine().store(list(range(32)))
+        text = create_app(manager).test_client().get("/metrics", headers={"Accept": PROMETHEUS_ACCEPTS}).text
+        assert found(manager) == {}
+    assert "lmcache:num_stored_tokens_total{" in text
+    assert "lmcache_num" not in text
 
 
 @pytest.mark.parametrize("in_files", [True, False])

@@ -17,6 +17,7 @@ FIELDS = {
     "max_access": "the highest role that a client can have",
     "tokens_in_use": "whether tokens are configured",
     "tokens_problem": "why the tokens file cannot be used; null if it can",
+    "renamed_metrics": "whether the OpenMetrics format has names such as `lmcache_…` instead of `lmcache:…`",
     "metrics_in_files": "whether prometheus_client keeps the metrics in files (`PROMETHEUS_MULTIPROC_DIR`)",
 }
 
@@ -29,6 +30,7 @@ def collect(subject: Subject) -> dict[str, Any]:
         "max_access": str(settings.max_access),
         "tokens_in_use": subject.tokens.in_use,
         "tokens_problem": subject.tokens.problem,
+        "renamed_metrics": False,  # This server never renames them, see metrics/encoding.py.
         "metrics_in_files": in_use(),
     }
     # With another WSGI server, the settings do not say where it listens. An MP server listens where LMCache does.
