@@ -14,6 +14,7 @@ from ..diagnostics.doctor.ranks import NOT_COLLECTED
 from ..diagnostics.doctor.seeds import shown_seed
 from ..redaction import redact
 from .client import Client, Failure
+from .text import one_line
 
 PROMETHEUS_ACCEPTS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 """What Prometheus 2 sends."""
@@ -23,7 +24,7 @@ _Group = Callable[[Client, Mapping[str, Any]], Mapping[str, Any]]
 
 
 class _Document(msgspec.Struct):
-    facts: dict[str, Any]
+    facts: dict[str, dict[str, Any]]
 
 
 def fetch_facts(client: Client) -> dict[str, Any]:
@@ -37,7 +38,10 @@ def fetch_facts(client: Client) -> dict[str, Any]:
     except Failure as failure:
         if failure.status != 404:
             raise
-        return _from_other_endpoints(client)
+        facts = _from_other_endpoints(client)
+        if not any(found for group, found in facts.items() if group != NOT_COLLECTED):
+            raise
+        return facts
     return dict(redact(document.facts))
 
 
@@ -53,6 +57,8 @@ def _from_other_endpoints(client: Client) -> dict[str, Any]:
             missing[group] = f"{OTHER_SERVER}; {failure}"
         except _Unknown as unknown:
             missing[group] = f"{OTHER_SERVER}; {unknown}"
+        except Exception as error:  # A server may send anything; the other groups are still facts.
+            missing[group] = f"{OTHER_SERVER}; unusable response ({one_line(f'{type(error).__name__}: {error}', 200)})"
     return {**facts, NOT_COLLECTED: missing}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from ..diagnostics.doctor.report import Diagnosis, Report
@@ -15,6 +15,7 @@ from .text import printable
 
 RUNBOOK = "docs/runbook.md"
 _LONGEST_EVIDENCE = 600
+_MOST_EVIDENCE = 8
 
 
 def report_text(report: Report, failures: Mapping[str, str], asked: int) -> str:
@@ -43,10 +44,12 @@ def _findings(report: Report) -> Iterator[str]:
 
 def _evidence(found: Diagnosis) -> Iterator[str]:
     label = "Evidence:"
-    for name, value in found.evidence.items():
+    for name, value in islice(found.evidence.items(), _MOST_EVIDENCE):
         line = f"{name}: {_value(value)}"
         yield f"  {label:<10} {line[:_LONGEST_EVIDENCE]}{'…' * (len(line) > _LONGEST_EVIDENCE)}"
         label = ""
+    if len(found.evidence) > _MOST_EVIDENCE:
+        yield f"  {label:<10} and {len(found.evidence) - _MOST_EVIDENCE} more, see --json"
 
 
 def _value(value: Any) -> str:

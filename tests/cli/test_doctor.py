@@ -5,18 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from werkzeug.serving import make_server
 
+from lmcache_internal import create_app
+from lmcache_internal.app import InternalApp
 from lmcache_internal.diagnostics.doctor.catalogue import troubles
+from lmcache_internal.security.caller import DIRECT_KEY
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 from tests.cli.serving import TINY, config_file, run, served
+from tests.mp_support import mp_manager
 from tests.support import free_port
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LMCACHE_KEYS = {"save_unfull_chunk": False, "use_layerwise": False}
 """Keys that the embedded engine does not know; it shows them as LMCache does."""
@@ -183,6 +192,37 @@ def test_an_mp_server_is_examined() -> None:
     (entry,) = document["ranks"]
     assert (entry["name"], entry["facts"]["rank"]["role"]) == ("MP server", "mp")
     assert entry["facts"]["not_collected"] == {}
+
+
+def test_an_mp_server_without_doctor_is_examined_by_its_other_endpoints() -> None:
+    with mp_manager(None) as manager:
+        app = create_app(manager)
+        app.view_functions["doctor.doctor"] = lambda: ({"detail": "Not Found"}, 404)
+        with serving(app) as url:
+            document = json.loads(run("doctor", "--url", url, "--json").stdout)
+    (entry,) = document["ranks"]
+    assert document["findings"] == []
+    assert entry["facts"]["rank"] == {"role": "mp", "worker_id": None}
+    assert entry["facts"]["config"].keys() == manager.runtime.configs().keys()
+    assert entry["facts"]["versions"]["lmcache"] == manager.runtime.lmc_version
+
+
+@contextmanager
+def serving(app: InternalApp) -> Iterator[str]:
+    """Serve an app as LMCache's own server: each client is admitted; yield the address."""
+
+    def admitting(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return app.wsgi_app({**environ, DIRECT_KEY: "yes"}, start_response)
+
+    server = make_server("127.0.0.1", 0, admitting, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @contextmanager

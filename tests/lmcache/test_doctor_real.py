@@ -41,7 +41,7 @@ def compared(worker: Any, **values: Any) -> tuple[list[dict[str, Any]], Report]:
 
 
 def test_a_scheduler_and_a_worker_that_agree_have_no_findings(worker: Any) -> None:
-    facts, report = compared(worker)
+    facts, report = compared(worker, enable_chunk_statistics=True)
     assert [each["not_collected"] for each in facts] == [{}, {}]
     assert [each["rank"]["role"] for each in facts] == ["scheduler", "worker"]
     assert facts[0]["hashing"] == facts[1]["hashing"]
