@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from .client import Client
 from .commands import Command
 from .fleet import Fleet
 from .options import fleet_options
@@ -36,7 +37,7 @@ def doctor(fleet: Fleet) -> None:
     fleet.finish(outcomes)
 
 
-def fetch(client: Any) -> dict[str, Any]:
+def fetch(client: Client) -> dict[str, Any]:
     """Return the facts of one server; raises `Failure`."""
     from .doctor_facts import fetch_facts  # Not needed by other commands, and slow to import.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..diagnostics.doctor.ranks import NOT_COLLECTED
 from ..diagnostics.doctor.seeds import shown_seed
 from ..redaction import redact
 from .client import Client, Failure
+from .text import one_line
 
 OTHER_SERVER = "the server has no GET /doctor, as LMCache's own server"
 
@@ -20,9 +22,7 @@ _Group = Callable[[Client, Mapping[str, Any]], Mapping[str, Any]]
 
 
 class _Document(msgspec.Struct):
-    facts: dict[str, Any]
-    findings: list[dict[str, Any]] = []
-    checked: list[str] = []
+    facts: dict[str, dict[str, Any]]
 
 
 def fetch_facts(client: Client) -> dict[str, Any]:
@@ -36,7 +36,10 @@ def fetch_facts(client: Client) -> dict[str, Any]:
     except Failure as failure:
         if failure.status != 404:
             raise
-        return _from_other_endpoints(client)
+        facts = _from_other_endpoints(client)
+        if not any(found for group, found in facts.items() if group != NOT_COLLECTED):
+            raise
+        return facts
     return dict(redact(document.facts))
 
 
@@ -52,6 +55,8 @@ def _from_other_endpoints(client: Client) -> dict[str, Any]:
             missing[group] = f"{OTHER_SERVER}; {failure}"
         except _Unknown as unknown:
             missing[group] = f"{OTHER_SERVER}; {unknown}"
+        except Exception as error:  # A server may send anything; the other groups are still facts.
+            missing[group] = f"{OTHER_SERVER}; unusable response ({one_line(f'{type(error).__name__}: {error}', 200)})"
     return {**facts, NOT_COLLECTED: missing}
 
 
@@ -89,13 +94,20 @@ def _process(client: Client, _: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _versions(client: Client, _: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"lmcache": client.json("GET", "/lmc_version", type=str)}
+    found: dict[str, Any] = {"lmcache": client.json("GET", "/lmc_version", type=str)}
+    try:
+        found["vllm"] = client.json("GET", "/inference_info", type=dict[str, Any]).get("vllm_version")
+    except Failure as failure:
+        if failure.unreachable:
+            raise
+    return found
 
 
-def _hashing(client: Client, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With vLLM, the first hash of each prefix depends on the seed, whatever the hash function is."""
-    if not client.json("GET", "/inference_info", type=dict[str, Any]):
-        raise _Unknown("whether vLLM is in this process is unknown, too")
+def _hashing(_: Client, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what follows from the version of vLLM: since 0.10, the first hash of each prefix depends on the seed."""
+    version = re.match(r"(\d{1,6})\.(\d{1,6})", str(facts.get("versions", {}).get("vllm")))
+    if version is None or (int(version[1]), int(version[2])) < (0, 10):
+        raise _Unknown("/inference_info shows no vLLM 0.10 or later")
     return {"function": facts.get("config", {}).get("pre_caching_hash_algorithm"), "depends_on_seed": True}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from ..diagnostics.doctor.report import Diagnosis, Report
@@ -15,6 +15,7 @@ from .text import printable
 
 RUNBOOK = "docs/runbook.md"
 _LONGEST_EVIDENCE = 600
+_MOST_EVIDENCE = 8
 
 
 def report_text(report: Report, failures: Mapping[str, str], asked: int) -> str:
@@ -25,7 +26,9 @@ def report_text(report: Report, failures: Mapping[str, str], asked: int) -> str:
         failures: the ranks that could not be examined, with the reason.
         asked: the number of ranks that were asked.
     """
-    return "\n".join(map(printable, chain(_findings(report), _failures(failures), _summary(report, asked))))
+    return "\n".join(
+        map(printable, chain(_findings(report), _failures(failures), _summary(report, asked - len(failures), asked)))
+    )
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -41,10 +44,12 @@ def _findings(report: Report) -> Iterator[str]:
 
 def _evidence(found: Diagnosis) -> Iterator[str]:
     label = "Evidence:"
-    for name, value in found.evidence.items():
+    for name, value in islice(found.evidence.items(), _MOST_EVIDENCE):
         line = f"{name}: {_value(value)}"
         yield f"  {label:<10} {line[:_LONGEST_EVIDENCE]}{'…' * (len(line) > _LONGEST_EVIDENCE)}"
         label = ""
+    if len(found.evidence) > _MOST_EVIDENCE:
+        yield f"  {label:<10} and {len(found.evidence) - _MOST_EVIDENCE} more, see --json"
 
 
 def _value(value: Any) -> str:
@@ -60,10 +65,11 @@ def _failures(failures: Mapping[str, str]) -> Iterator[str]:
         yield ""
 
 
-def _summary(report: Report, asked: int) -> Iterator[str]:
+def _summary(report: Report, examined: int, asked: int) -> Iterator[str]:
     counts = {severity: sum(found.severity == severity for found in report.findings) for severity in SEVERITIES}
     words = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count]
-    yield f"{', '.join(words) or 'Nothing found'} in {asked} rank{'s' * (asked != 1)}."
+    count = f"{asked}" if examined == asked else f"{examined} of {asked}"
+    yield f"{', '.join(words) or 'Nothing found'} in {count} rank{'s' * (asked != 1)}."
     yield f"Checked: {', '.join(report.checked) or 'nothing'}."
     if report.not_checked:
         yield "Not checked:"

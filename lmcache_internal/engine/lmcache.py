@@ -86,7 +86,8 @@ class LMCacheRuntime(LMCacheVersion, Runtime):
     def hashing(self) -> Hashing | None:
         """Return how this rank hashes chunks: the engine of a worker, the lookup client of a scheduler."""
         owner = self._engine or self._manager.lookup_client
-        database: Any = getattr(owner, "token_database", None)
+        # The client that counts chunks wraps the one that hashes them.
+        database: Any = getattr(getattr(owner, "actual_lookup_client", owner), "token_database", None)
         function = getattr(database, "hash_func", None)
         size = getattr(database, "chunk_size", None)
         if function is None or size is None:

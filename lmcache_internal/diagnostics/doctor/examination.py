@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from msgspec.structs import replace
+
 from ...redaction import redact
 from .catalogue import troubles
 from .ranks import Rank
@@ -37,16 +39,17 @@ def examine(ranks: Sequence[Rank], catalogue: Iterable[Trouble] | None = None) -
 def _run(trouble: Trouble, ranks: list[Rank], report: Report) -> None:
     missing = {rank.name: rank.missing(trouble.needs) for rank in ranks}
     known = [rank for rank in ranks if not missing[rank.name]]
+    found: list[Diagnosis] = []
     ran = False
     for examined in [known] if trouble.in_fleet else [[rank] for rank in known]:
         names = [rank.name for rank in examined]
         try:
-            found = _findings(trouble, examined)
+            found += [Diagnosis.of(trouble, finding, names) for finding in _findings(trouble, examined)]
         except Exception as error:  # A rule may raise anything on unexpected facts; the others must still run.
             missing |= dict.fromkeys(names, _reason(error))
         else:
             ran = True
-            _add(report, [Diagnosis.of(trouble, finding, names) for finding in found])
+    report.findings += _merged(found)
     if ran:
         report.checked.append(trouble.code)
     for why in dict.fromkeys(filter(None, missing.values())):
@@ -64,17 +67,20 @@ def _findings(trouble: Trouble, ranks: list[Rank]) -> list[Finding]:
     return list(islice(found, MAX_FINDINGS))
 
 
-def _add(report: Report, found: list[Diagnosis]) -> None:
-    """Add diagnoses; one that other ranks have, too, gets their names instead of a second entry."""
+def _merged(found: Iterable[Diagnosis]) -> list[Diagnosis]:
+    """Return one diagnosis for each message; if the evidence is not the same in all ranks, it is by rank."""
+    alike: dict[tuple[str, str], list[Diagnosis]] = {}
     for diagnosis in found:
-        for known in report.findings:
-            if (known.code, known.severity, known.message, known.evidence) == (
-                diagnosis.code, diagnosis.severity, diagnosis.message, diagnosis.evidence,
-            ):  # fmt: skip
-                known.ranks.extend(name for name in diagnosis.ranks if name not in known.ranks)
-                break
-        else:
-            report.findings.append(diagnosis)
+        alike.setdefault((diagnosis.severity, diagnosis.message), []).append(diagnosis)
+    return [_joined(same) for same in alike.values()]
+
+
+def _joined(same: list[Diagnosis]) -> Diagnosis:
+    first = same[0]
+    ranks = list(dict.fromkeys(name for each in same for name in each.ranks))
+    is_equal = all(each.evidence == first.evidence for each in same)
+    evidence = first.evidence if is_equal else {", ".join(each.ranks): each.evidence for each in same}
+    return replace(first, ranks=ranks, evidence=evidence)
 
 
 class _NotEnoughRanks(Exception):

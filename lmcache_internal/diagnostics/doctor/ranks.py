@@ -69,4 +69,4 @@ def rank_name(facts: Mapping[str, Any]) -> str:
     role, worker = facts.get("rank", {}).get("role"), facts.get("rank", {}).get("worker_id")
     if role == "worker" and isinstance(worker, int):
         return f"worker {worker}"
-    return {"scheduler": "scheduler", "mp": "MP server"}.get(role, "")
+    return "scheduler" if role == "scheduler" else "MP server" if role == "mp" else ""

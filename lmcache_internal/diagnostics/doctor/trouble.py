@@ -26,7 +26,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     """What a rule found.
 
     Attributes:
-        message: what is wrong in this deployment, with the values; one sentence.
+        message: what is wrong in this deployment, with the values; one sentence. Findings of several ranks with the
+            same message become one, so values that are not the same in each rank belong in `evidence`.
         evidence: the facts that prove it; JSON data without secrets.
         ranks: the names of the affected ranks; empty for all ranks that the rule was given.
         severity: another severity than the trouble's, where this case is more or less serious.

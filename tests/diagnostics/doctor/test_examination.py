@@ -64,6 +64,15 @@ def test_equal_findings_of_several_ranks_are_one_finding() -> None:
     assert found.ranks == ["a", "b"]
 
 
+def test_findings_with_the_same_message_have_their_evidence_by_rank() -> None:
+    def rule(each: Rank) -> Iterator[Finding]:
+        yield Finding(message="It is so.", evidence={"requests": len(each.name)})
+
+    (found,) = examine([rank("a"), rank("bb")], [trouble(in_rank=rule)]).findings
+    assert found.evidence == {"a": {"requests": 1}, "bb": {"requests": 2}}
+    assert found.ranks == ["a", "bb"]
+
+
 def test_a_rule_is_only_given_the_roles_in_which_its_trouble_can_occur() -> None:
     ranks = [rank("scheduler", rank={"role": "scheduler"}), rank("worker 0", rank={"role": "worker"}), rank("?")]
     (found,) = examine(ranks, [trouble(roles=("worker",), in_rank=one)]).findings

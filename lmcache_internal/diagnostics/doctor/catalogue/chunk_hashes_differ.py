@@ -24,8 +24,8 @@ trouble = Trouble(
     title="Ranks compute different keys for the same tokens",
     severity="error",
     meaning="Each rank was asked for the hash of the tokens 0, 1, 2, … up to the chunk size. All ranks of a "
-    "deployment must return the same hash. Ranks that do not never find the chunks of each other, and the scheduler "
-    "reports no hits for chunks that the workers have.",
+    "deployment must return the same hash. Ranks with different hashes never find the chunks of each other, and the "
+    "scheduler reports no hits for chunks that the workers have.",
     confirm="`POST /cache/explain` with the same tokens shows different values of `chunk_hash` on these ranks.",
     next_step="Fix the other findings about hashing first. If there are none, compare the versions of vLLM and "
     "LMCache.",
