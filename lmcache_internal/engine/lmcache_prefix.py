@@ -92,6 +92,7 @@ class _Reading:
         return Prefix(
             self._engine.config.chunk_size,
             chunks,
+            searched=tuple(self._storage.get_all_backend_names()),
             cached_tokens=None if is_passive else cached,
             hit_tokens=hit,
             lookup_tokens=lookup,

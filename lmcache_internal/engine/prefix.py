@@ -23,6 +23,11 @@ _KINDS: dict[str, StorageKind] = {
     "RemoteBackend": "remote",
     "MaruBackend": "remote",
     "P2PBackend": "remote",
+    "L1": "memory",
+}
+_L2_KINDS: dict[str, StorageKind] = {
+    **dict.fromkeys(("dax", "fs", "fs_native", "raw_block"), "disk"),
+    **dict.fromkeys(("aerospike", "bigtable", "mooncake_store", "p2p", "resp", "s3", "valkey"), "remote"),
 }
 
 
@@ -30,16 +35,21 @@ class KeyParts(Struct, frozen=True):
     """The key of a chunk, part by part.
 
     Attributes:
+        world_size: number of ranks; None if it is another one than in the request, and unknown.
+        worker_id: the rank; None on an MP server, where a chunk has a slice for each rank.
+        dtype: the type of the elements; None on an MP server, whose keys do not include it.
         chunk_hash: the hash of the chunk and of all tokens before it, hexadecimal.
         tags: the tags of the request (`lmcache.tag.*`) in their order; None without tags.
+        cache_salt: the tenant, on an MP server; None in other engines.
     """
 
     model_name: str
-    world_size: int
-    worker_id: int
-    dtype: str
+    world_size: int | None
+    worker_id: int | None
+    dtype: str | None
     chunk_hash: str
-    tags: dict[str, Any] | None
+    tags: dict[str, Any] | None = None
+    cache_salt: str | None = None
 
 
 class PrefixChunk(Struct, frozen=True):
@@ -52,6 +62,8 @@ class PrefixChunk(Struct, frozen=True):
         backends: the backends that have it, including those that `retrieve` does not read.
         hit: whether `retrieve` reads it.
         being_written: whether a backend has not finished writing it.
+        slices: the number of its slices, one for each rank and group of layers.
+        slices_found: the number of slices that are cached.
     """
 
     start: int
@@ -60,6 +72,8 @@ class PrefixChunk(Struct, frozen=True):
     backends: tuple[str, ...] = ()
     hit: bool = False
     being_written: bool = False
+    slices: int = 1
+    slices_found: int = 0
 
     @property
     def tokens(self) -> int:
@@ -73,6 +87,7 @@ class Prefix(Struct, frozen=True):
     Attributes:
         chunk_size: tokens per chunk.
         chunks: the chunks, in order.
+        searched: the backends that were examined.
         cached_tokens: the length of the prefix in the backends that `retrieve` reads; None if it is unknown.
         hit_tokens: the number of tokens that `retrieve` returns; None if it is unknown.
         lookup_tokens: the number of tokens that `lookup` returns; None if it is unknown.
@@ -83,6 +98,7 @@ class Prefix(Struct, frozen=True):
 
     chunk_size: int
     chunks: list[PrefixChunk]
+    searched: tuple[str, ...] = ()
     cached_tokens: int | None = None
     hit_tokens: int | None = None
     lookup_tokens: int | None = None
@@ -128,5 +144,8 @@ class PrefixReader(Protocol):
 
 
 def storage_kind(backend: str | None) -> StorageKind | None:
-    """Return the kind of storage of a backend, by its name; None if it is unknown."""
-    return _KINDS.get((backend or "").partition("-")[0])
+    """Return the kind of storage of a backend or an L2 adapter, by its name; None if it is unknown."""
+    name = backend or ""
+    if name.startswith("L2:"):
+        return _L2_KINDS.get(name.removeprefix("L2:").partition("#")[0])
+    return _KINDS.get(name.partition("-")[0])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from msgspec import structs
 
-from ...engine.prefix import PrefixChunk, StorageKind, storage_kind
+from ...engine.prefix import KeyParts, PrefixChunk, StorageKind, storage_kind
 from . import rules, storing_rules
 from .situation import Reason, Situation
 
@@ -18,6 +18,7 @@ _RULES: tuple[Callable[[Situation], Iterator[Reason]], ...] = (
     rules.not_read_again,
     rules.not_in_retrieve_locations,
     rules.being_written,
+    rules.slices_missing,
     rules.another_key,
     storing_rules.unreachable,
     storing_rules.closed,
@@ -30,15 +31,19 @@ _RULES: tuple[Callable[[Situation], Iterator[Reason]], ...] = (
 """In the order of their weight."""
 
 
-class KeyFields(TypedDict):
-    """The key of a chunk; `tags` is null without tags."""
-
+class _KeyFields(TypedDict):
     model_name: str
     world_size: int
-    worker_id: int
-    dtype: str
+    worker_id: int | None
+    dtype: str | None
     chunk_hash: str
     tags: dict[str, Any] | None
+
+
+class KeyFields(_KeyFields, total=False):
+    """The key of a chunk; `tags` is null without tags. On an MP server, it has a `cache_salt`, and no rank or dtype."""
+
+    cache_salt: str
 
 
 class ChunkFields(TypedDict):
@@ -101,11 +106,18 @@ def _chunk(chunk: PrefixChunk, skipped: Any) -> ChunkFields:
     return {
         "start": chunk.start,
         "end": chunk.end,
-        "key": structs.asdict(chunk.key),  # type: ignore[typeddict-item]  # It has these fields.
+        "key": _key(chunk.key),
         "backends": list(chunk.backends),
         "storage": storage_kind(readable[0]) if readable else None,
         "hit": chunk.hit,
     }
+
+
+def _key(key: KeyParts) -> KeyFields:
+    fields = structs.asdict(key)
+    if key.cache_salt is None:
+        del fields["cache_salt"]
+    return cast("KeyFields", fields)
 
 
 def _not_checked(found: Situation) -> list[str]:

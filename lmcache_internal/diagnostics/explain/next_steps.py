@@ -16,6 +16,7 @@ NEXT_STEPS: dict[str, str] = {
     "backend-order": "Nothing is wrong: the chunk is stored in an earlier backend again when the prompt is computed.",
     "not-in-retrieve-locations": "Add the backend to retrieve_locations in the configuration, and restart the engine.",
     "stored-under-another-key": "Send the request with the same tags, to the same model, on ranks with equal settings.",
+    "slices-missing": "Compare the logs of the ranks: one of them has not stored its slice, or it was evicted.",
     "gap-in-prefix": "Compare the sizes of the backends with the working set: GET /metrics has usage and evictions.",
     "cache-empty": "Send the prompt once, and ask again. If the cache stays empty, see GET /healthz.",
     "not-cached": "Send the prompt once, and ask again. If it hits then, it was not stored before, or was removed.",

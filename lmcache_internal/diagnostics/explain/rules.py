@@ -112,6 +112,21 @@ def another_key(found: Situation) -> Iterator[Reason]:
             return
 
 
+def slices_missing(found: Situation) -> Iterator[Reason]:
+    """A chunk of which only some ranks have stored their slice."""
+    chunk = _first(found)
+    if chunk and 0 < chunk.slices_found < chunk.slices:
+        yield reason(
+            "slices-missing",
+            f"The chunk at token {chunk.start} has {chunk.slices_found} of {chunk.slices} slices, and needs all of "
+            "them to be a hit.",
+            start=chunk.start,
+            slices=chunk.slices,
+            slices_found=chunk.slices_found,
+            backends=list(chunk.backends),
+        )
+
+
 def gap_in_prefix(found: Situation) -> Iterator[Reason]:
     """A missing chunk before chunks that are cached."""
     chunk = _absent(found)

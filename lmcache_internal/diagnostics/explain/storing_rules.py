@@ -63,16 +63,16 @@ def drained(found: Situation) -> Iterator[Reason]:
 def not_cached(found: Situation) -> Iterator[Reason]:
     """A chunk that no backend has."""
     chunk = _absent(found)
-    if chunk is None or found.state is None:
+    if chunk is None:
         return
-    searched = [name for name in found.state.backends if name not in found.unreachable]
+    searched = [name for name in found.prefix.searched if name not in found.unreachable]
     stored = found.stored
     if stored is not None and not stored.total and not stored.not_listed:
         yield reason("cache-empty", "The backends hold no chunks.", stored_chunks=0, backends=searched)
         return
     yield reason(
         "not-cached",
-        f"The chunk at token {chunk.start} is in no backend: it was not stored under this key, or was removed.",
+        f"The chunk at token {chunk.start} is in no examined backend: it was not stored with this key, or was removed.",
         start=chunk.start,
         chunk_hash=chunk.key.chunk_hash,
         backends=searched,

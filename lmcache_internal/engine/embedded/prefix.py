@@ -32,6 +32,7 @@ def read_prefix(
             PrefixChunk(start, start + size, _parts(key, metadata), tuple(names), hit=start < hit)
             for (start, key), names in zip(keys, held, strict=True)
         ],
+        searched=tuple(name for name, _ in backends),
         cached_tokens=cached,
         hit_tokens=hit,
         lookup_tokens=size
