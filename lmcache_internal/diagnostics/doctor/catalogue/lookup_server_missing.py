@@ -15,7 +15,7 @@ def find(rank: Rank) -> Iterator[Finding]:
 
 
 def _is_expected(rank: Rank) -> bool:
-    """Return whether LMCache starts a lookup server on this worker."""
+    """Return whether LMCache starts a lookup server on this worker of vLLM."""
     if rank.get("config.external_lookup_client") is not None:
         return False
     if rank.get("config.enable_scheduler_bypass_lookup"):
@@ -38,6 +38,7 @@ trouble = Trouble(
     needs=(
         "lookup.server",
         "rank.worker_id",
+        "inference.vllm",
     ),
     roles=("worker",),
     in_rank=find,

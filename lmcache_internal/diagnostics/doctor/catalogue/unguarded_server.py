@@ -11,7 +11,7 @@ def find(rank: Rank) -> Iterator[Finding]:
         private = rank["server.is_private"]
         yield Finding(
             message=f"LMCache's own server answers on {rank['server.address']}. It requires no token, and each client "
-            "that reaches it can run scripts in the engine's process.",
+            "that reaches it can change the engine.",
             evidence={"address": rank["server.address"], "loopback or Unix socket": private},
             severity=None if private else "error",
         )

@@ -8,7 +8,10 @@ from typing import Any
 from ....engine.kinds import kind_of
 from ...checks import Subject
 
-FIELDS = {"data_parallel_size": "the number of replicas of vLLM's data parallelism; missing without vLLM"}
+FIELDS = {
+    "vllm": "the version of vLLM, if this process is part of it",
+    "data_parallel_size": "the number of replicas of vLLM's data parallelism, if this process is part of vLLM",
+}
 
 _REPLICAS = re.compile(r"\bdata_parallel_size=(\d{1,6})\b")
 
@@ -18,5 +21,9 @@ def collect(subject: Subject) -> dict[str, Any]:
     info = getattr(subject.manager, "get_inference_info", None)
     if info is None or kind_of(subject.manager) == "mp":
         return {}
-    found = _REPLICAS.search(str(info().get("vllm_config", "")))
-    return {"data_parallel_size": int(found[1])} if found else {}
+    found = info()
+    replicas = _REPLICAS.search(str(found.get("vllm_config", "")))
+    return {
+        **({"vllm": str(found["vllm_version"])} if found.get("vllm_version") else {}),
+        **({"data_parallel_size": int(replicas[1])} if replicas else {}),
+    }
