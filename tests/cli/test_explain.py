@@ -13,11 +13,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from lmcache_internal import create_app
 from lmcache_internal.cli import main
 from lmcache_internal.cli.explain.bar import HIT, MISSING, REMAINDER, UNREACHABLE, Segments, cells, segments_of
 from lmcache_internal.cli.explain.explanation import Chunk, Explanation
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
+from tests.cli.serving import run
 from tests.cli.terminal import terminal
+from tests.cli.test_hostile import lying
+from tests.mp_support import MODEL, mp_manager
 from tests.support import free_port
 
 TOKENS = list(range(40))
@@ -289,6 +293,19 @@ class TestOutput:
             person.wait_for("A retrieve hits 16 of 40 tokens")
             assert person.process.wait(30) == 0
         assert "\x1b[32m█" in person.shown
+
+
+class TestMPServer:
+    def test_tiers_and_salt(self, tmp_path: Path) -> None:
+        with mp_manager(tmp_path) as manager, lying(create_app(manager).test_client(), lambda reply, _: reply) as url:
+            found = run("explain", "--tokens", "0:66", "--url", url)
+            salted = run("explain", "--tokens", "0:66", "--url", url, "--cache-salt", "alice", "--model-name", MODEL)
+            other = run("explain", "--tokens", "0:66", "--url", url, "--model-name", "nope")
+        assert "A retrieve hits 64 of 66 tokens" in found.stdout
+        assert "code: stored-under-another-key" in salted.stdout
+        assert "Not checked" not in salted.stdout
+        assert (found.exit_code, salted.exit_code) == (0, 0)
+        assert "registered are: test-model (world size 1)" in other.output
 
 
 class TestComparison:

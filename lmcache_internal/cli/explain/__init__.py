@@ -42,8 +42,9 @@ def _value(text: str) -> Any:
     help="A request config that is part of the keys, such as lmcache.tag.user=alice; repeatable.",
 )
 @click.option("--cache-salt", help="The cache salt of the request, for LMCache's MP server.")
+@click.option("--model-name", help="The model, for LMCache's MP server with several.")
 @fleet_options(seconds=ENGINE_SECONDS)
-def explain(fleet: Fleet, prompt: Prompt, request_configs: dict[str, Any], cache_salt: str | None) -> None:
+def explain(fleet: Fleet, prompt: Prompt, **given: Any) -> None:
     """Show which tokens of a prompt are cached, and why the others are not.
 
     vLLM tokenizes the prompt; the servers get token numbers only. Each rank computes the keys of the chunks as its
@@ -55,8 +56,7 @@ def explain(fleet: Fleet, prompt: Prompt, request_configs: dict[str, Any], cache
     tokens = prompt.tokens(fleet.seconds)
     body = {
         "tokens": tokens,
-        **({"request_configs": request_configs} if request_configs else {}),
-        **({} if cache_salt is None else {"cache_salt": cache_salt}),
+        **{name: value for name, value in given.items() if value},
     }
 
     def ask(client: Client) -> Explanation:

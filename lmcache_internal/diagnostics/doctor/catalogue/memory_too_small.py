@@ -1,21 +1,19 @@
 """The memory for chunks is smaller than one request."""
 
-import math
 from collections.abc import Iterator
 
-from .. import Finding, MissingFact, Rank, Trouble
+from .. import Finding, Rank, Trouble
 
 GIB = 1 << 30
 MIN_LOOKUPS = 20
 """Fewer lookups do not show how long requests are."""
 LOOKUPS, TOKENS = "metrics.lmcache:num_lookup_requests_total", "metrics.lmcache:num_lookup_tokens_total"
-_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1, "uint8": 1, "int8": 1}
 
 
 def find(rank: Rank) -> Iterator[Finding]:
     """Yield a finding if no chunk fits in the memory, or fewer tokens than a request has on average."""
     limit = rank["config.max_local_cpu_size"]
-    chunk, size = _chunk_bytes(rank), rank["config.chunk_size"]
+    chunk, size = rank["memory.chunk_bytes"], rank["config.chunk_size"]
     capacity = int(limit * GIB // chunk) * size
     lookups, tokens = rank.get(LOOKUPS, 0), rank.get(TOKENS, 0)
     mean = tokens / lookups if lookups >= MIN_LOOKUPS else 0
@@ -33,13 +31,6 @@ def find(rank: Rank) -> Iterator[Finding]:
     )
 
 
-def _chunk_bytes(rank: Rank) -> int:
-    dtype = str(rank["metadata.kv_dtype"]).removeprefix("torch.")
-    if dtype not in _BYTES:
-        raise MissingFact(f"the size of the type {dtype} is unknown")
-    return max(1, math.prod(map(int, rank["metadata.kv_shape"])) * _BYTES[dtype])
-
-
 trouble = Trouble(
     code="memory-too-small",
     group="mode",
@@ -48,15 +39,9 @@ trouble = Trouble(
     meaning="All chunks of a request have to be in memory at the same time while it is stored or loaded. If "
     "max_local_cpu_size is below that, the last chunks evict the first ones or are not stored, and the same prompt "
     "does not hit completely.",
-    confirm="`lmcache-internal conf get max_local_cpu_size`, and `GET /meta` for the KV shape: its product times the "
-    "bytes of the type is the size of a chunk.",
+    confirm="Divide max_local_cpu_size by the fact `memory.chunk_bytes` of `GET /doctor`, and multiply by chunk_size.",
     next_step="Raise max_local_cpu_size, which is in GiB and per worker, and restart the ranks.",
-    needs=(
-        "config.max_local_cpu_size",
-        "config.chunk_size",
-        "metadata.kv_shape",
-        "metadata.kv_dtype",
-    ),
+    needs=("config.max_local_cpu_size", "config.chunk_size", "memory.chunk_bytes"),
     roles=("worker",),
     in_rank=find,
 )
