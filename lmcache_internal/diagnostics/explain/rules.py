@@ -7,14 +7,17 @@ from typing import Any
 
 from ...engine.prefix import PrefixChunk
 from ...limits.timeouts import clock
-from .next_steps import NEXT_STEPS
+from ..doctor.catalogue import troubles
 from .situation import Reason, Situation
 
 
 def reason(code: str, message: str, **evidence: Any) -> Reason:
-    """Return a reason with the next step of its code."""
+    """Return a reason with the next step that the catalogue of troubles has for its code."""
     return Reason(
-        code, message, {name: value for name, value in evidence.items() if value is not None}, NEXT_STEPS[code]
+        code,
+        message,
+        {name: value for name, value in evidence.items() if value is not None},
+        troubles()[code].next_step,
     )
 
 
