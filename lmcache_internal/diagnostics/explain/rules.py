@@ -32,8 +32,7 @@ def engine_unhealthy(found: Situation) -> Iterator[Reason]:
 def below_min_retrieve_tokens(found: Situation) -> Iterator[Reason]:
     """A prefix that is too short to be retrieved."""
     least, cached = getattr(found.config, "min_retrieve_tokens", 0), found.prefix.cached_tokens
-    # vLLM computes the last token of a prompt that is cached completely.
-    if cached and least > cached - (cached == found.tokens):
+    if cached and least > (found.prefix.loaded_tokens or 0):
         message = f"{cached} tokens are cached, and prefixes below min_retrieve_tokens ({least}) are not retrieved."
         yield reason("below-min-retrieve-tokens", message, cached_tokens=cached, min_retrieve_tokens=least)
 
