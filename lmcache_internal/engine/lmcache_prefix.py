@@ -28,16 +28,19 @@ def read_prefix(manager: Any, tokens: Sequence[int], request_configs: Mapping[st
     found = list(database.process_tokens(list(tokens), request_configs=dict(request_configs or {}) or None))
     storage = getattr(engine, "storage_manager", None)
     if storage is None:
+        if engine is not None and not engine.post_inited:
+            raise EngineUnavailable("The engine is still starting and has no storage manager yet.")
         chunks = [PrefixChunk(start, end, key_parts(key)) for start, end, key in found]
         return Prefix(
             manager.config.chunk_size, chunks, not_checked=[_SCHEDULER if engine is None else _passive(engine)]
         )
-    return _Reading(engine, storage, found).prefix()
+    return _Reading(engine, storage, found, len(tokens)).prefix()
 
 
 def read_stored_keys(engine: Any, chunk_hash: str) -> StoredKeys:
     """Return the keys of the stored chunks that have this hash, of the backends that have an index in this process."""
     total, alike, not_listed = 0, [], []
+    same = _hashes(chunk_hash)
     for name, backend in list(engine.storage_manager.storage_backends.items()):
         index = _index_of(backend)
         if index is None:
@@ -45,7 +48,7 @@ def read_stored_keys(engine: Any, chunk_hash: str) -> StoredKeys:
             continue
         keys = list(index)  # One call in C, so that no other thread changes the index meanwhile.
         total += len(keys)
-        alike += [StoredKey(name, key_parts(key)) for key in keys if key.chunk_hash_hex == chunk_hash]
+        alike += [StoredKey(name, key_parts(key)) for key in keys if key.chunk_hash in same]
     return StoredKeys(total, alike, not_listed)
 
 
@@ -63,10 +66,12 @@ class _Reading:
         engine: LMCache's engine.
         storage: its storage manager.
         found: start, end and key of each chunk.
+        tokens: number of tokens of the prompt.
     """
 
-    def __init__(self, engine: Any, storage: Any, found: Sequence[tuple[int, int, Any]]) -> None:
+    def __init__(self, engine: Any, storage: Any, found: Sequence[tuple[int, int, Any]], tokens: int) -> None:
         self._engine = engine
+        self._tokens = tokens
         self._storage = storage
         self._found = found
         # In layerwise mode, a chunk is one object for each layer.
@@ -82,6 +87,13 @@ class _Reading:
         healthy = bool(self._engine.is_healthy())
         if is_passive:
             self._not_checked.append(_passive(self._engine))
+        if self._engine.use_layerwise:
+            self._not_checked.append("use_layerwise: hit_tokens is the result of a lookup; retrieves may find less")
+        self._not_checked += [
+            f"{name}: only a lookup with enable_async_loading asks the peers"
+            for name, backend in list(self._storage.storage_backends.items())
+            if type(backend).__name__ == "P2PBackend"
+        ]
         hit = None if is_passive else cached if healthy else 0
         lookup = None if is_passive else self._walk(self._locations) if healthy else 0
         held = self._held()
@@ -95,6 +107,8 @@ class _Reading:
             searched=tuple(self._storage.get_all_backend_names()),
             cached_tokens=None if is_passive else cached,
             hit_tokens=hit,
+            # vLLM's connector computes the last token of a prompt that is cached completely.
+            loaded_tokens=cached - (cached == self._tokens),
             lookup_tokens=lookup,
             skipped=self._skipped(),
             is_healthy=healthy,
@@ -121,6 +135,8 @@ class _Reading:
     def _held(self) -> list[list[str]]:
         held: list[list[str]] = [[] for _ in self._keys]
         for name, backend in list(self._storage.storage_backends.items()):
+            if getattr(backend, "connection", backend) is None:
+                continue  # It would log a warning for each chunk.
             until = time.monotonic() + _LOOK_SECONDS
             for number, keys in enumerate(self._keys):
                 if time.monotonic() > until:
@@ -168,6 +184,12 @@ def _token_database(manager: Any) -> Any:
 
 def _passive(engine: Any) -> str:
     return f"worker {engine.metadata.worker_id} reads no storage: the first rank reads for it; ask worker 0"
+
+
+def _hashes(text: str) -> set[int | bytes]:
+    """Return the values of `chunk_hash` with this text: a number, or bytes in LMCache 0.3."""
+    found: set[int | bytes] = {int(text, 16)}
+    return found if text.startswith("-") or len(text) % 2 else found | {bytes.fromhex(text)}
 
 
 def _index_of(backend: Any) -> Any:

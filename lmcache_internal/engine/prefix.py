@@ -90,6 +90,7 @@ class Prefix(Struct, frozen=True):
         searched: the backends that were examined.
         cached_tokens: the length of the prefix in the backends that `retrieve` reads; None if it is unknown.
         hit_tokens: the number of tokens that `retrieve` returns; None if it is unknown.
+        loaded_tokens: the number of tokens that are compared with `min_retrieve_tokens`; None if it is unknown.
         lookup_tokens: the number of tokens that `lookup` returns; None if it is unknown.
         skipped: the backends that `retrieve` does not read, each with the reason: bypassed or frozen.
         is_healthy: whether the engine serves requests.
@@ -101,6 +102,7 @@ class Prefix(Struct, frozen=True):
     searched: tuple[str, ...] = ()
     cached_tokens: int | None = None
     hit_tokens: int | None = None
+    loaded_tokens: int | None = None
     lookup_tokens: int | None = None
     skipped: Mapping[str, str] = {}
     is_healthy: bool = True

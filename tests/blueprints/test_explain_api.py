@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,14 @@ def test_state_is_explained(client: FlaskClient, prepare: Callable[[FlaskClient]
     assert all(each["next_step"] and each["evidence"] for each in explained["reasons"])
 
 
+def test_prefix_of_exactly_the_minimum_is_retrieved(client: FlaskClient) -> None:
+    client.post("/cache/store?tokens_mock=0,32")
+    client.post("/conf", json={"min_retrieve_tokens": 32})
+    explained = explain(client, PROMPT[:32])
+    assert (explained["hit_tokens"], codes(explained)) == (32, [])
+    assert client.post("/cache/retrieve?tokens_mock=0,32").get_json()["num_retrieved"] == 32
+
+
 def test_bypassed_chunks_are_counted(client: FlaskClient) -> None:
     bypass_disk(client)
     found = reason(explain(client), "bypassed")
@@ -256,6 +265,25 @@ def test_bad_request_is_refused(client: FlaskClient, path: str, body: Any) -> No
     response = client.post(path, json=body) if body is not None else client.post(path)
     assert response.status_code == 400
     assert response.get_json()["message"]
+
+
+def test_engine_that_hangs_is_left_after_the_timeout(manager: EmbeddedManager) -> None:
+    released = threading.Event()
+
+    def hang(*_: object) -> bool:
+        return released.wait(30)
+
+    manager.config.extra_config = {"internal_api_server_call_timeout": 0.2}
+    vars(manager.require_engine().storage_manager.storage_backends["LocalCPUBackend"])["contains"] = hang
+    response = create_app(manager).test_client().post("/cache/explain?tokens_mock=0,16")
+    released.set()
+    assert response.status_code == 504
+    assert "explain the cache has been stuck since" in response.get_json()["message"]
+
+
+def test_body_is_limited(internal_api_server_client: Any) -> None:
+    body = json.dumps({"tokens": [1] * 600_000})
+    assert internal_api_server_client.post("/cache/explain", data=body).status_code == 413
 
 
 def test_longest_prompt_is_explained(client: FlaskClient) -> None:

@@ -7,14 +7,17 @@ from typing import Any
 
 from ...engine.prefix import PrefixChunk
 from ...limits.timeouts import clock
-from .next_steps import NEXT_STEPS
+from ..doctor.catalogue import troubles
 from .situation import Reason, Situation
 
 
 def reason(code: str, message: str, **evidence: Any) -> Reason:
-    """Return a reason with the next step of its code."""
+    """Return a reason with the next step that the catalogue of troubles has for its code."""
     return Reason(
-        code, message, {name: value for name, value in evidence.items() if value is not None}, NEXT_STEPS[code]
+        code,
+        message,
+        {name: value for name, value in evidence.items() if value is not None},
+        troubles()[code].next_step,
     )
 
 
@@ -29,8 +32,7 @@ def engine_unhealthy(found: Situation) -> Iterator[Reason]:
 def below_min_retrieve_tokens(found: Situation) -> Iterator[Reason]:
     """A prefix that is too short to be retrieved."""
     least, cached = getattr(found.config, "min_retrieve_tokens", 0), found.prefix.cached_tokens
-    # vLLM computes the last token of a prompt that is cached completely.
-    if cached and least > cached - (cached == found.tokens):
+    if cached and least > (found.prefix.loaded_tokens or 0):
         message = f"{cached} tokens are cached, and prefixes below min_retrieve_tokens ({least}) are not retrieved."
         yield reason("below-min-retrieve-tokens", message, cached_tokens=cached, min_retrieve_tokens=least)
 

@@ -16,7 +16,7 @@ class Reason(Struct, frozen=True):
     """Why a chunk is not a hit.
 
     Attributes:
-        code: names the trouble, see docs/explain.md.
+        code: a trouble in `doctor/catalogue/`, described in docs/runbook.md.
         message: what was found, in one or two sentences.
         evidence: the facts behind it.
         next_step: what to do.

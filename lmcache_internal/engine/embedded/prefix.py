@@ -35,6 +35,7 @@ def read_prefix(
         searched=tuple(name for name, _ in backends),
         cached_tokens=cached,
         hit_tokens=hit,
+        loaded_tokens=cached,
         lookup_tokens=size
         * sum(itertools.takewhile(bool, (engine.storage_manager.contains(key) is not None for _, key in keys))),
         skipped=skipped,

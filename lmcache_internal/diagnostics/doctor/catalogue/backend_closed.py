@@ -25,8 +25,9 @@ trouble = Trouble(
     group="mode",
     title="A backend is closed",
     severity="warning",
-    meaning="A backend that the engine had was closed while it ran. The engine no longer reads or writes it, and its "
-    "chunks are misses.",
+    meaning="A backend that the engine had was closed while it ran. The engine no longer reads or writes it, so its "
+    "chunks are misses. What it has on disk or in a remote storage is used again after it is created; chunks in "
+    "memory are lost.",
     confirm="`lmcache-internal backends` lists the open backends, and the audit log (`GET /audit`) says who closed it.",
     next_step="Create the backend again with `lmcache-internal backends create`.",
     needs=(

@@ -35,6 +35,7 @@ trouble = Trouble(
     confirm="`lmcache-internal conf get min_retrieve_tokens` shows the value. The scheduler's log says `need to load: "
     "N < min_retrieve`.",
     next_step="Lower the value with `lmcache-internal conf set min_retrieve_tokens=0 --all`.",
+    reference="LMCache #2484",
     needs=(
         "config.min_retrieve_tokens",
         "metrics.lmcache:num_lookup_requests_total",

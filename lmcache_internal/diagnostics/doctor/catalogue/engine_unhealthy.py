@@ -16,10 +16,12 @@ trouble = Trouble(
     group="mode",
     title="The engine is not healthy",
     severity="error",
-    meaning="LMCache has marked its engine as unhealthy, for example because its start failed or its health monitor "
-    "lost the remote storage. The engine then skips store and retrieve requests, and vLLM computes all tokens.",
+    meaning="LMCache's engine skips every store, lookup and retrieve while it is unhealthy: after a failed start "
+    "until a restart, or while its health monitor reports a failure. vLLM then computes all tokens, and nothing but "
+    "the log shows it.",
     confirm="`lmcache-internal status --verbose` shows the failing checks.",
-    next_step="Read the log of the process from its start, fix the first error, and restart the process.",
+    next_step="Read `GET /healthz` for the failed check, and the log of the process for its cause. After a failed "
+    "start, restart the rank.",
     needs=("mode.is_healthy",),
     in_rank=find,
 )
