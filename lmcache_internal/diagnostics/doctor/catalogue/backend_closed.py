@@ -29,7 +29,7 @@ trouble = Trouble(
     "chunks are misses. What it has on disk or in a remote storage is used again after it is created; chunks in "
     "memory are lost.",
     confirm="`lmcache-internal backends` lists the open backends, and the audit log (`GET /audit`) says who closed it.",
-    next_step="Create the backend again with `lmcache-internal backends create`.",
+    next_step="Create the backend again with `lmcache-internal backends create` (POST /backends).",
     needs=(
         "mode.modes",
         "mode.backends",

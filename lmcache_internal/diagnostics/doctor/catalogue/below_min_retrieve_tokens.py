@@ -34,7 +34,8 @@ trouble = Trouble(
     "Tokens that vLLM has in its own prefix cache do not count. Chunks are stored and found, but never used.",
     confirm="`lmcache-internal conf get min_retrieve_tokens` shows the value. The scheduler's log says `need to load: "
     "N < min_retrieve`.",
-    next_step="Lower the value with `lmcache-internal conf set min_retrieve_tokens=0 --all`.",
+    next_step="If loading so few tokens is worth it, lower the value: `lmcache-internal conf set "
+    "min_retrieve_tokens=0 --all` (POST /conf).",
     reference="LMCache #2484",
     needs=(
         "config.min_retrieve_tokens",

@@ -30,8 +30,8 @@ trouble = Trouble(
     severity="warning",
     meaning="A bypassed backend keeps its chunks, but is neither read nor written. Chunks that only it has are misses.",
     confirm="`lmcache-internal bypass` lists the bypassed backends of each rank.",
-    next_step="Return the backend to service with `lmcache-internal bypass remove NAME`, unless the bypass is "
-    "intended.",
+    next_step="Return the backend to service with `lmcache-internal bypass remove NAME` (PUT "
+    "/bypass/remove?backend_name=NAME), unless the bypass is intended.",
     needs=(
         "mode.modes",
         "mode.in_service",

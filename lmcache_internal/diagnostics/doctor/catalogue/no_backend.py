@@ -19,8 +19,8 @@ trouble = Trouble(
     meaning="The engine has no backend, neither memory nor disk nor remote. It stores nothing, and each lookup is a "
     "miss.",
     confirm="`lmcache-internal backends` lists the backends of each rank.",
-    next_step="Configure a backend (local_cpu, local_disk or remote_url) and create it with `lmcache-internal "
-    "backends create`.",
+    next_step="Configure a backend (local_cpu, local_disk or remote_url), and create it with `lmcache-internal "
+    "backends create` (POST /backends).",
     needs=("mode.backends",),
     roles=("worker",),
     in_rank=find,

@@ -22,8 +22,8 @@ trouble = Trouble(
     meaning="The remote backend exists, but has no connection to its storage. LMCache continues without it: lookups "
     "do not find its chunks, and stores do not reach it. The engine reports no error to its clients.",
     confirm="`GET /healthz` fails with the check `backends`, and its message has the reason.",
-    next_step="Restore the remote storage or the network, then run `lmcache-internal backends recreate RemoteBackend` "
-    "if LMCache does not reconnect.",
+    next_step="Restore the remote storage or the network. If LMCache does not reconnect, run `lmcache-internal "
+    "backends recreate NAME` (POST /backends/NAME/recreate).",
     needs=("mode.unreachable",),
     roles=("worker",),
     in_rank=find,
