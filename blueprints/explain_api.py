@@ -4,9 +4,10 @@ from typing import Annotated
 
 from flask import Blueprint
 
-from lmcache_internal.api import Meta, Role, Struct, TokenRange, adapter, modes, operation, runtime
+from lmcache_internal.api import Meta, Role, Struct, TokenRange, adapter, internal_app, modes, operation, runtime
 from lmcache_internal.diagnostics.explain.explanation import Explanation
 from lmcache_internal.diagnostics.explain.in_process import explain as explain_tokens
+from lmcache_internal.diagnostics.explain.seen import SEEN_KEY
 from lmcache_internal.operations.token_range import TokenList, one_of
 
 router = Blueprint("explain", __name__, url_prefix="/cache")
@@ -30,4 +31,11 @@ def explain(request: ExplainRequest | None = None, tokens_mock: TokenRange | Non
     The prompt is `tokens` in the body, or the range `tokens_mock`. Nothing is moved, pinned or counted.
     """
     given = request or ExplainRequest()
-    return explain_tokens(adapter(), runtime(), modes(), one_of(given.tokens, tokens_mock), given.request_configs)
+    return explain_tokens(
+        adapter(),
+        runtime(),
+        modes(),
+        internal_app().extensions[SEEN_KEY],
+        one_of(given.tokens, tokens_mock),
+        given.request_configs,
+    )

@@ -11,6 +11,7 @@ from lmcache_internal.api import (
     Struct,
     TokenRange,
     carry_detail,
+    internal_app,
     mp_engine,
     mp_runtime,
     operation,
@@ -18,6 +19,7 @@ from lmcache_internal.api import (
 from lmcache_internal.diagnostics.explain.explanation import Explanation
 from lmcache_internal.diagnostics.explain.mp import explain as explain_prompt
 from lmcache_internal.diagnostics.explain.mp import model_of
+from lmcache_internal.diagnostics.explain.seen import SEEN_KEY
 from lmcache_internal.engine.mp.runtime import CacheSalt, ModelName, Prompt
 from lmcache_internal.operations.token_range import TokenList, one_of
 
@@ -45,4 +47,6 @@ def explain(request: ExplainRequest | None = None, tokens_mock: TokenRange | Non
     given = request or ExplainRequest()
     tokens = one_of(given.tokens, tokens_mock)
     model, world_size = model_of(mp_engine().report_status(), given.model_name, given.world_size)
-    return explain_prompt(mp_runtime(), Prompt(model, world_size, tokens, given.cache_salt))
+    return explain_prompt(
+        mp_runtime(), internal_app().extensions[SEEN_KEY], Prompt(model, world_size, tokens, given.cache_salt)
+    )

@@ -78,6 +78,7 @@ class _Reading:
         layers = engine.num_layers if engine.use_layerwise else None
         self._keys = [key.split_layers(layers) if layers else [key] for _, _, key in found]
         self._not_checked: list[str] = []
+        self._examined = len(found)
 
     def prefix(self) -> Prefix:
         """Read everything."""
@@ -89,16 +90,22 @@ class _Reading:
             self._not_checked.append(_passive(self._engine))
         if self._engine.use_layerwise:
             self._not_checked.append("use_layerwise: hit_tokens is the result of a lookup; retrieves may find less")
-        self._not_checked += [
-            f"{name}: only a lookup with enable_async_loading asks the peers"
-            for name, backend in list(self._storage.storage_backends.items())
-            if type(backend).__name__ == "P2PBackend"
-        ]
+        backends = list(self._storage.storage_backends.items())
+        peers = [name for name, backend in backends if type(backend).__name__ == "P2PBackend"]
+        self._not_checked += [f"{name}: only a lookup with enable_async_loading asks the peers" for name in peers]
         hit = None if is_passive else cached if healthy else 0
         lookup = None if is_passive else self._walk(self._locations) if healthy else 0
         held = self._held()
         chunks = [
-            PrefixChunk(start, end, key_parts(key), tuple(held[number]), end <= (hit or 0), number in written)
+            PrefixChunk(
+                start,
+                end,
+                key_parts(key),
+                tuple(held[number]),
+                hit=end <= (hit or 0),
+                being_written=number in written,
+                is_examined=number < self._examined,
+            )
             for number, (start, end, key) in enumerate(self._found)
         ]
         return Prefix(
@@ -112,6 +119,7 @@ class _Reading:
             lookup_tokens=lookup,
             skipped=self._skipped(),
             is_healthy=healthy,
+            is_complete=self._examined == len(self._found) and not peers,
             not_checked=self._not_checked,
         )
 
@@ -140,6 +148,7 @@ class _Reading:
             until = time.monotonic() + _LOOK_SECONDS
             for number, keys in enumerate(self._keys):
                 if time.monotonic() > until:
+                    self._examined = min(self._examined, number)
                     self._not_checked.append(
                         f"{name}: {len(self._keys) - number} of {len(self._keys)} chunks, because it is slow "
                         f"(the limit is {_LOOK_SECONDS:g} s)"

@@ -64,6 +64,7 @@ class PrefixChunk(Struct, frozen=True):
         being_written: whether a backend has not finished writing it.
         slices: the number of its slices, one for each rank and group of layers.
         slices_found: the number of slices that are cached.
+        is_examined: whether it was looked up in each backend that can be looked up in.
     """
 
     start: int
@@ -74,6 +75,7 @@ class PrefixChunk(Struct, frozen=True):
     being_written: bool = False
     slices: int = 1
     slices_found: int = 0
+    is_examined: bool = True
 
     @property
     def tokens(self) -> int:
@@ -94,6 +96,7 @@ class Prefix(Struct, frozen=True):
         lookup_tokens: the number of tokens that `lookup` returns; None if it is unknown.
         skipped: the backends that `retrieve` does not read, each with the reason: bypassed or frozen.
         is_healthy: whether the engine serves requests.
+        is_complete: whether each chunk was looked up in each backend.
         not_checked: what could not be examined, each with the reason.
     """
 
@@ -106,6 +109,7 @@ class Prefix(Struct, frozen=True):
     lookup_tokens: int | None = None
     skipped: Mapping[str, str] = {}
     is_healthy: bool = True
+    is_complete: bool = True
     not_checked: list[str] = []
 
 

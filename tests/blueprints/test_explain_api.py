@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from msgspec import structs
 
 from lmcache_internal import EmbeddedManager, create_app
+from lmcache_internal.app import InternalApp
+from lmcache_internal.diagnostics.explain.seen import MAX_SEEN, SEEN_KEY, Seen
 from lmcache_internal.engine.embedded.chunks import chunk_keys
 from lmcache_internal.engine.embedded.simulated_remote import SETTING
-from lmcache_internal.engine.prefix import MAX_CHUNKS
+from lmcache_internal.engine.prefix import MAX_CHUNKS, KeyParts, PrefixChunk
 from tests.support import make_manager
 
 GIB = 1 / 2**30
@@ -201,6 +204,37 @@ def test_gap_is_reported(client: FlaskClient, manager: EmbeddedManager) -> None:
         backend._drop(key)
     evidence = reason(explain(client), "gap-in-prefix")["evidence"]
     assert evidence == {"missing_start": 16, "later_chunks": 2, "later_start": 32}
+
+
+def test_removed_chunk_is_reported(client: FlaskClient) -> None:
+    client.post("/cache/store?tokens_mock=0,64")
+    assert explain(client, PROMPT[:64])["hit_tokens"] == 64
+    for name in ("LocalCPUBackend", "LocalDiskBackend"):
+        client.delete(f"/cache/clear?locations={name}")
+    explained = explain(client, PROMPT[:64])
+    assert codes(explained) == ["removed", "cache-empty"]
+    evidence = reason(explained, "removed")["evidence"]
+    assert evidence["seen"].endswith("+00:00")
+    assert (evidence["start"], evidence["backends"]) == (0, ["LocalCPUBackend", "LocalDiskBackend"])
+    assert "removed" not in codes(explain(client, PROMPT[:64], **{"lmcache.tag.salt": "a"}))
+
+
+def test_chunk_of_a_closed_backend_is_not_called_removed(client: FlaskClient) -> None:
+    client.post("/cache/store?tokens_mock=0,64")
+    explain(client, PROMPT[:64])
+    client.delete("/cache/clear?locations=LocalCPUBackend")
+    client.delete("/backends/LocalDiskBackend")
+    assert codes(explain(client, PROMPT[:64])) == ["backend-closed", "cache-empty"]
+
+
+def test_number_of_remembered_chunks_is_limited(app: InternalApp) -> None:
+    seen: Seen = app.extensions[SEEN_KEY]
+    for prompt in range(3):
+        key = KeyParts("m", 1, 0, "float16", str(prompt), {"a": prompt})
+        seen.update([PrefixChunk(0, 16, structs.replace(key, worker_id=n), ("X",)) for n in range(MAX_SEEN // 2)])
+    assert seen.last(KeyParts("m", 1, 0, "float16", "0", {"a": 0})) is None
+    assert seen.last(KeyParts("m", 1, 0, "float16", "1", {"a": 1})) is not None
+    assert seen.last(KeyParts("m", 1, 0, "float16", "1", {"a": 2})) is None
 
 
 def test_outage_is_reported() -> None:

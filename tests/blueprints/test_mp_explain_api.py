@@ -9,9 +9,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
+from lmcache_internal.diagnostics.explain.explanation import reasons_of
+from lmcache_internal.diagnostics.explain.situation import Situation
 from lmcache_internal.engine.embedded_mp import EmbeddedMPManager
 from lmcache_internal.engine.embedded_mp.workers import Worker
-from lmcache_internal.engine.prefix import MAX_CHUNKS
+from lmcache_internal.engine.mp.prefix import Tier, prefix_of, tier_names, whole_prefix
+from lmcache_internal.engine.mp.runtime import Prompt
+from lmcache_internal.engine.prefix import MAX_CHUNKS, storage_kind
 from tests.mp_support import CHUNKS, INSTANCE, MODEL, TOKENS, mp_manager
 
 CHUNK = 16
@@ -152,3 +156,21 @@ def test_explain_agrees_with_prefetches(mp: EmbeddedMPManager, mp_client: FlaskC
         lengths = [n for n in range(CHUNK, full + 1, CHUNK) if prefetched(mp_client, tokens[:n], salt)]
         assert explained["hit_tokens"] == max(lengths, default=0)
         assert bool(codes(explained)) == (explained["hit_tokens"] < full)
+
+
+def test_l2_adapter_without_lookup_is_not_checked(mp: EmbeddedMPManager) -> None:
+    prompt, keys = Prompt(MODEL, 1, TOKENS), mp.engine.keys_of(MODEL, 1, TOKENS)
+    tiers = [Tier("L1", set(keys[1:])), Tier("L2:x", not_checked="it cannot be looked up in")]
+    prefix = prefix_of(prompt, CHUNK, [keys], tiers, whole_prefix)
+    assert (prefix.hit_tokens, prefix.searched) == (0, ("L1",))
+    assert prefix.not_checked == ["L2:x: it cannot be looked up in; its chunks count as missing"]
+    # The chunk may be in L2, so it is not called removed, and there is no gap.
+    assert [each.code for each in reasons_of(Situation(len(TOKENS), prefix))] == ["not-cached"]
+
+
+@pytest.mark.parametrize(
+    ("types", "names"), [(["fs", "s3"], ["L2:fs", "L2:s3"]), (["fs", "s3", "fs"], ["L2:fs#0", "L2:s3", "L2:fs#2"])]
+)
+def test_tiers_have_unique_names(types: list[str], names: list[str]) -> None:
+    assert tier_names(types) == names
+    assert [storage_kind(name) for name in names[:2]] == ["disk", "remote"]

@@ -12,6 +12,7 @@ import torch
 from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
+from lmcache_internal.engine import lmcache_prefix
 from lmcache_internal.testing.real_engine import make_scheduler, make_worker
 from tests.support import eventually
 
@@ -194,6 +195,55 @@ def test_lookup_searches_retrieve_locations_only(made: Callable[..., Engine]) ->
     found = engine.explain(tokens)
     assert (found["hit_tokens"], engine.retrieve(tokens), engine.engine.lookup(tokens)) == (3 * CHUNK, 3 * CHUNK, 0)
     assert codes(found) == ["not-in-retrieve-locations"]
+
+
+def test_layerwise_chunk_needs_all_layers_in_one_backend(made: Callable[..., Engine]) -> None:
+    engine = made()
+    tokens = list(range(3 * CHUNK))
+    storage = engine.engine.storage_manager
+    engine.engine.use_layerwise, engine.engine.num_layers = True, 2
+    keys = [key.split_layers(2) for _, _, key in engine.engine.token_database.process_tokens(tokens)]
+    engine.store([1] * CHUNK)
+    memory = next(iter(storage.storage_backends[CPU].hot_cache.values()))
+    for key in (*keys[0], *keys[1], keys[2][0]):
+        storage.storage_backends[CPU].submit_put_task(key, memory)
+    found = engine.explain(tokens)
+    assert found["hit_tokens"] == engine.engine.lookup(tokens) == 2 * CHUNK
+    assert [each["backends"] for each in found["chunks"]] == [[CPU], [CPU], []]
+    assert found["not_checked"] == ["use_layerwise: hit_tokens is the result of a lookup; retrieves may find less"]
+
+
+@pytest.mark.parametrize(("least", "expected"), [(2 * CHUNK, ["below-min-retrieve-tokens"]), (2 * CHUNK - 1, [])])
+def test_last_token_is_not_loaded(made: Callable[..., Engine], least: int, expected: list[str]) -> None:
+    engine = made()
+    if not hasattr(engine.manager.config, "min_retrieve_tokens"):
+        pytest.skip("this version of LMCache has no min_retrieve_tokens")
+    engine.manager.config.min_retrieve_tokens = least
+    tokens = list(range(2 * CHUNK))
+    engine.store(tokens)
+    assert codes(engine.explain(tokens)) == expected
+
+
+def test_slow_backend_is_examined_in_part(made: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = made()
+    tokens = list(range(3 * CHUNK))
+    engine.store([*tokens[:CHUNK], 1])
+    monkeypatch.setattr(lmcache_prefix, "_LOOK_SECONDS", -1.0)
+    found = engine.explain(tokens)
+    assert (found["hit_tokens"], codes(found)) == (CHUNK, [])
+    assert found["not_checked"] == [
+        f"{name}: 3 of 3 chunks, because it is slow (the limit is -1 s)" for name in (CPU, DISK)
+    ]
+
+
+def test_engine_that_starts_is_unavailable(made: Callable[..., Engine]) -> None:
+    engine = made()
+    storage, engine.engine.storage_manager = engine.engine.storage_manager, None
+    engine.engine.post_inited = False
+    try:
+        assert engine.client.post("/cache/explain?tokens_mock=0,64").status_code == 503
+    finally:
+        engine.engine.storage_manager, engine.engine.post_inited = storage, True
 
 
 def test_scheduler_has_the_keys_of_the_worker(made: Callable[..., Engine]) -> None:

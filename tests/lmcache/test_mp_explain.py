@@ -17,6 +17,7 @@ if lmcache_release() < (0, 5, 6):
     pytest.skip("the routes are those of LMCache 0.5.6 and later", allow_module_level=True)
 pytest.importorskip("opentelemetry.exporter.prometheus", reason="LMCache's MP server needs it")
 
+from lmcache_internal.engine.mp.lmcache_prefix import _hit_chunks
 from tests.lmcache.mp_engine import NUM_TOKENS, Served, serving, store, worker
 
 OURS = "lmcache_internal.integrations.lmcache_mp"
@@ -54,6 +55,20 @@ def l1_status(served: Served) -> dict[str, Any]:
     with urlopen(f"http://127.0.0.1:{served.http}/status", timeout=60) as response:
         l1: dict[str, Any] = json.load(response)["storage_manager"]["l1_manager"]
     return l1
+
+
+@pytest.mark.parametrize(
+    ("presence", "windows", "hit"),
+    [
+        ([[True, True, False]], [-1], 2),
+        ([[True, True, True], [True, False, True]], [-1, -1], 1),
+        ([[True, True, True], [False, False, True]], [-1, 1], 3),
+        ([[True, True, True], [False, True, False]], [-1, 1], 2),
+        ([[False, True, True]], [-1], 0),
+    ],
+)
+def test_hit_of_hybrid_models_is_lmcaches(presence: list[list[bool]], windows: list[int], hit: int) -> None:
+    assert _hit_chunks(presence, windows) == hit
 
 
 def test_explain_agrees_with_a_lookup(served: Served) -> None:

@@ -23,6 +23,7 @@ _RULES: tuple[Callable[[Situation], Iterator[Reason]], ...] = (
     storing_rules.unreachable,
     storing_rules.closed,
     storing_rules.stores_nothing,
+    rules.removed,
     rules.gap_in_prefix,
     storing_rules.drained,
     storing_rules.not_cached,

@@ -9,6 +9,7 @@ from ...engine.protocols import Manager
 from ...engine.runtime import Runtime
 from ..modes import Mode, Modes
 from .explanation import Explanation, explanation_of
+from .seen import Seen
 from .situation import Situation, missing_chunks
 
 
@@ -16,6 +17,7 @@ def explain(
     manager: Manager,
     runtime: Runtime,
     modes: Modes,
+    seen: Seen,
     tokens: Sequence[int],
     request_configs: Mapping[str, Any] | None,
 ) -> Explanation:
@@ -29,6 +31,8 @@ def explain(
     prefix = runtime.prefix(tokens, request_configs)
     state = modes.engine_state()
     missing = missing_chunks(prefix)
+    sight = seen.last(missing[0].key) if missing else None
+    seen.update(prefix.chunks)
     absent = bool(missing) and not missing[0].backends and state is not None
     return explanation_of(
         Situation(
@@ -38,6 +42,7 @@ def explain(
             [*modes.of_engine(), *_drained(modes)],
             runtime.unreachable_backends() if state is not None else {},
             runtime.stored_keys(missing[0].key.chunk_hash) if absent else None,
+            sight,
             manager.config,
         )
     )

@@ -8,10 +8,11 @@ from typing import Any
 from ...engine.mp.runtime import MPRuntime, Prompt
 from ...errors import BadRequest, EngineUnavailable
 from .explanation import Explanation, explanation_of
+from .seen import Seen
 from .situation import Situation, missing_chunks
 
 
-def explain(runtime: MPRuntime, prompt: Prompt) -> Explanation:
+def explain(runtime: MPRuntime, seen: Seen, prompt: Prompt) -> Explanation:
     """Return which chunks of a prompt are cached, and why the others are not.
 
     Raises:
@@ -21,10 +22,12 @@ def explain(runtime: MPRuntime, prompt: Prompt) -> Explanation:
     """
     prefix = runtime.prefix(prompt)
     missing = missing_chunks(prefix)
+    sight = seen.last(missing[0].key) if missing else None
+    seen.update(prefix.chunks)
     stored = None
     if missing and not missing[0].backends:
         stored = runtime.stored_keys(prompt, missing[0].key.chunk_hash)
-    return explanation_of(Situation(len(prompt.tokens), prefix, stored=stored))
+    return explanation_of(Situation(len(prompt.tokens), prefix, stored=stored, sight=sight))
 
 
 def model_of(status: Mapping[str, Any], model_name: str | None, world_size: int | None) -> tuple[str, int]:

@@ -129,10 +129,24 @@ def slices_missing(found: Situation) -> Iterator[Reason]:
         )
 
 
+def removed(found: Situation) -> Iterator[Reason]:
+    """A chunk that was cached when a prompt was explained before."""
+    chunk = _absent(found)
+    if chunk and found.sight and found.is_complete:
+        seen, backends = clock(found.sight.at), list(found.sight.backends)
+        yield reason(
+            "removed",
+            f"The chunk at token {chunk.start} was in {', '.join(backends)} at {seen}, and is in no backend now.",
+            start=chunk.start,
+            seen=seen,
+            backends=backends,
+        )
+
+
 def gap_in_prefix(found: Situation) -> Iterator[Reason]:
     """A missing chunk before chunks that are cached."""
     chunk = _absent(found)
-    later = [each for each in found.missing if each.backends] if chunk else []
+    later = [each for each in found.missing if each.backends] if chunk and found.is_complete else []
     if chunk and later:
         yield reason(
             "gap-in-prefix",
@@ -166,9 +180,9 @@ def _first(found: Situation) -> PrefixChunk | None:
 
 
 def _absent(found: Situation) -> PrefixChunk | None:
-    """Return the first missing chunk, if no backend has it or writes it."""
+    """Return the first missing chunk, if it was looked up everywhere, and no backend has it or writes it."""
     chunk = _first(found)
-    return None if chunk is None or chunk.backends or chunk.being_written else chunk
+    return chunk if chunk and chunk.is_examined and not (chunk.backends or chunk.being_written) else None
 
 
 def _ordered(key: Any, name: str) -> Any:

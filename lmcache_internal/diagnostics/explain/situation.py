@@ -10,6 +10,7 @@ from msgspec import Struct
 from ...engine.prefix import Prefix, PrefixChunk, StoredKeys
 from ..engine_state import CPU, EngineState
 from ..modes import Mode
+from .seen import Sight
 
 
 class Reason(Struct, frozen=True):
@@ -38,6 +39,7 @@ class Situation(Struct, frozen=True):
         modes: the restricted modes of the engine, and since when.
         unreachable: the backends without connection, each with the reason.
         stored: the stored chunks with the hash of the first missing chunk; None if they were not examined.
+        sight: when and where the first missing chunk was seen last; None if it was not seen.
         config: the configuration of the engine.
     """
 
@@ -47,6 +49,7 @@ class Situation(Struct, frozen=True):
     modes: list[Mode] = []
     unreachable: Mapping[str, str] = {}
     stored: StoredKeys | None = None
+    sight: Sight | None = None
     config: Any = None
 
     @property
@@ -61,6 +64,12 @@ class Situation(Struct, frozen=True):
         if state is None:
             return []
         return [name for name in state.backends if name not in state.bypassed and (name != CPU or state.hot_cache)]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a chunk that was not found is in no backend, not even in one that was closed or has no connection."""
+        is_closed = any(mode.name == "closed" for mode in self.modes)
+        return self.prefix.is_complete and not self.unreachable and not is_closed
 
     def mode(self, name: str, backend: str = "") -> Mode | None:
         """Return the mode of that name, if the engine is in it."""

@@ -69,6 +69,7 @@ def prefix_of(
         cached_tokens=hit,
         hit_tokens=hit,
         lookup_tokens=hit,
+        is_complete=not any(tier.not_checked for tier in tiers),
         not_checked=[
             f"{tier.name}: {tier.not_checked}; its chunks count as missing" for tier in tiers if tier.not_checked
         ],
