@@ -1,4 +1,4 @@
-"""`explain` with vLLM's tokenizer and chat template, and the keys that vLLM's processes really compute."""
+"""`explain` with vLLM's tokenizer and chat template, and the keys and facts of vLLM's processes."""
 
 from __future__ import annotations
 
@@ -58,3 +58,11 @@ def test_chat_messages_have_the_tokens_of_the_chat_template(vllm: Deployment, tm
     # The template puts the role before the text, which changes the keys of all chunks.
     other = explain(vllm, "--prompt", PROMPT)[1]
     assert data["chunks"][0]["key"]["chunk_hash"] != other["chunks"][0]["key"]["chunk_hash"]
+
+
+def test_the_doctor_finds_nothing_in_a_healthy_deployment(vllm: Deployment) -> None:
+    document = json.loads(vllm.command("doctor", "--json"))
+    assert document["findings"] == []
+    not_checked = {entry["code"] for entry in document["not_checked"]}
+    assert not not_checked & {"lookup-client-missing", "lookup-server-missing", "memory-too-small", "pins-expired"}
+    assert {"replicas-without-server", "lookup-server-missing", "vllm-prefix-cache-hits"} <= {*document["checked"]}
