@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,27 @@ class TestComparison:
         assert result.exit_code == 1
         assert "Reason: The ranks split the prompt into chunks of different sizes" in result.stdout
         assert "code: chunk-size-differs" in result.stdout
+
+    def test_a_rank_with_other_hashes_is_the_first_reason_and_named(
+        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fleet.managers[3].config, "pre_caching_hash_algorithm", "builtin")
+        entries = fleet.json("explain", "--tokens", LISTED)
+        reason = entries[1]["data"]["reasons"][0]
+        assert (reason["code"], reason["evidence"]["start"]) == ("chunk-hashes-differ", 0)
+        assert sorted(reason["evidence"]["chunk_hash"].values()) == ["0-2,4", "3"]
+        assert explained(fleet, "--tokens", LISTED).exit_code == 1
+
+    def test_another_model_or_world_size_is_found(self, start_fleet: StartFleet) -> None:
+        fleet = start_fleet(without=(0, 3, 4))
+        changes: list[tuple[str, Any]] = [("model_name", "other"), ("world_size", 3)]
+        for name, value in changes:
+            engine = fleet.managers[2].require_engine()
+            before = engine.metadata
+            engine.metadata = fleet.managers[2].lmcache_engine_metadata = replace(before, **{name: value})
+            reason = fleet.json("explain", "--tokens", LISTED, "--index", "1,2")[0]["data"]["reasons"][0]
+            assert reason["code"] == f"{name.replace('_', '-')}-differs"
+            engine.metadata = fleet.managers[2].lmcache_engine_metadata = before
 
     def test_equal_keys_are_no_finding(self, fleet: Fleet) -> None:
         result = explained(fleet, "--tokens", LISTED)
