@@ -24,7 +24,7 @@ class RankReport(Report, kw_only=True):
 
 
 @router.get("/doctor")
-@operation(action="examine this rank", access=Role.VIEWER, media="pretty", cheap=True, limit="scrape")
+@operation(action="examine this rank", access=Role.VIEWER, media="pretty", cheap=True, limit="doctor")
 def doctor() -> RankReport:
     """Look for known troubles in this rank, and show the facts that were looked at.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from lmcache_internal import create_app
 from lmcache_internal.diagnostics.doctor import facts
 from lmcache_internal.diagnostics.doctor.collectors import fields
-from tests.support import make_manager
+from lmcache_internal.limits.concurrency import LIMITS
+from tests.support import eventually, in_thread, make_manager
 
 SECRET = "hunter2-hunter2"
 
@@ -69,6 +71,42 @@ def test_an_engine_that_hangs_costs_only_its_facts(monkeypatch: pytest.MonkeyPat
     assert report["facts"]["not_collected"] == {"hashing": "did not respond within 0.2 s"}
     reasons = {entry["code"]: entry["why"] for entry in report["not_checked"]}
     assert reasons["hash-seed-unset"] == "there is no fact hashing.function: did not respond within 0.2 s"
+
+
+@pytest.mark.parametrize(
+    ("world_size", "has_disk", "severity"), [(1, False, "notice"), (1, True, "warning"), (2, False, "warning")]
+)
+def test_an_unset_hash_seed_is_a_notice_where_no_other_process_has_the_chunks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, world_size: int, has_disk: bool, severity: str
+) -> None:
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    disk: dict[str, Any] = {"local_disk": str(tmp_path), "max_local_disk_size": 0.01} if has_disk else {}
+    with make_manager(world_size=world_size, pre_caching_hash_algorithm="builtin", **disk) as manager:
+        (found,) = doctor(manager)["findings"]
+    assert (found["code"], found["severity"]) == ("hash-seed-unset", severity)
+
+
+def test_requests_wait_for_one_collection_and_leave_the_slots_of_scrapes_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, "COLLECT_SECONDS", 1.0)
+    released, calls = threading.Event(), []
+
+    def hang() -> None:
+        calls.append(threading.current_thread())
+        released.wait(10)
+
+    with make_manager() as manager:
+        monkeypatch.setattr(manager.runtime, "hashing", hang)
+        app = create_app(manager)
+        waiting = [in_thread(lambda: app.test_client().get("/doctor").status_code) for _ in range(LIMITS["doctor"])]
+        assert eventually(lambda: bool(calls))
+        time.sleep(0.2)
+        refused, scrape = (app.test_client().get(path) for path in ("/doctor", "/metrics"))
+        released.set()
+        for thread, _ in waiting:
+            thread.join()
+    assert (refused.status_code, scrape.status_code) == (503, 200)
+    assert [status for _, (status,) in waiting] == [200] * LIMITS["doctor"]
+    assert len(calls) == 1
 
 
 def test_an_engine_that_raises_costs_only_its_facts() -> None:

@@ -54,17 +54,23 @@ def test_a_healthy_fleet_has_no_findings(start_fleet: StartFleet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "key", "value", "others"),
+    ("code", "severity", "key", "value", "others"),
     [
-        ("chunk-size-differs", "chunk_size", 32, []),
-        ("save-unfull-chunk-differs", "save_unfull_chunk", True, []),
-        ("layerwise-differs", "use_layerwise", True, []),
+        ("chunk-size-differs", "error", "chunk_size", 32, []),
+        ("save-unfull-chunk-differs", "warning", "save_unfull_chunk", True, []),
+        ("layerwise-differs", "error", "use_layerwise", True, []),
         # PYTHONHASHSEED is not set where the tests run, and one process is enough for that.
-        ("hash-algorithm-differs", "pre_caching_hash_algorithm", "builtin", ["hash-seed-unset"]),
+        ("hash-algorithm-differs", "error", "pre_caching_hash_algorithm", "builtin", ["hash-seed-unset"]),
     ],
 )
 def test_a_rank_with_another_configuration_is_found(
-    start_fleet: StartFleet, monkeypatch: pytest.MonkeyPatch, code: str, key: str, value: object, others: list[str]
+    start_fleet: StartFleet,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    severity: str,
+    key: str,
+    value: object,
+    others: list[str],
 ) -> None:
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
     fleet = start_fleet(**LMCACHE_KEYS)
@@ -72,7 +78,7 @@ def test_a_rank_with_another_configuration_is_found(
     document = fleet.json("doctor")
     assert sorted(codes(document)) == sorted([code, *others])
     (found,) = [found for found in document["findings"] if found["code"] == code]
-    assert found["severity"] == "error"
+    assert found["severity"] == severity
     assert found["evidence"][f"config.{key}"][str(value)] == ["worker 2"]
     assert fleet.run("doctor").exit_code == 1
 

@@ -34,7 +34,8 @@ trouble = Trouble(
     "Before Python 3.12, the hash of None is its address, which is not the same in each process, whatever "
     "PYTHONHASHSEED is. The same tokens then have different keys.",
     confirm="`lmcache-internal script run` with `result = hash(None)` shows the value of each rank.",
-    next_step="Set pre_caching_hash_algorithm to sha256_cbor, or run all ranks on Python 3.12 or later.",
+    next_step="Update LMCache to 0.5.6 or later, set pre_caching_hash_algorithm to sha256_cbor, or run all ranks on "
+    "Python 3.12 or later.",
     reference="LMCache #2511, LMCache #2136",
     needs=(*ALIKE, "process.none_hash", "process.python", "hashing.example"),
     roles=("scheduler", "worker"),

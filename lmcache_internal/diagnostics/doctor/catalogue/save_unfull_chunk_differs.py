@@ -6,7 +6,7 @@ trouble = Trouble(
     code="save-unfull-chunk-differs",
     group="shape",
     title="save_unfull_chunk is not the same in all ranks",
-    severity="error",
+    severity="warning",
     meaning="A rank with save_unfull_chunk stores the end of a prompt that does not fill a chunk; the other ranks "
     "neither store nor look it up. A prefix counts as cached only if all workers have it, so these chunks take memory "
     "and are never hit.",
