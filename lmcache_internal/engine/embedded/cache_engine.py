@@ -154,6 +154,7 @@ class EmbeddedEngine:
         """Drop pins older than `pin_timeout_sec`; the pin monitor calls it."""
         cpu = self.storage_manager.storage_backends.get("LocalCPUBackend")
         dropped = cpu.unpin_older_than(self.config.pin_timeout_sec) if isinstance(cpu, LocalCPUBackend) else 0
+        self.metrics.count("forced_unpin_count", dropped)
         self._refresh_gauges()
         return f"dropped {dropped} pins"
 

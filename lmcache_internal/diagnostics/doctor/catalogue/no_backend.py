@@ -1,15 +1,27 @@
-"""The engine has no backend."""
+"""A worker has no backend."""
 
-from .. import Trouble
+from collections.abc import Iterator
+
+from .. import Finding, Rank, Trouble
+
+
+def find(rank: Rank) -> Iterator[Finding]:
+    """Yield a finding if the engine has no backend."""
+    if not rank["mode.backends"]:
+        yield Finding(message="The engine has no storage backend, so it stores nothing.", evidence={"backends": []})
+
 
 trouble = Trouble(
     code="no-backend",
     group="mode",
-    title="The engine has no backend",
+    title="There is no storage backend",
     severity="error",
-    meaning="Without a backend, the engine stores nothing and finds nothing. The configuration names no "
-    "backend, or none could be created.",
-    confirm="`GET /backends` shows an empty list.",
-    next_step="Configure a backend, and create it with POST /backends.",
+    meaning="The engine has no backend, neither memory nor disk nor remote. It stores nothing, and each lookup is a "
+    "miss.",
+    confirm="`lmcache-internal backends` lists the backends of each rank.",
+    next_step="Configure a backend (local_cpu, local_disk or remote_url), and create it with `lmcache-internal "
+    "backends create` (POST /backends).",
+    needs=("mode.backends",),
     roles=("worker",),
+    in_rank=find,
 )
