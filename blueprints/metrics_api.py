@@ -18,10 +18,10 @@ from lmcache_internal.api import (
     internal_app,
     operation,
     runtime,
-    runtime_of,
 )
 from lmcache_internal.configuration.snapshot import masked_checksum
 from lmcache_internal.engine import multiprocess
+from lmcache_internal.engine.select import runtime_of
 from lmcache_internal.limits.single_flight import SingleFlight
 from lmcache_internal.metrics.exposition import expose
 from lmcache_internal.metrics.process import keep_lock
