@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 
 CLI = ["httpcore>=1", "httpx>=0.27", "rich>=13"]
+KUBERNETES = ["kubernetes>=29", "websocket-client>=1.6"]
 DOCS = ["flask-swagger-ui>=4.11"]
 
 setup(
@@ -43,15 +44,18 @@ setup(
     extras_require={
         "cli": CLI,
         "docs": DOCS,
+        "kubernetes": [*CLI, *KUBERNETES],
         "lmcache": ["lmcache>=0.3.15,<0.6"],
         "dev": [
             *CLI,
             *DOCS,
+            *KUBERNETES,
             "build",
             "gunicorn",
             "h11",
             "hypothesis",
             "import-linter",
+            "kubernetes-validate>=1.37",
             "markdown-it-py",
             "mypy",
             "openapi-spec-validator",
@@ -59,6 +63,7 @@ setup(
             "ruff",
             "schemathesis>=4",
             "types-PyYAML",
+            "websockets>=13",
         ],
         "mutation": ["cosmic-ray>=8.4"],  # It brings a database and an HTTP client, which no other target needs.
     },
