@@ -2,7 +2,8 @@
 
 It follows the documented protocol, and is built on another WebSocket library than the client that it serves: a
 WebSocket for each port with the subprotocol v4.channel.k8s.io; on channels 0 (data) and 1 (errors) it first announces
-the port as two bytes, little-endian; GET needs the verb `get` on `pods/portforward`.
+the port as two bytes, little-endian. It needs the verb `get` on `pods/portforward`, because the request is a GET, and,
+as from Kubernetes 1.35 on, `create`.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class ApiServer:
 
     Attributes:
         pods: the pods of the namespace `inference`.
-        denied: permissions that the operator does not have, such as `get pods/portforward`.
+        granted: the permissions of the operator, such as `get pods/portforward`.
         list_body: the body of each list instead of the true one.
         before_list: called before pods are listed.
         handshake: called before a port is forwarded; returns a response to refuse it.
@@ -90,7 +91,7 @@ class ApiServer:
 
     def __init__(self) -> None:
         self.pods: list[FakePod] = []
-        self.denied: set[str] = set()
+        self.granted = {"list pods", "get pods/portforward", "create pods/portforward"}
         self.list_body: bytes | None = None
         self.before_list: Callable[[], object] = lambda: None
         self.handshake: Callable[[], Response | None] = lambda: None
@@ -136,7 +137,7 @@ class ApiServer:
             self._opening -= 1
 
     def _denial(self, verb: str, resource: str, name: str) -> Response | None:
-        if f"{verb} {resource}" not in self.denied:
+        if f"{verb} {resource}" in self.granted:
             return None
         return status(
             403,
@@ -145,8 +146,9 @@ class ApiServer:
         )
 
     def _refusal(self, name: str) -> Response | None:
-        if denial := self._denial("get", "pods/portforward", f'pods "{name}"'):
-            return denial
+        for verb in ("get", "create"):
+            if denial := self._denial(verb, "pods/portforward", f'pods "{name}"'):
+                return denial
         pod = self._pod(name)
         if pod is None or pod.gone:
             return status(404, f'pods "{name}" not found')

@@ -39,6 +39,7 @@ class Cluster:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
+        self._api()  # The first one imports all models, for about a second: before any time limit begins.
 
     def pods(self, namespace: str, selector: str, seconds: float) -> list[Pod]:
         """List pods, page by page.
