@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.commands import ALL, arguments
 from tests.cli.conftest import WORKERS, Cluster, Fleet
@@ -129,3 +130,15 @@ def test_an_unreachable_api_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "Cannot list the pods in namespace 'inference': the Kubernetes API cannot be used:" in result.stderr
     assert "Connection refused" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_credentials_come_from_a_plugin_of_the_kubeconfig(cluster: Cluster, shared_fleet: Fleet) -> None:
+    """As with the clusters of cloud providers: the kubeconfig names a program that prints the token."""
+    api, kubeconfig = cluster
+    api.pods = [FakePod("engine-0", ports_of(shared_fleet.port))]
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": TOKEN}}
+    plugin = {"apiVersion": credential["apiVersion"], "command": "echo", "args": [json.dumps(credential)]}
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["users"][0]["user"] = {"exec": plugin}
+    (other := kubeconfig.with_name("plugin")).write_text(yaml.safe_dump(config))
+    assert run("get", "/lmc_version", "--kubernetes", NAMESPACE, KUBECONFIG=str(other)).exit_code == 0

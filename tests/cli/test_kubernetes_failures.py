@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from websockets.http11 import Response
 from websockets.sync.server import ServerConnection
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.cli.pods import cluster as cluster_module
 from lmcache_internal.cli.pods import search
-from tests.cli.conftest import Fleet
+from tests.cli.conftest import Cluster, Fleet
 from tests.cli.kubernetes_api import (
     NAMESPACE,
     ApiServer,
@@ -135,14 +136,41 @@ def test_a_choice_that_cannot_be_used(api: ApiServer, given: list[str], message:
 def test_an_unknown_context_of_an_address_is_named(api: ApiServer) -> None:
     api.pods = []
     (row,) = rows("status", "--url", "kubernetes://nowhere/inference/x:7000")
-    assert "The kubeconfig cannot be used" in row["error"]
+    assert "The kubeconfig /" in row["error"]
     assert "nowhere" in row["error"]
 
 
 def test_there_is_no_kubeconfig(tmp_path: Path) -> None:
-    result = run("status", "--kubernetes", "x", HOME=str(tmp_path), KUBECONFIG=str(tmp_path / "none"))
+    result = run("status", "--kubernetes", "x", HOME=str(tmp_path), KUBECONFIG=None)
     assert result.exit_code == 1
-    assert "The kubeconfig cannot be used" in result.stderr
+    assert "There is no kubeconfig at $KUBECONFIG or ~/.kube/config, and this is not a pod" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[", "7", "- a", "a: b", "contexts: 5", "contexts: [{}]", "current-context: x", "\0", f"contexts: {EVIL!r}",
+     "{contexts: [{name: a, context: {cluster: b, user: c}}], clusters: [], users: [], current-context: a}", None],
+)  # fmt: skip
+def test_a_kubeconfig_that_cannot_be_used_is_one_line(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "kubeconfig"
+    if content is not None:
+        path.write_text(content)
+    result = run("status", "--kubernetes", "x", KUBECONFIG=str(path))
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
+    assert result.stderr.startswith(f"Error: The kubeconfig {path} cannot be used: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert run("get", "/meta", "--url", "kubernetes://x/y:7000", KUBECONFIG=str(path)).exit_code == 1
+
+
+def test_a_credential_plugin_that_fails_is_named(cluster: Cluster) -> None:
+    _, kubeconfig = cluster
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["users"][0]["user"] = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/no/such"}}
+    (other := kubeconfig.with_name("plugin")).write_text(yaml.safe_dump(config))
+    result = run("status", "--kubernetes", NAMESPACE, KUBECONFIG=str(other))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.stderr
 
 
 def test_a_slow_handshake_delays_no_other_pod(api: ApiServer, healthy: FakePod) -> None:

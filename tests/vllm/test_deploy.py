@@ -10,7 +10,7 @@ from tests.vllm.deployment import VENV
 
 
 def test_the_arguments_of_the_deployment_are_options_of_vllm() -> None:
-    command = [VENV / "bin" / "vllm", "serve", "--help=all"]
+    command = [str(VENV / "bin" / "vllm"), "serve", "--help=all"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     known = set(re.findall(r"(?<![\w-])--[a-z0-9-]+", text))
     (container,) = read("base/deployment.yaml")["spec"]["template"]["spec"]["containers"]
