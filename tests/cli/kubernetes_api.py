@@ -210,7 +210,7 @@ def api_server(
 
 
 def write_kubeconfig(path: Path, url: str, certificate: Path | None = None) -> None:
-    names = ("test", "other", "arn:aws:eks:eu:1:cluster/test")
+    names = ("test", "test/inner", "other", "arn:aws:eks:eu:1:cluster/test")
     authority = {"certificate-authority": str(certificate)} if certificate else {}
     config = {
         "apiVersion": "v1",

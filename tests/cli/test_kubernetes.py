@@ -55,6 +55,8 @@ def test_every_command_does_in_a_pod_what_it_does_without(
         (["inference:app=vllm"], ["inference/b:6999", "inference/b:7000"]),
         (["inference:app"], ["inference/b:6999", "inference/b:7000", "inference/c:6999", "inference/c:7000"]),
         (["inference:app,app=x"], ["inference/c:6999", "inference/c:7000"]),
+        (["test/inner/inference:app=x"], ["test/inner/inference/c:6999", "test/inner/inference/c:7000"]),
+        (["inference:app=x", "--index", "1-4"], ["inference/c:7000"]),
         (["other/inference:app=x"], ["other/inference/c:6999", "other/inference/c:7000"]),
         (["test/inference:lmcache-internal/server=engine"], ["test/inference/a:6999", "test/inference/a:7000"]),
         (["arn:aws:eks:eu:1:cluster/test/inference:app=x", "--worker", "0"],

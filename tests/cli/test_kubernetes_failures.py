@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from websockets.http11 import Response
@@ -23,6 +24,8 @@ from websockets.sync.server import ServerConnection
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.cli.pods import cluster as cluster_module
 from lmcache_internal.cli.pods import search
+from lmcache_internal.cli.pods.forward import PodTransport
+from lmcache_internal.cli.pods.names import PodName
 from tests.cli.conftest import Cluster, Fleet
 from tests.cli.kubernetes_api import (
     NAMESPACE,
@@ -319,6 +322,27 @@ def test_a_hostile_forward_is_one_row(
     assert reason in found[-1]["error"]
     assert "\x1b" not in run(*given).output
     assert not recwarn.list
+
+
+def test_a_message_may_be_larger_than_what_is_read_at_once(api: ApiServer) -> None:
+    response = b'\0HTTP/1.1 200 OK\r\nContent-Length: 300002\r\n\r\n"' + b"x" * 300_000 + b'"'
+    api.pods = [FakePod("x", forward=after_announcement(response), annotations={"lmcache-internal/index": "0"})]
+    (row,) = rows("get", "/lmc_version", "--kubernetes", NAMESPACE)
+    assert row["data"] == "x" * 300_000
+
+
+def test_control_messages_do_not_extend_the_time_limit(api: ApiServer) -> None:
+    def ping_at_once(connection: ServerConnection, port: int) -> None:
+        announce(connection, port)
+        while True:
+            connection.ping()
+
+    api.pods = [FakePod("x", forward=ping_at_once)]
+    transport = PodTransport(PodName(None, NAMESPACE, "x"), 6999)
+    began = time.monotonic()
+    with httpx.Client(transport=transport, timeout=2) as client, pytest.raises(httpx.ReadTimeout):
+        client.get("http://127.0.0.1:6999/")
+    assert time.monotonic() - began < 10
 
 
 def test_a_refused_connection_was_not_used(api: ApiServer, fleet: Fleet) -> None:
