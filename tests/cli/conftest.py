@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.app import InternalApp
 from lmcache_internal.cli import main
-from tests.cli.kubernetes_api import ApiServer, api_server
+from tests.cli.kubernetes import ports_of
+from tests.cli.kubernetes_api import ApiServer, FakePod, api_server
 from tests.support import free_port, make_manager
 
 WORKERS = 4
@@ -127,3 +128,9 @@ def api(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
     """The API server that commands of the test use."""
     monkeypatch.setenv("KUBECONFIG", str(cluster[1]))
     return cluster[0]
+
+
+@pytest.fixture
+def healthy(shared_fleet: Fleet) -> FakePod:
+    """A pod with a scheduler and four workers."""
+    return FakePod("healthy", ports_of(shared_fleet.port))

@@ -21,18 +21,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import yaml
-from click.testing import CliRunner, Result
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from lmcache_internal.cli import main
+from tests.cli.kubernetes import NAMESPACE, TOKEN, write_kubeconfig
 
-NAMESPACE = "inference"
-TOKEN = "token-of-the-operator"
 LABELS = {"lmcache-internal/server": "engine"}
 
 Forward = Callable[[ServerConnection, int], None]
@@ -209,20 +205,6 @@ def api_server(
         thread.join()
 
 
-def write_kubeconfig(path: Path, url: str, certificate: Path | None = None) -> None:
-    names = ("test", "test/inner", "other", "arn:aws:eks:eu:1:cluster/test")
-    authority = {"certificate-authority": str(certificate)} if certificate else {}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": url, **authority}}],
-        "users": [{"name": "jane", "user": {"token": TOKEN}}],
-        "contexts": [{"name": name, "context": {"cluster": "test", "user": "jane"}} for name in names],
-    }
-    path.write_text(yaml.safe_dump(config))
-
-
 def _selects(selector: str, labels: dict[str, str]) -> bool:
     """Whether a selector of requirements `key` and `key=value` matches."""
     for requirement in selector.split(","):
@@ -262,19 +244,3 @@ def _copy_back(upstream: socket.socket, connection: ServerConnection) -> None:
         while data := upstream.recv(16_384):
             connection.send(b"\0" + data)
     connection.close()
-
-
-def run(*given: str, **variables: str | None) -> Result:
-    """Run the command on a wide terminal, without a configuration."""
-    return CliRunner().invoke(main, given, env={"LMCACHE_CONFIG_FILE": None, "COLUMNS": "10000", **variables})
-
-
-def rows(*given: str) -> list[dict[str, Any]]:
-    """Return what the command prints with `--json`."""
-    found: list[dict[str, Any]] = json.loads(run(*given, "--json").stdout)
-    return found
-
-
-def ports_of(first: int, count: int = 5, start: int = 6999) -> dict[int, int]:
-    """Return the ports of the ranks in a pod, if the servers of this machine have ports from `first` on."""
-    return {start + index: first + index for index in range(count)}

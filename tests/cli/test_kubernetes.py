@@ -12,7 +12,8 @@ import yaml
 
 from tests.cli.commands import ALL, arguments
 from tests.cli.conftest import WORKERS, Cluster, Fleet
-from tests.cli.kubernetes_api import NAMESPACE, TOKEN, ApiServer, FakePod, ports_of, rows, run, write_kubeconfig
+from tests.cli.kubernetes import NAMESPACE, TOKEN, ports_of, rows, run, write_kubeconfig
+from tests.cli.kubernetes_api import ApiServer, FakePod
 
 
 def test_commands_find_the_ranks_of_every_pod(api: ApiServer, shared_fleet: Fleet) -> None:

@@ -115,3 +115,9 @@ def _is_peer(peer: Mapping[str, Any], namespace: Mapping[str, str] | None, label
     else:
         inside = namespace is None
     return inside and selects(peer.get("podSelector", {}), labels)
+
+
+def mount_path(manifests: list[Manifest], volume: str) -> str:
+    """Return where a volume is mounted."""
+    (path,) = [each["mountPath"] for each in container(manifests)["volumeMounts"] if each["name"] == volume]
+    return str(path)

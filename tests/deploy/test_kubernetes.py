@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +15,6 @@ from click.testing import CliRunner
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.cli import main
-from lmcache_internal.engine.embedded_mp import EmbeddedMPManager
-from lmcache_internal.engine.mp.config import MPConfig
 from tests.cli.kubernetes_api import FakePod, api_server
 from tests.deploy import manifests
 from tests.deploy.manifests import DIRECTORY, Manifest
@@ -30,16 +25,6 @@ MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 VLLM = {"app.kubernetes.io/name": "vllm"}
 needs_kubectl = pytest.mark.skipif(not manifests.has_kubectl(), reason="kubectl is not installed")
-
-
-@pytest.fixture(scope="module")
-def vllm() -> list[Manifest]:
-    return manifests.built("vllm")
-
-
-@pytest.fixture(scope="module")
-def mp() -> list[Manifest]:
-    return manifests.built("mp")
 
 
 def check(manifest: Manifest) -> None:
@@ -95,7 +80,7 @@ def test_each_file_says_how_it_was_verified() -> None:
     for path in DIRECTORY.rglob("*.yaml"):
         head = "".join(line for line in path.read_text().splitlines(keepends=True) if line.startswith("#"))
         assert head, path
-        assert re.search(r"^# Verified\b.*test_kubernetes\.py", head, re.MULTILINE), path
+        assert re.search(r"^# Verified\b.*tests/deploy\b", head, re.MULTILINE), path
         assert "# Not verified: " in head, path
         assert all(len(line) <= 120 for line in path.read_text().splitlines()), path
 
@@ -149,109 +134,18 @@ def test_the_network_policy_admits_nobody_else(
     assert {port for port in asked if manifests.admitted(built, namespace, labels, port)} == reached
 
 
-@contextmanager
-def mounted(directory: Path, manifest: Manifest) -> Iterator[tuple[Path, str]]:
-    """Mount the Secret of a pod as kubelet does; yields the directory, and a token with the role admin."""
-    (volume,) = [each for each in manifest["spec"]["volumes"] if "secret" in each]
-    content = directory / "..2026_11_29_08_00_00.123"
-    content.mkdir(parents=True)
-    file = directory.parent / "tokens.yaml"
-    made = CliRunner().invoke(main, ["token", "new", "--name", "ops", "--role", "admin", "--file", str(file)])
-    (content / "tokens.yaml").write_bytes(file.read_bytes())
-    (content / "tokens.yaml").chmod(volume["secret"]["defaultMode"])
-    (directory / "..data").symlink_to(content.name)
-    (directory / "tokens.yaml").symlink_to("..data/tokens.yaml")
-    directory.chmod(0o1777)
-    yield directory, made.stdout.split()[0]
-
-
-def status(port: int, path: str, token: str | None = None) -> int:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
-
-
-def check_servers(built: list[Manifest], admin: list[int], public: dict[int, int], token: str) -> None:
-    """Check what responds to whom.
-
-    Args:
-        admin: the admin ports.
-        public: the ports of the public listeners in the manifests, and where they are.
-    """
-    asked = [*manifests.probed(built), *manifests.monitored(built)]
-    for path, port in asked:
-        if path != "/health":  # That is vLLM's.
-            assert status(public[port], path) == 200, (path, port)
-    for port in admin:
-        assert status(port, "/env") == 401
-        assert status(port, "/env", token) == 200
-        assert status(port, "/healthz/tokens") == 200
-    for port in public.values():
-        assert status(port, "/env") == 401
-        assert status(port, "/env", token) == 401  # The public listener accepts no token.
-
-
-@needs_kubectl
-def test_servers_of_the_config_map_serve_probes_and_prometheus(vllm: list[Manifest], tmp_path: Path) -> None:
-    text = manifests.the(vllm, "ConfigMap")["data"]["lmcache.yaml"]
-    values = yaml.safe_load(text)
-    admin, public = free_port(2), free_port(2)
-    with mounted(tmp_path / "secret", manifests.template(vllm)) as (secret, token), ExitStack() as stack:
-        extra = values["extra_config"]
-        extra["internal_api_server_tokens_file"] = extra["internal_api_server_tokens_file"].replace(
-            mount_path(vllm, "lmcache-tokens"), str(secret)
-        )
-        assert values["internal_api_server_port_start"] == 6999
-        values["internal_api_server_port_start"] = admin
-        assert extra["internal_api_server_public_port_start"] == 8999
-        extra["internal_api_server_public_port_start"] = public
-        values["max_local_cpu_size"] = 0.01
-        for role in ("scheduler", "worker"):
-            manager = stack.enter_context(make_manager(role, world_size=1, **values))
-            stack.enter_context(InternalAPIServer(manager))
-        check_servers(vllm, [admin, admin + 1], {8999: public, 9000: public + 1}, token)
-
-
-@needs_kubectl
-def test_an_mp_server_of_the_config_map_serves_probes_and_prometheus(mp: list[Manifest], tmp_path: Path) -> None:
-    values = yaml.safe_load(manifests.the(mp, "ConfigMap")["data"]["internal.yaml"])
-    options = dict(each.split("=", 1) for each in manifests.container(mp)["args"])
-    with mounted(tmp_path / "secret", manifests.template(mp)) as (secret, token):
-        extra = values["extra_config"]
-        extra["internal_api_server_tokens_file"] = extra["internal_api_server_tokens_file"].replace(
-            mount_path(mp, "lmcache-tokens"), str(secret)
-        )
-        assert extra["internal_api_server_public_port_start"] == 9400
-        extra["internal_api_server_public_port_start"] = public = free_port()
-        admin = free_port()
-        config = MPConfig(options["--http-host"], admin, values)
-        with EmbeddedMPManager(config) as manager, InternalAPIServer(manager):
-            check_servers(mp, [admin], {9400: public}, token)
-
-
-def mount_path(built: list[Manifest], volume: str) -> str:
-    (path,) = [each["mountPath"] for each in manifests.container(built)["volumeMounts"] if each["name"] == volume]
-    return str(path)
-
-
 @needs_kubectl
 @pytest.mark.parametrize(("overlay", "file"), [("vllm", "lmcache.yaml"), ("mp", "internal.yaml")])
 def test_files_are_mounted_where_they_are_named(overlay: str, file: str) -> None:
     built = manifests.built(overlay)
     data = manifests.the(built, "ConfigMap")["data"]
     settings = yaml.safe_load(data[file])
-    path = mount_path(built, "lmcache-config")
+    path = manifests.mount_path(built, "lmcache-config")
     container = manifests.container(built)
     named = [each.get("value", "") for each in container["env"]] + container["args"]
     assert any(each.endswith(f"{path}/{file}") for each in named)
     tokens = settings["extra_config"]["internal_api_server_tokens_file"]
-    assert tokens == f"{mount_path(built, 'lmcache-tokens')}/tokens.yaml"
+    assert tokens == f"{manifests.mount_path(built, 'lmcache-tokens')}/tokens.yaml"
     volumes = {volume["name"]: volume for volume in manifests.template(built)["spec"]["volumes"]}
     assert volumes["lmcache-config"]["configMap"]["name"] == manifests.the(built, "ConfigMap")["metadata"]["name"]
     assert volumes["lmcache-tokens"]["secret"]["defaultMode"] == 0o440
