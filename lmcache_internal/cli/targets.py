@@ -19,6 +19,7 @@ from ..settings.address import Address, address_at
 from .text import printable
 from .units import UNKNOWN
 
+_RANK_HINT = "is the engine running, and internal_api_server_enabled true"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
 
 
@@ -31,12 +32,16 @@ class Target:
         socket_path: the Unix socket, or None; the URL's host is then not used.
         index: 0 for the scheduler, 1 + n for worker n; None if unknown.
         by_address: whether the user chose it by its address; two such servers may have the same index.
+        mp: whether it is an MP server, LMCache's or ours; such a server has no index.
+        listed: whether a list that was read over HTTP names it; the user has not chosen its address.
     """
 
     url: str
     socket_path: str | None = None
     index: int | None = None
     by_address: bool = False
+    mp: bool = False
+    listed: bool = False
 
     @property
     def address(self) -> str:
@@ -45,7 +50,9 @@ class Target:
 
     @property
     def role(self) -> str:
-        """The role and the worker's number; empty if the index is unknown."""
+        """The role and the worker's number; empty if it is unknown."""
+        if self.mp:
+            return "mp server"
         if self.index is None:
             return ""
         return f"worker {self.index - 1}" if self.index else "scheduler"
@@ -119,7 +126,8 @@ def unreachable_message(targets: Sequence[Target]) -> str:
     else:
         where = ", ".join(target.address for target in targets[:3])
         where += f" and {len(targets) - 3} more" if len(targets) > 3 else ""
-    return f"No server answers on {printable(where)}; is the engine running, and internal_api_server_enabled true?"
+    hint = "is `lmcache server` running" if all(target.mp for target in targets) else _RANK_HINT
+    return f"No server answers on {printable(where)}; {hint}?"
 
 
 def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:
@@ -127,12 +135,12 @@ def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:
     return [_target(address_at(index, settings)) for index in sorted(indices)]
 
 
-def target_at(address: str, index: int | None = None) -> Target:
+def target_at(address: str, index: int | None = None, mp: bool = False) -> Target:
     """Return the server at a URL, at `host:port`, or at the path of a Unix socket."""
     if address.startswith("/"):
-        return Target("http://localhost", address, index, by_address=index is None)
+        return Target("http://localhost", address, index, by_address=index is None, mp=mp)
     url = (address if "://" in address else f"http://{address}").rstrip("/")
-    return Target(url, None, index, by_address=index is None)
+    return Target(url, None, index, by_address=index is None, mp=mp)
 
 
 def _target(address: Address) -> Target:

@@ -112,7 +112,10 @@ def test_where_nobody_says_how_many_ranks_there_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--url", "http://a", "--config", "b"), "Give only one of --config, --targets, and --url or --socket."),
+        (
+            ("--url", "http://a", "--config", "b"),
+            "Give only one of --config, --targets, --coordinator, and --url or --socket.",
+        ),
         (("--url", "http://a", "--index", "1"), "--index, --worker and --scheduler go with --config and --targets"),
         (("--url", "http://a", "--worker", "1"), "--index, --worker and --scheduler go with --config and --targets"),
         (("--config", "b", "--index", "1", "--all"), "--all contradicts --index, --worker and --scheduler."),
