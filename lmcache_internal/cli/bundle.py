@@ -24,6 +24,7 @@ from .fleet import Fleet
 from .options import fleet_options
 from .outcome import Outcome
 from .redact import redacted
+from .salts import without_salts
 from .targets import Target
 
 _FILES = {
@@ -38,6 +39,21 @@ _FILES = {
     "inference_info.json": "/inference_info",
     "audit.json": "/audit",
     "routes.json": "/",
+    "threads.txt": "/threads",
+    "loggers.txt": "/loglevel",
+    "metrics.txt": "/metrics",
+}
+_MP_FILES = {
+    "version.json": "/version",
+    "health.json": "/healthz",
+    "healthcheck.json": "/healthcheck",
+    "status.json": "/status",
+    "config.json": "/config",
+    "adapters.json": "/config/adapters",
+    "quotas.json": "/quota",
+    "periodic_threads.json": "/periodic-threads",
+    "audit.json": "/audit",
+    "routes.txt": "/",
     "threads.txt": "/threads",
     "loggers.txt": "/loglevel",
     "metrics.txt": "/metrics",
@@ -59,7 +75,8 @@ def bundle(fleet: Fleet, output: Path | None, force: bool) -> None:
 
     The file has a folder for each server, with its version, health, metadata, configuration and its history, backends,
     threads, loggers, metrics, audit log and endpoints. The manifest lists what is missing, and why. If no server
-    answers, the bundle has the reasons. Review the file before you share it.
+    answers, the bundle has the reasons. An MP server also has its status, L2 adapters and quotas; its cache salts are
+    replaced by numbers. Review the file before you share it.
 
     Example: lmcache-internal bundle --config lmcache.yaml -o bundle.zip
     """
@@ -80,7 +97,7 @@ def _collect(client: Client) -> dict[str, Any]:
     """Fetch the files of one server; raises `Failure` if the server does not answer."""
     files: dict[str, Any] = {}
     missing: dict[str, str] = {}
-    for name, path in _FILES.items():
+    for name, path in (_MP_FILES if client.target.mp else _FILES).items():
         try:
             if name.endswith(".json"):
                 files[name] = client.json("GET", path, good=(503,) if name == _NEEDED else ())
@@ -90,7 +107,7 @@ def _collect(client: Client) -> dict[str, Any]:
             if failure.unreachable and not files and not missing:
                 raise
             missing[name] = str(failure)
-    return {"files": files, "missing": missing}
+    return {"files": without_salts(files), "missing": missing}
 
 
 def _contents(outcomes: Sequence[Outcome], token: str | None) -> dict[str, str]:
