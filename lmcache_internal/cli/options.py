@@ -75,6 +75,7 @@ _OPTIONS = [
     _option("--color/--no-color", default=None, help="Print colors. Default: only on a terminal."),
 ]
 
+_MP_URL = "http://127.0.0.1:8080"
 ENGINE_SECONDS = 35.0
 """The timeout for calls into the engine: longer than the server's own, whose answer says which call is stuck."""
 
@@ -92,7 +93,8 @@ def fleet_options(
             several servers needs --all, or options that choose ranks.
         seconds: the default of `--timeout`.
         engines: whether the command is for workers only. The scheduler has no engine: it is asked only if chosen.
-        mp: whether the command is for MP servers only. In a mixed fleet, ranks are not asked.
+        mp: whether the command is for MP servers only. In a mixed fleet, ranks are not asked. Without options, the
+            command asks the default address of an MP server.
     """
 
     def decorate(function: Command) -> Command:
@@ -100,7 +102,7 @@ def fleet_options(
         def command(timeout: float, **given: Any) -> None:
             _require_extra()
             token_file = token_file_named(given.pop("bearer_token_file"), given.pop("old_token_file"))
-            source = _source(given)
+            source = _source(given, _MP_URL if mp else None)
             access = _access(token_file, given["peer_users"])
             everyone, screen = given.pop("everyone"), Screen(given.pop("as_json"), given.pop("color"))
             if everyone and source.indices:
@@ -128,13 +130,13 @@ def fleet_options(
     return decorate
 
 
-def _source(given: dict[str, Any]) -> Source:
+def _source(given: dict[str, Any], default_url: str | None) -> Source:
     indices = {
         *_numbers(given.pop("indices")),
         *(1 + worker for worker in _numbers(given.pop("workers"))),
         *([0] if given.pop("scheduler") else []),
     }
-    return Source(
+    source = Source(
         given.pop("config"),
         given.pop("urls"),
         given.pop("sockets"),
@@ -142,6 +144,7 @@ def _source(given: dict[str, Any]) -> Source:
         tuple(sorted(indices)),
         given.pop("coordinator"),
     )
+    return source if default_url is None or source.is_given else replace(source, urls=(default_url,))
 
 
 def _access(token_file: str | None, peer_users: Iterable[str]) -> list[str]:

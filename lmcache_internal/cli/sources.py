@@ -53,6 +53,11 @@ class Source:
         others = self.urls or self.sockets or self.listed or self.coordinator
         return self.config or (Path(named) if named and not others else None)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether an option or the environment chooses servers."""
+        return bool(self.file or self.urls or self.sockets or self.listed or self.coordinator or self.indices)
+
     def targets(self, token: BearerToken | None = None, seconds: float = 10.0) -> list[Target] | Settings:
         """Return the targets, or the configuration's settings if it does not say how many ranks there are.
 
