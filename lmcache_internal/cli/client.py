@@ -174,7 +174,8 @@ def _refused(answer: Answer, response: httpx.Response, is_mp: bool, withheld: bo
         reason = _reason_of(answer.text, response.reason_phrase)
     if status == 401:
         sent = "Authorization" in response.request.headers
-        reason = f"the token is refused: {reason}" if sent else f"{reason} {_WITHHELD if withheld else _NO_TOKEN}"
+        hint = _WITHHELD if withheld else _NO_TOKEN
+        reason = f"the token is refused: {reason}" if sent else f"{reason.rstrip('.')}. {hint}"
     if status == 404 and is_mp and _is_unknown_path(reason):
         reason += " (MP servers have other endpoints than the ranks of an engine)"
     # A server that stops waiting for the engine does not know what the engine does next.

@@ -137,7 +137,7 @@ def test_api_key_of_lmcache_works_as_the_token(tmp_path: Path) -> None:
         refused = run("status", "--url", url)
     assert refused.exit_code == 1
     assert "mp server" in refused.stdout  # GET / needs no key.
-    assert "HTTP 401: Invalid or missing API key Give --bearer-token-file" in refused.stdout
+    assert "HTTP 401: Invalid or missing API key. Give --bearer-token-file" in refused.stdout
 
 
 def test_tokens_of_our_server_work(tmp_path: Path) -> None:
