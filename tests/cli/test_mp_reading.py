@@ -164,3 +164,15 @@ def test_conf_get_takes_sections_and_suggests_keys(lmcache: tuple[str, LMCache])
     assert result.exit_code == 1
     assert "there is no key 'mp.chunk_sise'; did you mean mp.chunk_size?" in result.stderr
     assert "leave out --details" in run("conf", "get", "--details", "--url", lmcache[0]).stderr
+
+
+def test_routes_of_both_kinds_are_those_of_their_api_documents(
+    mp: tuple[str, EmbeddedMPManager], lmcache: tuple[str, LMCache]
+) -> None:
+    lmcache[1].bodies["GET /openapi.json"] = {"paths": {"/quota": {"get": {"summary": "List"}, "parameters": []}}}
+    result = run("routes", "--url", mp[0], "--url", lmcache[0])
+    assert result.exit_code == 0, result.output
+    rows = [line.split()[:3] for line in result.stdout.splitlines()]
+    assert ["GET", "/quota", "viewer"] in rows
+    (_, entry) = run_json("routes", "--url", mp[0], "--url", lmcache[0])
+    assert entry["data"] == [{"method": "GET", "path": "/quota", "access": "-", "summary": "List"}]
