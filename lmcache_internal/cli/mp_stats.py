@@ -28,6 +28,18 @@ _COUNTERS = {
     "evictions": ("lmcache_mp_l1_evicted_chunks_total", "lmcache_mp_l2_evicted_objects_chunks_total"),
 }
 
+_NO_FIGURES = dict.fromkeys(
+    (
+        "usage_bytes",
+        "usage_limit_bytes",
+        "l2_usage_bytes",
+        "l2_usage_limit_bytes",
+        "adapters",
+        "workers",
+        "sessions",
+    )
+)
+
 _Count = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -45,7 +57,7 @@ class _L1(msgspec.Struct):
 
 
 class _Storage(msgspec.Struct):
-    l2_adapters: list[_Adapter]
+    l2_adapters: list[_Adapter] = []
     l1_manager: _L1 | None = None
     l1_usage: tuple[_Count, _Count] | None = None
 
@@ -65,18 +77,26 @@ class _Status(msgspec.Struct):
 
 def fetch_mp_stats(client: Client) -> dict[str, Any]:
     """Fetch the figures of one MP server; raises `Failure`."""
-    raw = client.json("GET", "/status", type=dict[str, Any])
-    status = _converted(raw)
     version = client.json("GET", "/lmc_version", type=str)
     health = fetch_health(client)
+    # An engine that fails its health check may hang in /status, and the row must show that it fails.
+    raw = None if "engine" in health["failing"] else client.json("GET", "/status", type=dict[str, Any])
     names = [*_HITS, _L2_USAGE, *(name for names in _COUNTERS.values() for name in names), START]
     samples = fetch_samples(client, names)
-    adapters, (used, capacity) = status.storage_manager.l2_adapters, status.storage_manager.l1()
     return {
         "kind": "mp",
         "version": version,
-        **(health if health["healthy"] is not None else _health_of(raw)),
+        **(health if health["healthy"] is not None else _health_of(raw or {})),
         **samples.hits(*_HITS),
+        **(_NO_FIGURES if raw is None else _figures(_converted(raw), samples)),
+        "uptime_seconds": samples.uptime(),
+        **{name: samples.sum(*parts) for name, parts in _COUNTERS.items()},
+    }
+
+
+def _figures(status: _Status, samples: Samples) -> dict[str, Any]:
+    adapters, (used, capacity) = status.storage_manager.l2_adapters, status.storage_manager.l1()
+    return {
         "usage_bytes": used,
         "usage_limit_bytes": capacity or None,
         "l2_usage_bytes": _l2_usage(adapters, samples),
@@ -84,14 +104,12 @@ def fetch_mp_stats(client: Client) -> dict[str, Any]:
         "adapters": [{"type": each.type, "healthy": each.is_healthy} for each in adapters],
         "workers": len(status.registered_gpu_ids),
         "sessions": status.active_sessions,
-        "uptime_seconds": samples.uptime(),
-        **{name: samples.sum(*parts) for name, parts in _COUNTERS.items()},
     }
 
 
 def mp_cells(screen: Screen, data: Mapping[str, Any]) -> dict[str, object]:
     """Return the columns of an MP server."""
-    sessions = data["sessions"]
+    numbers = {name: UNKNOWN if data[name] is None else data[name] for name in ("workers", "sessions")}
     return {
         "health": health_cell(screen, data),
         "mode": data["mode"] or UNKNOWN,
@@ -99,8 +117,7 @@ def mp_cells(screen: Screen, data: Mapping[str, Any]) -> dict[str, object]:
         "l1": _of(data["usage_bytes"], data["usage_limit_bytes"]),
         "l2": _of(data["l2_usage_bytes"], data["l2_usage_limit_bytes"]),
         "adapters": _adapters(data["adapters"]),
-        "workers": data["workers"],
-        "sessions": UNKNOWN if sessions is None else sessions,
+        **numbers,
     }
 
 
@@ -141,6 +158,8 @@ def _of(used: float | None, limit: float | None) -> str:
     return f"{size(used)} of {size(limit)}" if used is not None and limit else size(used)
 
 
-def _adapters(adapters: list[dict[str, Any]]) -> str:
+def _adapters(adapters: list[dict[str, Any]] | None) -> str:
+    if adapters is None:
+        return UNKNOWN
     failing = sum(not each["healthy"] for each in adapters)
     return f"{len(adapters)}, {failing} failing" if failing else str(len(adapters))

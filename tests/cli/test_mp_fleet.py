@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,7 @@ def test_status_has_the_columns_of_an_mp_server(
 def test_lmcaches_own_server_gets_six_requests(lmcache: tuple[str, LMCache]) -> None:
     run("status", "--url", lmcache[0])
     paths = [request.partition("?")[0] for request in lmcache[1].asked]
-    expected = ["/meta", "/", "/status", "/lmc_version", "/healthz", "/metrics"]
+    expected = ["/meta", "/", "/lmc_version", "/healthz", "/status", "/metrics"]
     assert paths == [f"GET {path}" for path in expected]
 
 
@@ -145,3 +147,35 @@ def test_tokens_of_our_server_work(tmp_path: Path) -> None:
     with ours(None, {"extra_config": {"internal_api_server_tokens_file": str(path)}}) as (url, _):
         assert "HTTP 401" in run("status", "--url", url).stdout
         assert run("status", "--url", url, LMCACHE_INTERNAL_TOKEN=tokens["ann"]).exit_code == 0
+
+
+def test_row_of_an_engine_that_hangs_says_that_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    with ours(None) as (url, manager):
+        monkeypatch.setattr(manager.engine, "report_status", lambda: released.wait(60))
+        try:
+            began = time.monotonic()
+            result = run("status", "--url", url, "--verbose")
+            (entry,) = run_json("status", "--url", url)
+        finally:
+            released.set()
+    assert time.monotonic() - began < 15
+    assert result.exit_code == 1
+    assert " failing 2 " in result.stdout, result.output  # The checks `engine` and `workers`.
+    assert "failing engine: " in result.stdout
+    assert (entry["data"]["health"], entry["data"]["workers"]) == ("failing", None)
+
+
+def test_server_on_a_unix_socket_is_recognized(tmp_path: Path) -> None:
+    values = {"internal_api_server_socket_path_prefix": str(tmp_path / "api")}
+    with ours(None, values) as (url, _):
+        path = f"{tmp_path}/api_{url.rpartition(':')[2]}"
+        (entry,) = run_json("status", "--socket", path)
+    assert (entry["role"], entry["address"], entry["ok"]) == ("mp server", path, True)
+
+
+def test_commands_of_ranks_ask_only_the_ranks_of_a_mixed_fleet(
+    shared_fleet: Fleet, mp: tuple[str, EmbeddedMPManager]
+) -> None:
+    found = run_json("backends", "--url", shared_fleet.url(1), "--url", mp[0])
+    assert [(entry["index"], entry["ok"]) for entry in found] == [(1, True)]

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
 from lmcache_internal.cli import answers, output
-from tests.cli.commands import MP, arguments
+from tests.cli.commands import MP, MP_CHANGING, arguments
 from tests.cli.test_hostile import FORGES, RAW, documents, endless, lying, run, strict
 from tests.mp_support import mp_manager
 
@@ -82,3 +82,14 @@ def test_server_that_does_not_say_what_it_is_is_not_an_mp_server(client: FlaskCl
     with lying(client, forge) as url:
         (entry,) = strict(run("get", "/lmc_version", "--url", url, "--json").stdout)
     assert (entry["role"], entry["ok"]) == (None, True)
+
+
+@pytest.mark.parametrize("command", MP)
+def test_every_command_for_mp_servers_says_first_that_no_server_answers(tmp_path: Path, command: str) -> None:
+    every = ["--all"] if command in MP_CHANGING else []
+    result = run(*arguments(command, tmp_path), *listed(tmp_path, "127.0.0.1:1"), *every)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0] == "No server answers on http://127.0.0.1:1; is `lmcache server` running?"
+    as_json = run(*arguments(command, tmp_path), *listed(tmp_path, "127.0.0.1:1"), *every, "--json")
+    (entry,) = strict(as_json.stdout)
+    assert (entry["ok"], entry["error"]) == (False, "cannot connect: Connection refused")
