@@ -6,6 +6,7 @@ row and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import shlex
 import threading
@@ -87,9 +88,10 @@ class Fleet:
         return [*self._source.options(targets), *self._access]
 
     def search_again(self) -> None:
-        """Find the servers again if the last search did not find all of them."""
+        """Find the servers again if the last search did not find all of them; keep them if a list cannot be read."""
         if self._search is not None and not self.found.complete:
-            self.found = self._search()
+            with contextlib.suppress(click.ClickException):
+                self.found = self._search()
 
     def each(self, job: Job, show: Callable[[Outcome], object] | None = None) -> list[Outcome]:
         """Do `job` with all servers at the same time; returns the outcomes in the order of the targets.

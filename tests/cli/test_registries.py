@@ -167,3 +167,18 @@ def test_coordinator_that_is_down_or_hangs_is_one_line() -> None:
         result = run("status", "--coordinator", url, "--timeout", "0.5")
         assert time.monotonic() - began < 5
     assert "no answer within 0.5 s" in result.stderr
+
+
+def test_top_keeps_the_servers_while_their_list_cannot_be_read(coordinator: tuple[str, LMCache]) -> None:
+    with lmcaches() as (url, _):
+
+        class Once(dict[str, Any]):
+            def get(self, name: str, default: Any = None) -> Any:
+                return self.pop(name, default) if name == "GET /sd" else super().get(name, default)
+
+        # A server that is down is searched again at each refresh.
+        coordinator[1].bodies = Once({"GET /sd": [{"targets": [url, "127.0.0.1:1"]}]})
+        result = run("top", "--count", "3", "--interval", "0.1", "--json", "--targets", f"{coordinator[0]}/sd")
+    assert coordinator[1].asked.count("GET /sd") == 4  # The command, and each refresh.
+    assert [[entry["ok"] for entry in json.loads(line)] for line in result.stdout.splitlines()] == [[True, False]] * 3
+    assert result.stderr == ""
