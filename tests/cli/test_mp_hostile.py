@@ -50,8 +50,10 @@ def test_whatever_an_mp_server_answers_is_an_error_in_one_line(
 ) -> None:
     monkeypatch.setattr(output, "is_terminal", lambda _: True)
     with lying(client, FORGES[name]) as url:
-        for command in COMMANDS:
-            for options in ([], ["--json"]):
+        for number, command in enumerate(COMMANDS):
+            # Both forms for the worst lies; one form of each command for the others, to save time.
+            both = name in ("evil names", "wrong types")
+            for options in ([], ["--json"]) if both else ([["--json"], []][(number + len(name)) % 2],):
                 result = run(*arguments(command, tmp_path), *listed(tmp_path, url), *options)
                 told = f"{command} {options}: {result.output!r}"
                 assert result.exit_code in (0, 1), told
@@ -68,7 +70,8 @@ def test_endless_response_is_bounded(command: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(answers, "MAX_BYTES", 1 << 20)
     with endless(0) as url:
         result = run(*arguments(command, tmp_path), *listed(tmp_path, url), "--timeout", "30")
-    assert "is larger than 1 MiB" in result.output or result.exit_code == 0
+    # A bundle names the files that it lacks; its manifest has the reasons.
+    assert ("status.json" if command.startswith("bundle") else "is larger than 1 MiB") in result.output
     with endless(0.05) as url:
         result = run(*arguments(command, tmp_path), *listed(tmp_path, url), "--timeout", "0.5")
     assert "no answer within 0.5 s" in result.output
