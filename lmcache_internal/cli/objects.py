@@ -35,7 +35,8 @@ def _hashes(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 def objects() -> None:
     """List and delete the cached objects of MP servers; `list` is the default.
 
-    An object is the slice of one chunk that one rank holds. In a mixed fleet, only MP servers are asked.
+    An object is the slice of one chunk that one rank holds. In a mixed fleet, only MP servers are
+    asked; without options that choose servers, the one at http://127.0.0.1:8080.
     """
 
 

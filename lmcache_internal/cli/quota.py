@@ -57,7 +57,8 @@ def quota() -> None:
     """List, set and delete quotas of MP servers; `list` is the default.
 
     SALT is the cache salt of a tenant; `_default` is that of anonymous requests. A quota limits L2 if the server evicts
-    by tenant (the eviction policy IsolatedLRU). In a mixed fleet, only MP servers are asked.
+    by tenant (the eviction policy IsolatedLRU). In a mixed fleet, only MP servers are asked; without
+    options that choose servers, the one at http://127.0.0.1:8080.
     """
 
 
