@@ -110,6 +110,7 @@ docs: $(VENV)/.dev  ## Print the documents that are made of code
 	$(BIN)/python -m tests.conformance.differences > docs/differences.md
 	$(BIN)/python -m tests.docs.endpoints > docs/endpoints.md
 	$(BIN)/python -m tests.docs.settings > docs/settings.md
+	$(BIN)/python -m tests.docs.runbook > docs/runbook.md
 	$(BIN)/python -m benchmarks.document
 
 check: $(VENV)/.dev  ## Check format, lint, types and the directions of imports

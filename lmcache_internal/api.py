@@ -12,6 +12,7 @@ from .configuration.history import History, PublicRevision, history_of, public_c
 from .configuration.live import Configuration
 from .configuration.snapshot import masked
 from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown, suggestion
+from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, ModeName, Modes
 from .engine.mp.protocols import MPEngine, MPStorageManager
@@ -99,6 +100,7 @@ __all__ = [
     "cut",
     "engine",
     "entity_tag",
+    "facts_collector",
     "guarded_reason",
     "health",
     "history_of",
@@ -215,6 +217,11 @@ def mp_runtime() -> MPRuntime:
 def health() -> Health:
     """Return the health checks of the app that serves this request."""
     return cast(Health, internal_app().extensions[HEALTH_KEY])
+
+
+def facts_collector() -> FactsCollector:
+    """Return the collector of facts of the app that serves this request."""
+    return cast(FactsCollector, internal_app().extensions[FACTS_KEY])
 
 
 def modes() -> Modes:

@@ -52,7 +52,7 @@ class Target:
     def role(self) -> str:
         """The role and the worker's number; empty if it is unknown."""
         if self.mp:
-            return "mp server"
+            return "MP server"
         if self.index is None:
             return ""
         return f"worker {self.index - 1}" if self.index else "scheduler"

@@ -39,10 +39,10 @@ def test_status_has_the_columns_of_an_mp_server(
     columns = "INDEX ROLE ADDRESS VERSION HEALTH MODE HIT RATE L1 L2 ADAPTERS WORKERS SESSIONS UPTIME"
     assert " ".join(lines[0].split()) == columns
     assert " ".join(lines[1].split()).startswith(
-        f"- mp server {mp[0]} 0.1.0+embedded ok - - 512 B of 64.0 MiB 512 B 1 1 1 "
+        f"- MP server {mp[0]} 0.1.0+embedded ok - - 512 B of 64.0 MiB 512 B 1 1 1 "
     )
     assert " ".join(lines[2].split()) == (
-        f"- mp server {lmcache[0]} 0.5.6 ok - 25.0 % 256.0 MiB of 1.0 GiB 2.0 MiB 1 2 3 -"
+        f"- MP server {lmcache[0]} 0.5.6 ok - 25.0 % 256.0 MiB of 1.0 GiB 2.0 MiB 1 2 3 -"
     )
 
 
@@ -78,8 +78,8 @@ def test_mixed_fleet_has_a_row_for_each_kind(
     found = run_json("status", "--targets", str(listed))
     assert [(entry["index"], entry["role"]) for entry in found] == [
         (1, "worker 0"),
-        (None, "mp server"),
-        (None, "mp server"),
+        (None, "MP server"),
+        (None, "MP server"),
     ]
     assert [entry["data"]["kind"] for entry in found] == ["in-process", "mp", "mp"]
     assert [entry["data"]["health"] for entry in found] == ["ok", "ok", "ok"]
@@ -87,7 +87,7 @@ def test_mixed_fleet_has_a_row_for_each_kind(
     columns = "VERSION HEALTH MODE HIT RATE L1 L2 ADAPTERS WORKERS SESSIONS USAGE UPTIME"
     assert " ".join(header.split()).endswith(columns)
     assert rank.split()[0] == "1"
-    assert [" mp server " in line for line in servers] == [True, True]
+    assert [" MP server " in line for line in servers] == [True, True]
 
 
 def test_server_that_is_labeled_as_mp_is_not_asked_what_it_is(lmcache: tuple[str, LMCache], tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_api_key_of_lmcache_works_as_the_token(tmp_path: Path) -> None:
         assert run("status", "--url", url, LMCACHE_INTERNAL_TOKEN="k" * 40).exit_code == 0
         refused = run("status", "--url", url)
     assert refused.exit_code == 1
-    assert "mp server" in refused.stdout  # GET / needs no key.
+    assert "MP server" in refused.stdout  # GET / needs no key.
     assert "HTTP 401: Invalid or missing API key. Give --bearer-token-file" in refused.stdout
 
 
@@ -171,7 +171,7 @@ def test_server_on_a_unix_socket_is_recognized(tmp_path: Path) -> None:
     with ours(None, values) as (url, _):
         path = f"{tmp_path}/api_{url.rpartition(':')[2]}"
         (entry,) = run_json("status", "--socket", path)
-    assert (entry["role"], entry["address"], entry["ok"]) == ("mp server", path, True)
+    assert (entry["role"], entry["address"], entry["ok"]) == ("MP server", path, True)
 
 
 def test_commands_of_ranks_ask_only_the_ranks_of_a_mixed_fleet(

@@ -11,12 +11,13 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
 from lmcache_internal.cli import answers, output
-from tests.cli.commands import MP, MP_CHANGING, arguments
+from tests.cli.commands import MP, MP_CHANGING, arguments, entries
 from tests.cli.test_hostile import FORGES, RAW, documents, endless, lying, run, strict
 from tests.mp_support import mp_manager
 
 COMMANDS = [
     "status --verbose",
+    "doctor",
     "top --count 2 --interval 0.1",
     "metrics",
     "metrics --name python_info",
@@ -62,7 +63,7 @@ def test_whatever_an_mp_server_answers_is_an_error_in_one_line(
                 assert not any(char in result.output for char in RAW), told
                 assert not any(line.lstrip().startswith("FAKE") for line in result.output.splitlines()), told
                 if options:
-                    assert all(isinstance(strict(text), list) for text in documents(command, result)), told
+                    assert all(entries(strict(text)) for text in documents(command, result)), told
 
 
 @pytest.mark.parametrize("command", ["status", "quota", "objects", "bundle -o {directory}/b.zip --force", "conf get"])

@@ -80,7 +80,7 @@ def test_selection_is_the_same_as_that_of_our_server(mp: tuple[str, EmbeddedMPMa
 def test_threads_of_both_kinds_are_grouped(mp: tuple[str, EmbeddedMPManager], lmcache: tuple[str, LMCache]) -> None:
     result = run("threads", "--url", mp[0], "--url", lmcache[0])
     assert result.exit_code == 0, result.stderr
-    assert f"  mp server ({lmcache[0]}): mq-server-thread" in result.stdout
+    assert f"  MP server ({lmcache[0]}): mq-server-thread" in result.stdout
     assert 'File "/a/mq.py", line 7, in run\n      poll()' in result.stdout
     assert "l1-eviction" in result.stdout
 
@@ -116,7 +116,7 @@ def test_bundle_has_the_files_of_an_mp_server(
     mp: tuple[str, EmbeddedMPManager], lmcache: tuple[str, LMCache], tmp_path: Path
 ) -> None:
     found = bundled(tmp_path / "b.zip", mp[0], lmcache[0])
-    first, second = (f"mp-server--{url.removeprefix('http://').replace(':', '-')}" for url in (mp[0], lmcache[0]))
+    first, second = (f"MP-server--{url.removeprefix('http://').replace(':', '-')}" for url in (mp[0], lmcache[0]))
     servers = json.loads(found["manifest.json"])["servers"]
     assert servers[first]["missing"] == {}
     missing = {"health.json", "healthcheck.json", "periodic_threads.json", "audit.json"}

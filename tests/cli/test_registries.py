@@ -36,8 +36,8 @@ def test_registered_servers_are_the_targets(coordinator: tuple[str, LMCache]) ->
         register(coordinator[1], first, second)
         found = run_json("status", "--coordinator", coordinator[0])
         assert [(entry["address"], entry["role"], entry["ok"]) for entry in found] == [
-            (first, "mp server", True),
-            (second, "mp server", True),
+            (first, "MP server", True),
+            (second, "MP server", True),
         ]
         assert coordinator[1].asked == ["GET /instances"]
 
@@ -48,7 +48,7 @@ def test_server_lists_itself_for_prometheus_and_for_the_command() -> None:
             {"targets": [url.removeprefix("http://")], "labels": {"__meta_lmcache_role": "mp_server"}}
         ]
         found = run_json("status", "--targets", f"{url}/sd/prometheus")
-    assert [(entry["address"], entry["role"], entry["ok"]) for entry in found] == [(url, "mp server", True)]
+    assert [(entry["address"], entry["role"], entry["ok"]) for entry in found] == [(url, "MP server", True)]
 
 
 def test_token_is_not_sent_to_listed_servers_unless_they_are_trusted(coordinator: tuple[str, LMCache]) -> None:

@@ -81,7 +81,7 @@ def test_status_is_the_same_through_both_apis(served: Served) -> None:
     same = ("version", "adapters", "sessions", "usage_bytes", "l2_usage_bytes", "requested_tokens", "requests")
     assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
     lines = run("status", *both(served)).stdout.splitlines()
-    assert [" mp server " in line for line in lines[1:]] == [True, True]
+    assert [" MP server " in line for line in lines[1:]] == [True, True]
 
 
 def test_metrics_have_the_address_of_each(served: Served) -> None:

@@ -53,6 +53,7 @@ REQUIRED_ROLES = {
     ("POST", "/conf/rollback"): "admin",
     ("GET", "/controller/key-stats"): "viewer",
     ("GET", "/controller/workers"): "viewer",
+    ("GET", "/doctor"): "viewer",
     ("GET", "/env"): "admin",
     ("GET", "/docs"): "viewer",
     ("GET", "/docs/<name>"): "public",
