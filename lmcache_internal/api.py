@@ -15,6 +15,7 @@ from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown, su
 from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, ModeName, Modes
+from .engine.kinds import EngineKind, kind_of
 from .engine.mp.protocols import MPEngine, MPStorageManager
 from .engine.mp.runtime import MPRuntime, ObjectName, Prefetch
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
@@ -33,6 +34,7 @@ from .errors import (
     NotSupported,
     Unauthorized,
 )
+from .limits.recent_requests import RECENT_KEY, RecentRequest, RecentRequests
 from .limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
 from .openapi.routes import Route, routes_of
 from .operations.arguments import FromText, JsonBody, Names, OnWire, Upload
@@ -53,6 +55,7 @@ __all__ = [
     "ADDRESS_KEY",
     "LOAD_KEY",
     "MASK",
+    "RECENT_KEY",
     "SEND_504_AFTER_KEY",
     "TOKENS_PATTERN",
     "ApiError",
@@ -83,6 +86,8 @@ __all__ = [
     "PreconditionFailed",
     "Prefetch",
     "PublicRevision",
+    "RecentRequest",
+    "RecentRequests",
     "Role",
     "Route",
     "Runtime",
@@ -99,6 +104,7 @@ __all__ = [
     "config",
     "cut",
     "engine",
+    "engine_kind",
     "entity_tag",
     "facts_collector",
     "guarded_reason",
@@ -140,6 +146,11 @@ def internal_app() -> InternalApp:
 def caller() -> Caller:
     """Return the caller of this request, as the gate authenticated it."""
     return cast(Caller, g.security.caller)
+
+
+def engine_kind() -> EngineKind:
+    """Return the kind of the engine of this app, by which blueprints are mounted."""
+    return kind_of(getattr(internal_app().state, "lmcache_adapter", None))
 
 
 def adapter() -> Manager:

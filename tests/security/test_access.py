@@ -88,6 +88,10 @@ REQUIRED_ROLES = {
     ("POST", "/run_script"): "admin",
     ("GET", "/sd/prometheus"): "public",
     ("GET", "/threads"): "viewer",
+    ("GET", "/ui"): "public",
+    ("GET", "/ui/<path:name>"): "public",
+    ("GET", "/ui/requests"): "viewer",
+    ("GET", "/ui/session"): "public",
     ("GET", "/version"): "viewer",
 }
 
