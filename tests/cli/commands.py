@@ -35,6 +35,7 @@ READING = [
     "bypass list",
     "freeze",
     "hot-cache status",
+    "explain --tokens 1,2,3",
 ]
 MP_READING = [
     "quota",
