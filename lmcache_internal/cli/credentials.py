@@ -25,10 +25,12 @@ class BearerToken:
     Attributes:
         text: the token.
         peer_uids: the user ids that a server may run as, besides root and the current user.
+        for_listed: whether servers may receive it that a list from the network names.
     """
 
     text: str
     peer_uids: frozenset[int] = frozenset()
+    for_listed: bool = False
 
     def refusal_for(self, peer: Peer) -> str | None:
         """Return why `peer` must not receive the token; None if it may."""

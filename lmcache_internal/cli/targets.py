@@ -20,6 +20,7 @@ from .pods.names import SCHEME, PodName, parse_address
 from .text import printable
 from .units import UNKNOWN
 
+_RANK_HINT = "is the engine running, and internal_api_server_enabled true"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
 
 
@@ -33,6 +34,8 @@ class Target:
         index: 0 for the scheduler, 1 + n for worker n; None if unknown.
         by_address: whether the user chose it by its address; two such servers may have the same index.
         pod: the pod of a Kubernetes cluster, or None; the URL is that of the server inside the pod.
+        mp: whether it is an MP server, LMCache's or ours; such a server has no index.
+        listed: whether a list that was read over HTTP names it; the user has not chosen its address.
     """
 
     url: str
@@ -40,6 +43,8 @@ class Target:
     index: int | None = None
     by_address: bool = False
     pod: PodName | None = None
+    mp: bool = False
+    listed: bool = False
 
     @property
     def address(self) -> str:
@@ -58,7 +63,9 @@ class Target:
 
     @property
     def role(self) -> str:
-        """The role and the worker's number; empty if the index is unknown."""
+        """The role and the worker's number; empty if it is unknown."""
+        if self.mp:
+            return "MP server"
         if self.index is None:
             return ""
         return f"worker {self.index - 1}" if self.index else "scheduler"
@@ -131,7 +138,8 @@ def unreachable_message(targets: Sequence[Target]) -> str:
     else:
         where = ", ".join(target.address for target in targets[:3])
         where += f" and {len(targets) - 3} more" if len(targets) > 3 else ""
-    return f"No server answers on {printable(where)}; is the engine running, and internal_api_server_enabled true?"
+    hint = "is `lmcache server` running" if all(target.mp for target in targets) else _RANK_HINT
+    return f"No server answers on {printable(where)}; {hint}?"
 
 
 def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:
@@ -139,7 +147,7 @@ def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:
     return [_target(address_at(index, settings)) for index in sorted(indices)]
 
 
-def target_at(address: str, index: int | None = None) -> Target:
+def target_at(address: str, index: int | None = None, mp: bool = False) -> Target:
     """Return the server at a URL, at `host:port`, at the path of a Unix socket, or in a pod.
 
     Raises:
@@ -147,11 +155,11 @@ def target_at(address: str, index: int | None = None) -> Target:
     """
     if address.startswith(SCHEME):
         pod, port = parse_address(address)
-        return Target(f"http://127.0.0.1:{port}", None, index, by_address=index is None, pod=pod)
+        return Target(f"http://127.0.0.1:{port}", None, index, by_address=index is None, pod=pod, mp=mp)
     if address.startswith("/"):
-        return Target("http://localhost", address, index, by_address=index is None)
+        return Target("http://localhost", address, index, by_address=index is None, mp=mp)
     url = (address if "://" in address else f"http://{address}").rstrip("/")
-    return Target(url, None, index, by_address=index is None)
+    return Target(url, None, index, by_address=index is None, mp=mp)
 
 
 def _target(address: Address) -> Target:

@@ -112,15 +112,13 @@ def test_where_nobody_says_how_many_ranks_there_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--url", "http://a", "--config", "b"), "Give only one of --config, --targets, --kubernetes, and --url or"),
         (
-            ("--url", "http://a", "--index", "1"),
-            "--scheduler go with --config, --targets and --kubernetes",
+            ("--url", "http://a", "--config", "b"),
+            "Give only one of --config, --targets, --coordinator, --kubernetes, and --url or --socket.",
         ),
-        (
-            ("--url", "http://a", "--worker", "1"),
-            "--scheduler go with --config, --targets and --kubernetes",
-        ),
+        (("--url", "http://a", "--index", "1"), "--scheduler go with --config, --targets and --kubernetes"),
+        (("--url", "http://a", "--worker", "1"), "--scheduler go with --config, --targets and --kubernetes"),
+        (("--coordinator", "http://a", "--index", "1"), "--scheduler do not go with --coordinator"),
         (("--config", "b", "--index", "1", "--all"), "--all contradicts --index, --worker and --scheduler."),
         (("--config", "b", "--scheduler", "--all"), "--all contradicts --index, --worker and --scheduler."),
         (("--config", "b", "--index", "4-2"), "expected numbers such as 0,2-4, got '4-2'"),
