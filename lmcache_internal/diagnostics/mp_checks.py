@@ -36,7 +36,7 @@ def check_adapters(subject: Subject) -> str:
     adapters = _engine(subject).storage_manager.l2_adapters()
     if not adapters:
         return "there is no L2 adapter"
-    names = [f"{number}: {descriptor.type_name}" for number, (descriptor, _) in enumerate(adapters)]
+    names = [f"{descriptor.index}: {descriptor.type_name}" for descriptor, _ in adapters]
     bad = [name for name, (_, each) in zip(names, adapters, strict=True) if not each.report_status()["is_healthy"]]
     if bad:
         # L1 still serves without them.

@@ -47,6 +47,12 @@ MP_DIFFERENCES: dict[str, Difference] = {
         "operators read there where the objects are",
         since=(0, 5, 7),
     ),
+    "mp_adapter_ids": Difference(
+        "GET /config/adapters",
+        "the position of each adapter",
+        "also its `id`",
+        "positions change when an adapter is removed, so DELETE /config/adapters/{adapter_id} takes the id",
+    ),
     "mp_quota_huge": Difference(
         "PUT /quota/{cache_salt} of more than 10⁹ GiB", "200, or 500 as plain text", "400", "it is no limit"
     ),
@@ -151,7 +157,8 @@ def _types(facts: list[MPFact]) -> list[MPFact]:
 
 
 MP_FACTS: list[MPFact] = [
-    *map(_get, ("/", "/healthcheck", "/version", "/lmc_version", "/commit_id", "/config/adapters")),
+    *map(_get, ("/", "/healthcheck", "/version", "/lmc_version", "/commit_id")),
+    _get("/config/adapters", difference="mp_adapter_ids"),
     _get("/config", difference="mp_adapters"),
     _get("/status", closeness="shape"),
     MPFact("HEAD", "/healthcheck", difference="mp_head"),

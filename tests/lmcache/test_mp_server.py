@@ -11,8 +11,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -25,20 +23,10 @@ pytest.importorskip("opentelemetry.exporter.prometheus", reason="LMCache's MP se
 from lmcache_internal.engine.lmcache_names import load
 from lmcache_internal.engine.mp import protocols
 from lmcache_internal.engine.protocols import members_of
-from tests.lmcache.mp_engine import Served, serving, store, worker
+from tests.lmcache.mp_engine import Served, fetch, prefetched, serving, store, worker
 
 OURS = "lmcache_internal.integrations.lmcache_mp"
 BURN = b"import time\nuntil = time.monotonic() + 2\nwhile time.monotonic() < until: pass\nresult = 'done'\n"
-
-
-def fetch(served: Served, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, str]:
-    request = Request(f"http://127.0.0.1:{served.http}{path}", body, headers, method=method)
-    try:
-        with urlopen(request, timeout=60) as response:
-            return response.status, response.read().decode()
-    except HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +113,7 @@ def test_sigterm_ends_the_process_as_lmcaches_does_and_l2_is_found_again(tmp_pat
     assert "MPCacheServer closed" in first.text()
     assert "Traceback" not in first.text()
     with serving(tmp_path, OURS) as second, worker(second):
-        body = json.dumps({"model_name": "test-model", "world_size": 1, "token_ids": tokens}).encode()
-        status, text = fetch(second, "/cache/prefetches", "POST", body)
-        assert status == 202, text
-        path = f"/cache/prefetches/{json.loads(text)['request_id']}"
-        until = time.monotonic() + 10
-        while (state := json.loads(fetch(second, path)[1]))["status"] == "pending" and time.monotonic() < until:
-            time.sleep(0.05)
+        state = prefetched(second, tokens)
         assert state["found_keys"] == state["total_keys"] > 0
 
 

@@ -40,10 +40,7 @@ class EmbeddedMPManager(MPManager):
         server = EmbeddedMPServer(EmbeddedMPStorageManager(l1_bytes, adapters), chunk_size)
         configs = {
             "mp": {"chunk_size": chunk_size},
-            "storage_manager": {
-                "l1_bytes": l1_bytes,
-                "l2_adapter_config": {"adapters": [{"base_path": each.base_path} for each in adapters]},
-            },
+            "storage_manager": {"l1_bytes": l1_bytes},
             "http": {
                 "http_host": config.internal_api_server_host,
                 "http_port": config.internal_api_server_port_start,

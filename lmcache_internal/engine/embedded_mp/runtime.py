@@ -7,9 +7,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from ...conversion import cut
 from ...errors import BadRequest, Conflict, EngineUnavailable, NotFound, NotSupported
 from ...version import __version__
 from ..mp.runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
+from .directory import TYPE_NAME, DirectoryConfig
 from .objects import ObjectKey
 from .server import EmbeddedMPServer
 
@@ -41,8 +45,12 @@ class EmbeddedMPRuntime(MPRuntime):
         raise NotSupported("The embedded MP engine has no metrics that could be reset.")
 
     def configs(self) -> dict[str, Any]:
-        """The configuration."""
-        return self._configs
+        """The configuration, with the L2 adapters that the server has now."""
+        adapters = [
+            self.adapter_settings(descriptor.config) for descriptor, _ in self._server.storage_manager.l2_adapters()
+        ]
+        storage = {**self._configs["storage_manager"], "l2_adapter_config": {"adapters": adapters}}
+        return {**self._configs, "storage_manager": storage}
 
     def clear(self, force: bool) -> None:
         """Drop the objects of L1."""
@@ -107,6 +115,19 @@ class EmbeddedMPRuntime(MPRuntime):
     def reconfigure_l2(self, adapter_index: int, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Raise `NotFound` (404): a directory cannot be reconfigured."""
         raise NotFound(f"L2 adapter {adapter_index} cannot be reconfigured", title="Adapter not found")
+
+    def adapter_config(self, spec: Mapping[str, Any]) -> DirectoryConfig:
+        """The configuration of a directory."""
+        if spec.get("type") != TYPE_NAME:
+            raise BadRequest(
+                f"type: expected {TYPE_NAME}, got {cut(str(spec.get('type')))!r}", title="Unknown adapter type"
+            )
+        settings = {name: value for name, value in spec.items() if name != "type"}
+        return msgspec.convert(settings, DirectoryConfig)  # Its error is a ValueError.
+
+    def adapter_settings(self, config: DirectoryConfig) -> dict[str, Any]:
+        """The configuration of a directory."""
+        return {"type": TYPE_NAME, **msgspec.to_builtins(config)}
 
     def ping(self, seconds: float) -> str:  # noqa: ARG002  # The protocol's.
         """The embedded engine is called directly."""

@@ -29,6 +29,7 @@ class EmbeddedMPStorageManager:
         self.quota_manager = QuotaManager()
         self._adapters: dict[int, tuple[Descriptor, DirectoryAdapter]] = {}
         self._lock = threading.Lock()
+        self._next_id = 0
         for config in l2:
             self.add_l2_adapter(config)
 
@@ -57,12 +58,22 @@ class EmbeddedMPStorageManager:
             return [self._adapters[index] for index in sorted(self._adapters)]
 
     def add_l2_adapter(self, config: DirectoryConfig) -> int:
-        """Add a directory to L2; return its id; raises `OSError`."""
+        """Add a directory to L2; return its id, which no other adapter gets later; raises `OSError`."""
         adapter = DirectoryAdapter(config)
         with self._lock:
-            index = max(self._adapters, default=-1) + 1
+            index, self._next_id = self._next_id, self._next_id + 1
             self._adapters[index] = (Descriptor(index, config), adapter)
         return index
+
+    def delete_l2_adapter(self, adapter_id: int, timeout: float = 30.0) -> None:  # noqa: ARG002  # LMCache's signature.
+        """Remove a directory from L2; its files stay.
+
+        Raises:
+            ValueError: there is no adapter with that id.
+        """
+        with self._lock:
+            if self._adapters.pop(adapter_id, None) is None:
+                raise ValueError(f"There is no L2 adapter with the id {adapter_id}")
 
     def reconfigurable_l2_backends(self) -> set[str]:
         """Return none: a directory cannot be reconfigured."""

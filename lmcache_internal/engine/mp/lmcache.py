@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import inspect
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ...conversion import cut
 from ...errors import ApiError, BadRequest, Conflict, EngineFailed, EngineUnavailable, NotFound, NotSupported
 from ...redaction import redact
 from ..lmcache_names import load
 from ..lmcache_version import LMCacheVersion
 from .config import MPConfig
 from .manager import MPManager
-from .plain import plain
+from .plain import plain, plain_adapter
 from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
 from .tensors import layers_of
 
@@ -61,8 +64,13 @@ class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
         )
 
     def configs(self) -> dict[str, Any]:
-        """The configuration of the server."""
-        return {name: plain(section) for name, section in self._state.configs.items()}
+        """The configuration of the server, with the L2 adapters that it has now."""
+        found = {name: plain(section) for name, section in self._state.configs.items()}
+        current = getattr(getattr(self._engine, "storage_manager", None), "l2_adapters", None)
+        if current is not None:  # LMCache 0.4.7 has none.
+            adapters = [plain_adapter(descriptor.config) for descriptor, _ in current()]
+            found["storage_manager"]["l2_adapter_config"]["adapters"] = adapters
+        return found
 
     def clear(self, force: bool) -> None:
         """Drop the objects of L1; LMCache before 0.5.6 cannot force it."""
@@ -136,6 +144,20 @@ class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
         """Apply an operation to an adapter."""
         with _translated():
             return dict(self._storage.reconfigure_l2_adapter(adapter_index, operation, dict(payload)))
+
+    def adapter_config(self, spec: Mapping[str, Any]) -> Any:
+        """LMCache's configuration of an L2 adapter, by the parser of its command line."""
+        kind, known = spec.get("type"), load("get_registered_l2_adapter_types")()
+        if kind not in known:
+            raise BadRequest(
+                f"type: expected one of {', '.join(known)}, got {cut(str(kind))!r}", title="Unknown adapter type"
+            )
+        options = argparse.Namespace(l2_adapter=[json.dumps(spec)])
+        return load("parse_args_to_l2_adapters_config")(options).adapters[0]
+
+    def adapter_settings(self, config: Any) -> dict[str, Any]:
+        """The configuration of an L2 adapter."""
+        return plain_adapter(config)
 
     def ping(self, seconds: float) -> str:
         """Send a PING as a worker does; `TimeoutError` without a response."""

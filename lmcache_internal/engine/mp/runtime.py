@@ -124,6 +124,16 @@ class MPRuntime(BaseRuntime, Protocol):
     def reconfigure_l2(self, adapter_index: int, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Apply an operation to an adapter; raises `ApiError` with the status that the engine gives."""
 
+    def adapter_config(self, spec: Mapping[str, Any]) -> Any:
+        """The engine's configuration of an L2 adapter, from the object that `--l2-adapter` takes.
+
+        Raises:
+            Exception: the configuration is invalid.
+        """
+
+    def adapter_settings(self, config: Any) -> dict[str, Any]:
+        """The configuration of an L2 adapter as plain data."""
+
     def ping(self, seconds: float) -> str:
         """Send a PING through the server's own message queue; return how it went, in a few words.
 
