@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
+from ..engine.mp.runtime import WorkerState
+from ..engine.mp.worker_watch import WorkerCounts
+from ..limits.timeouts import clock
 from .checks import (
     Check,
     Degraded,
+    Outcome,
     Subject,
     Unhealthy,
     check_drain,
@@ -18,6 +23,8 @@ from .checks import (
     listed,
 )
 
+MISSING_SECONDS = 3600.0
+"""How long `/healthz` fails after a worker was removed as silent and did not register again."""
 PING_SECONDS = 1.0
 """How long the server's own message queue may take to respond to a PING."""
 
@@ -44,12 +51,19 @@ def check_adapters(subject: Subject) -> str:
     return listed(names)
 
 
-def check_workers(subject: Subject) -> str:
-    """Report the workers that have registered; a server without any is healthy, because it starts before them."""
-    status = _engine(subject).report_status()
-    registered = status.get("registered_gpu_ids", [])
-    tracked = status.get("worker_liveness", {}).get("tracked_instances", len(registered))
-    return f"{len(registered)} registered, {tracked} tracked{_reaped(subject)}"
+def check_workers(subject: Subject) -> str | Outcome:
+    """Report the workers; a server without any is healthy, because it starts before them."""
+    _engine(subject)
+    subject.manager.worker_watch.sample()
+    counts: WorkerCounts = subject.manager.worker_watch.counts
+    idle = f" ({listed([_silence(worker) for worker in counts.idle])})" if counts.idle else ""
+    message = f"{len(counts.registered)} registered, {len(counts.idle)} idle{idle}, {counts.removed} removed as silent"
+    if not counts.missing:
+        return message
+    message += f"; not registered again: {listed([f'{number} since {clock(at)}' for number, at in counts.missing])}"
+    recent = any(time.time() - at < MISSING_SECONDS for _, at in counts.missing)
+    # A worker that has crashed is removed, too, and never returns. So the warning ends.
+    return Outcome("warning" if recent else "notice", message)
 
 
 def check_transport(subject: Subject) -> str:
@@ -93,9 +107,5 @@ def _unhealthy_parts(status: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def _reaped(subject: Subject) -> str:
-    """The last count of the thread that removes silent workers, where it runs."""
-    for thread in subject.manager.runtime.periodic_threads():
-        if "reaper" in thread["name"] and thread["last_summary"]:
-            return f", last scan: {thread['last_summary']['message']}"
-    return ""
+def _silence(worker: WorkerState) -> str:
+    return f"{worker.instance_id} silent for {worker.silent:.0f} s, limit {worker.limit:.0f} s"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import lmcache_release
+from tests.support import eventually, lmcache_release
 
 if lmcache_release() < (0, 5, 6):
     pytest.skip("the routes are those of LMCache 0.5.6 and later", allow_module_level=True)
@@ -43,9 +43,7 @@ def test_an_added_adapter_serves_what_was_stored_until_it_is_removed(served: Ser
         assert add(served, type="fs", base_path=str(tmp_path / "second"))[0] == 409
         assert str(tmp_path / "second") in fetch(served, "/config")[1]
         tokens = store(client)
-        until = time.monotonic() + 10
-        while not list((tmp_path / "second").glob("*.data")) and time.monotonic() < until:
-            time.sleep(0.05)
+        assert eventually(lambda: bool(list((tmp_path / "second").glob("*.data"))), 10)
         time.sleep(0.5)
         assert fetch(served, "/config/adapters/0", "DELETE")[0] == 200
         assert ids(served) == [1]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import free_port, lmcache_release
+from tests.support import eventually, free_port, lmcache_release
 
 if lmcache_release() < (0, 5, 6):
     pytest.skip("the routes are those of LMCache 0.5.6 and later", allow_module_level=True)
@@ -27,6 +27,13 @@ from tests.lmcache.mp_engine import Served, fetch, prefetched, serving, store, w
 
 OURS = "lmcache_internal.integrations.lmcache_mp"
 BURN = b"import time\nuntil = time.monotonic() + 2\nwhile time.monotonic() < until: pass\nresult = 'done'\n"
+
+
+def run(served: Served, source: bytes) -> tuple[int, str]:
+    """Run a script in the server."""
+    head = b'--b\r\nContent-Disposition: form-data; name="script"; filename="s.py"\r\n\r\n'
+    body = head + source + b"\r\n--b--\r\n"
+    return fetch(served, "/run_script", "POST", body, **{"Content-Type": "multipart/form-data; boundary=b"})
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +62,7 @@ def test_readyz_checks_the_engine_its_workers_and_its_message_queue(served: Serv
     assert status == 200, text
     assert "[+]engine ok" in text
     assert "[+]adapters ok: 0: fs" in text
-    assert "[+]workers ok: 1 registered, 1 tracked" in text
+    assert "[+]workers ok: 1 registered, 0 idle, 0 removed as silent" in text
     assert "[+]transport ok: PING over zmq" in text
 
 
@@ -80,19 +87,37 @@ def test_lmcaches_own_command_works(served: Served, arguments: list[str]) -> Non
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+AGE_WORKERS = b"""
+for module in app.state.engine._modules:
+    for entry in getattr(module, "_cache_contexts", {}).values():
+        entry.last_seen -= 100_000
+for module in app.state.engine._modules:
+    if getattr(module, "_reaper", None):
+        module._reaper.wake()
+result = "done"
+"""
+"""LMCache's own scan removes the workers; its shortest limit is 30 s."""
+
+
+def test_a_worker_that_lmcache_removes_as_silent_is_reported(served: Served) -> None:
+    with worker(served):
+        assert eventually(lambda: "1 registered" in fetch(served, "/readyz/workers?verbose")[1])
+        assert run(served, AGE_WORKERS) == (200, "done")
+        assert eventually(lambda: "1 removed as silent" in fetch(served, "/readyz/workers?verbose")[1], 10)
+    status, text = fetch(served, "/healthz/workers")
+    assert status == 503
+    assert "0 registered, 0 idle, 1 removed as silent; not registered again: 1000 since" in text
+    assert "lmcache_internal:mp_workers_removed_total 1.0" in fetch(served, "/metrics")[1]
+    assert fetch(served, "/readyz/workers")[0] == 200
+
+
 def test_a_script_finds_lmcaches_names_and_delays_no_probe(served: Served) -> None:
-    boundary = b'--b\r\nContent-Disposition: form-data; name="script"; filename="s.py"\r\n\r\n'
-
-    def run(source: bytes) -> tuple[int, str]:
-        body = boundary + source + b"\r\n--b--\r\n"
-        return fetch(served, "/run_script", "POST", body, **{"Content-Type": "multipart/form-data; boundary=b"})
-
-    assert run(b"result = type(app.state.engine).__name__, sorted(app.state.configs)[0]") == (
+    assert run(served, b"result = type(app.state.engine).__name__, sorted(app.state.configs)[0]") == (
         200,
         "('MPCacheServer', 'coordinator')",
     )
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        burning = pool.submit(run, BURN)
+        burning = pool.submit(run, served, BURN)
         time.sleep(0.3)
         waits = []
         while not burning.done():

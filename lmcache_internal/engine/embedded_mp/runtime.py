@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import msgspec
 from ...conversion import cut
 from ...errors import BadRequest, Conflict, EngineUnavailable, NotFound, NotSupported
 from ...version import __version__
-from ..mp.runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
+from ..mp.runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, WorkerState
 from .directory import TYPE_NAME, DirectoryConfig
 from .objects import ObjectKey
 from .server import EmbeddedMPServer
@@ -37,8 +38,8 @@ class EmbeddedMPRuntime(MPRuntime):
         self._lock = threading.Lock()
 
     def periodic_threads(self) -> list[dict[str, Any]]:
-        """The status of the thread that evicts."""
-        return [self._server.eviction.get_status()]
+        """The status of each thread."""
+        return [thread.get_status() for thread in self._server.periodic_threads]
 
     def reset_metrics(self) -> None:
         """Raise `NotSupported` (501): this engine has no metrics."""
@@ -95,6 +96,11 @@ class EmbeddedMPRuntime(MPRuntime):
         if worker is None:
             raise NotFound(f"No worker has registered with instance_id {instance_id}")
         return worker.layers
+
+    def workers(self) -> list[WorkerState]:
+        """The registered workers."""
+        server, now = self._server, time.monotonic()
+        return [WorkerState(each, now - server.last_seen[each], server.reap_seconds) for each in list(server.workers)]
 
     def l1_arenas(self) -> list[dict[str, Any]]:
         """Raise `Conflict` (409): L1 is memory."""

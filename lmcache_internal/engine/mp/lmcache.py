@@ -18,8 +18,9 @@ from ..lmcache_version import LMCacheVersion
 from .config import MPConfig
 from .manager import MPManager
 from .plain import plain, plain_adapter
-from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
+from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, WorkerState
 from .tensors import layers_of
+from .worker_states import states_of
 
 _LATE_SECONDS = 1.0
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -120,6 +121,10 @@ class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
             known = ", ".join(map(str, list(contexts)[:10])) or "none"
             raise NotFound(f"No worker has registered with instance_id {instance_id}; there are: {known}")
         return layers_of(contexts[instance_id])
+
+    def workers(self) -> list[WorkerState]:
+        """The registered workers."""
+        return states_of(self._engine, self._state.configs["mp"])
 
     def l1_arenas(self) -> list[dict[str, Any]]:
         """The Device-DAX devices of L1."""

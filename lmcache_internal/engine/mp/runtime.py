@@ -51,6 +51,25 @@ class Prefetch(Struct, frozen=True):
     total_keys: int = 0
 
 
+class WorkerState(Struct, frozen=True):
+    """A registered worker.
+
+    Attributes:
+        instance_id: the id that it registered with.
+        silent: seconds since its last message; None if the engine does not say.
+        limit: seconds of silence after which the engine removes it; 0 if never.
+    """
+
+    instance_id: int
+    silent: float | None = None
+    limit: float = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has been silent for half of its limit or longer."""
+        return self.silent is not None and 0 < self.limit <= 2 * self.silent
+
+
 class BlockLayer(Protocol):
     """The KV cache of one layer of one worker, addressed by block."""
 
@@ -104,6 +123,9 @@ class MPRuntime(BaseRuntime, Protocol):
             NotFound: no worker has registered with that id, or it has no KV cache (404).
             NotSupported: the engine or the layout of the KV cache has no blocks that can be read (501).
         """
+
+    def workers(self) -> list[WorkerState]:
+        """The registered workers."""
 
     def l1_arenas(self) -> list[dict[str, Any]]:
         """The Device-DAX devices of L1.
