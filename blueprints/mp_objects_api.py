@@ -83,7 +83,7 @@ def list_objects(
 
 
 @router.delete("")
-@operation(action="delete the objects", access=Role.OPERATOR, exclusive=True, errors=(NotFound,))
+@operation(action="delete the objects", access=Role.OPERATOR, exclusive=True, large_body=True, errors=(NotFound,))
 def delete_objects(request: DeleteRequest) -> Deleted:
     """Delete objects by key from L1, from L2 or from both."""
     keys = objects.keys_of(mp_runtime(), request.keys)

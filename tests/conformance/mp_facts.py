@@ -91,10 +91,10 @@ MP_UNCOMPARED: tuple[Difference, ...] = (
         "nothing is half applied",
     ),
     Difference(
-        "a request body over 1 MiB",
+        "a request body over 8 MiB for POST /cache/prefetches and DELETE /cache/objects, over 1 MiB for others",
         "taken",
         "413",
-        "the memory is the cache's; it is about 150,000 tokens for a prefetch, or 6,000 keys for a delete",
+        "the memory is the cache's; the coordinator sends at most 7.0 MB (1,000,000 tokens) or 4.9 MB (10,000 keys)",
     ),
     Difference(
         "POST /cache/checksums of more blocks than the worker has", "computed", "400", "it could exhaust the memory"
