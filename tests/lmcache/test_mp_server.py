@@ -7,9 +7,11 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,36 @@ def test_a_worker_that_lmcache_removes_as_silent_is_reported(served: Served) -> 
     assert fetch(served, "/readyz/workers")[0] == 200
 
 
+FAIL_ADAPTER = b"""
+def fail(*args, **options):
+    raise OSError("the disk is gone")
+for descriptor, adapter in app.state.engine.storage_manager.l2_adapters():
+    adapter.report_status = adapter.delete = fail
+result = "done"
+"""
+RESTORE_ADAPTER = b"""
+for descriptor, adapter in app.state.engine.storage_manager.l2_adapters():
+    del adapter.report_status, adapter.delete
+result = "done"
+"""
+
+
+def test_an_adapter_that_fails_is_named_and_workers_are_served(served: Served) -> None:
+    with worker(served) as client:
+        assert run(served, FAIL_ADAPTER) == (200, "done")
+        try:
+            time.sleep(1.1)  # The outcome of a check is cached for 1 s.
+            status, text = fetch(served, "/readyz?verbose")
+            assert status == 200, text
+            assert "[!]adapters warning: unhealthy L2 adapters: 0: fs failed: the disk is gone" in text
+            assert fetch(served, "/healthz/engine")[0] == 503
+            body = json.dumps({"keys": [{"chunk_hash_hex": "ab", "model_name": "m", "kv_rank": 0}]}).encode()
+            assert "L2 adapter 0 (fs): the disk is gone" in fetch(served, "/cache/objects", "DELETE", body)[1]
+            assert store(client, 7)
+        finally:
+            assert run(served, RESTORE_ADAPTER) == (200, "done")
+
+
 def test_a_script_finds_lmcaches_names_and_delays_no_probe(served: Served) -> None:
     assert run(served, b"result = type(app.state.engine).__name__, sorted(app.state.configs)[0]") == (
         200,
@@ -129,17 +161,34 @@ def test_a_script_finds_lmcaches_names_and_delays_no_probe(served: Served) -> No
     assert max(waits) < 0.5, waits
 
 
-def test_sigterm_ends_the_process_as_lmcaches_does_and_l2_is_found_again(tmp_path: Path) -> None:
-    with serving(tmp_path, OURS) as first, worker(first) as client:
-        tokens = store(client)
-        time.sleep(1)
-        assert fetch(first, "/status")[0] == 200
+def test_sigterm_under_load_ends_the_process_as_lmcaches_does_and_l2_is_found_again(tmp_path: Path) -> None:
+    stopped = threading.Event()
+
+    def load(served: Served) -> list[int]:
+        statuses = []
+        while not stopped.is_set():
+            with contextlib.suppress(OSError, HTTPException):
+                statuses.append(fetch(served, "/status")[0])
+        return statuses
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        with serving(tmp_path, OURS) as first, worker(first) as client:
+            tokens = [store(client, sequence) for sequence in (1, 2)]
+            time.sleep(1)
+            loads = [pool.submit(load, first) for _ in range(4)]
+            time.sleep(0.5)
+            first.process.terminate()
+            first.process.wait(60)
+            stopped.set()
+        assert {status for each in loads for status in each.result()} <= {200, 503}
+        assert sum(len(each.result()) for each in loads) > 4
     assert first.process.returncode == -15
     assert "MPCacheServer closed" in first.text()
     assert "Traceback" not in first.text()
     with serving(tmp_path, OURS) as second, worker(second):
-        state = prefetched(second, tokens)
-        assert state["found_keys"] == state["total_keys"] > 0
+        for each in tokens:
+            state = prefetched(second, each)
+            assert state["found_keys"] == state["total_keys"] > 0
 
 
 @pytest.mark.parametrize("broken", ["settings", "import"])

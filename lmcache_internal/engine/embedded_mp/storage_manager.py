@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ...redaction.log_lines import get_logger
 from .directory import Descriptor, DirectoryAdapter, DirectoryConfig
 from .memory import L1Memory
 from .objects import ObjectKey
 from .quotas import QuotaManager
+
+logger = get_logger(__name__)
 
 
 class EmbeddedMPStorageManager:
@@ -34,16 +37,19 @@ class EmbeddedMPStorageManager:
             self.add_l2_adapter(config)
 
     def put(self, key: ObjectKey, data: bytes) -> None:
-        """Keep an object in L1 and in each directory of L2; raises `OSError`."""
+        """Keep an object in L1 and in each directory of L2; one that fails is skipped."""
         self.l1.put(key, data)
-        for _, adapter in self.l2_adapters():
-            adapter.put(key, data)
+        for descriptor, adapter in self.l2_adapters():
+            try:
+                adapter.put(key, data)
+            except OSError as error:
+                logger.warning("L2 adapter %d does not store an object: %s", descriptor.index, error)
 
     def load(self, key: ObjectKey) -> bool:
         """Load an object from L2 into L1, where it is not there; return whether it is there now."""
         if self.l1.get(key) is not None:
             return True
-        found = (adapter.get(key) for _, adapter in self.l2_adapters())
+        found = (_read(descriptor, adapter, key) for descriptor, adapter in self.l2_adapters())
         data = next((data for data in found if data is not None), None)
         return data is not None and self.l1.put(key, data)
 
@@ -97,3 +103,12 @@ class EmbeddedMPStorageManager:
             "num_l2_adapters": len(adapters),
             "l1_usage": [self.l1.used, self.l1.capacity],
         }
+
+
+def _read(descriptor: Descriptor, adapter: DirectoryAdapter, key: ObjectKey) -> bytes | None:
+    """An object from L2; None if it is not there, or the adapter fails."""
+    try:
+        return adapter.get(key)
+    except OSError as error:
+        logger.warning("L2 adapter %d does not read an object: %s", descriptor.index, error)
+        return None
