@@ -232,9 +232,15 @@ def test_an_engine_without_the_functions_is_501(
 
 
 def test_concurrent_requests_add_each_adapter_once(
-    mp_client: FlaskClient, tmp_path: Path, mp: EmbeddedMPManager
+    mp_client: FlaskClient, tmp_path: Path, mp: EmbeddedMPManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = create_app(mp)
+    app, original = create_app(mp), mp.engine.storage_manager.add_l2_adapter
+
+    def slowly(config: Any) -> int:
+        time.sleep(0.05)  # Between the check of a request and its change.
+        return original(config)
+
+    monkeypatch.setattr(mp.engine.storage_manager, "add_l2_adapter", slowly)
 
     def add(number: int) -> int:
         return app.test_client().post("/config/adapters", json=spec(tmp_path / str(number % 4))).status_code
