@@ -37,7 +37,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --quiet --python $(VLLM_BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-pythons test-faults test-programs test-docs soak fuzz-wire mutate test-lmcache test-mp-older test-vllm bench \
+.PHONY: help run test test-pythons test-faults test-programs test-docs soak test-ui screenshots fuzz-wire mutate test-lmcache test-mp-older test-vllm bench \
     check docs format clean
 
 help:  ## Show the targets
@@ -71,6 +71,19 @@ PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py 
 
 test-programs: $(VENV)/.dev  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
 	$(BIN)/python -m pytest $(PROGRAMS)
+
+UI := tests/ui
+UI_BIN := $(UI)/node_modules/.bin
+
+test-ui: $(VENV)/.dev $(UI)/node_modules/.made  ## Check and test the dashboard: its JavaScript with node, its pages in Chromium
+	$(UI_BIN)/prettier --check --config $(UI)/.prettierrc.json 'lmcache_internal/ui/assets/**/*.{js,css}' '$(UI)/*.js'
+	$(UI_BIN)/eslint --config $(UI)/eslint.config.js lmcache_internal/ui/assets
+	$(UI_BIN)/tsc --project $(UI)/tsconfig.json
+	node --test $(UI)/
+	$(BIN)/python -m pytest tests/ui
+
+screenshots: $(VENV)/.dev  ## Write screenshots of each view of the dashboard to build/screenshots
+	$(BIN)/python -m tests.ui.screenshots
 
 test-docs: $(VENV)/.dev  ## Run every block of the documents, as a reader would
 	$(BIN)/python -m pytest tests/docs/test_documents.py
@@ -117,6 +130,7 @@ docs: $(VENV)/.dev  ## Print the documents that are made of code
 	$(BIN)/python -m tests.conformance.differences > docs/differences.md
 	$(BIN)/python -m tests.docs.endpoints > docs/endpoints.md
 	$(BIN)/python -m tests.docs.settings > docs/settings.md
+	$(BIN)/python -m tests.docs.runbook > docs/runbook.md
 	$(BIN)/python -m benchmarks.document
 
 check: $(VENV)/.dev  ## Check format, lint, types and the directions of imports
@@ -139,6 +153,10 @@ $(VENV)/.run: setup.py pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(UI)/node_modules/.made: $(UI)/package.json
+	cd $(UI) && npm install --no-progress --silent
 	touch $@
 
 $(VENV)/.mutation: $(VENV)/.dev
