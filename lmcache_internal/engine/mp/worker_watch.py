@@ -64,14 +64,15 @@ class WorkerWatch:
         self._missing: dict[int, float] = {}
         self._thread = threading.Thread(target=self._run, name="mp-worker-watch", daemon=True)
         self.counts = WorkerCounts()
-        watches.add(self)
 
     def start(self) -> None:
         """Sample until `stop`."""
+        watches.add(self)
         self._thread.start()
 
     def stop(self) -> None:
         """Stop the thread, and wait for at most 1 s: the engine may not respond."""
+        watches.discard(self)
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(1.0)
@@ -130,4 +131,4 @@ class WorkerWatch:
 
 
 watches: WeakSet[WorkerWatch] = WeakSet()
-"""The watches of this process."""
+"""The running watches of this process."""
