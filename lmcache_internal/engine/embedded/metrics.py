@@ -24,6 +24,7 @@ _COUNTERS = {
     "num_lookup_tokens": "Tokens requested by lookup requests",
     "num_lookup_hits": "Tokens found by lookup requests",
     "local_cpu_evict_count": "Chunks evicted from memory",
+    "forced_unpin_count": "Pins dropped because of their age",
     "get_blocking_failed_count": "Chunks that the remote backend failed to read",
     "put_failed_count": "Chunks that the remote backend failed to write",
 }

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 import inspect
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...conversion import cut
 from ...errors import ApiError, BadRequest, Conflict, EngineFailed, EngineUnavailable, NotFound, NotSupported
 from ...redaction import redact
 from ..lmcache_names import load
 from ..lmcache_version import LMCacheVersion
+from ..prefix import Prefix, StoredKeys
 from .config import MPConfig
+from .lmcache_adapters import parsed_adapter
+from .lmcache_prefix import read_prefix, read_stored_keys
 from .manager import MPManager
 from .plain import plain, plain_adapter
-from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, WorkerState
+from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, Prompt, WorkerState
 from .tensors import layers_of
 from .worker_states import states_of
 
@@ -112,6 +112,15 @@ class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
         counts = (found.get("found_keys", 0), found.get("total_keys", 0))
         return Prefetch(request_id, 0, found["status"] == "completed", *counts)
 
+    def prefix(self, prompt: Prompt) -> Prefix:
+        """Return the chunks of a prompt, with the tiers that have them."""
+        with _translated():
+            return read_prefix(self._engine, prompt)
+
+    def stored_keys(self, prompt: Prompt, chunk_hash: str) -> StoredKeys:
+        """Return the keys in L1 that have this hash."""
+        return read_stored_keys(self._engine, prompt, chunk_hash)
+
     def block_layers(self, instance_id: int) -> Sequence[BlockLayer]:
         """The KV cache of a worker; 501 where the workers keep theirs to themselves."""
         contexts = getattr(self._engine, "cache_contexts", None)
@@ -152,13 +161,7 @@ class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
 
     def adapter_config(self, spec: Mapping[str, Any]) -> Any:
         """LMCache's configuration of an L2 adapter, by the parser of its command line."""
-        kind, known = spec.get("type"), load("get_registered_l2_adapter_types")()
-        if kind not in known:
-            raise BadRequest(
-                f"type: expected one of {', '.join(known)}, got {cut(str(kind))!r}", title="Unknown adapter type"
-            )
-        options = argparse.Namespace(l2_adapter=[json.dumps(spec)])
-        return load("parse_args_to_l2_adapters_config")(options).adapters[0]
+        return parsed_adapter(spec)
 
     def adapter_settings(self, config: Any) -> dict[str, Any]:
         """The configuration of an L2 adapter."""
