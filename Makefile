@@ -38,7 +38,7 @@ VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --qu
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-pythons test-faults test-programs test-docs soak test-ui screenshots fuzz-wire mutate test-lmcache test-mp-older test-vllm bench \
-    check docs format clean
+    check docs dashboards format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -67,7 +67,7 @@ test-faults: $(VENV)/.dev  ## Run the slow suites: hostile clients, full disks, 
 	$(BIN)/python -m pytest tests/faults $(SLOW)
 
 PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
-    tests/security/test_chromium.py tests/blueprints/test_docs_api.py
+    tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/observability
 
 test-programs: $(VENV)/.dev  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
 	$(BIN)/python -m pytest $(PROGRAMS)
@@ -132,6 +132,9 @@ docs: $(VENV)/.dev  ## Print the documents that are made of code
 	$(BIN)/python -m tests.docs.settings > docs/settings.md
 	$(BIN)/python -m tests.docs.runbook > docs/runbook.md
 	$(BIN)/python -m benchmarks.document
+
+dashboards: $(VENV)/.dev  ## Write the Grafana dashboards that are made of code
+	$(BIN)/python -m deploy.grafana.source deploy/grafana/dashboards
 
 check: $(VENV)/.dev  ## Check format, lint, types and the directions of imports
 	$(BIN)/ruff format --check
