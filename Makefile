@@ -66,7 +66,7 @@ SLOW := tests/test_bad_input.py tests/test_linear_time.py tests/security/test_se
 test-faults: $(VENV)/.dev  ## Run the slow suites: hostile clients, full disks, killed processes, bounds of time
 	$(BIN)/python -m pytest tests/faults $(SLOW)
 
-PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
+PROGRAMS := tests/cli tests/deploy tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
     tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/observability
 
 test-programs: $(VENV)/.dev  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers

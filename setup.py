@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 
 CLI = ["httpcore>=1", "httpx>=0.27", "rich>=13"]
+KUBERNETES = ["kubernetes>=29", "websocket-client>=1.6"]
 DOCS = ["flask-swagger-ui>=4.11"]
 
 setup(
@@ -50,10 +51,12 @@ setup(
     extras_require={
         "cli": CLI,
         "docs": DOCS,
+        "kubernetes": [*CLI, *KUBERNETES],
         "lmcache": ["lmcache>=0.3.15,<0.6"],
         "dev": [
             *CLI,
             *DOCS,
+            *KUBERNETES,
             "build",
             # The types of Grafana 11.6. Its first number is an epoch, without which pip takes the oldest Grafana.
             "grafana-foundation-sdk==1769699379!11.6.0; python_version >= '3.11'",
@@ -61,6 +64,7 @@ setup(
             "h11",
             "hypothesis",
             "import-linter",
+            "kubernetes-validate>=1.37",
             "markdown-it-py",
             "mypy",
             "openapi-spec-validator",
@@ -68,6 +72,7 @@ setup(
             "ruff",
             "schemathesis>=4",
             "types-PyYAML",
+            "websockets>=13",
         ],
         "mutation": ["cosmic-ray>=8.4"],  # It brings a database and an HTTP client, which no other target needs.
     },

@@ -1,4 +1,4 @@
-"""Send requests to one server, over TCP or a Unix socket, and put failures into words.
+"""Send requests to one server, over TCP, a Unix socket or the Kubernetes API, and put failures into words.
 
 Every command talks to servers through `Client`, so that the limits on time and size, and the wording of failures, are
 decided once.
@@ -142,6 +142,10 @@ class Client:
 def _transport(target: Target, token: BearerToken | None) -> httpx.BaseTransport:
     import httpx
 
+    if target.pod:
+        from .pods.forward import PodTransport
+
+        return PodTransport(target.pod, target.port)
     if target.socket_path and token:
         from .unix import UnixTransport
 
