@@ -26,6 +26,7 @@ LMCACHE_PYTHON ?= python3.11
 LMCACHE_VERSIONS ?= 0.5.7rc2 0.5.6 0.4.7 0.3.15
 # The one that is measured.
 LMCACHE_RELEASE ?= 0.5.6
+LMCACHE_MP_OLDER ?= 0.5.3
 LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
@@ -36,7 +37,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --quiet --python $(VLLM_BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-pythons test-faults test-programs test-docs soak test-ui screenshots fuzz-wire mutate test-lmcache test-vllm bench \
+.PHONY: help run test test-pythons test-faults test-programs test-docs soak test-ui screenshots fuzz-wire mutate test-lmcache test-mp-older test-vllm bench \
     check docs dashboards format clean
 
 help:  ## Show the targets
@@ -110,6 +111,12 @@ test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, 
 	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider \
 	        tests/docs/test_documents.py -k 'lmcache.md or plugins.md or wsgi.md'; \
 	done
+
+# A copy of an older LMCache before the installed one on the path: no version of the environment changes.
+test-mp-older: $(LMCACHE_VENV)/.made  ## Test the MP server with an older LMCache, in half a minute
+	$(LMCACHE_BIN)/pip install --quiet --no-deps --upgrade --target $(LMCACHE_VENV)/older lmcache==$(LMCACHE_MP_OLDER)
+	PYTHONPATH=$(LMCACHE_VENV)/older $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider \
+	    tests/lmcache/test_mp_older.py
 
 test-vllm: $(VENV)/.dev $(VLLM_VENV)/.made  ## Run the tests inside a real vLLM with LMCache, on CPU
 	$(VLLM_INSTALL) --no-deps --editable . --editable tests/vllm/connector

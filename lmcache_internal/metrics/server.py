@@ -15,6 +15,7 @@ from ..limits.server_load import servers
 from .engines import ConfigFacts, Engines
 from .families import CountedFamily, family
 from .families import Series as FamilySeries
+from .mp_workers import MPWorkers
 
 _REFUSALS = (401, 403, 429)
 _REFUSED = [("lmcache_internal:refused_requests_total", {"status": str(status)}) for status in _REFUSALS]
@@ -98,7 +99,7 @@ class _Load:
 class _ServerCollector(Collector):
     def __init__(self) -> None:
         self.engines = Engines()
-        self._parts = (_Requests(), _Load(), self.engines)
+        self._parts = (_Requests(), _Load(), self.engines, MPWorkers())
         self._scraping = threading.Lock()  # Requests do not use this lock.
 
     def describe(self) -> Iterable[Metric]:

@@ -67,7 +67,7 @@ class PodServers:
             port = address_at(index or 0, self._settings).port
         except ConfigError:
             port, index = Settings().port_start, None
-        return Target(f"http://127.0.0.1:{port}", None, index, by_address=True, pod=self._name)
+        return Target(f"http://127.0.0.1:{port}", None, index, by_address=True, pod=self._name, mp=self._is_mp)
 
     def targets(self) -> list[Target]:
         """Return the servers; one entry for the whole pod if it cannot be used."""

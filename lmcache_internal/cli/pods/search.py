@@ -83,7 +83,8 @@ def _serving_ranks(client: Client) -> set[int]:
     """Ask a scheduler for the ranks of its pod."""
     try:
         groups = client.json("GET", "/sd/prometheus", type=list[_Group])
-        ranks = {int(group.labels["index"]) for group in groups}
+        indices = (group.labels.get("index", "") for group in groups)
+        ranks = {int(index) for index in indices if index.isdecimal()}
     except Failure as failure:
         if failure.status != 404:
             raise
