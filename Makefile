@@ -2,8 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Where `make test-pythons` runs: the oldest and the newest Python that are supported, and the one between them.
-PYTHONS ?= python3.10 python3.11 python3.13
+# Where `make test-pythons` runs: each Python that setup.py declares.
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 
 SOAK_SECONDS ?= 180
 
@@ -37,7 +37,7 @@ VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --qu
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-pythons test-faults test-programs test-docs soak fuzz-wire mutate test-lmcache test-vllm bench \
-    check docs format clean
+    check docs format release clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -66,9 +66,9 @@ test-faults: $(VENV)/.dev  ## Run the slow suites: hostile clients, full disks, 
 	$(BIN)/python -m pytest tests/faults $(SLOW)
 
 PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
-    tests/security/test_chromium.py tests/blueprints/test_docs_api.py
+    tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/release
 
-test-programs: $(VENV)/.dev  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
+test-programs: $(VENV)/.release  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
 	$(BIN)/python -m pytest $(PROGRAMS)
 
 test-docs: $(VENV)/.dev  ## Run every block of the documents, as a reader would
@@ -122,6 +122,9 @@ format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+release: $(VENV)/.release  ## Build the last commit into dist/: sdist, wheel, SBOM, SHA-256 sums
+	$(BIN)/python -m release
+
 clean:  ## Remove what the other targets made
 	rm -rf .venv* .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -132,6 +135,10 @@ $(VENV)/.run: setup.py pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	$(BIN)/pip install --quiet --editable '.[release]'
 	touch $@
 
 $(VENV)/.mutation: $(VENV)/.dev

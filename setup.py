@@ -9,6 +9,8 @@ here = Path(__file__).parent
 
 CLI = ["httpcore>=1", "httpx>=0.27", "rich>=13"]
 DOCS = ["flask-swagger-ui>=4.11"]
+# Tested in `make test-pythons`.
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 setup(
     name="lmcache-internal",
@@ -60,6 +62,7 @@ setup(
             "schemathesis>=4",
             "types-PyYAML",
         ],
+        "release": ["build", "check-wheel-contents", "cyclonedx-bom>=7", "pip>=23", "twine>=6"],
         "mutation": ["cosmic-ray>=8.4"],  # It brings a database and an HTTP client, which no other target needs.
     },
     classifiers=[
@@ -67,7 +70,8 @@ setup(
         "Framework :: Flask",
         "Intended Audience :: System Administrators",
         "Programming Language :: Python :: 3 :: Only",
-        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Operating System :: POSIX :: Linux",
+        *(f"Programming Language :: Python :: {version}" for version in PYTHONS),
         "Topic :: System :: Monitoring",
         "Typing :: Typed",
     ],
