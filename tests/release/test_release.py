@@ -48,7 +48,8 @@ def test_a_release_has_four_files_and_their_hashes(releases: list[Path]) -> None
     names = sorted(path.name for path in dist.iterdir())
     stem = names[-1].removesuffix(".tar.gz")
     assert names == ["SHA256SUMS", f"{stem}-py3-none-any.whl", f"{stem}.cdx.json", f"{stem}.tar.gz"]
-    sums = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split("  ") for line in (dist / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: digest for digest, name in lines}
     assert sums == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in names[1:]}
 
 
