@@ -37,7 +37,7 @@ VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --qu
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-pythons test-faults test-programs test-docs soak fuzz-wire mutate test-lmcache test-vllm bench \
-    check docs format release clean
+    check docs site man format release clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -66,9 +66,9 @@ test-faults: $(VENV)/.dev  ## Run the slow suites: hostile clients, full disks, 
 	$(BIN)/python -m pytest tests/faults $(SLOW)
 
 PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
-    tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/release
+    tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/release tests/website
 
-test-programs: $(VENV)/.release  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
+test-programs: $(VENV)/.release $(VENV)/.site  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
 	$(BIN)/python -m pytest $(PROGRAMS)
 
 test-docs: $(VENV)/.dev  ## Run every block of the documents, as a reader would
@@ -112,6 +112,13 @@ docs: $(VENV)/.dev  ## Print the documents that are made of code
 	$(BIN)/python -m tests.docs.settings > docs/settings.md
 	$(BIN)/python -m benchmarks.document
 
+site: $(VENV)/.site  ## Build the documentation site into build/site/html; warnings are errors
+	$(BIN)/python -m website build/site
+	$(BIN)/zensical build --strict --config-file build/site/mkdocs.yml
+
+man: $(VENV)/.site  ## Write the manual pages of all commands into build/man
+	$(BIN)/python -m website.man build/man
+
 check: $(VENV)/.dev  ## Check format, lint, types and the directions of imports
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -139,6 +146,10 @@ $(VENV)/.dev: $(VENV)/.run
 
 $(VENV)/.release: $(VENV)/.dev
 	$(BIN)/pip install --quiet --editable '.[release]'
+	touch $@
+
+$(VENV)/.site: $(VENV)/.dev
+	$(BIN)/pip install --quiet --editable '.[site]'
 	touch $@
 
 $(VENV)/.mutation: $(VENV)/.dev
