@@ -63,7 +63,12 @@ setup(
             "types-PyYAML",
         ],
         "release": ["build", "check-wheel-contents", "cyclonedx-bom>=7", "pip>=23", "twine>=6"],
-        "site": ["click-man>=0.6", "mkdocs-click>=0.9", "mkdocstrings[python]>=1", "zensical>=0.1.3"],
+        "site": [
+            "click-man>=0.6",
+            "mkdocs-click>=0.9",
+            "mkdocstrings[python]>=1",
+            "zensical==0.0.73",  # Before 1.0, any version may change the pages; 0.1 requires more than pip finds.
+        ],
         "mutation": ["cosmic-ray>=8.4"],  # It brings a database and an HTTP client, which no other target needs.
     },
     classifiers=[

@@ -1,8 +1,8 @@
 """Write the pages of the site and its configuration to a directory, for Zensical: `make site`.
 
-The documents stay as they are, because they are also read on a code host. The README is the home page, and its tables of
-documents are the navigation, so a document is listed in one place. Links between files become links between pages. The
-words after the language of a block, which are for the tests, are removed.
+The documents stay as they are, because they are also read on a code host. The README is the home page, and its tables
+of documents are the navigation, so a document is listed in one place. Links between files become links between pages.
+The words after the language of a block, which are for the tests, are removed.
 """
 
 from __future__ import annotations
