@@ -66,7 +66,7 @@ test-faults: $(VENV)/.dev  ## Run the slow suites: hostile clients, full disks, 
 	$(BIN)/python -m pytest tests/faults $(SLOW)
 
 PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
-    tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/release tests/website
+    tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/release tests/website tests/deploy
 
 test-programs: $(VENV)/.release $(VENV)/.site  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
 	$(BIN)/python -m pytest $(PROGRAMS)
