@@ -4,37 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from zipfile import ZipFile
 
-import pytest
-
 from tests.support import ROOT
-
-BUILT = 2
-
-
-@pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The directories of two builds, made with different umasks, time zones and temporary directories."""
-    made = []
-    for number in range(BUILT):
-        directory = tmp_path_factory.mktemp("release")
-        (directory / "tmp").mkdir()
-        environment = {
-            **os.environ, "TMPDIR": str(directory / "tmp"), "TZ": f"UTC-{number * 5}", "HOSTNAME": str(number)
-        }  # fmt: skip
-        subprocess.run(
-            [sys.executable, "-m", "release", "--dist", directory / "dist"],
-            cwd=ROOT, env=environment, umask=0o77 if number else 0o02, check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        made.append(directory / "dist")
-    return made
 
 
 def test_two_builds_have_the_same_bytes(releases: list[Path]) -> None:
