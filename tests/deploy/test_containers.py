@@ -37,6 +37,8 @@ def test_the_containerfile_copies_what_a_release_has() -> None:
     copied, target = dict(steps)["COPY"].split()
     assert fnmatch("dist/lmcache_internal-0.1.0-py3-none-any.whl", copied)
     assert f"{target}{Path(copied).name}" in dict(steps)["RUN"]
+    ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert ignored == ["*", f"!{Path(copied).parent}"]
 
 
 def test_the_containerfile_sets_variables_that_exist() -> None:
