@@ -7,6 +7,7 @@ import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -51,7 +52,7 @@ def test_the_containerfile_sets_variables_that_exist() -> None:
 def test_mounted_directories_exist_and_are_read_only(mount: list[str]) -> None:
     source, target, mode = mount
     assert any((DEPLOY / source).iterdir())
-    assert target.startswith("/etc/")
+    assert target.startswith("/")
     assert mode == "ro"
 
 
@@ -90,16 +91,30 @@ def test_options_of_prometheus_exist() -> None:
 
 def test_prometheus_reads_a_mounted_configuration() -> None:
     option = next(part for part in SERVICES["prometheus"]["command"] if part.startswith("--config.file="))
-    inside = Path(option.partition("=")[2])
-    source = next(source for source, target, _ in MOUNTS if target == str(inside.parent))
-    config = yaml.safe_load((DEPLOY / source / inside.name).read_text())
+    config = yaml.safe_load(_mounted(option.partition("=")[2]).read_text())
     hosts = re.findall(r"http://([^/:]+)", str(config["scrape_configs"]))
-    assert set(hosts) == {"localhost"}, "the services share one network"
+    assert set(hosts) == {"localhost"}
+    assert SERVICES["prometheus"]["network_mode"] == "service:fleet"
+
+
+def test_grafana_reads_mounted_dashboards_and_reaches_prometheus() -> None:
+    dashboards, sources = (
+        [yaml.safe_load(path.read_text()) for path in _mounted(f"/etc/grafana/provisioning/{kind}").glob("*.yaml")]
+        for kind in ("dashboards", "datasources")
+    )
+    for provider in (provider for file in dashboards for provider in file["providers"]):
+        assert list(_mounted(provider["options"]["path"]).glob("*.json"))
+    hosts = {urlsplit(source["url"]).hostname for file in sources for source in file["datasources"]}
+    assert hosts == set(SERVICES["fleet"]["networks"]["default"]["aliases"])
+
+
+def _mounted(inside: str) -> Path:
+    """The file or directory of the repository that a service sees at a path."""
+    source, target = next((source, target) for source, target, _ in MOUNTS if f"{inside}/".startswith(f"{target}/"))
+    return DEPLOY / source / Path(inside).relative_to(target)
 
 
 def test_only_loopback_is_published() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert published
+    assert len(published) == 2
     assert all(port.startswith("127.0.0.1:") for port in published)
-    shared = {name for name, service in SERVICES.items() if service.get("network_mode") == "service:fleet"}
-    assert shared == set(SERVICES) - {"fleet"}
