@@ -21,7 +21,7 @@ DEPLOY = ROOT / "deploy"
 CONTAINERFILE = DEPLOY / "container" / "Containerfile"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-MOUNTS = [mount.split(":") for service in SERVICES.values() for mount in service.get("volumes", [])]
+MOUNTS: list[list[str]] = [mount.split(":") for service in SERVICES.values() for mount in service.get("volumes", [])]
 PROMETHEUS = Path("/usr/bin/prometheus")
 
 
