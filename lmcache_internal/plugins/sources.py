@@ -71,6 +71,7 @@ def kinds_of(loaded: object) -> tuple[EngineKind, ...]:
     return declared
 
 
+@functools.cache
 def written_kinds(file: str) -> tuple[EngineKind, ...]:
     """Return the kinds that a built-in endpoint file declares, without its import.
 

@@ -23,11 +23,14 @@ KEYS = st.one_of(
 )
 KEYS |= st.tuples(KEYS, KEYS)
 EXTRA = st.dictionaries(
-    KEYS, st.recursive(st.integers() | st.text("ab"), lambda inner: st.dictionaries(KEYS, inner) | st.lists(inner))
+    KEYS,
+    st.recursive(
+        st.integers() | st.text("ab"), lambda inner: st.dictionaries(KEYS, inner) | st.lists(inner), max_leaves=8
+    ),
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(extra=EXTRA)
 def test_keys_that_are_no_strings_are_read_changed_and_brought_back(extra: dict[Any, Any]) -> None:
     with make_manager(extra_config=extra) as manager:
