@@ -37,7 +37,7 @@ VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --qu
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-pythons test-faults test-programs test-docs soak fuzz-wire mutate test-lmcache test-vllm bench \
-    check docs site man format release clean
+    check docs dashboards site man format release clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -66,7 +66,7 @@ test-faults: $(VENV)/.dev  ## Run the slow suites: hostile clients, full disks, 
 	$(BIN)/python -m pytest tests/faults $(SLOW)
 
 PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
-    tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/release tests/website tests/deploy
+    tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/observability tests/release tests/website tests/deploy
 
 test-programs: $(VENV)/.release $(VENV)/.site  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
 	$(BIN)/python -m pytest $(PROGRAMS)
@@ -118,6 +118,9 @@ site: $(VENV)/.site  ## Build the documentation site into build/site/html; warni
 
 man: $(VENV)/.site  ## Write the manual pages of all commands into build/man
 	$(BIN)/python -m website.man build/man
+
+dashboards: $(VENV)/.dev  ## Write the Grafana dashboards that are made of code
+	$(BIN)/python -m deploy.grafana.source deploy/grafana/dashboards
 
 check: $(VENV)/.dev  ## Check format, lint, types and the directions of imports
 	$(BIN)/ruff format --check

@@ -50,6 +50,8 @@ setup(
             *CLI,
             *DOCS,
             "build",
+            # The types of Grafana 11.6. Its first number is an epoch, without which pip takes the oldest Grafana.
+            "grafana-foundation-sdk==1769699379!11.6.0; python_version >= '3.11'",
             "gunicorn",
             "h11",
             "hypothesis",

@@ -65,9 +65,13 @@ class Health:
         plugins: the result of loading the endpoint files.
         modes: the modes of the engine.
         timeout: timeout of a call or a script in seconds, whichever is larger.
+
+    Attributes:
+        latest: the last level of each check that has run.
     """
 
     def __init__(self, state: SimpleNamespace, plugins: Plugins, modes: Modes, timeout: float) -> None:
+        self.latest: Mapping[str, Level] = {}
         self._state = state
         self._plugins = plugins
         self._modes = modes
@@ -94,12 +98,15 @@ class Health:
         manager, known = self._manager, checks_of(self._manager)
         subject = Subject(manager, self._plugins, load, self._timeout, self._modes, self._state.gate.tokens)
         started = {check: self._evaluation(check, known[check], subject) for check in checks if check not in IN_MEMORY}
-        return {
+        outcomes = {
             check: self._outcome(started[check])
             if check in started
             else _outcome_of(functools.partial(known[check], subject))
             for check in checks
         }
+        # A new dict, because a scrape may read the old one.
+        self.latest = {**self.latest, **{check: outcome.level for check, outcome in outcomes.items()}}
+        return outcomes
 
     def _evaluation(self, check: str, function: Check, subject: Subject) -> _Evaluation:
         with self._lock:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from ..limits.request_counts import BUCKETS, Series, requests
 from ..limits.server_load import servers
-from .engines import Engines, Revision
+from .engines import ConfigFacts, Engines
 from .families import CountedFamily, family
 from .families import Series as FamilySeries
 
@@ -115,10 +115,10 @@ _registering = threading.Lock()
 _registered = False
 
 
-def watch(app: App, revision: Revision) -> None:
+def watch(app: App, config_facts: ConfigFacts) -> None:
     """Add the metrics of `app` to the default registry; they are removed when the app is deleted."""
     global _registered  # Once per process.
-    _collector.engines.add(app, revision)
+    _collector.engines.add(app, config_facts)
     with _registering:
         if not _registered:
             REGISTRY.register(_collector)
