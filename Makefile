@@ -36,7 +36,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --quiet --python $(VLLM_BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-pythons test-faults test-programs test-docs soak fuzz-wire mutate test-lmcache test-vllm bench \
+.PHONY: help run test test-pythons test-faults test-programs test-docs soak test-ui screenshots fuzz-wire mutate test-lmcache test-vllm bench \
     check docs dashboards site man format release clean
 
 help:  ## Show the targets
@@ -70,6 +70,19 @@ PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py 
 
 test-programs: $(VENV)/.release $(VENV)/.site  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
 	$(BIN)/python -m pytest $(PROGRAMS)
+
+UI := tests/ui
+UI_BIN := $(UI)/node_modules/.bin
+
+test-ui: $(VENV)/.dev $(UI)/node_modules/.made  ## Check and test the dashboard: its JavaScript with node, its pages in Chromium
+	$(UI_BIN)/prettier --check --config $(UI)/.prettierrc.json 'lmcache_internal/ui/assets/**/*.{js,css}' '$(UI)/*.js'
+	$(UI_BIN)/eslint --config $(UI)/eslint.config.js lmcache_internal/ui/assets
+	$(UI_BIN)/tsc --project $(UI)/tsconfig.json
+	node --test $(UI)/
+	$(BIN)/python -m pytest tests/ui
+
+screenshots: $(VENV)/.dev  ## Write screenshots of each view of the dashboard to build/screenshots
+	$(BIN)/python -m tests.ui.screenshots
 
 test-docs: $(VENV)/.dev  ## Run every block of the documents, as a reader would
 	$(BIN)/python -m pytest tests/docs/test_documents.py
@@ -110,6 +123,7 @@ docs: $(VENV)/.dev  ## Print the documents that are made of code
 	$(BIN)/python -m tests.conformance.differences > docs/differences.md
 	$(BIN)/python -m tests.docs.endpoints > docs/endpoints.md
 	$(BIN)/python -m tests.docs.settings > docs/settings.md
+	$(BIN)/python -m tests.docs.runbook > docs/runbook.md
 	$(BIN)/python -m benchmarks.document
 
 site: $(VENV)/.site  ## Build the documentation site into build/site/html; warnings are errors
@@ -153,6 +167,10 @@ $(VENV)/.release: $(VENV)/.dev
 
 $(VENV)/.site: $(VENV)/.dev
 	$(BIN)/pip install --quiet --editable '.[site]'
+	touch $@
+
+$(UI)/node_modules/.made: $(UI)/package.json
+	cd $(UI) && npm install --no-progress --silent
 	touch $@
 
 $(VENV)/.mutation: $(VENV)/.dev

@@ -24,7 +24,14 @@ setup(
     # A top-level package `blueprints` would collide with that of every Flask app that has one.
     package_dir={"lmcache_internal.blueprints": "blueprints"},
     package_data={
-        "lmcache_internal": ["py.typed", "cli/plugin_template/*.py", "openapi/pages/*.html", "openapi/pages/*.js"]
+        "lmcache_internal": [
+            "py.typed",
+            "cli/plugin_template/*.py",
+            "openapi/pages/*.html",
+            "openapi/pages/*.js",
+            "ui/assets/*",
+            "ui/assets/views/*",
+        ]
     },
     install_requires=[
         "apispec>=6.6",

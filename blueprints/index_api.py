@@ -3,7 +3,7 @@
 import shlex
 from typing import TypedDict
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, redirect, request
 
 from lmcache_internal.api import ADDRESS_KEY, Route, Upload, internal_app, operation, routes_of
 
@@ -70,3 +70,13 @@ def _curl(route: Route) -> str:
             query.append(f"{argument.name}=…")
     url = f"{base}{route.path}"
     return " ".join([*words, f"'{url}?{'&'.join(query)}'" if query else url])
+
+
+@router.after_request
+def lead_browsers_to_the_dashboard(response: Response) -> Response:
+    """Redirect a browser from / to the dashboard, also with a 401, because the dashboard asks for the token."""
+    if request.method == "GET" and request.accept_mimetypes.best == "text/html" and response.status_code in (200, 401):
+        page = redirect(f"{request.script_root}/ui")
+        response.status_code, response.data = page.status_code, page.data
+        response.headers.update(page.headers)
+    return response

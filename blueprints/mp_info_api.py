@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, TypedDict
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request
 
 from lmcache_internal.api import (
     Content,
@@ -48,10 +48,12 @@ class Unhealthy(TypedDict):
 @router.get("/")
 @operation(action="report that the server is there", access=Role.PUBLIC, cheap=True)
 def root() -> Annotated[Response, Service, Content("text/plain")]:
-    """Report that the server is there; for viewers that ask for text or HTML, list the endpoints."""
+    """Report that the server is there. Browsers are led to the dashboard; viewers that ask for text get a list."""
     # LMCache's clients and probes ask for `*/*`; browsers and people name a text format.
-    asks_for_text = request.accept_mimetypes.best in ("text/plain", "text/html")
-    if asks_for_text and caller().role >= Role.VIEWER:
+    best = request.accept_mimetypes.best
+    if best == "text/html":
+        return redirect(f"{request.script_root}/ui", Response=Response)  # type: ignore[return-value]  # It is one.
+    if best == "text/plain" and caller().role >= Role.VIEWER:
         return respond(_listing(), "text")
     return respond(Service(status="ok", service="LMCache HTTP API"), "json")
 

@@ -12,8 +12,10 @@ from .configuration.history import History, PublicRevision, history_of, public_c
 from .configuration.live import Configuration
 from .configuration.snapshot import masked
 from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown, suggestion
+from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, ModeName, Modes
+from .engine.kinds import EngineKind, kind_of
 from .engine.mp.protocols import MPEngine, MPStorageManager
 from .engine.mp.runtime import MPRuntime, ObjectName, Prefetch
 from .engine.protocols import Config, Engine, Manager, Metadata, StatisticsClient, StorageManager
@@ -32,6 +34,7 @@ from .errors import (
     NotSupported,
     Unauthorized,
 )
+from .limits.recent_requests import RECENT_KEY, RecentRequest, RecentRequests
 from .limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
 from .openapi.routes import Route, routes_of
 from .operations.arguments import FromText, JsonBody, Names, OnWire, Upload
@@ -52,6 +55,7 @@ __all__ = [
     "ADDRESS_KEY",
     "LOAD_KEY",
     "MASK",
+    "RECENT_KEY",
     "SEND_504_AFTER_KEY",
     "TOKENS_PATTERN",
     "ApiError",
@@ -82,6 +86,8 @@ __all__ = [
     "PreconditionFailed",
     "Prefetch",
     "PublicRevision",
+    "RecentRequest",
+    "RecentRequests",
     "Role",
     "Route",
     "Runtime",
@@ -98,7 +104,9 @@ __all__ = [
     "config",
     "cut",
     "engine",
+    "engine_kind",
     "entity_tag",
+    "facts_collector",
     "guarded_reason",
     "health",
     "history_of",
@@ -138,6 +146,11 @@ def internal_app() -> InternalApp:
 def caller() -> Caller:
     """Return the caller of this request, as the gate authenticated it."""
     return cast(Caller, g.security.caller)
+
+
+def engine_kind() -> EngineKind:
+    """Return the kind of the engine of this app, by which blueprints are mounted."""
+    return kind_of(getattr(internal_app().state, "lmcache_adapter", None))
 
 
 def adapter() -> Manager:
@@ -215,6 +228,11 @@ def mp_runtime() -> MPRuntime:
 def health() -> Health:
     """Return the health checks of the app that serves this request."""
     return cast(Health, internal_app().extensions[HEALTH_KEY])
+
+
+def facts_collector() -> FactsCollector:
+    """Return the collector of facts of the app that serves this request."""
+    return cast(FactsCollector, internal_app().extensions[FACTS_KEY])
 
 
 def modes() -> Modes:

@@ -8,12 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 
+from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, Modes
 from .limits.bulkheads import Bulkheads, release_after
 from .limits.concurrency import app_limits
+from .limits.recent_requests import POLL_KEY, RECENT_KEY, RecentRequests
 from .limits.request_counts import UNMATCHED, requests
 from .operations.error_handlers import register_error_handlers
 from .operations.flask_fastpath import LeanFlask
@@ -132,6 +134,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     register_error_handlers(app)
+    app.extensions[RECENT_KEY] = RecentRequests()
     app.after_request(_count)  # Flask calls this function after all others.
     warn_of_old_names(getattr(adapter, "config", None))
     gate = Gate(settings)
@@ -141,6 +144,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     app.extensions["lmcache_internal"] = plugins
     longest_timeout = max(settings.call_timeout, settings.script_timeout)
     modes = app.extensions[MODES_KEY] = Modes(app.state)
+    app.extensions[FACTS_KEY] = FactsCollector()
     app.extensions[HEALTH_KEY] = Health(app.state, plugins, modes, longest_timeout)
     return app
 
@@ -150,5 +154,8 @@ def _count(response: Response) -> Response:
     incoming = request._get_current_object()  # type: ignore[attr-defined]  # Resolve the proxy once.
     rule = incoming.url_rule or g.get("refused_rule")
     route = UNMATCHED if rule is None else rule.rule
-    requests.add(incoming.method, route, response.status_code, seconds_since_arrival())
+    seconds = seconds_since_arrival()
+    requests.add(incoming.method, route, response.status_code, seconds)
+    if not incoming.environ.get(POLL_KEY):
+        current_app.extensions[RECENT_KEY].add(incoming.method, route, response.status_code, seconds)
     return response

@@ -93,6 +93,19 @@ class Browser:
         events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the page this size in CSS pixels, also less than the minimum width of a window (500)."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._devtools("Emulation.setDeviceMetricsOverride", size)
+
+    def prefer(self, scheme: str) -> None:
+        """Prefer the color scheme "light" or "dark"."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._devtools("Emulation.setEmulatedMedia", {"features": features})
+
+    def _devtools(self, command: str, parameters: Mapping[str, Any]) -> None:
+        self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
     def screenshot(self, path: Path) -> None:
         """Write what the window shows to a PNG file."""
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))

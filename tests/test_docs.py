@@ -14,13 +14,13 @@ import pytest
 from lmcache_internal.plugins.sources import ENTRY_POINT_GROUP
 from lmcache_internal.settings import Settings
 from tests.conformance import differences
-from tests.docs import endpoints, settings
+from tests.docs import endpoints, runbook, settings
 from tests.support import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
-@pytest.mark.parametrize("printer", [differences, endpoints, settings], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("printer", [differences, endpoints, runbook, settings], ids=lambda module: module.__name__)
 def test_what_is_printed_from_the_code_is_up_to_date(printer: ModuleType) -> None:
     document = f"{printer.__name__.rpartition('.')[2]}.md"
     assert (ROOT / "docs" / document).read_text() == printer.as_markdown(), "run `make docs`"

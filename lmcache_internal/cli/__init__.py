@@ -16,6 +16,7 @@ from .cache import cache
 from .commands import Main, summary
 from .completion import completion
 from .conf import conf
+from .doctor import doctor
 from .drain import drain, undrain
 from .get import get
 from .loglevel import loglevel
@@ -32,7 +33,7 @@ from .token import token
 from .top import top
 
 _SECTIONS = {
-    "Inspect": (status, top, get, metrics, threads, routes, bundle),
+    "Inspect": (status, doctor, top, get, metrics, threads, routes, bundle),
     "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, drain, undrain, script),
     "Setup": (serve, mp_server, token, new_plugin, completion),
 }

@@ -20,6 +20,7 @@ import click
 from ..version import __version__
 from .client import Client, Failure
 from .commands import Command
+from .doctor import examined, fetch, text_of
 from .fleet import Fleet
 from .options import fleet_options
 from .outcome import Outcome
@@ -38,11 +39,12 @@ _FILES = {
     "inference_info.json": "/inference_info",
     "audit.json": "/audit",
     "routes.json": "/",
+    "facts.json": "/doctor",
     "threads.txt": "/threads",
     "loggers.txt": "/loglevel",
     "metrics.txt": "/metrics",
 }
-_NEEDED = "health.json"
+_NEEDED, _FACTS = "health.json", "facts.json"
 
 
 @click.command(cls=Command)
@@ -57,9 +59,10 @@ _NEEDED = "health.json"
 def bundle(fleet: Fleet, output: Path | None, force: bool) -> None:
     """Collect what a bug report needs in a zip file, with the secrets masked.
 
-    The file has a folder for each server, with its version, health, metadata, configuration and its history, backends,
-    threads, loggers, metrics, audit log and endpoints. The manifest lists what is missing, and why. If no server
-    answers, the bundle has the reasons. Review the file before you share it.
+    The file has the report of the doctor, and a folder for each server, with its version, health, metadata,
+    configuration and its history, backends, threads, loggers, metrics, facts for the doctor, audit log and endpoints.
+    The manifest lists what is missing, and why. If no server answers, the bundle has the reasons. Review the file
+    before you share it.
 
     Example: lmcache-internal bundle --config lmcache.yaml -o bundle.zip
     """
@@ -82,15 +85,26 @@ def _collect(client: Client) -> dict[str, Any]:
     missing: dict[str, str] = {}
     for name, path in _FILES.items():
         try:
-            if name.endswith(".json"):
-                files[name] = client.json("GET", path, good=(503,) if name == _NEEDED else ())
-            else:
-                files[name] = client.request("GET", path, headers={"Accept": "text/plain"}).text
+            files[name] = _fetch(client, name, path)
         except Failure as failure:
             if failure.unreachable and not files and not missing:
                 raise
             missing[name] = str(failure)
     return {"files": files, "missing": missing}
+
+
+def _fetch(client: Client, name: str, path: str) -> Any:
+    if name == _FACTS:
+        return fetch(client)
+    if name.endswith(".json"):
+        return client.json("GET", path, good=(503,) if name == _NEEDED else ())
+    return client.request("GET", path, headers={"Accept": "text/plain"}).text
+
+
+def _facts(data: Mapping[str, Any]) -> Any:
+    if _FACTS not in data["files"]:
+        raise Failure(data["missing"][_FACTS])
+    return data["files"][_FACTS]
 
 
 def _contents(outcomes: Sequence[Outcome], token: str | None) -> dict[str, str]:
@@ -107,7 +121,14 @@ def _contents(outcomes: Sequence[Outcome], token: str | None) -> dict[str, str]:
             for folder, outcome in folders.items()
         },
     }
-    contents = {"manifest.json": _encoded(manifest, token)}
+    report = examined([outcome.map(_facts) for outcome in outcomes])
+    for entry in report["ranks"]:
+        entry.pop("facts", None)  # They are in the folder of the server.
+    contents = {
+        "manifest.json": _encoded(manifest, token),
+        "doctor.json": _encoded(report, token),
+        "doctor.txt": _encoded(text_of(report), token),
+    }
     for folder, outcome in folders.items():
         for name, content in (outcome.data["files"] if outcome.ok else {}).items():
             contents[f"{folder}/{name}"] = _encoded(content, token)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import functools
-import threading
-import time
 from collections.abc import Callable, Collection, Mapping
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from msgspec import Struct
 
-from ..errors import ApiError
+from ..errors import ApiError, CallTimedOut
 from ..limits.server_load import Load
-from ..limits.timeouts import Call, stuck_calls
 from ..plugins import Plugins
 from ..redaction import redact
-from .checks import IN_MEMORY, Check, Degraded, Level, Outcome, Subject, Unhealthy
+from .checks import IN_MEMORY, Degraded, Level, Outcome, Subject, Unhealthy
 from .checks_by_kind import checks_of
 from .modes import Modes, short
+from .shared_calls import SharedCall, SharedCalls
 
 CHECK_SECONDS = 2.0
 """Timeout of a check."""
@@ -34,27 +32,6 @@ READY: Collection[Level] = ("failed", "drained")
 """The levels that fail `/readyz`."""
 HEALTHY: Collection[Level] = ("failed", "warning")
 """The levels that fail `/healthz`."""
-
-
-class _Evaluation(Call):
-    """One run of one check, shared by all requests that arrive while it runs or its result is fresh."""
-
-    def __init__(self, check: str, function: Callable[[], str | Outcome]) -> None:
-        super().__init__(f"check {check}", functools.partial(_outcome_of, function))
-        self._began = time.monotonic()
-
-    def is_current(self) -> bool:
-        """Return whether it is still running, or its result is fresh."""
-        return self.is_alive() or time.monotonic() - self._began < FRESH_SECONDS
-
-    def outcome(self) -> Outcome:
-        """Return the result; wait until `CHECK_SECONDS` after the start."""
-        if self.ident is None and self.error is not None:
-            return _failed(self.error)  # The thread could not be started.
-        self.join(max(0.0, self._began + CHECK_SECONDS - time.monotonic()))
-        if self.is_alive():
-            return Outcome("failed", f"did not respond within {CHECK_SECONDS:g} s")
-        return self.result if self.error is None else _failed(self.error)
 
 
 class Health:
@@ -76,8 +53,7 @@ class Health:
         self._plugins = plugins
         self._modes = modes
         self._timeout = timeout
-        self._evaluations: dict[str, _Evaluation] = {}
-        self._lock = threading.Lock()
+        self._calls = SharedCalls(CHECK_SECONDS, FRESH_SECONDS)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,40 +71,27 @@ class Health:
             checks: names out of `names`.
             load: returns the load of the server that received the request; None for another WSGI server.
         """
-        manager, known = self._manager, checks_of(self._manager)
-        subject = Subject(manager, self._plugins, load, self._timeout, self._modes, self._state.gate.tokens)
-        started = {check: self._evaluation(check, known[check], subject) for check in checks if check not in IN_MEMORY}
-        outcomes = {
-            check: self._outcome(started[check])
-            if check in started
-            else _outcome_of(functools.partial(known[check], subject))
-            for check in checks
+        subject = self.subject(load)
+        known = checks_of(subject.manager)
+        runs = {check: functools.partial(_outcome_of, functools.partial(known[check], subject)) for check in checks}
+        started = {
+            check: self._calls.start(f"check {check}", runs[check]) for check in checks if check not in IN_MEMORY
         }
+        outcomes = {check: self._outcome(started[check]) if check in started else runs[check]() for check in checks}
         # A new dict, because a scrape may read the old one.
         self.latest = {**self.latest, **{check: outcome.level for check, outcome in outcomes.items()}}
         return outcomes
 
-    def _evaluation(self, check: str, function: Check, subject: Subject) -> _Evaluation:
-        with self._lock:
-            found = self._evaluations.get(check)
-            if found is None or not found.is_current():
-                found = _Evaluation(check, functools.partial(function, subject))
-                try:
-                    found.start()
-                except RuntimeError as error:  # The system cannot create more threads.
-                    found.error = error
-                current = {other: old for other, old in self._evaluations.items() if old.is_current()}
-                self._evaluations = current | {check: found}
-        return found
+    def subject(self, load: Callable[[], Load] | None) -> Subject:
+        """Return the objects that are checked; `load` as in `outcomes`."""
+        tokens = self._state.gate.tokens
+        return Subject(self._manager, self._plugins, load, self._timeout, self._modes, tokens)
 
-    def _outcome(self, evaluation: _Evaluation) -> Outcome:
-        outcome = evaluation.outcome()
-        if evaluation.is_alive():
-            with self._lock:
-                if evaluation not in stuck_calls.named(evaluation.called):
-                    evaluation.name += " (stuck)"
-                    stuck_calls.add(evaluation)
-        return outcome
+    def _outcome(self, call: SharedCall) -> Outcome:
+        try:
+            return cast(Outcome, self._calls.result(call))
+        except (CallTimedOut, RuntimeError) as error:
+            return _failed(error)
 
 
 class Verdict(Struct):

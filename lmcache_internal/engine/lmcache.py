@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,7 +19,7 @@ from . import kv_layout
 from .definitions import Definition
 from .lmcache_names import load
 from .lmcache_version import LMCacheVersion
-from .runtime import Chunk, KVLayer, LoadedChunks, Runtime
+from .runtime import Chunk, Hashing, KVLayer, LoadedChunks, Runtime
 from .sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY
 
 logger = get_logger(__name__)
@@ -79,6 +80,21 @@ class LMCacheRuntime(LMCacheVersion, Runtime):
         """Return the chunks in which LMCache keeps `tokens`."""
         found = self._engine.token_database.process_tokens(list(tokens))
         return [Chunk(end - start, key) for start, end, key in found]
+
+    def hashing(self) -> Hashing | None:
+        """Return how this rank hashes chunks: the engine of a worker, the lookup client of a scheduler."""
+        owner = self._engine or self._manager.lookup_client
+        # The client that counts chunks wraps the one that hashes them.
+        database: Any = getattr(getattr(owner, "actual_lookup_client", owner), "token_database", None)
+        function = getattr(database, "hash_func", None)
+        size = getattr(database, "chunk_size", None)
+        if function is None or size is None:
+            return None  # Segments instead of chunks, or a lookup client that leaves the hashes to the workers.
+        # The hash before the first chunk is vLLM's, which depends on PYTHONHASHSEED, or 0 without vLLM.
+        root = getattr(sys.modules[type(database).__module__], "NONE_HASH", 0)
+        ((_, _, example),) = database.process_tokens(list(range(size)), make_key=False)
+        name = "builtin" if function is hash else str(getattr(function, "__name__", function))
+        return Hashing(name, depends_on_seed=root != 0, example=f"{example:x}")
 
     def holds(self, chunk: Chunk) -> bool | None:
         """Return whether a backend in service has a chunk; None while a backend still writes it."""

@@ -39,6 +39,20 @@ class Chunk(Struct, frozen=True):
     key: Any
 
 
+class Hashing(Struct, frozen=True):
+    """How a rank hashes the tokens of chunks.
+
+    Attributes:
+        function: the hash function that is in use, such as `builtin`.
+        depends_on_seed: whether the hashes depend on PYTHONHASHSEED.
+        example: the hash of the chunk with the tokens 0, 1, 2, … up to the chunk size; the same in ranks that agree.
+    """
+
+    function: str
+    depends_on_seed: bool
+    example: str
+
+
 class KVLayer(Protocol):
     """One layer's KV cache, addressed by token slot."""
 
@@ -106,6 +120,10 @@ class TokenStore(Protocol):
 
     def chunks(self, tokens: Sequence[int]) -> list[Chunk] | None:  # noqa: ARG002  # For engines that know.
         """Return the chunks in which `store` keeps tokens; None if the engine does not know them."""
+        return None
+
+    def hashing(self) -> Hashing | None:
+        """Return how this rank hashes chunks; None if it does not, or the engine does not know."""
         return None
 
     def holds(self, chunk: Chunk) -> bool | None:  # noqa: ARG002  # As above.

@@ -10,13 +10,16 @@ from typing import Literal
 
 from ..errors import Busy
 
-LimitName = Literal["engine", "long", "scrape", "plugin"]
+LimitName = Literal["engine", "long", "doctor", "scrape", "plugin"]
 
 LIMITS: dict[LimitName, int] = {
     # Calls into the engine.
     "engine": 32,
     # Requests that may take minutes: profiles, loading chunk files. Scripts have their own limit (`script_limit.py`).
     "long": 4,
+    # Examinations of the rank: one collects the facts, the others wait for them (`shared_calls.py`). Separate from
+    # calls into the engine, because it must work while those are stuck.
+    "doctor": 8,
     # Scrapes of the metrics: one collects, the others wait for the next run (`single_flight.py`).
     "scrape": 64,
     # Views of plugins that do not call the engine (`bulkheads.py`).

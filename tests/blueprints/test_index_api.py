@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from flask.testing import FlaskClient
 
 from lmcache_internal import InternalAPIServer
@@ -13,12 +16,21 @@ def test_every_route_is_listed_with_curl(app: InternalApp, client: FlaskClient) 
     response = client.get("/")
     assert response.content_type == "text/plain; charset=utf-8"
     for rule in app.url_map.iter_rules():
-        assert rule.rule.replace("<", "{").replace(">", "}") in response.text
+        assert re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) in response.text
     assert "curl http://localhost/conf\n" in response.text
     assert "curl -X POST -F script=@FILE http://localhost/run_script\n" in response.text
     assert "curl -X POST -d '{…}' http://localhost/cache/load-fs-chunks\n" in response.text
     assert "curl 'http://localhost/cache/kvcache/check?slot_mapping=…&chunk_size=…'\n" in response.text
     assert "curl -X DELETE http://localhost/backends/{name}\n" in response.text
+
+
+@pytest.mark.parametrize("accept", ["text/html", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"])
+def test_a_browser_is_led_to_the_dashboard(client: FlaskClient, accept: str) -> None:
+    response = client.get("/", headers={"Accept": accept}, environ_overrides={"SCRIPT_NAME": "/engine"})
+    assert (response.status_code, response.headers["Location"]) == (302, "/engine/ui")
+    client.environ_base = {"REMOTE_ADDR": "192.0.2.1"}  # A stranger: the dashboard asks for the token.
+    assert client.get("/", headers={"Accept": accept}).status_code == 302
+    assert client.get("/", headers={"Accept": "*/*"}).status_code == 401
 
 
 def test_json_is_sent_on_request(client: FlaskClient) -> None:

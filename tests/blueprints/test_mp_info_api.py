@@ -42,7 +42,12 @@ def test_root_is_lmcaches_json_for_machines(mp_client: FlaskClient, accept: str 
     assert response.json == {"status": "ok", "service": "LMCache HTTP API"}
 
 
-@pytest.mark.parametrize("accept", ["text/plain", "text/html,application/xhtml+xml,*/*;q=0.8"])
+def test_root_leads_a_browser_to_the_dashboard(mp_client: FlaskClient) -> None:
+    response = mp_client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (response.status_code, response.headers["Location"]) == (302, "/ui")
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "text/plain;q=0.9,*/*;q=0.8"])
 def test_root_lists_the_endpoints_for_people(mp_client: FlaskClient, accept: str) -> None:
     response = mp_client.get("/", headers={"Accept": accept})
     assert response.mimetype == "text/plain"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from lmcache_internal.cli.commands import FleetOption
 READING = [
     "status",
     "status --verbose",
+    "doctor",
     "top",
     "top --count 2 --interval 0.1",
     "get /meta",
@@ -55,6 +57,11 @@ CHANGING = [
     "script run {directory}/script.py",
 ]
 ALL = READING + CHANGING
+
+
+def entries(document: Any) -> list[dict[str, Any]]:
+    """Return the entries of the servers in the document that a command prints with `--json`."""
+    return list(document["ranks"] if isinstance(document, dict) else document)
 
 
 def arguments(command: str, directory: Path) -> list[str]:

@@ -39,6 +39,11 @@ def test_a_folder_for_each_server_and_a_manifest_of_what_is_missing(ailing: Flee
     assert manifest["scheduler"]["missing"] == {"backends.json": without_engine, "bypass.json": without_engine}
     assert json.loads(found["worker-2/meta.json"])["worker_id"] == 2
     assert json.loads(found["worker-0/conf.json"])["chunk_size"]["value"] == 16
+    assert json.loads(found["worker-0/facts.json"])["rank"] == {"role": "worker", "worker_id": 0}
+    report = json.loads(found["doctor.json"])
+    assert [entry["ok"] for entry in report["ranks"]] == [True, True, False, True, False]
+    assert "chunk-size-differs" in report["checked"]
+    assert "Nothing found in 3 of 5 ranks." in found["doctor.txt"]
     assert "=== Thread Summary ===" in found["worker-0/threads.txt"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.glob(".*")] == []

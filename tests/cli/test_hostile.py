@@ -22,7 +22,7 @@ from lmcache_internal import create_app
 from lmcache_internal.cli import answers, main, output
 from lmcache_internal.cli.answers import MAX_DEPTH, UnusableAnswerError, decode
 from lmcache_internal.cli.text import printable, printable_lines
-from tests.cli.commands import ALL, arguments, fleet_commands
+from tests.cli.commands import ALL, arguments, entries, fleet_commands
 from tests.support import make_manager
 
 EVIL = "\x1b[2J\r\x07\x85\u202eevil\u2066\u2028\u200b\ud800\nFAKE-ROW"
@@ -159,7 +159,7 @@ def test_whatever_a_server_answers_is_an_error_in_one_line(
                 if not command.startswith("script"):  # A script may print lines.
                     assert not any(line.lstrip().startswith("FAKE") for line in result.output.splitlines()), told
                 if options:
-                    assert all(isinstance(strict(text), list) for text in documents(command, result)), told
+                    assert all(entries(strict(text)) for text in documents(command, result)), told
 
 
 def documents(command: str, result: Result) -> list[str]:
@@ -332,3 +332,45 @@ def test_an_endless_answer_is_bounded_by_time() -> None:
         while threading.active_count() > before + 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert threading.active_count() <= before + 2  # The thread that read it has ended, too.
+
+
+def test_doctor_does_not_examine_a_server_that_has_none_of_its_endpoints(client: FlaskClient) -> None:
+    with lying(client, FORGES["LMCache's 404"]) as url:
+        result = run("doctor", "--url", url)
+    assert result.exit_code == 1
+    assert "NOT EXAMINED" in result.stdout
+    assert "HTTP 404" in result.stdout
+
+
+def test_doctor_keeps_the_facts_that_it_can_read(client: FlaskClient) -> None:
+    def forge(reply: Reply, path: str) -> Reply:
+        answers = {"/doctor": (404, b"{}"), "/metrics": (200, b"lmcache:num_hit_tokens_total NaN\nx{ 1\n")}
+        return answers.get(path.partition("?")[0], reply)
+
+    with lying(client, forge) as url:
+        (entry,) = strict(run("doctor", "--url", url, "--json").stdout)["ranks"]
+    assert entry["facts"]["config"]["chunk_size"] == 16
+    assert "unusable response" in entry["facts"]["not_collected"]["metrics"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        None,
+        "facts",
+        {"rank": "worker"},
+        {"rank": {"role": ["worker"], "worker_id": {}}, "not_collected": {"config": {"a": 1}}},
+        {"rank": {"role": "worker", "worker_id": EVIL}, "config": {"chunk_size": EVIL}},
+        {"config": {"chunk_size": "x"}, "metrics": {"vllm:request_prompt_tokens_bucket": {"x": "y"}}},
+        {"hashing": {"depends_on_seed": True, "function": EVIL}, "process": {"hash_seed": None}},
+        {"metadata": dict.fromkeys(map(str, range(10_000)), EVIL)},
+    ],
+)
+def test_doctor_survives_any_facts(client: FlaskClient, facts: object) -> None:
+    with lying(client, lambda *_: (200, json.dumps({"facts": facts}).encode())) as url:
+        result = run("doctor", "--url", url)
+        document = strict(run("doctor", "--url", url, "--json").stdout)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert not any(char in result.output for char in RAW)
+    assert not any(line.startswith("FAKE") for line in result.output.splitlines())
+    assert len(document["ranks"]) == 1

@@ -53,6 +53,7 @@ REQUIRED_ROLES = {
     ("POST", "/conf/rollback"): "admin",
     ("GET", "/controller/key-stats"): "viewer",
     ("GET", "/controller/workers"): "viewer",
+    ("GET", "/doctor"): "viewer",
     ("GET", "/env"): "admin",
     ("GET", "/docs"): "viewer",
     ("GET", "/docs/<name>"): "public",
@@ -87,6 +88,10 @@ REQUIRED_ROLES = {
     ("POST", "/run_script"): "admin",
     ("GET", "/sd/prometheus"): "public",
     ("GET", "/threads"): "viewer",
+    ("GET", "/ui"): "public",
+    ("GET", "/ui/<path:name>"): "public",
+    ("GET", "/ui/requests"): "viewer",
+    ("GET", "/ui/session"): "public",
     ("GET", "/version"): "viewer",
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...redaction.log_lines import get_logger
-from .chunks import ChunkKey, chunk_keys
+from .chunks import HASH_FUNCTIONS, ChunkKey, chunk_keys
 from .config import EmbeddedConfig
 from .kv_buffers import KVBuffer, read_slots, write_slots
 from .local_cpu import LocalCPUBackend
@@ -53,7 +53,7 @@ class EmbeddedEngine:
         """Store the KV cache of each complete chunk of `tokens`; return the number of newly stored tokens."""
         started = time.perf_counter()
         stored = 0
-        for start, key in chunk_keys(tokens, self.metadata):
+        for start, key in self._keys(tokens):
             if self.storage_manager.contains(key) is None:
                 with self._lock:
                     data = read_slots(self._kv_caches, start % self._num_slots, self.metadata.chunk_size)
@@ -93,7 +93,7 @@ class EmbeddedEngine:
         """Return the number of cached tokens of the prefix; with `pin`, they are kept until `lookup_unpin`."""
         started = time.perf_counter()
         found = 0
-        for start, key in chunk_keys(tokens, self.metadata):
+        for start, key in self._keys(tokens):
             if self.storage_manager.contains(key, pin=pin) is None:
                 break
             if pin:
@@ -164,8 +164,11 @@ class EmbeddedEngine:
         self.storage_manager.close()
         self.metrics.close()
 
+    def _keys(self, tokens: Sequence[int]) -> Iterator[tuple[int, ChunkKey]]:
+        return chunk_keys(tokens, self.metadata, HASH_FUNCTIONS[self.config.pre_caching_hash_algorithm])
+
     def _cached_prefix(self, tokens: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-        for start, key in chunk_keys(tokens, self.metadata):
+        for start, key in self._keys(tokens):
             data = self.storage_manager.get(key)
             if data is None:
                 return

@@ -63,6 +63,9 @@ DEFINITIONS: dict[str, Definition] = {
     "save_decode_cache": Definition(
         bool, False, description="Accepted for compatibility with LMCache; not used.", takes_effect="never"
     ),
+    "pre_caching_hash_algorithm": Definition(
+        Literal["sha256", "builtin"], "sha256", mutable=False, description="Hash function of chunk keys."
+    ),
     "min_retrieve_tokens": Definition(
         int, 0, minimum=0, description="Smallest number of hit tokens that is retrieved.", takes_effect="at once"
     ),
@@ -122,6 +125,7 @@ class EmbeddedConfig:
     min_retrieve_tokens: int
     pin_timeout_sec: int
     pin_check_interval_sec: int
+    pre_caching_hash_algorithm: str
     lmcache_instance_id: str
     extra_config: dict[str, Any] | None
 

@@ -9,9 +9,9 @@ from ...conversion import cut
 from ...errors import BadRequest, ConfigError, EngineUnavailable
 from ...redaction import redact
 from ...version import __version__
-from ..runtime import Chunk, LoadedChunks, Runtime
+from ..runtime import Chunk, Hashing, LoadedChunks, Runtime
 from .cache_engine import EmbeddedEngine
-from .chunks import chunk_keys
+from .chunks import HASH_FUNCTIONS, ChunkKey, chunk_keys
 from .config import DEFINITIONS, EmbeddedConfig
 from .kv_buffers import KVBuffer
 from .local_cpu import LocalCPUBackend
@@ -27,6 +27,10 @@ class Rank(Protocol):
 
     The runtime reads them at each call, because they may be replaced.
     """
+
+    @property
+    def config(self) -> EmbeddedConfig:
+        """The configuration."""
 
     @property
     def lmcache_engine(self) -> EmbeddedEngine | None:
@@ -78,8 +82,17 @@ class EmbeddedRuntime(Runtime):
 
     def chunks(self, tokens: Sequence[int]) -> list[Chunk]:
         """Return the complete chunks of `tokens`."""
-        metadata = self._rank.lmcache_engine_metadata
-        return [Chunk(metadata.chunk_size, key) for _, key in chunk_keys(tokens, metadata)]
+        return [Chunk(self._rank.lmcache_engine_metadata.chunk_size, key) for key in self._keys(tokens)]
+
+    def hashing(self) -> Hashing:
+        """Return how this rank hashes chunks."""
+        name = self._rank.config.pre_caching_hash_algorithm
+        (key,) = self._keys(range(self._rank.lmcache_engine_metadata.chunk_size))
+        return Hashing(name, depends_on_seed=name == "builtin", example=key.chunk_hash)
+
+    def _keys(self, tokens: Sequence[int]) -> list[ChunkKey]:
+        function = HASH_FUNCTIONS[self._rank.config.pre_caching_hash_algorithm]
+        return [key for _, key in chunk_keys(tokens, self._rank.lmcache_engine_metadata, function)]
 
     def holds(self, chunk: Chunk) -> bool:
         """Return whether a backend in service has a chunk."""

@@ -1,0 +1,85 @@
+"""Print the doctor's report for people: what is wrong first, then what was checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from ..diagnostics.doctor.report import Diagnosis, Report
+from ..diagnostics.doctor.trouble import SEVERITIES
+from .targets import format_numbers
+from .text import printable
+
+RUNBOOK = "docs/runbook.md"
+_LONGEST_EVIDENCE = 600
+_MOST_EVIDENCE = 8
+
+
+def report_text(report: Report, failures: Mapping[str, str], asked: int) -> str:
+    """Return the text of a report.
+
+    Args:
+        report: the findings.
+        failures: the ranks that could not be examined, with the reason.
+        asked: the number of ranks that were asked.
+    """
+    return "\n".join(
+        map(printable, chain(_findings(report), _failures(failures), _summary(report, asked - len(failures), asked)))
+    )
+
+
+def _findings(report: Report) -> Iterator[str]:
+    for found in report.findings:
+        yield f"{found.severity.upper()}  {found.code}: {found.title}"
+        yield f"  {found.message}"
+        yield f"  Ranks:     {named(found.ranks)}"
+        yield from _evidence(found)
+        yield f"  Next step: {found.next_step}"
+        yield f"  See:       {', '.join(filter(None, [f'{RUNBOOK}#{found.code}', found.reference]))}"
+        yield ""
+
+
+def _evidence(found: Diagnosis) -> Iterator[str]:
+    label = "Evidence:"
+    for name, value in islice(found.evidence.items(), _MOST_EVIDENCE):
+        line = f"{name}: {_value(value)}"
+        yield f"  {label:<10} {line[:_LONGEST_EVIDENCE]}{'…' * (len(line) > _LONGEST_EVIDENCE)}"
+        label = ""
+    if len(found.evidence) > _MOST_EVIDENCE:
+        yield f"  {label:<10} and {len(found.evidence) - _MOST_EVIDENCE} more, see --json"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict) and all(isinstance(names, list) for names in value.values()):
+        return ", ".join(f"{key} ({named(list(map(str, names)))})" for key, names in value.items())
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _failures(failures: Mapping[str, str]) -> Iterator[str]:
+    for name, reason in failures.items():
+        yield f"NOT EXAMINED  {name}: {reason}"
+    if failures:
+        yield ""
+
+
+def _summary(report: Report, examined: int, asked: int) -> Iterator[str]:
+    counts = {severity: sum(found.severity == severity for found in report.findings) for severity in SEVERITIES}
+    words = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count]
+    count = f"{asked}" if examined == asked else f"{examined} of {asked}"
+    yield f"{', '.join(words) or 'Nothing found'} in {count} rank{'s' * (asked != 1)}."
+    yield f"Checked: {', '.join(report.checked) or 'nothing'}."
+    if report.not_checked:
+        yield "Not checked:"
+    for entry in report.not_checked:
+        yield f"  {entry.code} ({named(entry.ranks)}): {entry.why}"
+
+
+def named(ranks: Sequence[str]) -> str:
+    """Return names of ranks in one line; workers as numbers: "scheduler, workers 0-3"."""
+    numbers = [int(found[1]) for name in ranks if (found := re.fullmatch(r"worker (\d{1,6})", name))]
+    others = [name for name in ranks if not re.fullmatch(r"worker (\d{1,6})", name)]
+    workers = f"worker{'s' * (len(numbers) > 1)} {format_numbers(numbers)}" if numbers else ""
+    return ", ".join(filter(None, [*others, workers]))

@@ -1,0 +1,120 @@
+// The dialog before a change: it shows the commands that do the same, and asks.
+
+import { h } from "./dom.js";
+import { ApiError } from "./client.js";
+
+/**
+ * @typedef {object} Change
+ * @property {string} title - what happens, such as "Close the backend LocalDiskBackend"
+ * @property {string} method
+ * @property {string} path
+ * @property {unknown} [body]
+ * @property {string[]} command - the arguments of `lmcache-internal` that do the same
+ * @property {string} [type] - a name to type first, where the change cannot be undone
+ * @property {Node} [details]
+ */
+
+/**
+ * Return the curl command that makes a change.
+ * @param {string} base - the URL of the server
+ * @param {Change} change
+ * @param {boolean} token - whether a token is needed
+ */
+export function curlOf(base, { method, path, body }, token) {
+  const words = ["curl", "-X", method];
+  if (token) words.push("-H", '"Authorization: Bearer $TOKEN"');
+  if (body instanceof FormData) words.push("-F", "script=@FILE");
+  else if (body !== undefined) words.push("-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(body)));
+  return [...words, quoted(base + path)].join(" ");
+}
+
+/**
+ * Return the command of the CLI that makes a change.
+ * @param {string} base - the URL of the server
+ * @param {Change} change
+ */
+export function commandOf(base, { command }) {
+  const words = ["lmcache-internal", ...command, "--url", base];
+  return words.map((word) => (/^[\w./:=,-]+$/.test(word) ? word : quoted(word))).join(" ");
+}
+
+/** @param {string} text */
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/**
+ * Ask before a change.
+ * @param {import("./client.js").Client} client
+ * @param {Change} change
+ * @returns {Promise<boolean>}
+ */
+export async function confirm(client, change) {
+  return (await ask(client, change, async () => "")) !== null;
+}
+
+/**
+ * Ask, and make the change. An error is shown in the dialog, which stays open.
+ * @param {import("./client.js").Client} client
+ * @param {Change} change
+ * @returns {Promise<string | null>} the body of the response; null if the change was not made
+ */
+export function make(client, change) {
+  return ask(client, change, async () => (await client.request(change.method, change.path, change.body)).text());
+}
+
+/**
+ * @param {import("./client.js").Client} client
+ * @param {Change} change
+ * @param {() => Promise<string>} act - what the button Apply does
+ * @returns {Promise<string | null>} the result of `act`; null if the user cancelled
+ */
+function ask(client, change, act) {
+  return new Promise((resolve) => {
+    const message = h("p", { role: "alert", class: "error" });
+    const typed = textField();
+    const apply = /** @type {HTMLButtonElement} */ (
+      h("button", { class: "primary", disabled: Boolean(change.type) }, "Apply")
+    );
+    const cancel = h("button", { onclick: () => dialog.close() }, "Cancel");
+    typed.addEventListener("input", () => (apply.disabled = typed.value !== change.type));
+    const base = location.origin + client.root;
+    const commands = [curlOf(base, change, Boolean(client.token)), commandOf(base, change)];
+    const dialog = /** @type {HTMLDialogElement} */ (
+      h(
+        "dialog",
+        { "aria-label": change.title },
+        h("h2", {}, `${change.title}?`),
+        change.details,
+        h("p", {}, "These commands do the same:"),
+        h("pre", {}, commands.join("\n")),
+        change.type && h("label", {}, `This cannot be undone. Type ${change.type} to continue: `, typed),
+        message,
+        h("p", { class: "buttons" }, apply, cancel),
+      )
+    );
+    /** @type {string | null} */
+    let result = null;
+    apply.addEventListener("click", async () => {
+      apply.disabled = true;
+      try {
+        result = await act();
+        dialog.close();
+      } catch (error) {
+        message.textContent =
+          error instanceof ApiError ? `${error.status || "Error"}: ${error.message}` : String(error);
+        apply.disabled = false;
+      }
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(result);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+function textField() {
+  return /** @type {HTMLInputElement} */ (h("input", { type: "text", autocomplete: "off", "aria-label": "Name" }));
+}

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { commandOf, curlOf } from "../../lmcache_internal/ui/assets/change.js";
+import { pauseAfter } from "../../lmcache_internal/ui/assets/poller.js";
+import { typedValue } from "../../lmcache_internal/ui/assets/views/configuration.js";
+import { levelChange } from "../../lmcache_internal/ui/assets/views/loglevels.js";
+import { grouped } from "../../lmcache_internal/ui/assets/views/threads.js";
+
+test("a slow server is polled a fifth of the time, one that is down ever less often, never less than every 30 s", () => {
+  assert.equal(pauseAfter(10, 0), 2000);
+  assert.equal(pauseAfter(1000, 0), 5000);
+  assert.equal(pauseAfter(10, 1), 4000);
+  assert.equal(pauseAfter(10, 100), 30_000);
+  assert.equal(pauseAfter(60_000, 0), 30_000);
+});
+
+test("the curl command quotes what a shell would interpret, and never contains the token", () => {
+  const change = { title: "", method: "POST", path: "/conf", body: { a: "it's $HOME" }, command: [] };
+  assert.equal(
+    curlOf("http://h:1", change, true),
+    `curl -X POST -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"a":"it'\\''s $HOME"}' 'http://h:1/conf'`,
+  );
+});
+
+test("the command of the CLI names the server, and quotes what a shell would interpret", () => {
+  const command = ["backends", "close", "a; rm -rf 'x'"];
+  assert.equal(
+    commandOf("http://h:1", { title: "", method: "DELETE", path: "", command }),
+    `lmcache-internal backends close 'a; rm -rf '\\''x'\\''' --url http://h:1`,
+  );
+});
+
+test("a value is JSON if it can be", () => {
+  assert.deepEqual(["5", "true", "null", '"5"', "5GB", "[1]"].map(typedValue), [5, true, null, "5", "5GB", [1]]);
+});
+
+test("the name of a logger is encoded in the path", () => {
+  assert.equal(
+    levelChange("a&level=x", "DEBUG", "10m").path,
+    "/loglevel?logger_name=a%26level%3Dx&level=DEBUG&for=10m",
+  );
+});
+
+test("threads with one stack are a group, largest first", () => {
+  const thread = (name, line) => ({ name, daemon: true, stack: [{ file: "f", line, function: "g", source: "" }] });
+  const groups = grouped([thread("a", 1), thread("b", 2), thread("c", 2)]);
+  assert.deepEqual(
+    groups.map((group) => group.map(({ name }) => name)),
+    [["b", "c"], ["a"]],
+  );
+});

@@ -1,0 +1,288 @@
+"""The dashboard in a real Chromium, against a real server with an embedded engine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmcache_internal import InternalAPIServer
+from tests.browser import Browser, open_browser
+from tests.security.support import serving, token_file
+from tests.support import ROOT, eventually, fetch
+
+ASSETS = ROOT / "lmcache_internal" / "ui" / "assets"
+AXE = ROOT / "tests" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+HTML = '<img src="/nowhere" onerror="document.title=1">'
+VIEWS = {
+    "overview": "Healthy",
+    "backends": "LocalCPUBackend",
+    "cache": "chunks in memory",
+    "configuration": "chunk_size",
+    "metadata": "model_name",
+    "environment": "PATH",
+    "loglevels": "NOTSET",
+    "threads": "MainThread",
+    "requests": "GET /healthz",
+    "scripts": "Run",
+    "audit": "Caller",
+}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with open_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[InternalAPIServer]:
+    with serving(tmp_path, run_script_api_enabled=True, local_disk=str(tmp_path), max_local_disk_size=1) as server:
+        yield server
+
+
+def base(server: InternalAPIServer) -> str:
+    return f"http://127.0.0.1:{server.port}"
+
+
+def open_view(browser: Browser, server: InternalAPIServer, view: str = "overview") -> None:
+    fetch(server, "/healthz")
+    browser.open("about:blank")  # Otherwise, a change of the fragment alone does not load the page again.
+    browser.console(), browser.requested()
+    browser.open(f"{base(server)}/ui#{view}")
+    assert eventually(lambda: "Live" in shown(browser)), shown(browser)
+
+
+def shown(browser: Browser) -> str:
+    return str(browser.run("return document.body.innerText"))
+
+
+def see(browser: Browser, text: str) -> None:
+    assert eventually(lambda: text in shown(browser)), shown(browser)
+
+
+def press(browser: Browser, label: str) -> None:
+    browser.click(f"//button[normalize-space()='{label}']")
+
+
+@pytest.mark.parametrize(("view", "text"), VIEWS.items())
+def test_each_view_shows_its_data_and_asks_no_other_origin(
+    browser: Browser, server: InternalAPIServer, view: str, text: str
+) -> None:
+    open_view(browser, server)
+    see(browser, "Token hit rate")
+    open_view(browser, server, view)
+    see(browser, text)
+    assert browser.console() == []
+    assert {url for url in browser.requested() if not url.startswith(base(server))} == set()
+
+
+def test_the_assets_together_are_less_than_150_kb() -> None:
+    assert sum(file.stat().st_size for file in ASSETS.rglob("*") if file.is_file()) < 150_000
+
+
+def test_every_asset_is_packaged_and_no_other_file_is_sent(server: InternalAPIServer) -> None:
+    assert server.app is not None
+    client = server.app.test_client()
+    for file in ASSETS.rglob("*.*"):
+        expected = 404 if file.suffix == ".html" else 200
+        assert client.get(f"/ui/{file.relative_to(ASSETS).as_posix()}").status_code == expected
+    for name in ("../pages.py", "%2e%2e/pages.py", "/etc/passwd", "none.js", "views", ""):
+        assert client.get(f"/ui/{name}").status_code in (200, 404)
+        assert b"def page" not in client.get(f"/ui/{name}").data
+
+
+def test_html_in_names_is_shown_as_text(
+    browser: Browser, server: InternalAPIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOSTILE", HTML)
+    logging.getLogger(HTML).setLevel("INFO")
+    release = threading.Event()
+    threading.Thread(target=release.wait, args=(30,), name=HTML, daemon=True).start()
+    try:
+        for view in ("environment", "loglevels", "threads"):
+            open_view(browser, server, view)
+            see(browser, HTML)
+            assert browser.run("return document.querySelectorAll('img').length") == 0
+    finally:
+        release.set()
+        del logging.Logger.manager.loggerDict[HTML]
+
+
+def test_a_change_asks_and_shows_the_commands_that_do_the_same(browser: Browser, server: InternalAPIServer) -> None:
+    open_view(browser, server, "backends")
+    press(browser, "Freeze")
+    see(browser, f"curl -X PUT '{base(server)}/freeze/enable'")
+    press(browser, "Cancel")
+    see(browser, "Not frozen.")
+    press(browser, "Freeze")
+    press(browser, "Apply")
+    see(browser, "Frozen: nothing is stored.")
+    assert manager_of(server).lmcache_engine.is_frozen()
+
+
+@pytest.mark.parametrize(
+    ("view", "button"),
+    [
+        ("backends", "//button[.='Freeze']"),
+        ("backends", "//button[.='Turn off']"),
+        ("backends", "//tr[contains(., 'LocalDiskBackend')]//button[.='Bypass']"),
+        ("backends", "//tr[contains(., 'LocalDiskBackend')]//button[.='Recreate']"),
+        ("backends", "//tr[contains(., 'LocalDiskBackend')]//button[.='Close']"),
+        ("cache", "//button[.='Store']"),
+        ("cache", "//button[.='Retrieve']"),
+        ("cache", "//button[.='Clear…']"),
+        ("loglevels", "//tr[contains(., 'lmcache.demo')]//button[.='Reset']"),
+    ],
+)
+@pytest.mark.parametrize("number", [0, 1], ids=["curl", "lmcache-internal"])
+def test_the_commands_that_are_shown_make_the_same_change(
+    browser: Browser, server: InternalAPIServer, view: str, button: str, number: int
+) -> None:
+    logging.getLogger("lmcache.demo").setLevel("INFO")
+    open_view(browser, server, view)
+    browser.click(button)
+    line = str(browser.run("return document.querySelector('dialog pre').textContent")).splitlines()[number]
+    program, *words = shlex.split(line)
+    if program == "curl":
+        words.append("--fail")
+    else:
+        program = str(Path(sys.executable).with_name(program))
+        if "--yes" in subprocess.run([program, *words, "--help"], capture_output=True, text=True, check=True).stdout:
+            words.append("--yes")
+    done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (line, done)
+
+
+def test_what_cannot_be_undone_wants_the_name_typed(browser: Browser, server: InternalAPIServer) -> None:
+    open_view(browser, server, "backends")
+    browser.click("//tr[contains(., 'LocalDiskBackend')]//button[.='Close']")
+    apply = "return [...document.querySelectorAll('dialog button')].find((b) => b.textContent === 'Apply').disabled"
+    assert browser.run(apply)
+    browser.type("//dialog//input", "LocalDisk")
+    assert browser.run(apply)
+    browser.type("//dialog//input", "Backend")
+    assert not browser.run(apply)
+    press(browser, "Apply")
+    assert eventually(lambda: "LocalDiskBackend" not in shown(browser))
+
+
+def test_a_setting_is_checked_before_it_is_changed_and_can_be_restored(
+    browser: Browser, server: InternalAPIServer
+) -> None:
+    open_view(browser, server, "configuration")
+    see(browser, "min_retrieve_tokens")
+    edit(browser, "min_retrieve_tokens", "minus one")
+    see(browser, "min_retrieve_tokens")
+    assert eventually(lambda: bool(browser.run("return document.querySelector('td .error:not(:empty)') !== null")))
+    edit(browser, "pin_timeout_sec", "42")
+    see(browser, "300 → 42")
+    press(browser, "Apply")
+    see(browser, "Revision 1")
+    assert manager_of(server).config.pin_timeout_sec == 42
+    press(browser, "Back to revision 0")
+    press(browser, "Apply")
+    assert eventually(lambda: manager_of(server).config.pin_timeout_sec == 300)
+
+
+def edit(browser: Browser, name: str, value: str) -> None:
+    browser.click(f"//button[@aria-label='Edit {name}']")
+    browser.run("document.activeElement.value = ''")
+    browser.type(f"//input[@aria-label='New value of {name}']", value)
+    browser.click(f"//input[@aria-label='New value of {name}']/following-sibling::button")
+
+
+def test_a_script_shows_its_result_its_output_and_its_error(browser: Browser, server: InternalAPIServer) -> None:
+    open_view(browser, server, "scripts")
+    for source, expected in (("print('hello')\nresult = 6 * 7", "42"), ("1 / 0", "ZeroDivisionError")):
+        browser.run("document.querySelector('textarea').value = arguments[0]", source)
+        press(browser, "Run…")
+        press(browser, "Apply")
+        see(browser, expected)
+    see(browser, "Traceback")
+
+
+def test_tokens_are_kept_in_memory_and_a_role_sees_what_it_may_not_do(browser: Browser, tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, viewer="viewer", operator="operator")
+    extra = {"tokens_file": str(path), "trust_loopback": False}
+    with serving(tmp_path, extra=extra) as server:
+        browser.open("about:blank")
+        browser.open(f"{base(server)}/ui#backends")
+        see(browser, "requires a token")
+        use(browser, "wrong")
+        see(browser, "401")
+        use(browser, tokens["viewer"])
+        see(browser, "viewer, viewer")
+        see(browser, "Freeze (operator)")
+        assert browser.run("return [...document.querySelectorAll('main button')].every((b) => b.disabled)")
+        use(browser, tokens["operator"])
+        see(browser, "operator, operator")
+        press(browser, "Freeze")
+        see(browser, "Authorization: Bearer $TOKEN")
+        press(browser, "Apply")
+        see(browser, "Frozen")
+        kept = "return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])"
+        assert not any(token in browser.run(kept) for token in tokens.values())
+        assert tokens["operator"] not in " ".join(browser.requested())
+
+
+def use(browser: Browser, token: str) -> None:
+    browser.type("//input[@aria-label='Token']", token)
+    press(browser, "Use token")
+
+
+def test_the_page_survives_a_restart_of_the_server_and_says_how_old_its_data_are(
+    browser: Browser, server: InternalAPIServer
+) -> None:
+    open_view(browser, server)
+    server.stop(0)
+    assert eventually(lambda: "cannot be reached" in shown(browser), 10)
+    assert eventually(lambda: "old" in shown(browser), 15)
+    server.start()
+    assert eventually(lambda: "Live" in shown(browser), 35)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing(browser: Browser, server: InternalAPIServer, view: str) -> None:
+    open_view(browser, server, view)
+    see(browser, VIEWS[view])
+    browser.run(AXE.read_text())
+    browser.run("window.axeResult = null; axe.run().then((found) => { window.axeResult = found.violations; })")
+    assert eventually(lambda: browser.run("return window.axeResult") is not None, 15)
+    found: list[dict[str, Any]] = browser.run("return window.axeResult")
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_narrow_window_needs_no_horizontal_scrolling(browser: Browser, server: InternalAPIServer, view: str) -> None:
+    open_view(browser, server, view)
+    browser.resize(400, 800)
+    try:
+        see(browser, VIEWS[view])
+        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    finally:
+        browser.resize(1400, 1000)
+
+
+def test_a_chart_is_read_with_the_keyboard(browser: Browser, server: InternalAPIServer) -> None:
+    open_view(browser, server)
+    assert eventually(lambda: not browser.run("return document.querySelector('.plot .empty') !== null"), 10)
+    browser.run("document.querySelector('.plot').focus()")
+    key = "new KeyboardEvent('keydown', {key: 'Home', bubbles: true, cancelable: true})"
+    browser.run(f"document.activeElement.dispatchEvent({key})")
+    readout = browser.run("return document.querySelector('.readout .when').textContent")
+    assert readout != "now"
+    assert json.dumps(readout).count(":") == 2
+
+
+def manager_of(server: InternalAPIServer) -> Any:
+    assert server.app is not None
+    return server.app.state.lmcache_adapter
