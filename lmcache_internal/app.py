@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Response, current_app, g, request
 
 from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
+from .diagnostics.explain.seen import SEEN_KEY, Seen
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, Modes
 from .limits.bulkheads import Bulkheads, release_after
@@ -145,6 +146,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     longest_timeout = max(settings.call_timeout, settings.script_timeout)
     modes = app.extensions[MODES_KEY] = Modes(app.state)
     app.extensions[FACTS_KEY] = FactsCollector()
+    app.extensions[SEEN_KEY] = Seen()
     app.extensions[HEALTH_KEY] = Health(app.state, plugins, modes, longest_timeout)
     return app
 

@@ -18,6 +18,7 @@ from .completion import completion
 from .conf import conf
 from .doctor import doctor
 from .drain import drain, undrain
+from .explain import explain
 from .get import get
 from .loglevel import loglevel
 from .metrics import metrics
@@ -33,7 +34,7 @@ from .token import token
 from .top import top
 
 _SECTIONS = {
-    "Inspect": (status, doctor, top, get, metrics, threads, routes, bundle),
+    "Inspect": (status, top, doctor, explain, get, metrics, threads, routes, bundle),
     "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, drain, undrain, script),
     "Setup": (serve, mp_server, token, new_plugin, completion),
 }

@@ -44,6 +44,11 @@ class Target:
         return self.socket_path or self.url
 
     @property
+    def is_private(self) -> bool:
+        """Whether only this machine can reach the address: a Unix socket, or loopback."""
+        return Address(0, urlsplit(self.url).hostname or "", 0, self.socket_path).is_private
+
+    @property
     def role(self) -> str:
         """The role and the worker's number; empty if the index is unknown."""
         if self.index is None:

@@ -35,6 +35,7 @@ READING = [
     "bypass list",
     "freeze",
     "hot-cache status",
+    "explain --tokens 1,2,3",
 ]
 CHANGING = [
     "conf set pin_timeout_sec=60 --yes",

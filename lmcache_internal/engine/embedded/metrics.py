@@ -25,6 +25,7 @@ _COUNTERS = {
     "num_lookup_hits": "Tokens found by lookup requests",
     "local_cpu_evict_count": "Evictions from memory, of one chunk each",
     "local_cpu_evict_keys_count": "Chunks evicted from memory",
+    "forced_unpin_count": "Pins dropped because of their age",
 }
 _GAUGES = {
     "retrieve_hit_rate": "Share of the requested tokens that were found, since start or reset",

@@ -81,6 +81,10 @@ class DirectoryAdapter:
         header, _, data = content.partition(b"\n")
         return data if header == msgspec.json.encode(key.name) else None
 
+    def contains(self, key: ObjectKey) -> bool:
+        """Return whether there is a file for an object; its content is not read."""
+        return (self._directory / _file_name(key)).is_file()
+
     def delete(self, keys: Iterable[ObjectKey]) -> None:
         """Delete objects; those that are absent count as deleted; raises `OSError`."""
         for name in map(_file_name, keys):

@@ -9,7 +9,9 @@ from typing import Any
 
 from ...errors import BadRequest, Conflict, EngineUnavailable, NotFound, NotSupported
 from ...version import __version__
-from ..mp.runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
+from ..mp.prefix import Tier, prefix_of, stored_keys_of, tier_names, whole_prefix
+from ..mp.runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, Prompt
+from ..prefix import MAX_CHUNKS, Prefix, StoredKeys
 from .objects import ObjectKey
 from .server import EmbeddedMPServer
 
@@ -54,15 +56,7 @@ class EmbeddedMPRuntime(MPRuntime):
 
     def submit_prefetch(self, model_name: str, world_size: int, token_ids: list[int], cache_salt: str) -> Prefetch:
         """Load the chunks of `token_ids` from L2 into L1; it has ended when this returns."""
-        registered = {(worker.model_name, worker.world_size) for worker in self._server.workers.values()}
-        if (model_name, world_size) not in registered:
-            raise EngineUnavailable(
-                f"No worker has registered model_name={model_name!r} with world_size={world_size} yet."
-            )
-        try:
-            keys = self._server.keys_of(model_name, world_size, token_ids, cache_salt)
-        except (ValueError, OverflowError) as error:
-            raise BadRequest(str(error)) from None
+        keys = self._keys(Prompt(model_name, world_size, token_ids, cache_salt))
         if not keys:
             return Prefetch("")
         loaded = sum(map(self._server.storage_manager.load, keys))
@@ -80,6 +74,38 @@ class EmbeddedMPRuntime(MPRuntime):
                 f"Unknown prefetch request_id={request_id[:100]!r}: it has ended and was reported, or never was"
             )
         return found
+
+    def prefix(self, prompt: Prompt) -> Prefix:
+        """Return the chunks of a prompt, with the tiers that have them."""
+        size = self._server.chunk_size
+        if len(prompt.tokens) // size > MAX_CHUNKS:
+            raise BadRequest(f"At most {MAX_CHUNKS} chunks of {size} tokens, got {len(prompt.tokens) // size}")
+        keys = self._keys(prompt)
+        adapters = self._server.storage_manager.l2_adapters()
+        names = tier_names([descriptor.type_name for descriptor, _ in adapters])
+        tiers = [Tier("L1", set(self._server.storage_manager.l1.keys()))]
+        tiers += [
+            Tier(name, set(filter(adapter.contains, keys))) for name, (_, adapter) in zip(names, adapters, strict=True)
+        ]
+        rows = [keys[rank :: prompt.world_size] for rank in range(prompt.world_size)]
+        return prefix_of(prompt, size, rows, tiers, whole_prefix)
+
+    def stored_keys(self, prompt: Prompt, chunk_hash: str) -> StoredKeys:
+        """Return the keys in L1 that have this hash."""
+        keys = self._server.storage_manager.l1.keys()
+        not_listed = ["L2"] if self._server.storage_manager.l2_adapters() else []
+        return stored_keys_of(prompt, chunk_hash, keys, range(prompt.world_size), not_listed)
+
+    def _keys(self, prompt: Prompt) -> list[ObjectKey]:
+        registered = {(worker.model_name, worker.world_size) for worker in self._server.workers.values()}
+        if (prompt.model_name, prompt.world_size) not in registered:
+            raise EngineUnavailable(
+                f"No worker has registered model_name={prompt.model_name!r} with world_size={prompt.world_size} yet."
+            )
+        try:
+            return self._server.keys_of(prompt.model_name, prompt.world_size, prompt.tokens, prompt.cache_salt)
+        except (ValueError, OverflowError) as error:
+            raise BadRequest(str(error)) from None
 
     def block_layers(self, instance_id: int) -> Sequence[BlockLayer]:
         """The KV cache of a worker."""

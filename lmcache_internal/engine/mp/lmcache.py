@@ -12,10 +12,12 @@ from ...errors import ApiError, BadRequest, Conflict, EngineFailed, EngineUnavai
 from ...redaction import redact
 from ..lmcache_names import load
 from ..lmcache_version import LMCacheVersion
+from ..prefix import Prefix, StoredKeys
 from .config import MPConfig
+from .lmcache_prefix import read_prefix, read_stored_keys
 from .manager import MPManager
 from .plain import plain
-from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch
+from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, Prompt
 from .tensors import layers_of
 
 _LATE_SECONDS = 1.0
@@ -102,6 +104,15 @@ class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
             found = self._service().status(request_id)
         counts = (found.get("found_keys", 0), found.get("total_keys", 0))
         return Prefetch(request_id, 0, found["status"] == "completed", *counts)
+
+    def prefix(self, prompt: Prompt) -> Prefix:
+        """Return the chunks of a prompt, with the tiers that have them."""
+        with _translated():
+            return read_prefix(self._engine, prompt)
+
+    def stored_keys(self, prompt: Prompt, chunk_hash: str) -> StoredKeys:
+        """Return the keys in L1 that have this hash."""
+        return read_stored_keys(self._engine, prompt, chunk_hash)
 
     def block_layers(self, instance_id: int) -> Sequence[BlockLayer]:
         """The KV cache of a worker; 501 where the workers keep theirs to themselves."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 
 from msgspec import Meta, Struct
 
+from ..prefix import Prefix, StoredKeys
 from ..runtime import BaseRuntime
 
 ModelName = Annotated[str, Meta(pattern="^[^@]*$", max_length=1024)]
@@ -31,6 +32,19 @@ class ObjectName(Struct, frozen=True):
     kv_rank: int
     object_group_id: Annotated[int, Meta(ge=0)] = 0
     cache_salt: CacheSalt = ""
+
+
+class Prompt(Struct, frozen=True):
+    """The tokens of a prompt, as a worker of that model and world size looks them up.
+
+    Attributes:
+        cache_salt: the tenant; empty for anonymous requests.
+    """
+
+    model_name: str
+    world_size: int
+    tokens: list[int]
+    cache_salt: str = ""
 
 
 class Prefetch(Struct, frozen=True):
@@ -96,6 +110,18 @@ class MPRuntime(BaseRuntime, Protocol):
         Raises:
             NotFound: there is no such prefetch, or its completion was reported (404).
         """
+
+    def prefix(self, prompt: Prompt) -> Prefix:
+        """Return the chunks of a prompt, with the tiers that have them; nothing is loaded, locked or marked as used.
+
+        Raises:
+            BadRequest: a value breaks a rule of the engine, or there are too many chunks (400).
+            EngineUnavailable: no worker has registered that model with that world size (503).
+            NotSupported: this version of the engine cannot do it (501).
+        """
+
+    def stored_keys(self, prompt: Prompt, chunk_hash: str) -> StoredKeys:
+        """Return the keys in L1 that have this hash, hexadecimal, as keys of the prompt's kind."""
 
     def block_layers(self, instance_id: int) -> Sequence[BlockLayer]:
         """The KV cache of a worker, layer by layer.
