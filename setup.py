@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 
 CLI = ["httpcore>=1", "httpx>=0.27", "rich>=13"]
+KUBERNETES = ["kubernetes>=29", "websocket-client>=1.6"]
 DOCS = ["flask-swagger-ui>=4.11"]
 # Tested in `make test-pythons`.
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -52,10 +53,12 @@ setup(
     extras_require={
         "cli": CLI,
         "docs": DOCS,
+        "kubernetes": [*CLI, *KUBERNETES],
         "lmcache": ["lmcache>=0.3.15,<0.6"],
         "dev": [
             *CLI,
             *DOCS,
+            *KUBERNETES,
             "build",
             # The types of Grafana 11.6. Its first number is an epoch, without which pip takes the oldest Grafana.
             "grafana-foundation-sdk==1769699379!11.6.0; python_version >= '3.11'",
@@ -63,6 +66,7 @@ setup(
             "h11",
             "hypothesis",
             "import-linter",
+            "kubernetes-validate>=1.37",
             "markdown-it-py",
             "mypy",
             "openapi-spec-validator",
@@ -70,6 +74,7 @@ setup(
             "ruff",
             "schemathesis>=4",
             "types-PyYAML",
+            "websockets>=13",
         ],
         "release": ["build", "check-wheel-contents", "cyclonedx-bom>=7", "pip>=23", "twine>=6"],
         "site": [

@@ -21,6 +21,7 @@ Test = Callable[[Case], None]
 DEPENDING = {
     "/bypass/add": "the backend must be one that there is",
     "/bypass/remove": "the backend must be one that there is",
+    "/cache/explain": "tokens must be given once: in the body or as tokens_mock",
     "/cache/kvcache/check": "the slots must be ones that the KV caches have",
     "/cache/load-fs-chunks": "the file must be there",
     "/cache/retrieve": "the start must be less than the end",

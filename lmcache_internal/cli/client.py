@@ -1,4 +1,4 @@
-"""Send requests to one server, over TCP or a Unix socket, and put failures into words.
+"""Send requests to one server, over TCP, a Unix socket or the Kubernetes API, and put failures into words.
 
 Every command talks to servers through `Client`, so that the limits on time and size, and the wording of failures, are
 decided once.
@@ -143,6 +143,10 @@ class Client:
 def _transport(target: Target, token: BearerToken | None) -> httpx.BaseTransport:
     import httpx
 
+    if target.pod:
+        from .pods.forward import PodTransport
+
+        return PodTransport(target.pod, target.port)
     if target.socket_path and not hasattr(socket, "SO_PEERCRED" if token else "AF_UNIX"):
         reason = "does not report the user of the server, so the token was not sent" if token else "has none"
         raise Failure(f"cannot connect to a Unix socket: this system {reason}; use --url", unreachable=True)

@@ -34,6 +34,11 @@ def find(source: Source, token: BearerToken | None, seconds: float) -> Found:
     Raises:
         click.ClickException: the options or a file cannot be used.
     """
+    source.check()
+    if source.kubernetes:
+        from .pods.search import find_pods
+
+        return find_pods(source.kubernetes, source.indices, token, seconds, _quiet())
     found = source.targets()
     if isinstance(found, Settings):
         return _count(found, token, seconds)
@@ -80,9 +85,13 @@ def _identify(targets: list[Target], token: BearerToken | None, seconds: float) 
 
 
 def _search(targets: list[Target], token: BearerToken | None, seconds: float) -> Fleet:
+    return Fleet(Found(targets), token, seconds, _quiet())
+
+
+def _quiet() -> Screen:
     screen = Screen()
     screen.quiet = True
-    return Fleet(Found(targets), token, seconds, screen)
+    return screen
 
 
 def _all_ranks(client: Client, settings: Settings) -> list[Target]:

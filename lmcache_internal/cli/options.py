@@ -37,6 +37,12 @@ _OPTIONS = [
     _option("--socket", "sockets", multiple=True, help="The Unix socket of a server; repeatable."),
     _option("--targets", "listed", type=_FILE, help="A file of addresses, in the format of GET /sd/prometheus."),
     _option(
+        "--kubernetes",
+        multiple=True,
+        metavar="[CONTEXT/]NAMESPACE[:SELECTOR]",
+        help="The servers in pods, through the Kubernetes API. Default selector: lmcache-internal/server. Repeatable.",
+    ),
+    _option(
         "--index",
         "indices",
         default="",
@@ -121,7 +127,12 @@ def _source(given: dict[str, Any]) -> Source:
         *([0] if given.pop("scheduler") else []),
     }
     return Source(
-        given.pop("config"), given.pop("urls"), given.pop("sockets"), given.pop("listed"), tuple(sorted(indices))
+        given.pop("config"),
+        given.pop("urls"),
+        given.pop("sockets"),
+        given.pop("listed"),
+        tuple(sorted(indices)),
+        given.pop("kubernetes"),
     )
 
 

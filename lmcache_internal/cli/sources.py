@@ -33,6 +33,7 @@ class Source:
         sockets: paths of Unix sockets.
         listed: a file of targets.
         indices: the ranks; all if empty.
+        kubernetes: pods of Kubernetes clusters, as `--kubernetes` names them.
     """
 
     config: Path | None = None
@@ -40,12 +41,19 @@ class Source:
     sockets: Sequence[str] = ()
     listed: Path | None = None
     indices: Collection[int] = ()
+    kubernetes: Sequence[str] = ()
 
     @property
     def file(self) -> Path | None:
         """The engine's YAML: `config`, or the file that the environment names if no other option chooses servers."""
         named = os.environ.get(CONFIG_FILE_VARIABLE)
-        return self.config or (Path(named) if named and not (self.urls or self.sockets or self.listed) else None)
+        chosen = self.urls or self.sockets or self.listed or self.kubernetes
+        return self.config or (Path(named) if named and not chosen else None)
+
+    def check(self) -> None:
+        """Raise `click.UsageError` if the options contradict each other."""
+        if sum(map(bool, (self.file, self.urls or self.sockets, self.listed, self.kubernetes))) > 1:
+            raise click.UsageError("Give only one of --config, --targets, --kubernetes, and --url or --socket.")
 
     def targets(self) -> list[Target] | Settings:
         """Return the targets, or the configuration's settings if it does not say how many ranks there are.
@@ -54,15 +62,13 @@ class Source:
             click.UsageError: the options contradict each other.
             click.ClickException: a file cannot be used.
         """
-        if sum(map(bool, (self.file, self.urls or self.sockets, self.listed))) > 1:
-            raise click.UsageError("Give only one of --config, --targets, and --url or --socket.")
         if self.listed is not None:
             return self._chosen(read_targets(self.listed))
         if not (self.urls or self.sockets):
             return self._of_config(self.file)
         if self.indices:
             raise click.UsageError(
-                "--index, --worker and --scheduler go with --config and --targets, not with addresses."
+                "--index, --worker and --scheduler go with --config, --targets and --kubernetes, not with addresses."
             )
         return [
             *(target_at(url) for url in self.urls),
@@ -78,7 +84,7 @@ class Source:
 
     def _of_config(self, path: Path | None) -> list[Target] | Settings:
         try:
-            settings = _settings(read_config_file(path), str(path)) if path else default_settings()
+            settings = settings_from(read_config_file(path), str(path)) if path else default_settings()
             indices = self.indices or settings.include_indices
             return targets_of(settings, indices) if indices else settings
         except ConfigError as error:
@@ -98,11 +104,19 @@ def default_settings() -> Settings:
         ConfigError: a variable cannot be used.
     """
     variables = {name: os.environ.get(f"{ENV_PREFIX}{name.upper()}") for name in DEFINITIONS}
-    return _settings({name: value for name, value in variables.items() if value}, "from the environment")
+    return settings_from({name: value for name, value in variables.items() if value}, "from the environment")
 
 
-def _settings(values: Mapping[str, Any], source: str) -> Settings:
-    """Return the settings of the server among configuration values, as the engine converts them."""
+def settings_from(values: Mapping[str, Any], source: str) -> Settings:
+    """Return the settings of the server among configuration values, as the engine converts them.
+
+    Args:
+        values: configuration values by name.
+        source: where they come from, for the message of an error.
+
+    Raises:
+        ConfigError: a value cannot be used.
+    """
     names = [name for name in values if name in DEFINITIONS and name.startswith((PREFIX, "extra_config"))]
     try:
         return Settings.of(SimpleNamespace(**{name: DEFINITIONS[name].convert(name, values[name]) for name in names}))

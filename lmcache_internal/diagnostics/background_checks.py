@@ -6,7 +6,6 @@ without scrapes has neither the thread nor its wake-ups.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from weakref import WeakSet
 
@@ -32,9 +31,10 @@ class BackgroundChecks:
                 self._changed.notify()
                 return
             self._thread = threading.Thread(target=self._run, name="health checks for metrics", daemon=True)
-            # The system may be unable to start another thread; the next scrape tries again.
-            with contextlib.suppress(RuntimeError):
+            try:
                 self._thread.start()
+            except RuntimeError:  # The system cannot start another thread; the next scrape tries again.
+                health.latest = {}  # Absent results are noticed, old ones are not.
 
     def _run(self) -> None:
         while self._run_next():
