@@ -10,6 +10,8 @@ here = Path(__file__).parent
 CLI = ["httpcore>=1", "httpx>=0.27", "rich>=13"]
 KUBERNETES = ["kubernetes>=29", "websocket-client>=1.6"]
 DOCS = ["flask-swagger-ui>=4.11"]
+# Tested in `make test-pythons`.
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 setup(
     name="lmcache-internal",
@@ -74,6 +76,13 @@ setup(
             "types-PyYAML",
             "websockets>=13",
         ],
+        "release": ["build", "check-wheel-contents", "cyclonedx-bom>=7", "pip>=23", "twine>=6"],
+        "site": [
+            "click-man>=0.6",
+            "mkdocs-click>=0.9",
+            "mkdocstrings[python]>=1",
+            "zensical==0.0.73",  # Before 1.0, any version may change the pages; 0.1 requires more than pip finds.
+        ],
         "mutation": ["cosmic-ray>=8.4"],  # It brings a database and an HTTP client, which no other target needs.
     },
     classifiers=[
@@ -81,7 +90,8 @@ setup(
         "Framework :: Flask",
         "Intended Audience :: System Administrators",
         "Programming Language :: Python :: 3 :: Only",
-        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Operating System :: POSIX :: Linux",
+        *(f"Programming Language :: Python :: {version}" for version in PYTHONS),
         "Topic :: System :: Monitoring",
         "Typing :: Typed",
     ],

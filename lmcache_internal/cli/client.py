@@ -7,6 +7,7 @@ decided once.
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -150,6 +151,9 @@ def _transport(target: Target, token: BearerToken | None) -> httpx.BaseTransport
         from .pods.forward import PodTransport
 
         return PodTransport(target.pod, target.port)
+    if target.socket_path and not hasattr(socket, "SO_PEERCRED" if token else "AF_UNIX"):
+        reason = "does not report the user of the server, so the token was not sent" if token else "has none"
+        raise Failure(f"cannot connect to a Unix socket: this system {reason}; use --url", unreachable=True)
     if target.socket_path and token:
         from .unix import UnixTransport
 
