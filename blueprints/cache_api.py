@@ -1,40 +1,24 @@
 """Cached KV chunks: store, retrieve, clear."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from flask import Blueprint
 
 from lmcache_internal.api import (
-    TOKENS_PATTERN,
-    BadRequest,
-    FromText,
     JsonBody,
     NotFound,
     Role,
+    TokenRange,
     backend_names,
     cut,
     operation,
-    parse_tokens,
     runtime,
     started_engine,
 )
 from lmcache_internal.diagnostics.storing import store_and_count
 
 router = Blueprint("cache", __name__, url_prefix="/cache")
-
-
-def _parse_tokens(text: str) -> range:
-    """Parse `start,end` or `start:end`."""
-    try:
-        return parse_tokens(text)
-    except ValueError as error:
-        message = f"tokens_mock must be 'start,end' or 'start:end': {error}"
-        raise BadRequest(message, title="Invalid tokens_mock format") from error
-
-
-_START_END = {"type": "string", "pattern": TOKENS_PATTERN, "examples": ["0,256", "0:256"]}
-TokenRange = Annotated[range, FromText(_parse_tokens, missing="Missing parameters", schema=_START_END)]
 
 
 class Cleared(TypedDict):

@@ -11,7 +11,7 @@ from .app import InternalApp
 from .configuration.history import History, PublicRevision, history_of, public_changes
 from .configuration.live import Configuration
 from .configuration.snapshot import masked
-from .conversion import TOKENS_PATTERN, cut, parse_bool, parse_tokens, shown, suggestion
+from .conversion import cut, parse_bool, parse_tokens, shown, suggestion
 from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, ModeName, Modes
@@ -43,6 +43,7 @@ from .operations.etags import PreconditionFailed, entity_tag, require_match, tag
 from .operations.operation import operation
 from .operations.responses import BareError, Content
 from .operations.serialize import respond
+from .operations.token_range import TokenRange
 from .redaction import MASK, redact
 from .roles import Role
 from .security.audit import AuditEntry, note
@@ -57,7 +58,6 @@ __all__ = [
     "MASK",
     "RECENT_KEY",
     "SEND_504_AFTER_KEY",
-    "TOKENS_PATTERN",
     "ApiError",
     "AuditEntry",
     "BadRequest",
@@ -94,6 +94,7 @@ __all__ = [
     "StatisticsClient",
     "StorageManager",
     "Struct",
+    "TokenRange",
     "Unauthorized",
     "Upload",
     "adapter",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Response, current_app, g, request
 
 from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
+from .diagnostics.explain.seen import SEEN_KEY, Seen
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, Modes
 from .limits.bulkheads import Bulkheads, release_after
@@ -78,6 +79,8 @@ class InternalApp(LeanFlask):
         """Authorize a request before any plugin code runs for it."""
         try:
             self.state.gate.check()
+            if request.endpoint and (limit := self._max_body(request.endpoint)) != MAX_BODY_BYTES:
+                request.max_content_length = limit
             if self.bulkheads.in_use:
                 self.bulkheads.enter()
         except Exception:  # Every refusal.
@@ -93,12 +96,19 @@ class InternalApp(LeanFlask):
             return cast("ResponseReturnValue", self.bulkheads.call(super().dispatch_request, self))
         return super().dispatch_request()
 
-    def admits(self, environ: WSGIEnvironment) -> bool:
-        """Return whether the caller may call the route of a request. The audit log does not record it."""
+    def admits(self, environ: WSGIEnvironment) -> int:
+        """Return the largest body that the caller may send to the route of a request, in bytes; 0 if none.
+
+        The audit log does not record it.
+        """
         with self.request_context(environ):
-            admitted = self.state.gate.admits() is True
+            limit = self._max_body(request.endpoint or "") if self.state.gate.admits() is True else 0
             request.url_rule = None  # No request has begun, so its blueprint must not tear one down.
-            return admitted
+            return limit
+
+    def _max_body(self, endpoint: str) -> int:
+        """The largest body of a view, in bytes; a plugin's plain Flask view declares none."""
+        return int(getattr(self.view_functions.get(endpoint), "max_body", MAX_BODY_BYTES))
 
     def handle_user_exception(self, e: Exception) -> ResponseReturnValue | HTTPException:
         """Return the error response for an exception."""
@@ -145,6 +155,7 @@ def create_app(adapter: Any, plugin_dirs: Iterable[str | Path] = ()) -> Internal
     longest_timeout = max(settings.call_timeout, settings.script_timeout)
     modes = app.extensions[MODES_KEY] = Modes(app.state)
     app.extensions[FACTS_KEY] = FactsCollector()
+    app.extensions[SEEN_KEY] = Seen()
     app.extensions[HEALTH_KEY] = Health(app.state, plugins, modes, longest_timeout)
     return app
 

@@ -18,11 +18,14 @@ from .completion import completion
 from .conf import conf
 from .doctor import doctor
 from .drain import drain, undrain
+from .explain import explain
 from .get import get
 from .loglevel import loglevel
 from .metrics import metrics
 from .mp_server import mp_server
 from .new_plugin import new_plugin
+from .objects import objects
+from .quota import quota
 from .routes import routes
 from .script import script
 from .serve import serve
@@ -34,8 +37,8 @@ from .top import top
 from .ui import ui
 
 _SECTIONS = {
-    "Inspect": (status, doctor, top, ui, get, metrics, threads, routes, bundle),
-    "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, drain, undrain, script),
+    "Inspect": (status, top, ui, doctor, explain, get, metrics, threads, routes, bundle),
+    "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, quota, objects, drain, undrain, script),
     "Setup": (serve, mp_server, token, new_plugin, completion),
 }
 

@@ -16,6 +16,8 @@ from ..redaction import redact
 from .client import Client, Failure
 from .text import one_line
 
+PROMETHEUS_ACCEPTS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+"""What Prometheus 2 sends."""
 OTHER_SERVER = "the server has no GET /doctor, as LMCache's own server"
 
 _Group = Callable[[Client, Mapping[str, Any]], Mapping[str, Any]]
@@ -120,7 +122,27 @@ def _metrics_text(client: Client) -> str:
     return client.request("GET", "/metrics", headers={"Accept": "text/plain"}).text
 
 
+def _server(client: Client, _: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Older versions of this server have /healthz, and LMCache's own server has not."""
+    try:
+        client.request("GET", "/healthz", good=(503,))
+    except Failure as failure:
+        if failure.status != 404:
+            raise
+        product = "lmcache"
+    else:
+        product = "lmcache_internal"
+    scrape = client.request("GET", "/metrics", headers={"Accept": PROMETHEUS_ACCEPTS}).text
+    return {
+        "product": product,
+        "address": client.target.address,
+        "is_private": client.target.is_private,
+        "renamed_metrics": re.search(r"^lmcache_(?!internal)\w+[{ ]", scrape, re.MULTILINE) is not None,
+    }
+
+
 _GROUPS: dict[str, _Group] = {
+    "server": _server,
     "config": _config,
     "metadata": _json("/meta"),
     "rank": _rank,

@@ -44,6 +44,11 @@ class EngineState(Struct, frozen=True):
         return [name for name in self.bypassed if name in self.backends]
 
     @property
+    def in_service(self) -> list[str]:
+        """The backends that store new chunks, unless the engine is frozen."""
+        return [name for name in self.backends if name not in self.bypassed and (name != CPU or self.hot_cache)]
+
+    @property
     def hot_cache_is_off(self) -> bool:
         """Whether the hot cache is in service but stores no chunks."""
         return CPU in self.backends and CPU not in self.bypassed and not self.hot_cache

@@ -18,7 +18,9 @@ from ..redaction.log_lines import get_logger
 from . import kv_layout
 from .definitions import Definition
 from .lmcache_names import load
+from .lmcache_prefix import read_prefix, read_stored_keys
 from .lmcache_version import LMCacheVersion
+from .prefix import Prefix, StoredKeys
 from .runtime import Chunk, Hashing, KVLayer, LoadedChunks, Runtime
 from .sizes import LARGEST_FILE_SYSTEM, MACHINE_MEMORY
 
@@ -106,6 +108,14 @@ class LMCacheRuntime(LMCacheVersion, Runtime):
             if not storage.is_backend_bypassed(name)
         )
         return True if storage.contains(chunk.key) is not None else (None if is_written_now else False)
+
+    def prefix(self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None) -> Prefix:
+        """Return the chunks of a prompt, with the backends that have them."""
+        return read_prefix(self._manager, tokens, request_configs)
+
+    def stored_keys(self, chunk_hash: str) -> StoredKeys:
+        """Return the keys of the stored chunks that have this hash."""
+        return read_stored_keys(self._engine, chunk_hash)
 
     def kv_layers(self) -> Mapping[str, KVLayer | None]:
         """Return the KV cache of each layer; None if its layout is unknown, see kv_layout.py."""

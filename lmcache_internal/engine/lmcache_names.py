@@ -8,6 +8,7 @@ from typing import Any
 
 TABLE: dict[str, dict[str, str]] = {
     "_CONFIG_DEFINITIONS": {"0.3.15": "lmcache.v1.config"},
+    "Bitmap": {"0.5.6": "lmcache.lmcache_native"},
     "CacheEngineKey": {"0.3.15": "lmcache.utils"},
     "ChunkStatisticsLookupClient": {
         "0.3.15": "lmcache.v1.lookup_client.chunk_statistics_lookup_client",
@@ -20,6 +21,8 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "DevDaxRemoveMode": {"0.5.6": "lmcache.v1.memory_allocators.devdax_memory_allocator"},
     "EngineType": {"0.3.15": "lmcache.utils"},
+    "fold_unfold_grouped": {"0.5.6": "lmcache.v1.distributed.bitmap_ops.fold"},
+    "get_registered_l2_adapter_types": {"0.4.7": "lmcache.v1.distributed.l2_adapters.config"},
     "get_version": {"0.3.15": "lmcache.utils"},
     "init_logger": {"0.3.15": "lmcache.logging"},
     "InternalAPIServer": {
@@ -44,6 +47,7 @@ TABLE: dict[str, dict[str, str]] = {
     "MPCacheServer": {"0.5.6": "lmcache.v1.multiprocess.server"},
     "normalize_kv_and_discover_format": {"0.4.7": "lmcache.v1.gpu_connector.utils"},
     "ObjectKey": {"0.3.15": "lmcache.v1.distributed.api"},
+    "parse_args_to_l2_adapters_config": {"0.4.7": "lmcache.v1.distributed.l2_adapters.config"},
     "PeriodicThreadRegistry": {"0.3.15": "lmcache.v1.periodic_thread"},
     "PrefetchService": {"0.5.6": "lmcache.v1.multiprocess.cache_control.prefetch_service"},
     "QuotaManager": {"0.4.7": "lmcache.v1.distributed.quota_manager"},
@@ -54,6 +58,7 @@ TABLE: dict[str, dict[str, str]] = {
     "RemoteBackend": {"0.3.15": "lmcache.v1.storage_backend.remote_backend"},
     "RequestClientFactory": {"0.5.6": "lmcache.v1.multiprocess.transport.factory"},
     "reset_observability_metrics": {"0.3.15": "lmcache.observability"},
+    "resolve_grouped_object_keys": {"0.5.6": "lmcache.v1.multiprocess.cache_control.key_resolver"},
     "StandaloneLMCacheManager": {
         "0.3.15": "lmcache.v1.standalone.manager",
         "0.5.7": "lmcache.inprocess.standalone.manager",

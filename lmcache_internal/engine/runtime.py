@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from .definitions import Definition
+from .prefix import PrefixReader
 
 
 class LoadedChunks(Struct, frozen=True):
@@ -157,6 +158,7 @@ class Runtime(
     ConfigDefinitions,
     Backends,
     TokenStore,
+    PrefixReader,
     ChunkFiles,
     KVCaches,
     Protocol,

@@ -36,6 +36,7 @@ REQUIRED_ROLES = {
     ("GET", "/bypass/list"): "viewer",
     ("PUT", "/bypass/remove"): "operator",
     ("DELETE", "/cache/clear"): "operator",
+    ("POST", "/cache/explain"): "viewer",
     ("GET", "/cache/kvcache/check"): "viewer",
     ("GET", "/cache/kvcache/info"): "viewer",
     ("POST", "/cache/kvcache/record_slot"): "operator",

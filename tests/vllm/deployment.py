@@ -55,13 +55,14 @@ class Deployment:
         values: values of LMCache's configuration.
 
     Attributes:
+        port: the port of vLLM.
         ports: the ports of the scheduler's and the workers' servers, by index.
         config: LMCache's YAML file.
     """
 
     def __init__(self, directory: Path, model: Path, workers: int = 1, **values: Any) -> None:
-        self._port = free_port(2 + workers)
-        self.ports = list(range(self._port + 1, self._port + 2 + workers))
+        self.port = free_port(2 + workers)
+        self.ports = list(range(self.port + 1, self.port + 2 + workers))
         self.config = directory / "lmcache.yaml"
         self._log = directory / "log"
         settings = {
@@ -73,7 +74,7 @@ class Deployment:
             "run_script_api_enabled": True,
         }
         self.config.write_text(yaml.safe_dump(settings | values))
-        self._command = [str(VENV / "bin" / "vllm"), "serve", str(model), "--port", str(self._port), *OPTIONS]
+        self._command = [str(VENV / "bin" / "vllm"), "serve", str(model), "--port", str(self.port), *OPTIONS]
         self._command += ["--tensor-parallel-size", str(workers)]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -105,7 +106,7 @@ class Deployment:
 
     def is_gone(self) -> bool:
         """Return whether all its processes have ended and no port is open."""
-        return not self._has_processes() and not any(map(_listens, [self._port, *self.ports]))
+        return not self._has_processes() and not any(map(_listens, [self.port, *self.ports]))
 
     def log(self) -> str:
         """Return the output of all its processes."""
@@ -114,14 +115,20 @@ class Deployment:
     def complete(self, prompt: str) -> str:
         """Return the model's completion of `prompt`."""
         body = {"model": "tiny", "prompt": prompt, "max_tokens": 4, "temperature": 0}
-        status, text = self._ask(self._port, "POST", "/v1/completions", json.dumps(body).encode())
+        status, text = self._ask(self.port, "POST", "/v1/completions", json.dumps(body).encode())
         assert status == 200, text
         completed: str = json.loads(text)["choices"][0]["text"]
         return completed
 
+    def chat(self, messages: list[dict[str, str]]) -> None:
+        """Send chat messages to the model."""
+        body = {"model": "tiny", "messages": messages, "max_tokens": 1, "temperature": 0}
+        status, text = self._ask(self.port, "POST", "/v1/chat/completions", json.dumps(body).encode())
+        assert status == 200, text
+
     def vllm_metrics(self) -> str:
         """GET /metrics of vLLM itself."""
-        return self._ask(self._port, "GET", "/metrics")[1]
+        return self._ask(self.port, "GET", "/metrics")[1]
 
     def ask(
         self,
@@ -166,7 +173,7 @@ class Deployment:
 
     def _wait_until_it_serves(self, process: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + START_SECONDS
-        while not _listens(self._port) or self._ask(self._port, "GET", "/health")[0] != 200:
+        while not _listens(self.port) or self._ask(self.port, "GET", "/health")[0] != 200:
             assert process.poll() is None, f"vLLM has not started:\n{self.log()[-6000:]}"
             assert time.monotonic() < until, f"vLLM does not serve after {START_SECONDS} s:\n{self.log()[-6000:]}"
             time.sleep(0.5)

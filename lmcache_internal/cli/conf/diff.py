@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ...engine.definitions import GENERATED
 from ...errors import ConfigError
 from ...redaction import redact
 from ...settings.config_file import read_config_file
@@ -23,8 +24,6 @@ Details = Mapping[str, Mapping[str, Any]]
 """The fields of each key, as a server answers them."""
 
 _ABSENT = {"value": None, "source": "unknown key", "type": ""}
-GENERATED = frozenset({"lmcache_instance_id"})
-"""Keys that each rank generates if they are not set."""
 
 
 @click.command(cls=Command)

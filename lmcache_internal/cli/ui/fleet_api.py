@@ -8,9 +8,9 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from ...engine.definitions import GENERATED
 from ...errors import NotFound
 from ...ui.pages import asset, fleet_page
-from ..conf.diff import GENERATED
 from ..conf.read import fetch_details
 from ..fleet import Job
 from ..loglevel import fetch_levels

@@ -48,7 +48,7 @@ def rank_page(number: int) -> Response:
     target = rank.target
     html = page(
         f"/rank/{number}",
-        base=target.url,
+        base=target.address if target.pod else target.url,
         socket=target.socket_path or "",
         token=state.fleet.token is not None,
         fleet=rank.name,
@@ -60,8 +60,8 @@ def rank_page(number: int) -> Response:
 def rank_docs(number: int) -> BaseResponse:
     """Lead to the rank's own page, because its scripts must not run here."""
     target = gateway().rank(number).target
-    if target.socket_path:
-        raise NotFound(f"A browser cannot open /docs of the Unix socket {target.socket_path}; see /openapi.json there")
+    if target.socket_path or target.pod:
+        raise NotFound(f"A browser cannot open /docs at {target.address}; see /rank/{number}/openapi.json")
     return redirect(f"{target.url}/docs")
 
 

@@ -61,7 +61,9 @@ class Rank:
 
     @property
     def host(self) -> str:
-        """The host name, or "Unix socket"."""
+        """The host name, the pod, or "Unix socket"."""
+        if self.target.pod:
+            return str(self.target.pod)
         try:
             return "Unix socket" if self.target.socket_path else urlsplit(self.target.url).hostname or ""
         except ValueError:

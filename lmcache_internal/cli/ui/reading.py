@@ -1,11 +1,12 @@
-"""Read one rank for the dashboard: what it is, seldom, and its figures, at each poll.
+"""Read one rank for the dashboard: what it is, once a minute, and its figures, at each poll.
 
-What a rank does not have, as an MP server has no hit rate, is None; a rank may be another program that lies, so texts
-are cut and numbers are checked.
+A figure that a rank does not have is None. A rank may be another program that lies, so texts are cut and numbers are
+checked.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import msgspec
 
 from ..client import Client, Failure
-from ..samples import fetch_samples
-from ..server_stats import fetch_health, usage_limit
+from ..mp_stats import fetch_mp_stats
+from ..samples import START, fetch_samples
+from ..server_health import fetch_health
+from ..server_stats import usage_limit
 from ..text import one_line
 
 LONGEST_TEXT = 200
+MAX_REASONS = 20
 MP = "mp"
 OTHER = "other"
 """The kind of a server without a dashboard, such as LMCache's own."""
@@ -31,8 +35,7 @@ _COUNTERS = {
     "evicted": "lmcache:local_cpu_evict_count_total",
 }
 _USAGE = ("lmcache:local_cache_usage", "lmcache:local_storage_usage")
-_START = "process_start_time_seconds"
-_FAMILIES = (*_COUNTERS.values(), *_USAGE, _START)
+_FAMILIES = (*_COUNTERS.values(), *_USAGE, START)
 
 
 class _Session(msgspec.Struct):
@@ -45,19 +48,6 @@ class _Meta(msgspec.Struct):
     model_name: str | None = None
     role: str | None = None
     worker_id: int | None = None
-
-
-class _Memory(msgspec.Struct):
-    memory_used_bytes: float | None = None
-    memory_total_bytes: float | None = None
-
-
-class _Storage(msgspec.Struct):
-    l1_manager: _Memory = msgspec.field(default_factory=_Memory)
-
-
-class _Status(msgspec.Struct):
-    storage_manager: _Storage = msgspec.field(default_factory=_Storage)
 
 
 @dataclass(frozen=True)
@@ -87,7 +77,7 @@ def identify(client: Client) -> Identity:
     """Ask a rank what it is; raises `Failure` if it does not answer or refuses."""
     session = _optional(client, "/ui/session", _Session) or _Session("", OTHER, {})
     version = text(client.json("GET", "/lmc_version", type=str))
-    if session.kind == MP:
+    if session.kind == MP or client.target.mp:
         return Identity(MP, version, "", "MP server", text(session.role), session.routes)
     meta = _optional(client, "/meta?names=model_name,role,worker_id", _Meta) or _Meta()
     label = "scheduler" if meta.role == "scheduler" else "" if meta.worker_id is None else f"worker {meta.worker_id}"
@@ -108,20 +98,41 @@ def read_figures(client: Client, identity: Identity) -> dict[str, Any]:
     Raises:
         Failure: it does not answer, or refuses.
     """
-    health = fetch_health(client)
-    reasons = [f"{name}: {message}" for kind in ("failing", "warnings") for name, message in health[kind].items()]
-    figures = {
-        "health": health["health"],
-        "mode": text(health["mode"]),
-        "reasons": [text(reason) for reason in reasons[:20]],
-        "limit": identity.limit,
-    }
     if identity.kind == MP:
-        memory = client.json("GET", "/status", _Status).storage_manager.l1_manager
-        return {**figures, "usage": memory.memory_used_bytes, "limit": memory.memory_total_bytes}
+        return _mp_figures(client)
     samples = fetch_samples(client, _FAMILIES)
     counters = {name: samples.sum(sample) for name, sample in _COUNTERS.items()}
-    return {**figures, **counters, "usage": samples.sum(*_USAGE), "started": samples.sum(_START)}
+    return {
+        **_health(fetch_health(client)),
+        **counters,
+        "usage": samples.sum(*_USAGE),
+        "limit": identity.limit,
+        "started": samples.sum(START),
+    }
+
+
+def _mp_figures(client: Client) -> dict[str, Any]:
+    """Return the figures of an MP server: its hits are those of lookups, and its usage is that of L1."""
+    stats = fetch_mp_stats(client)
+    uptime = stats["uptime_seconds"]
+    return {
+        **_health(stats),
+        "hit": stats["hit_tokens"],
+        "requested": stats["requested_tokens"],
+        "evicted": stats["evictions"],
+        "usage": stats["usage_bytes"],
+        "limit": stats["usage_limit_bytes"],
+        "started": None if uptime is None else time.time() - uptime,
+    }
+
+
+def _health(found: Mapping[str, Any]) -> dict[str, Any]:
+    reasons = [f"{name}: {message}" for kind in ("failing", "warnings") for name, message in found[kind].items()]
+    return {
+        "health": found["health"],
+        "mode": text(found["mode"]),
+        "reasons": [text(reason) for reason in reasons[:MAX_REASONS]],
+    }
 
 
 def text(value: str) -> str:

@@ -49,11 +49,11 @@ class EmbeddedEngine:
         self._closed = False
         self._refresh_gauges()
 
-    def store(self, tokens: Sequence[int]) -> int:
+    def store(self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None = None) -> int:
         """Store the KV cache of each complete chunk of `tokens`; return the number of newly stored tokens."""
         started = time.perf_counter()
         stored = 0
-        for start, key in self._keys(tokens):
+        for start, key in self._keys(tokens, request_configs):
             if self.storage_manager.contains(key) is None:
                 with self._lock:
                     data = read_slots(self._kv_caches, start % self._num_slots, self.metadata.chunk_size)
@@ -66,14 +66,14 @@ class EmbeddedEngine:
         self._refresh_gauges()
         return stored
 
-    def retrieve(self, tokens: Sequence[int]) -> list[bool]:
+    def retrieve(self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None = None) -> list[bool]:
         """Copy the longest cached prefix of `tokens` into the KV buffers.
 
         Returns:
             One entry per token: whether it was retrieved.
         """
         started = time.perf_counter()
-        found = list(self._cached_prefix(tokens))
+        found = list(self._cached_prefix(tokens, request_configs))
         hit = len(found) * self.metadata.chunk_size
         if hit < self.config.min_retrieve_tokens:
             found, hit = [], 0
@@ -89,11 +89,17 @@ class EmbeddedEngine:
         self._count_hits("requested", len(tokens), "hit", hit)
         return [True] * hit + [False] * (len(tokens) - hit)
 
-    def lookup(self, tokens: Sequence[int], lookup_id: str | None = None, pin: bool = False) -> int:
+    def lookup(
+        self,
+        tokens: Sequence[int],
+        lookup_id: str | None = None,
+        pin: bool = False,
+        request_configs: Mapping[str, Any] | None = None,
+    ) -> int:
         """Return the number of cached tokens of the prefix; with `pin`, they are kept until `lookup_unpin`."""
         started = time.perf_counter()
         found = 0
-        for start, key in self._keys(tokens):
+        for start, key in self._keys(tokens, request_configs):
             if self.storage_manager.contains(key, pin=pin) is None:
                 break
             if pin:
@@ -148,6 +154,7 @@ class EmbeddedEngine:
         """Drop pins older than `pin_timeout_sec`; the pin monitor calls it."""
         cpu = self.storage_manager.storage_backends.get("LocalCPUBackend")
         dropped = cpu.unpin_older_than(self.config.pin_timeout_sec) if isinstance(cpu, LocalCPUBackend) else 0
+        self.metrics.count("forced_unpin_count", dropped)
         self._refresh_gauges()
         return f"dropped {dropped} pins"
 
@@ -164,11 +171,14 @@ class EmbeddedEngine:
         self.storage_manager.close()
         self.metrics.close()
 
-    def _keys(self, tokens: Sequence[int]) -> Iterator[tuple[int, ChunkKey]]:
-        return chunk_keys(tokens, self.metadata, HASH_FUNCTIONS[self.config.pre_caching_hash_algorithm])
+    def _keys(self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None) -> Iterator[tuple[int, ChunkKey]]:
+        function = HASH_FUNCTIONS[self.config.pre_caching_hash_algorithm]
+        return chunk_keys(tokens, self.metadata, function, request_configs)
 
-    def _cached_prefix(self, tokens: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-        for start, key in self._keys(tokens):
+    def _cached_prefix(
+        self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None
+    ) -> Iterator[tuple[int, bytes]]:
+        for start, key in self._keys(tokens, request_configs):
             data = self.storage_manager.get(key)
             if data is None:
                 return
@@ -193,10 +203,11 @@ class EmbeddedEngine:
         self.metrics.set("local_storage_usage", disk.used_bytes if disk is not None else 0)
         self.metrics.set("local_cpu_hot_cache_count", len(cpu) if cpu is not None else 0)
         remote = backends.get("RemoteBackend")
-        self._count_up("local_cpu_evict_count", cpu.evictions if cpu is not None else 0)
+        for name in ("local_cpu_evict_count", "local_cpu_evict_keys_count"):
+            self._count_up(name, cpu.evictions if cpu is not None else 0)
         if isinstance(remote, SimulatedRemoteBackend):
-            self._count_up("get_blocking_failed_count", remote.failed_reads)
-            self._count_up("put_failed_count", remote.failed_writes)
+            self.metrics.set("get_blocking_failed_count", remote.failed_reads)
+            self.metrics.set("put_failed_count", remote.failed_writes)
 
     def _count_up(self, name: str, total: int) -> None:
         """Add the increase of a backend's own count, which starts at zero again when the backend is recreated."""

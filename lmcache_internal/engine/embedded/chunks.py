@@ -6,21 +6,30 @@ import hashlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .metadata import EmbeddedMetadata
+
+_TAG = "lmcache.tag."
 
 
 @dataclass(frozen=True)
 class ChunkKey:
-    """The key of a chunk of KV cache: one worker's part of one token prefix."""
+    """The key of a chunk of KV cache: one worker's part of one token prefix.
+
+    Attributes:
+        tags: name and value of each tag of the request, in its order; None without tags.
+    """
 
     model_name: str
     world_size: int
     worker_id: int
     chunk_hash: str
+    tags: tuple[tuple[str, Any], ...] | None = None
 
     def __str__(self) -> str:
-        return f"{self.model_name}@{self.world_size}@{self.worker_id}@{self.chunk_hash}"
+        tags = "".join(f"@{name}%{value}" for name, value in self.tags or ())
+        return f"{self.model_name}@{self.world_size}@{self.worker_id}@{self.chunk_hash}{tags}"
 
 
 HashFunction = Callable[[bytes, Sequence[int]], bytes]
@@ -47,14 +56,19 @@ HASH_FUNCTIONS: Mapping[str, HashFunction] = {"sha256": sha256, "builtin": built
 
 
 def chunk_keys(
-    tokens: Sequence[int], metadata: EmbeddedMetadata, hash_function: HashFunction = sha256
+    tokens: Sequence[int],
+    metadata: EmbeddedMetadata,
+    hash_function: HashFunction = sha256,
+    request_configs: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[int, ChunkKey]]:
     """Yield (position of its first token, key) for each complete chunk of `tokens`.
 
-    Each hash includes the hash before it, so that equal chunks after different prefixes have different keys.
+    Each hash includes the hash before it, so that equal chunks after different prefixes have different keys. As in
+    LMCache, the entries `lmcache.tag.*` of `request_configs` are part of the key.
     """
     size = metadata.chunk_size
+    tags = tuple((k.removeprefix(_TAG), v) for k, v in (request_configs or {}).items() if k.startswith(_TAG)) or None
     digest = b""
     for start in range(0, len(tokens) - size + 1, size):
         digest = hash_function(digest, tokens[start : start + size])
-        yield start, ChunkKey(metadata.model_name, metadata.world_size, metadata.worker_id, digest.hex())
+        yield start, ChunkKey(metadata.model_name, metadata.world_size, metadata.worker_id, digest.hex(), tags)

@@ -41,6 +41,11 @@ class LocalCPUBackend:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def keys(self) -> list[ChunkKey]:
+        """Return the keys of the stored chunks, least recently used first."""
+        with self.lock:
+            return list(self._entries)
+
     def contains(self, key: ChunkKey, pin: bool = False) -> bool:
         """Return whether the chunk is stored; with `pin`, it is kept until it is unpinned."""
         with self.lock:

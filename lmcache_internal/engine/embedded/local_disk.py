@@ -10,7 +10,7 @@ import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -25,10 +25,14 @@ _MAX_HEADER = 4096
 _TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
-class _Header(TypedDict):
+class _Untagged(TypedDict):
     key: tuple[str, int, int, str]
     size: int
     sha256: str
+
+
+class _Header(_Untagged, total=False):
+    tags: list[tuple[str, Any]]
 
 
 class LocalDiskBackend:
@@ -144,6 +148,8 @@ class LocalDiskBackend:
 
     def _write(self, key: ChunkKey, data: bytes) -> None:
         header = _Header(key=_parts(key), size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        if key.tags is not None:
+            header["tags"] = list(key.tags)
         path = self._path(key)
         # A partly written file must not have a name under which it would be read.
         unfinished = path.with_suffix(f".{os.getpid()}.part")
@@ -174,7 +180,8 @@ def _parts(key: ChunkKey) -> tuple[str, int, int, str]:
 
 
 def _key_of(header: _Header) -> ChunkKey:
-    return ChunkKey(*header["key"])
+    tags = header.get("tags")
+    return ChunkKey(*header["key"], None if tags is None else tuple(tags))
 
 
 def _header_of(line: bytes) -> _Header | None:

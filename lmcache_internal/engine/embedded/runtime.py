@@ -9,6 +9,7 @@ from ...conversion import cut
 from ...errors import BadRequest, ConfigError, EngineUnavailable
 from ...redaction import redact
 from ...version import __version__
+from ..prefix import MAX_CHUNKS, Prefix, StoredKeys
 from ..runtime import Chunk, Hashing, LoadedChunks, Runtime
 from .cache_engine import EmbeddedEngine
 from .chunks import HASH_FUNCTIONS, ChunkKey, chunk_keys
@@ -18,6 +19,7 @@ from .local_cpu import LocalCPUBackend
 from .local_disk import LocalDiskBackend
 from .metadata import EmbeddedMetadata
 from .periodic import PeriodicThread
+from .prefix import read_prefix, read_stored_keys
 from .simulated_remote import SimulatedRemoteBackend
 from .storage_manager import disk_directory
 
@@ -82,21 +84,35 @@ class EmbeddedRuntime(Runtime):
 
     def chunks(self, tokens: Sequence[int]) -> list[Chunk]:
         """Return the complete chunks of `tokens`."""
-        return [Chunk(self._rank.lmcache_engine_metadata.chunk_size, key) for key in self._keys(tokens)]
+        return [Chunk(self._rank.lmcache_engine_metadata.chunk_size, key) for _, key in self._keys(tokens)]
 
     def hashing(self) -> Hashing:
         """Return how this rank hashes chunks."""
         name = self._rank.config.pre_caching_hash_algorithm
-        (key,) = self._keys(range(self._rank.lmcache_engine_metadata.chunk_size))
+        ((_, key),) = self._keys(range(self._rank.lmcache_engine_metadata.chunk_size))
         return Hashing(name, depends_on_seed=name == "builtin", example=key.chunk_hash)
 
-    def _keys(self, tokens: Sequence[int]) -> list[ChunkKey]:
+    def _keys(
+        self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None = None
+    ) -> list[tuple[int, ChunkKey]]:
         function = HASH_FUNCTIONS[self._rank.config.pre_caching_hash_algorithm]
-        return [key for _, key in chunk_keys(tokens, self._rank.lmcache_engine_metadata, function)]
+        return list(chunk_keys(tokens, self._rank.lmcache_engine_metadata, function, request_configs))
 
     def holds(self, chunk: Chunk) -> bool:
         """Return whether a backend in service has a chunk."""
         return self._rank.require_engine().storage_manager.contains(chunk.key) is not None
+
+    def prefix(self, tokens: Sequence[int], request_configs: Mapping[str, Any] | None) -> Prefix:
+        """Return the chunks of a prompt, with the backends that have them."""
+        size = self._rank.lmcache_engine_metadata.chunk_size
+        if len(tokens) // size > MAX_CHUNKS:
+            raise BadRequest(f"At most {MAX_CHUNKS} chunks of {size} tokens, got {len(tokens) // size}")
+        keys = self._keys(tokens, request_configs)
+        return read_prefix(self._rank.lmcache_engine, self._rank.lmcache_engine_metadata, keys)
+
+    def stored_keys(self, chunk_hash: str) -> StoredKeys:
+        """Return the keys of the stored chunks that have this hash."""
+        return read_stored_keys(self._rank.require_engine(), chunk_hash)
 
     def kv_layers(self) -> Mapping[str, KVBuffer]:
         """Return the KV buffer of each layer."""

@@ -41,6 +41,11 @@ class L1Memory:
             self.used += len(data)
             return True
 
+    def keys(self) -> list[ObjectKey]:
+        """Return the keys, least recently used first."""
+        with self._lock:
+            return list(self._objects)
+
     def get(self, key: ObjectKey) -> bytes | None:
         """Return the bytes of an object, or None."""
         with self._lock:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 
 from msgspec import Meta, Struct
 
+from ..prefix import Prefix, StoredKeys
 from ..runtime import BaseRuntime
 
 ModelName = Annotated[str, Meta(pattern="^[^@]*$", max_length=1024)]
@@ -33,6 +34,19 @@ class ObjectName(Struct, frozen=True):
     cache_salt: CacheSalt = ""
 
 
+class Prompt(Struct, frozen=True):
+    """The tokens of a prompt, as a worker of that model and world size looks them up.
+
+    Attributes:
+        cache_salt: the tenant; empty for anonymous requests.
+    """
+
+    model_name: str
+    world_size: int
+    tokens: list[int]
+    cache_salt: str = ""
+
+
 class Prefetch(Struct, frozen=True):
     """The state of a prefetch.
 
@@ -49,6 +63,25 @@ class Prefetch(Struct, frozen=True):
     is_complete: bool = False
     found_keys: int = 0
     total_keys: int = 0
+
+
+class WorkerState(Struct, frozen=True):
+    """A registered worker.
+
+    Attributes:
+        instance_id: the id that it registered with.
+        silent: seconds since its last message; None if the engine does not say.
+        limit: seconds of silence after which the engine removes it; 0 if never.
+    """
+
+    instance_id: int
+    silent: float | None = None
+    limit: float = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has been silent for half of its limit or longer."""
+        return self.silent is not None and 0 < self.limit <= 2 * self.silent
 
 
 class BlockLayer(Protocol):
@@ -97,6 +130,18 @@ class MPRuntime(BaseRuntime, Protocol):
             NotFound: there is no such prefetch, or its completion was reported (404).
         """
 
+    def prefix(self, prompt: Prompt) -> Prefix:
+        """Return the chunks of a prompt, with the tiers that have them; nothing is loaded, locked or marked as used.
+
+        Raises:
+            BadRequest: a value breaks a rule of the engine, or there are too many chunks (400).
+            EngineUnavailable: no worker has registered that model with that world size (503).
+            NotSupported: this version of the engine cannot do it (501).
+        """
+
+    def stored_keys(self, prompt: Prompt, chunk_hash: str) -> StoredKeys:
+        """Return the keys in L1 that have this hash, hexadecimal, as keys of the prompt's kind."""
+
     def block_layers(self, instance_id: int) -> Sequence[BlockLayer]:
         """The KV cache of a worker, layer by layer.
 
@@ -104,6 +149,9 @@ class MPRuntime(BaseRuntime, Protocol):
             NotFound: no worker has registered with that id, or it has no KV cache (404).
             NotSupported: the engine or the layout of the KV cache has no blocks that can be read (501).
         """
+
+    def workers(self) -> list[WorkerState]:
+        """The registered workers."""
 
     def l1_arenas(self) -> list[dict[str, Any]]:
         """The Device-DAX devices of L1.
@@ -123,6 +171,16 @@ class MPRuntime(BaseRuntime, Protocol):
 
     def reconfigure_l2(self, adapter_index: int, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Apply an operation to an adapter; raises `ApiError` with the status that the engine gives."""
+
+    def adapter_config(self, spec: Mapping[str, Any]) -> Any:
+        """The engine's configuration of an L2 adapter, from the object that `--l2-adapter` takes.
+
+        Raises:
+            Exception: the configuration is invalid.
+        """
+
+    def adapter_settings(self, config: Any) -> dict[str, Any]:
+        """The configuration of an L2 adapter as plain data."""
 
     def ping(self, seconds: float) -> str:
         """Send a PING through the server's own message queue; return how it went, in a few words.

@@ -69,8 +69,8 @@ export class History {
       memory: now.sum("lmcache:local_cache_usage"),
       disk: now.sum("lmcache:local_storage_usage"),
       evictions: rate(before, now, "lmcache:local_cpu_evict_count_total"),
-      getFailures: rate(before, now, "lmcache:get_blocking_failed_count_total"),
-      putFailures: rate(before, now, "lmcache:put_failed_count_total"),
+      getFailures: rate(before, now, "lmcache:get_blocking_failed_count"),
+      putFailures: rate(before, now, "lmcache:put_failed_count"),
     };
     for (const [call, name] of Object.entries(LATENCIES)) {
       const buckets = bucketIncrease(oldest.buckets(name), now.buckets(name));
