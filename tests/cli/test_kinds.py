@@ -53,8 +53,9 @@ def test_choice_of_a_rank_asks_no_mp_server(mixed: ApiServer, tmp_path: Path, co
     assert asked == {"engine-0"}
 
 
+@pytest.mark.usefixtures("mixed")
 @pytest.mark.parametrize("command", ["conf diff", "conf history", "conf set pin_timeout_sec=300 --all --dry-run"])
-def test_configuration_of_a_mixed_fleet_is_that_of_its_ranks(mixed: ApiServer, command: str) -> None:
+def test_configuration_of_a_mixed_fleet_is_that_of_its_ranks(command: str) -> None:
     result = run(*command.split(), "--kubernetes", NAMESPACE)
     assert result.exit_code == 0, result.output
     assert "mp-" not in result.output
@@ -72,7 +73,8 @@ def test_mp_server_is_recognized_in_a_pod_that_no_label_marks(api: ApiServer, mp
     ]
 
 
-def test_no_mp_server_has_an_index(mixed: ApiServer) -> None:
+@pytest.mark.usefixtures("mixed")
+def test_no_mp_server_has_an_index() -> None:
     result = run("status", "--kubernetes", f"{NAMESPACE}:lmcache-internal/server=mp", "--index", "0")
     assert result.exit_code == 1
     assert "No pod has a server with index 0." in result.stderr
