@@ -92,3 +92,7 @@ def test_doctor_reads_the_health_that_lmcaches_mp_server_reports(lmcache: tuple[
     result = run("doctor", "--url", lmcache[0], "--json")
     assert result.exit_code == 1
     assert [found["code"] for found in json.loads(result.stdout)["findings"]] == ["engine-unhealthy"]
+
+
+def test_doctor_counts_servers_where_some_are_no_ranks(mp: str) -> None:
+    assert run("doctor", "--url", mp).stdout.startswith("Nothing found in 1 server.")
