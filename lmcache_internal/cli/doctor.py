@@ -65,7 +65,8 @@ def text_of(document: dict[str, Any]) -> str:
     from .doctor_text import report_text
 
     failures = {entry["name"]: entry["error"] for entry in document["ranks"] if not entry["ok"]}
-    return report_text(msgspec.convert(document, Report), failures, len(document["ranks"]))
+    noun = "server" if any(entry["index"] is None for entry in document["ranks"]) else "rank"
+    return report_text(msgspec.convert(document, Report), failures, len(document["ranks"]), noun)
 
 
 def rank_names(outcomes: Sequence[Outcome]) -> list[str]:

@@ -56,6 +56,11 @@ class Source:
         chosen = self.urls or self.sockets or self.listed or self.coordinator or self.kubernetes
         return self.config or (Path(named) if named and not chosen else None)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the list of servers is read over HTTP, so that another search may find others."""
+        return self.coordinator is not None or (self.listed is not None and _is_url(self.listed))
+
     def check(self) -> None:
         """Raise `click.UsageError` if the options contradict each other."""
         chosen = (self.file, self.urls or self.sockets, self.listed, self.coordinator, self.kubernetes)
@@ -86,9 +91,8 @@ class Source:
         if self.coordinator is not None:
             return fetch_registry(self.coordinator, token, seconds)
         if self.listed is not None:
-            by_url = self.listed.lower().startswith(("http://", "https://"))
             return self._chosen(
-                fetch_groups(self.listed, token, seconds) if by_url else read_targets(Path(self.listed))
+                fetch_groups(self.listed, token, seconds) if _is_url(self.listed) else read_targets(Path(self.listed))
             )
         if not (self.urls or self.sockets):
             return self._of_config(self.file)
@@ -173,6 +177,10 @@ def read_targets(path: Path) -> list[Target]:
     if not found:
         raise click.ClickException(f"{path} lists no targets")
     return found
+
+
+def _is_url(listed: str) -> bool:
+    return listed.lower().startswith(("http://", "https://"))
 
 
 def _group(group: Any) -> list[Target]:
