@@ -130,6 +130,23 @@ def test_full_file_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full
     assert "4 GiB free of 100 GiB" in finding["message"]
 
 
+def test_each_directory_of_local_disk_is_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directories = [tmp_path / "a", tmp_path / "b"]
+    for directory in directories:
+        directory.mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=100 << 30, free=1 << 30))
+    with make_manager() as manager:
+        manager.config.local_disk = f"file://{directories[0]}, {directories[1]}"
+        finding = found(manager)
+        examined = (
+            {each["path"] for each in report(create_app(manager))["facts"]["system"]["file_systems"].values()}
+            if False
+            else set(report(create_app(manager))["facts"]["system"]["file_systems"])
+        )
+    assert "disk-nearly-full" in finding
+    assert {str(directory) for directory in directories} <= examined
+
+
 def test_a_large_disk_with_a_small_share_of_free_space_is_no_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
