@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from ..diagnostics.doctor.collectors import fields
 from ..diagnostics.doctor.metric_facts import metric_facts
 from ..diagnostics.doctor.ranks import NOT_COLLECTED
 from ..diagnostics.doctor.seeds import shown_seed
@@ -51,10 +52,11 @@ def fetch_facts(client: Client) -> dict[str, Any]:
 
 def _from_other_endpoints(client: Client) -> dict[str, Any]:
     facts: dict[str, Any] = {}
-    missing: dict[str, str] = {}
+    missing = dict.fromkeys(fields(), OTHER_SERVER)
     for group, fetch in _GROUPS.items():
         try:
             facts[group] = redact(dict(fetch(client, facts)))
+            del missing[group]
         except Failure as failure:
             if failure.unreachable:
                 raise

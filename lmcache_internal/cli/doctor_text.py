@@ -73,12 +73,18 @@ def _summary(report: Report, examined: int, asked: int, noun: str) -> Iterator[s
     counts = {severity: sum(found.severity == severity for found in report.findings) for severity in SEVERITIES}
     words = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count]
     count = f"{asked}" if examined == asked else f"{examined} of {asked}"
+    if not examined:
+        yield f"Nothing was checked: none of {asked} {noun}{'s' * (asked != 1)} could be examined."
+        return
     yield f"{', '.join(words) or 'Nothing found'} in {count} {noun}{'s' * (asked != 1)}."
     yield f"Checked: {', '.join(report.checked) or 'nothing'}."
     if report.not_checked:
         yield "Not checked:"
+    alike: dict[tuple[str, str], list[str]] = {}
     for entry in report.not_checked:
-        yield f"  {entry.code} ({named(entry.ranks)}): {entry.why}"
+        alike.setdefault((entry.why, named(entry.ranks)), []).append(entry.code)
+    for (why, ranks), codes in alike.items():
+        yield f"  {', '.join(codes)} ({ranks}): {why}"
 
 
 def named(ranks: Sequence[str]) -> str:

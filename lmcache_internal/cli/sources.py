@@ -108,7 +108,8 @@ class Source:
     def options(self, targets: Sequence[Target]) -> list[str]:
         """Return the options that choose these servers and no others."""
         if any(target.index is None or target.by_address for target in targets):
-            return [option for target in targets for option in target.options()]
+            # A change of several servers needs --all if they are chosen by address.
+            return [*(option for target in targets for option in target.options()), *["--all"] * (len(targets) > 1)]
         where = ["--config", str(self.file)] if self.file else ["--targets", str(self.listed)] if self.listed else []
         return [*where, "--index", format_numbers([target.index for target in targets if target.index is not None])]
 

@@ -18,6 +18,9 @@ finding has its evidence, and the code of a section here. `error` means that the
 
 The reasons of `lmcache-internal explain` have these codes, too. If you start from a symptom, see
 [How to](howto.md); if you start from an alert of Prometheus, see [Alerts](alerts.md).
+
+In a command, `N` is the index of the affected rank (0 is the scheduler, 1 + n is worker n), and `NAME` a backend. The
+command line prints the next step with both, and with the options that reach the servers.
 """
 TITLES: dict[Group, str] = {
     "hashing": "Keys of chunks",
