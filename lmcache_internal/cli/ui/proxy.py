@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 
 from flask import Blueprint, Response, redirect, request
+from werkzeug.exceptions import BadGateway
 from werkzeug.wrappers import Response as BaseResponse
 
-from ...errors import ApiError, BadRequest, CallTimedOut, NotFound
+from ...errors import BadRequest, CallTimedOut, NotFound
 from ...security.gate import HEADERS
 from ...ui.pages import POLICY, asset, page
 from ..answers import Answer
@@ -31,13 +32,6 @@ _SESSION = "ui/session"
 _EVERY_STATUS = tuple(range(300, 600))
 
 router = Blueprint("proxy", __name__, url_prefix="/rank/<int:number>")
-
-
-class BadGateway(ApiError):
-    """The rank gave no usable response (502)."""
-
-    status = 502
-    title = "The rank does not answer"
 
 
 @router.get("/ui")
@@ -104,10 +98,10 @@ def _target_path(number: int) -> str:
     return raw.removeprefix(prefix)
 
 
-def _failed(rank: Rank, failure: Failure) -> ApiError:
-    late = "no answer within" in str(failure) or "does not end" in str(failure)
-    kind = CallTimedOut if late else BadGateway
-    return kind(f"{rank.name} ({rank.target.address}): {failure}")
+def _failed(rank: Rank, failure: Failure) -> Exception:
+    message = f"{rank.name} ({rank.target.address}): {failure}"
+    is_late = "no answer within" in str(failure) or "does not end" in str(failure)
+    return CallTimedOut(message) if is_late else BadGateway(message)
 
 
 def _passed_on(answer: Answer, path: str) -> Response:
