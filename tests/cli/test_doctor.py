@@ -17,12 +17,15 @@ from werkzeug.serving import make_server
 
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
+from lmcache_internal.cli.doctor import examined, text_of
+from lmcache_internal.cli.outcome import Outcome
+from lmcache_internal.cli.targets import Target
 from lmcache_internal.diagnostics.doctor.catalogue import troubles
 from lmcache_internal.security.caller import DIRECT_KEY
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 from tests.cli.serving import TINY, config_file, run, served
 from tests.mp_support import mp_manager
-from tests.support import free_port
+from tests.support import free_port, make_manager
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -285,3 +288,24 @@ def test_processes_with_different_versions_of_python_are_found(tmp_path: Path) -
         document = json.loads(run("doctor", *options, "--json").stdout)
     assert list(codes(document)) == ["python-version-differs"]
     assert "3.10.99" in document["findings"][0]["evidence"]["process.python"]
+
+
+def long_texts(value: Any) -> Any:
+    """Return facts with each text made 100,000 characters longer."""
+    if isinstance(value, dict):
+        return {key: item if key == "role" else long_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return list(map(long_texts, value))
+    return f"{value}{'x' * 100_000}" if value is None or isinstance(value, str) else value
+
+
+def test_report_of_huge_facts_is_short() -> None:
+    """A hostile server may send facts, and reasons why facts are missing, of any size."""
+    with make_manager() as manager:
+        facts = create_app(manager).test_client().get("/doctor").get_json()["facts"]
+    missing = {"rank": facts["rank"], "not_collected": dict.fromkeys(facts, "x" * 100_000)}
+    for hostile in (long_texts(facts), missing):
+        targets = [Target(f"http://10.0.0.1:{port}", None, port) for port in (1, 2)]
+        document = examined([Outcome(target, data) for target, data in zip(targets, (hostile, facts), strict=True)])
+        assert max(map(len, text_of(document).splitlines())) < 2000
+        assert all(len(entry["why"]) < 1000 for entry in document["not_checked"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import socket
 import threading
 import time
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -63,6 +67,8 @@ def test_a_denial_in_other_words_names_what_is_needed(api: ApiServer, healthy: F
         (FakePod("x", annotations={"lmcache-internal/port-start": "70000"}), "is not a TCP port"),
         (FakePod("x", annotations={"lmcache-internal/index": "4-2"}), "expected numbers such as 0,2-4, got '4-2'"),
         (FakePod("x", annotations={"lmcache-internal/port-start": EVIL}), "expected int"),
+        (FakePod("x", annotations={"lmcache-internal/index": "0-99999"}), "expected at most 4096 numbers"),
+        (FakePod("x", annotations={"lmcache-internal/index": "0-4000," * 9 + "1"}), "expected at most 4096 numbers"),
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
@@ -89,7 +95,7 @@ def test_no_pod_matches() -> None:
         (["--kubernetes", "In_ference"], "'In_ference' is not a namespace"),
         (["--kubernetes", ""], "'' is not a namespace"),
         (["--kubernetes", "test/"], "'' is not a namespace"),
-        (["--kubernetes", "x", "--url", "http://a"], "Give only one of --config, --targets, --kubernetes, and --url"),
+        (["--kubernetes", "x", "--url", "http://a"], "Give only one of --config, --targets, --coordinator, --kubernetes, and --url"),
         (["--url", "kubernetes://x"], "Expected an address such as kubernetes://NAMESPACE/POD:7000"),
         (["--url", "kubernetes://x/y:0"], "Expected an address such as kubernetes://NAMESPACE/POD:7000"),
         (["--url", "kubernetes://x/y:99999"], "Expected an address such as kubernetes://NAMESPACE/POD:7000"),
@@ -196,3 +202,29 @@ def test_the_number_of_servers_is_limited(api: ApiServer, healthy: FakePod, monk
     api.pods = [healthy]
     monkeypatch.setattr(search, "MAX_SERVERS", 4)
     assert "5 servers match, and a command asks at most 4" in run("status", "--kubernetes", NAMESPACE).stderr
+
+
+@pytest.mark.parametrize("count", [-1, 0, 1025, 2_000_000, 10**30, "1"])
+def test_a_false_number_of_ranks_takes_no_memory(api: ApiServer, healthy: FakePod, count: Any) -> None:
+    class Liar(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = json.dumps({"world_size": count}).encode()
+            self.send_response(200 if self.path.startswith("/meta") else 404)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        tracemalloc.start()
+        try:
+            assert "world_size" in the_failure(api, healthy, FakePod("x", {6999: server.server_port}))
+            assert tracemalloc.get_traced_memory()[1] < 50 << 20
+        finally:
+            tracemalloc.stop()
+            server.shutdown()
+            thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import Annotated
 
 import click
 import msgspec
@@ -32,7 +33,7 @@ class _Group(msgspec.Struct):
 
 
 class _Meta(msgspec.Struct):
-    world_size: int
+    world_size: Annotated[int, msgspec.Meta(ge=1, lt=MAX_RANKS)]
 
 
 def find_pods(
