@@ -103,7 +103,9 @@ def fetch_groups(url: str, token: BearerToken | None, seconds: float) -> list[Ta
     try:
         entries = [(address, group.index, group.is_mp) for group in found for address in group.targets]
     except ValueError:
-        raise click.ClickException(f"{printable(url)} has a label `index` that is not a number from 0 to {MAX_INDEX}.") from None
+        raise click.ClickException(
+            f"{printable(url)} has a label `index` that is not a number from 0 to {MAX_INDEX}."
+        ) from None
     return _listed(entries, url)
 
 

@@ -127,9 +127,8 @@ def _in_files(name: str, path_of: Any, keys: Sequence[Any]) -> Tier:
     until = time.monotonic() + _LOOK_SECONDS
     for number, key in enumerate(keys):
         if time.monotonic() > until:
-            left = len(keys) - number
-            why = f"{left} of {len(keys)} objects were not looked up, because it is slow (the limit is {_LOOK_SECONDS:g} s)"
-            return Tier(name, found, not_checked=why)
+            left = f"{len(keys) - number} of {len(keys)} objects were not looked up"
+            return Tier(name, found, not_checked=f"{left}, because it is slow (the limit is {_LOOK_SECONDS:g} s)")
         if path_of(key).exists():
             found.add(key)
     return Tier(name, found)
