@@ -44,7 +44,7 @@ def _replaced(value: Any, aliases: dict[str, str], name: str = "") -> Any:
 
 
 def _replaced_everywhere(value: Any, known: Mapping[str, str]) -> Any:
-    """Return `value` with each word that is a known salt replaced, in names and in texts, such as messages of errors."""
+    """Return `value` with each known salt replaced, in names and in texts, such as messages of errors."""
     if isinstance(value, dict):
         return {known.get(key, key): _replaced_everywhere(item, known) for key, item in value.items()}
     if isinstance(value, list):
