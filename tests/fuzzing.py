@@ -26,6 +26,7 @@ DEPENDING = {
     "/cache/load-fs-chunks": "the file must be there",
     "/cache/retrieve": "the start must be less than the end",
     "/cache/store": "the start must be less than the end",
+    "/config/adapters": "the adapter must be of a type that the engine has",
     "/conf": "the keys must be ones that the engine has",
     "/loglevel": "the level must be one that logging has, and needs a logger",
     "/lookup/recreate": "there must be one, and it may have been closed",
