@@ -60,7 +60,7 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
             routes = routes_of(rules)
             refuse_clashes(routes, taken)
             refuse_misuse(loaded, rules, target.view_functions)
-            page = page_of(loaded, rules, target.view_functions)
+            page = page_of(loaded, rules)
         except PluginError as error:
             if source.builtin:
                 raise PluginError(f"{source.name}: {error}") from error

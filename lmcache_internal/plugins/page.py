@@ -5,9 +5,8 @@ It is a declaration beside the `router`, so that the dashboard needs no knowledg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterable
+from types import FunctionType, ModuleType
 
 from msgspec import Struct
 from werkzeug.routing import Rule
@@ -33,14 +32,14 @@ class Page(Struct, frozen=True):
     role: Role = Role.VIEWER
 
 
-def page_of(loaded: object, rules: Iterable[Rule], views: Mapping[str, Any]) -> Page | None:
+def page_of(loaded: object, rules: Iterable[Rule]) -> Page | None:
     """Return the page that a plugin declares as `page`; None if it declares none.
 
     Raises:
         PluginError: the declaration is invalid, or the plugin does not serve its path.
     """
     found = getattr(loaded, "page", None) if isinstance(loaded, ModuleType) else None
-    if found is None or (callable(found) and found in views.values()):  # A view may have the name `page`.
+    if found is None or isinstance(found, FunctionType):  # Plugins may have a function of that name.
         return None
     if not isinstance(found, Page):
         raise PluginError(f"its `page` must be a Page, such as page = Page('Board', '/board'); got {found!r}")
