@@ -30,11 +30,20 @@ def test_the_overview_shows_modes_usage_threads_and_recent_changes(browser: Brow
         "PinMonitor-thread",
         "PUT /freeze/enable by local",
         "Configuration revision 1: min_retrieve_tokens: 0 → 64",
-        "drain: drained",
+        "frozen since ",
+        "until POST /admin/undrain: test",
     ):
         see(browser, text)
     assert browser.run("return document.querySelectorAll('meter').length") == 2
-    assert "failing for" in shown(browser).replace("\n", " ")
+
+
+def test_a_failing_check_shows_its_reason_and_since_when(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "broken_api.py").write_text("1 / 0")
+    with serving(tmp_path, extra={"plugin_dirs": [str(tmp_path)]}) as server:
+        open_view(browser, server)
+        see(browser, "1 failing")
+        assert "ZeroDivisionError" in browser.text("//li[contains(., 'plugins')]")
+        assert eventually(lambda: "for 2 s" in browser.text("//li[contains(., 'plugins')]"), 10)
 
 
 def test_a_poll_keeps_the_keyboard_focus(browser: Browser, server: InternalAPIServer) -> None:

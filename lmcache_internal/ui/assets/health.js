@@ -67,6 +67,7 @@ export function showHealth(element, found, since, failing, modes) {
       h("span", { class: "quiet" }, ago(time)),
     ),
   );
+  const messages = ["modes", "drain"].map((name) => found.checks?.[name]?.message).filter(Boolean);
   replace(
     element,
     h("p", { class: ok ? "badge ok" : "badge bad" }, word, h("span", { class: "quiet" }, ` ${ago(since)}`)),
@@ -76,5 +77,6 @@ export function showHealth(element, found, since, failing, modes) {
       { class: "tools" },
       modes.length > 0 ? modes.map((mode) => h("span", { class: "mode" }, `▲ ${mode}`)) : "Mode: normal",
     ),
+    messages.length > 0 && h("p", { class: "quiet" }, messages.join("; ")),
   );
 }

@@ -74,19 +74,22 @@ function refused() {
 function show() {
   const view = chosen();
   document.title = `${view.title} · LMCache`;
+  const views = access.size ? offered() : [];
   const entries = [
-    ...offered().map(({ id, title, route }) => ({ title, href: `#${id}`, needed: access.size ? requires(route) : "" })),
+    ...views.map(({ id, title, route }) => ({ title, href: `#${id}`, needed: requires(route) })),
     ...pages.map((page) => ({ title: page.title, href: client.root + page.path, needed: above(page.role) })),
     { title: "API", href: `${client.root}/docs`, needed: "" },
   ];
   replace(navigation, links(entries, `#${view.id}`));
   const needed = refused();
   const notice = h("p", { class: "notice" }, `This view requires the role ${needed}. Your role is ${role}.`);
-  replace(main, h("h1", {}, view.title), needed ? notice : current().element);
+  const content = access.size ? current().element : h("p", { class: "quiet" }, "Loading…");
+  replace(main, h("h1", {}, view.title), needed ? notice : content);
 }
 
 async function startSession() {
   const session = await client.json("/ui/session");
+  if (session.role !== role) opened.clear(); // Views are created for a role.
   role = session.role;
   who.textContent = `${session.caller}, ${session.role}`;
   login.hidden = !session.tokens;

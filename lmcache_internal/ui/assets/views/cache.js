@@ -13,7 +13,9 @@ export const view = { id: "cache", title: "Cache", route: "POST /cache/explain",
 function create(context) {
   const { client, requires, has, change } = context;
   const clearing = clearChoice(context);
-  const tokens = /** @type {HTMLInputElement} */ (h("input", { type: "text", value: "0,1024", required: true }));
+  const tokens = /** @type {HTMLInputElement} */ (
+    h("input", { type: "text", value: "0,1024", "aria-label": "Tokens" })
+  );
   const result = h("div", { role: "status", "aria-label": "Result" });
 
   /** @param {string} label @param {string} route @param {() => Promise<Node | string | null>} act */
