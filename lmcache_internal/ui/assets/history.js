@@ -32,22 +32,6 @@ const GAUGES = {
   disk: ["lmcache:local_storage_usage", "lmcache_mp_l2_usage_bytes"],
 };
 
-/** The names of the families that the overview reads: a scrape is asked for these alone. */
-export const FAMILIES = [
-  ...Object.values(COUNTERS).flat(),
-  ...Object.values(GAUGES).flat(),
-  ...Object.values(LATENCIES),
-  "lmcache:remote_ping_latency",
-  "lmcache:remote_ping_error_code",
-  "process_start_time_seconds",
-  "lmcache_internal:stuck_calls",
-  "lmcache_internal:frozen",
-  "lmcache_internal:hot_cache_enabled",
-  "lmcache_internal:backend_bypassed",
-  "lmcache_internal:drained",
-  "lmcache_internal:config_revision",
-];
-
 export class History {
   constructor() {
     /** @type {number[]} */

@@ -5,12 +5,11 @@ import { changesOf } from "../changes.js";
 import { h, replace } from "../dom.js";
 import { Scrape, parse } from "../exposition.js";
 import { failingSince, modesOf, readHealth, showHealth } from "../health.js";
-import { FAMILIES, History } from "../history.js";
+import { History } from "../history.js";
 import { duration, format } from "../scales.js";
 import { CHARTS } from "./overview_charts.js";
 import { details } from "./overview_details.js";
 
-const QUERY = FAMILIES.map((name) => `name[]=${encodeURIComponent(name)}`).join("&");
 const LISTED = 10;
 
 /** @type {import("../views.js").View} */
@@ -33,7 +32,7 @@ function create(context) {
   let failing = new Map();
 
   async function refresh() {
-    const [checks, text] = await Promise.all([readHealth(client), client.text(`/metrics?${QUERY}`)]);
+    const [checks, text] = await Promise.all([readHealth(client), client.text("/metrics")]);
     if (status !== checks.status) [status, since] = [checks.status, Date.now()];
     failing = failingSince(failing, checks, Date.now());
     const scrape = new Scrape(parse(text), Date.now());
