@@ -153,3 +153,14 @@ test("a drain without an end has no seconds", () => {
   assert.equal(drainChange("a b", 60).path, "/admin/drain?reason=a+b&seconds=60");
   assert.deepEqual(drainChange("a b", NaN).command, ["drain", "--reason", "a b"]);
 });
+
+test("scrapes in quick succession are one, so that a rate is no noise", () => {
+  const history = new History();
+  for (const [time, count] of [
+    [1000, 0],
+    [1100, 50],
+    [3000, 60],
+  ])
+    history.add(scrape(`lmcache:num_requested_tokens_total ${count}`, time));
+  assert.deepEqual(history.values.requested, [30]);
+});

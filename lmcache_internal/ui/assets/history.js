@@ -6,6 +6,7 @@ import { bucketIncrease, quantile, rate, share } from "./deltas.js";
 /** @typedef {import("./exposition.js").Sample} Sample */
 
 const LENGTH = 450; // 15 minutes at a poll every 2 s.
+const SHORTEST_MS = 1000; // A rate over less time is noise.
 const LATENCY_SCRAPES = 15; // Quantiles cover 30 s, because single polls see few calls.
 
 const LATENCIES = {
@@ -45,6 +46,7 @@ export class History {
   /** @param {Scrape} scrape */
   add(scrape) {
     const before = this.scrapes.at(-1);
+    if (before && scrape.time - before.time < SHORTEST_MS) return;
     this.scrapes = [...this.scrapes, scrape].slice(-LATENCY_SCRAPES);
     if (before === undefined) return;
     this.times = [...this.times, scrape.time].slice(-LENGTH);

@@ -39,7 +39,7 @@ export function table(caption, columns, rows) {
  */
 export function meter(label, value, limit) {
   if (value === null || value === undefined || !limit) return null;
-  return h("meter", { min: 0, max: limit, high: limit * 0.95, value, "aria-label": label });
+  return h("meter", { min: 0, max: limit, value, "aria-label": label });
 }
 
 /**

@@ -82,15 +82,17 @@ function showTiles(element, history, version) {
   /** @type {[string, string][]} */
   const tiles = [
     ["Token hit rate", hitRate === null ? "no traffic" : format(hitRate, "percent")],
-    ["Requested", format(history.last("requested"), "per second")],
-    ["Stored", format(history.last("stored"), "per second")],
-    ["Memory", format(history.last("memory"), "bytes")],
+    ["Tokens requested", format(history.last("requested"), "per second")],
+    ["Tokens stored", format(history.last("stored"), "per second")],
+    ["Memory used", format(history.last("memory"), "bytes")],
     ["Stuck calls", format(scrape?.sum("lmcache_internal:stuck_calls"), "number")],
     ["Uptime", started ? duration(Date.now() / 1000 - started) : "–"],
     ["LMCache", version],
   ];
   replace(
     element,
-    tiles.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+    tiles.map(([name, value]) =>
+      h("div", {}, h("dt", {}, name), h("dd", { class: name === "LMCache" && "text" }, value)),
+    ),
   );
 }
