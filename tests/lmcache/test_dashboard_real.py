@@ -62,7 +62,7 @@ def look(browser: Browser, port: int, views: dict[str, str]) -> str:
 
 def test_the_views_show_the_real_engine(browser: Browser, real_server: InternalAPIServer) -> None:
     text = look(browser, real_server.port, VIEWS)
-    assert "GiB" in text
+    assert "LocalCPUBackend\tin use" in text
     assert browser.console() == []
 
 

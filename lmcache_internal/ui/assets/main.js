@@ -81,6 +81,7 @@ function show() {
     { title: "API", href: `${client.root}/docs`, needed: "" },
   ];
   replace(navigation, links(entries, `#${view.id}`));
+  navigation.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   const needed = refused();
   const notice = h("p", { class: "notice" }, `This view requires the role ${needed}. Your role is ${role}.`);
   const content = access.size ? current().element : h("p", { class: "quiet" }, "Loading…");

@@ -21,6 +21,7 @@ function create(context) {
   const history = new History();
   const health = h("section", { "aria-label": "Health" });
   const tiles = h("dl", { class: "tiles" });
+  const release = h("p", { class: "quiet" });
   const recent = h("ul", { class: "plain" });
   const charts = CHARTS.map(({ title, unit, highest, lines }) => ({
     chart: new LineChart(title, unit, highest),
@@ -40,7 +41,8 @@ function create(context) {
     const { audit, revisions, version } = await slow.refresh(scrape, history);
     const marks = changesOf(audit, revisions);
     showHealth(health, checks, since, failing, modesOf(scrape));
-    showTiles(tiles, history, version);
+    showTiles(tiles, history);
+    release.textContent = `LMCache ${version}`;
     for (const { chart, lines } of charts)
       chart.update({ times: history.times, series: lines.map(([label, key]) => history.series(label, key)), marks });
     showRecent(recent, marks);
@@ -51,8 +53,17 @@ function create(context) {
     { class: "charts" },
     charts.map(({ chart }) => chart.element),
   );
-  const changes = [h("h2", {}, "Recent changes"), recent];
-  return { element: h("div", {}, health, tiles, grid, slow.element, changes), refresh };
+  const parts = [
+    health,
+    tiles,
+    grid,
+    slow.element,
+    h("h2", {}, "Recent changes"),
+    recent,
+    h("h2", {}, "Version"),
+    release,
+  ];
+  return { element: h("div", {}, parts), refresh };
 }
 
 /**
@@ -73,9 +84,8 @@ function showRecent(element, changes) {
 /**
  * @param {HTMLElement} element
  * @param {History} history
- * @param {string} version
  */
-function showTiles(element, history, version) {
+function showTiles(element, history) {
   const scrape = history.scrapes.at(-1);
   const started = scrape?.sum("process_start_time_seconds");
   const hitRate = history.last("hitRate");
@@ -87,12 +97,9 @@ function showTiles(element, history, version) {
     ["Memory used", format(history.last("memory"), "bytes")],
     ["Stuck calls", format(scrape?.sum("lmcache_internal:stuck_calls"), "number")],
     ["Uptime", started ? duration(Date.now() / 1000 - started) : "–"],
-    ["LMCache", version],
   ];
   replace(
     element,
-    tiles.map(([name, value]) =>
-      h("div", {}, h("dt", {}, name), h("dd", { class: name === "LMCache" && "text" }, value)),
-    ),
+    tiles.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
   );
 }
