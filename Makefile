@@ -2,8 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Where `make test-pythons` runs: the oldest and the newest Python that are supported, and the one between them.
-PYTHONS ?= python3.10 python3.11 python3.13
+# Where `make test-pythons` runs: each Python that setup.py declares.
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 
 SOAK_SECONDS ?= 180
 
@@ -26,6 +26,7 @@ LMCACHE_PYTHON ?= python3.11
 LMCACHE_VERSIONS ?= 0.5.7rc2 0.5.6 0.4.7 0.3.15
 # The one that is measured.
 LMCACHE_RELEASE ?= 0.5.6
+LMCACHE_MP_OLDER ?= 0.5.3
 LMCACHE_VENV ?= $(HOME)/.cache/lmcache-internal/venv
 LMCACHE_BIN := $(LMCACHE_VENV)/bin
 
@@ -36,8 +37,8 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --quiet --python $(VLLM_BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-pythons test-faults test-programs test-docs soak test-ui screenshots fuzz-wire mutate test-lmcache test-vllm bench \
-    check docs format clean
+.PHONY: help run test test-pythons test-faults test-programs test-docs test-ui test-lmcache test-mp-older test-vllm soak screenshots \
+    fuzz-wire mutate bench check docs dashboards site man format release clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -66,9 +67,9 @@ test-faults: $(VENV)/.dev  ## Run the slow suites: hostile clients, full disks, 
 	$(BIN)/python -m pytest tests/faults $(SLOW)
 
 PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
-    tests/security/test_chromium.py tests/blueprints/test_docs_api.py
+    tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/observability tests/release tests/website tests/deploy
 
-test-programs: $(VENV)/.dev  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
+test-programs: $(VENV)/.release $(VENV)/.site  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
 	$(BIN)/python -m pytest $(PROGRAMS)
 
 UI := tests/ui
@@ -111,6 +112,12 @@ test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, 
 	        tests/docs/test_documents.py -k 'lmcache.md or plugins.md or wsgi.md'; \
 	done
 
+# A copy of an older LMCache before the installed one on the path: no version of the environment changes.
+test-mp-older: $(LMCACHE_VENV)/.made  ## Test the MP server with an older LMCache, in half a minute
+	$(LMCACHE_BIN)/pip install --quiet --no-deps --upgrade --target $(LMCACHE_VENV)/older lmcache==$(LMCACHE_MP_OLDER)
+	PYTHONPATH=$(LMCACHE_VENV)/older $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider \
+	    tests/lmcache/test_mp_older.py
+
 test-vllm: $(VENV)/.dev $(VLLM_VENV)/.made  ## Run the tests inside a real vLLM with LMCache, on CPU
 	$(VLLM_INSTALL) --no-deps --editable . --editable tests/vllm/connector
 	VLLM_VENV=$(VLLM_VENV) $(BIN)/python -m pytest tests/vllm
@@ -126,6 +133,16 @@ docs: $(VENV)/.dev  ## Print the documents that are made of code
 	$(BIN)/python -m tests.docs.runbook > docs/runbook.md
 	$(BIN)/python -m benchmarks.document
 
+site: $(VENV)/.site  ## Build the documentation site into build/site/html; warnings are errors
+	$(BIN)/python -m website build/site
+	$(BIN)/zensical build --strict --config-file build/site/mkdocs.yml
+
+man: $(VENV)/.site  ## Write the manual pages of all commands into build/man
+	$(BIN)/python -m website.man build/man
+
+dashboards: $(VENV)/.dev  ## Write the Grafana dashboards that are made of code
+	$(BIN)/python -m deploy.grafana.source deploy/grafana/dashboards
+
 check: $(VENV)/.dev  ## Check format, lint, types and the directions of imports
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -135,6 +152,9 @@ check: $(VENV)/.dev  ## Check format, lint, types and the directions of imports
 format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+release: $(VENV)/.release  ## Build the last commit into dist/: sdist, wheel, SBOM, SHA-256 sums
+	$(BIN)/python -m release
 
 clean:  ## Remove what the other targets made
 	rm -rf .venv* .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -146,6 +166,14 @@ $(VENV)/.run: setup.py pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	$(BIN)/pip install --quiet --editable '.[release]'
+	touch $@
+
+$(VENV)/.site: $(VENV)/.dev
+	$(BIN)/pip install --quiet --editable '.[site]'
 	touch $@
 
 $(UI)/node_modules/.made: $(UI)/package.json

@@ -8,7 +8,10 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 
 CLI = ["httpcore>=1", "httpx>=0.27", "rich>=13"]
+KUBERNETES = ["kubernetes>=29", "websocket-client>=1.6"]
 DOCS = ["flask-swagger-ui>=4.11"]
+# Tested in `make test-pythons`.
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 setup(
     name="lmcache-internal",
@@ -50,15 +53,20 @@ setup(
     extras_require={
         "cli": CLI,
         "docs": DOCS,
+        "kubernetes": [*CLI, *KUBERNETES],
         "lmcache": ["lmcache>=0.3.15,<0.6"],
         "dev": [
             *CLI,
             *DOCS,
+            *KUBERNETES,
             "build",
+            # The types of Grafana 11.6. Its first number is an epoch, without which pip takes the oldest Grafana.
+            "grafana-foundation-sdk==1769699379!11.6.0; python_version >= '3.11'",
             "gunicorn",
             "h11",
             "hypothesis",
             "import-linter",
+            "kubernetes-validate>=1.37",
             "markdown-it-py",
             "mypy",
             "openapi-spec-validator",
@@ -66,6 +74,14 @@ setup(
             "ruff",
             "schemathesis>=4",
             "types-PyYAML",
+            "websockets>=13",
+        ],
+        "release": ["build", "check-wheel-contents", "cyclonedx-bom>=7", "pip>=23", "twine>=6"],
+        "site": [
+            "click-man>=0.6",
+            "mkdocs-click>=0.9",
+            "mkdocstrings[python]>=1",
+            "zensical==0.0.73",  # Before 1.0, any version may change the pages; 0.1 requires more than pip finds.
         ],
         "mutation": ["cosmic-ray>=8.4"],  # It brings a database and an HTTP client, which no other target needs.
     },
@@ -74,7 +90,8 @@ setup(
         "Framework :: Flask",
         "Intended Audience :: System Administrators",
         "Programming Language :: Python :: 3 :: Only",
-        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Operating System :: POSIX :: Linux",
+        *(f"Programming Language :: Python :: {version}" for version in PYTHONS),
         "Topic :: System :: Monitoring",
         "Typing :: Typed",
     ],

@@ -24,7 +24,7 @@ sets the number of rounds. No GPU is needed. Use an idle machine; each table sho
 
 - **Two processes with one engine each.** Both have LMCache's own worker on CPU with the same configuration. One runs
   LMCache's server, the other runs this one. Questions that the engine's threads would disturb (idle, start, stop) use a
-  manager that has only a configuration.
+  manager that has only a configuration. In MP mode, both are LMCache's multi-process server with an empty cache.
 - **Alternating measurements.** Each round measures both servers, one directly after the other, and the order changes
   with each round. A cell shows the median, with the minimum and maximum in parentheses. The ratio is the ratio of the
   medians; its spread is the spread over the rounds. Ignore differences that are smaller than the spread.

@@ -23,6 +23,6 @@ def manager_without_engine(values: dict[str, Any]) -> Any:
     return SimpleNamespace(config=LMCacheEngineConfig.from_defaults(**values), lmcache_engine=None)
 
 
-def resident_bytes() -> int:
-    """Return the resident memory of this process, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def resident_bytes(pid: int | str = "self") -> int:
+    """Return the resident memory of a process, of this one by default, in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()

@@ -22,6 +22,9 @@ QUESTIONS = (
     "startup",
     "idle",
     "stopping",
+    "mp_slow_neighbors",
+    "mp_scrapes",
+    "mp_startup",
 )
 
 

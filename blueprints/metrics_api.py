@@ -1,7 +1,7 @@
 """Prometheus metrics of the engine's process."""
 
 import functools
-from typing import Annotated
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, request
 from prometheus_client import REGISTRY
@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 from lmcache_internal.api import (
     SEND_504_AFTER_KEY,
     CallTimedOut,
+    Configuration,
     Content,
     NotSupported,
     OnWire,
@@ -18,7 +19,9 @@ from lmcache_internal.api import (
     operation,
     runtime,
 )
+from lmcache_internal.configuration.snapshot import masked_checksum
 from lmcache_internal.engine import multiprocess
+from lmcache_internal.engine.select import runtime_of
 from lmcache_internal.limits.single_flight import SingleFlight
 from lmcache_internal.metrics.exposition import expose
 from lmcache_internal.metrics.process import keep_lock
@@ -27,7 +30,18 @@ from lmcache_internal.metrics.server import watch
 router = Blueprint("metrics", __name__)
 engines = ("in-process", "mp")
 router.record_once(lambda _app: keep_lock())
-router.record_once(lambda setup: watch(setup.app, lambda manager: history_of(manager).number))
+
+
+def _config_facts(manager: Any) -> tuple[int, int | None]:
+    """Return the number of the last change of the configuration, and its checksum; None for an MP server."""
+    try:
+        checksum = masked_checksum(Configuration(manager.config, runtime_of(manager).definitions).values())
+    except Exception:  # An exception of the engine's config object must not fail the scrape; `/conf` reports it.
+        checksum = None
+    return history_of(manager).number, checksum
+
+
+router.record_once(lambda setup: watch(setup.app, _config_facts))
 
 Metrics = Annotated[Response, Content("text/plain", "application/openmetrics-text")]
 

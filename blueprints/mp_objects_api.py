@@ -1,6 +1,7 @@
 """The objects in the cache of an MP server."""
 
-from typing import Annotated, Literal, TypedDict
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypedDict
 
 from flask import Blueprint
 from msgspec import Struct
@@ -12,10 +13,12 @@ from lmcache_internal.api import (
     ObjectName,
     Role,
     carry_detail,
+    internal_app,
     mp_runtime,
     mp_storage,
     operation,
 )
+from lmcache_internal.diagnostics.adapter_calls import call_adapter
 from lmcache_internal.engine.mp import objects
 from lmcache_internal.engine.mp.objects import Tier
 
@@ -73,7 +76,7 @@ def list_objects(
     page_token: Annotated[str, Meta(max_length=4096)] | None = None,
 ) -> Page:
     """List the objects of an L2 adapter, page by page."""
-    descriptor, page = objects.page_of(mp_storage(), adapter, model_name, page_size, page_token or None)
+    descriptor, page = objects.page_of(mp_storage(), adapter, model_name, page_size, page_token or None, _call)
     return {
         "adapter": descriptor.type_name,
         "shared": descriptor.config.shared,
@@ -83,12 +86,17 @@ def list_objects(
 
 
 @router.delete("")
-@operation(action="delete the objects", access=Role.OPERATOR, exclusive=True, errors=(NotFound,))
+@operation(action="delete the objects", access=Role.OPERATOR, exclusive=True, large_body=True, errors=(NotFound,))
 def delete_objects(request: DeleteRequest) -> Deleted:
     """Delete objects by key from L1, from L2 or from both."""
     keys = objects.keys_of(mp_runtime(), request.keys)
-    deleted, skipped, error = objects.delete(mp_storage(), keys, request.tier, request.force, request.adapter)
+    deleted, skipped, error = objects.delete(mp_storage(), keys, request.tier, request.force, request.adapter, _call)
     found: Deleted = {"deleted": deleted, "skipped": skipped, "ok": error is None}
     if error is not None:
         found["error"] = error
     return found
+
+
+def _call(descriptor: Any, action: str, function: Callable[[], Any]) -> Any:
+    # Less than the timeout of the operation, so that the response names the adapter.
+    return call_adapter(descriptor, action, function, internal_app().call_timeout * 0.8)

@@ -48,7 +48,7 @@ class State(_State, total=False):
 
 
 @router.post("")
-@operation(action="begin the prefetch", access=Role.OPERATOR, status=202, errors=(NotFound,))
+@operation(action="begin the prefetch", access=Role.OPERATOR, status=202, large_body=True, errors=(NotFound,))
 def submit(request: PrefetchRequest) -> Submitted:
     """Begin to load the chunks of `token_ids` from L2 into L1."""
     begun = mp_runtime().submit_prefetch(request.model_name, request.world_size, request.token_ids, request.cache_salt)

@@ -79,6 +79,8 @@ class InternalApp(LeanFlask):
         """Authorize a request before any plugin code runs for it."""
         try:
             self.state.gate.check()
+            if request.endpoint and (limit := self._max_body(request.endpoint)) != MAX_BODY_BYTES:
+                request.max_content_length = limit
             if self.bulkheads.in_use:
                 self.bulkheads.enter()
         except Exception:  # Every refusal.
@@ -94,12 +96,19 @@ class InternalApp(LeanFlask):
             return cast("ResponseReturnValue", self.bulkheads.call(super().dispatch_request, self))
         return super().dispatch_request()
 
-    def admits(self, environ: WSGIEnvironment) -> bool:
-        """Return whether the caller may call the route of a request. The audit log does not record it."""
+    def admits(self, environ: WSGIEnvironment) -> int:
+        """Return the largest body that the caller may send to the route of a request, in bytes; 0 if none.
+
+        The audit log does not record it.
+        """
         with self.request_context(environ):
-            admitted = self.state.gate.admits() is True
+            limit = self._max_body(request.endpoint or "") if self.state.gate.admits() is True else 0
             request.url_rule = None  # No request has begun, so its blueprint must not tear one down.
-            return admitted
+            return limit
+
+    def _max_body(self, endpoint: str) -> int:
+        """The largest body of a view, in bytes; a plugin's plain Flask view declares none."""
+        return int(getattr(self.view_functions.get(endpoint), "max_body", MAX_BODY_BYTES))
 
     def handle_user_exception(self, e: Exception) -> ResponseReturnValue | HTTPException:
         """Return the error response for an exception."""

@@ -23,7 +23,8 @@ collect_ignore += ["serving/test_cpu_budget.py", "serving/test_not_http.py", "se
 collect_ignore += ["blueprints/test_run_script_limit.py"]
 # What starts other programs: vLLM, fleets of the command line, WSGI servers, pytest, Prometheus, browsers.
 collect_ignore += ["vllm", "cli", "wsgi", "test_testing.py", "test_prometheus.py", "test_page_plugin.py"]
-collect_ignore += ["security/test_chromium.py", "blueprints/test_docs_api.py", "ui"]
+collect_ignore += ["security/test_chromium.py", "blueprints/test_docs_api.py"]
+collect_ignore += ["observability", "release", "website", "deploy", "ui"]
 _compile_builder = Rule._compile_builder
 
 

@@ -21,10 +21,12 @@ Test = Callable[[Case], None]
 DEPENDING = {
     "/bypass/add": "the backend must be one that there is",
     "/bypass/remove": "the backend must be one that there is",
+    "/cache/explain": "tokens must be given once: in the body or as tokens_mock",
     "/cache/kvcache/check": "the slots must be ones that the KV caches have",
     "/cache/load-fs-chunks": "the file must be there",
     "/cache/retrieve": "the start must be less than the end",
     "/cache/store": "the start must be less than the end",
+    "/config/adapters": "the adapter must be of a type that the engine has",
     "/conf": "the keys must be ones that the engine has",
     "/loglevel": "the level must be one that logging has, and needs a logger",
     "/lookup/recreate": "there must be one, and it may have been closed",

@@ -24,6 +24,8 @@ from .loglevel import loglevel
 from .metrics import metrics
 from .mp_server import mp_server
 from .new_plugin import new_plugin
+from .objects import objects
+from .quota import quota
 from .routes import routes
 from .script import script
 from .serve import serve
@@ -35,7 +37,7 @@ from .top import top
 
 _SECTIONS = {
     "Inspect": (status, top, doctor, explain, get, metrics, threads, routes, bundle),
-    "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, drain, undrain, script),
+    "Modify": (conf, loglevel, backends, bypass, cache, freeze, hot_cache, quota, objects, drain, undrain, script),
     "Setup": (serve, mp_server, token, new_plugin, completion),
 }
 

@@ -25,6 +25,7 @@ from .fleet import Fleet
 from .options import fleet_options
 from .outcome import Outcome
 from .redact import redacted
+from .salts import without_salts
 from .targets import Target
 
 _FILES = {
@@ -39,6 +40,22 @@ _FILES = {
     "inference_info.json": "/inference_info",
     "audit.json": "/audit",
     "routes.json": "/",
+    "facts.json": "/doctor",
+    "threads.txt": "/threads",
+    "loggers.txt": "/loglevel",
+    "metrics.txt": "/metrics",
+}
+_MP_FILES = {
+    "version.json": "/version",
+    "health.json": "/healthz",
+    "healthcheck.json": "/healthcheck",
+    "status.json": "/status",
+    "config.json": "/config",
+    "adapters.json": "/config/adapters",
+    "quotas.json": "/quota",
+    "periodic_threads.json": "/periodic-threads",
+    "audit.json": "/audit",
+    "routes.txt": "/",
     "facts.json": "/doctor",
     "threads.txt": "/threads",
     "loggers.txt": "/loglevel",
@@ -61,8 +78,8 @@ def bundle(fleet: Fleet, output: Path | None, force: bool) -> None:
 
     The file has the report of the doctor, and a folder for each server, with its version, health, metadata,
     configuration and its history, backends, threads, loggers, metrics, facts for the doctor, audit log and endpoints.
-    The manifest lists what is missing, and why. If no server answers, the bundle has the reasons. Review the file
-    before you share it.
+    The manifest lists what is missing, and why. If no server answers, the bundle has the reasons. An MP server also has
+    its status, L2 adapters and quotas; its cache salts are replaced by numbers. Review the file before you share it.
 
     Example: lmcache-internal bundle --config lmcache.yaml -o bundle.zip
     """
@@ -83,14 +100,14 @@ def _collect(client: Client) -> dict[str, Any]:
     """Fetch the files of one server; raises `Failure` if the server does not answer."""
     files: dict[str, Any] = {}
     missing: dict[str, str] = {}
-    for name, path in _FILES.items():
+    for name, path in (_MP_FILES if client.target.mp else _FILES).items():
         try:
             files[name] = _fetch(client, name, path)
         except Failure as failure:
             if failure.unreachable and not files and not missing:
                 raise
             missing[name] = str(failure)
-    return {"files": files, "missing": missing}
+    return {"files": without_salts(files), "missing": missing}
 
 
 def _fetch(client: Client, name: str, path: str) -> Any:

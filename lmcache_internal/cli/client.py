@@ -1,4 +1,4 @@
-"""Send requests to one server, over TCP or a Unix socket, and put failures into words.
+"""Send requests to one server, over TCP, a Unix socket or the Kubernetes API, and put failures into words.
 
 Every command talks to servers through `Client`, so that the limits on time and size, and the wording of failures, are
 decided once.
@@ -7,6 +7,7 @@ decided once.
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _REASONS = ("message", "error", "detail")
 """The fields of an error body that say why: the first two are ours, the third is FastAPI's."""
+_NO_TOKEN = f"Give --bearer-token-file or set {CLIENT_VARIABLE}."
+_WITHHELD = "The token was not sent to this address, because a list names it; to send it, add --trust-listed."
 _TITLE = re.compile(r"<title>([^<]{1,200})", re.IGNORECASE)
 
 
@@ -65,6 +68,8 @@ class Client:
         self.target = target
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
+        self._withheld = token is not None and target.listed and not token.for_listed
+        token = None if self._withheld else token
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token.text}"} if token else {})
         transport = _transport(target, token)
         # trust_env: a proxy from the environment must not see requests to an engine.
@@ -99,7 +104,7 @@ class Client:
             raise Failure(self._explain(error), unsure=_was_sent(error), unreachable=True) from error
         answer = Answer(response.status_code, content.decode("utf-8", "replace"), response.headers)
         if not response.is_success and response.status_code not in good:
-            raise _refused(answer, response)
+            raise _refused(answer, response, self.target.mp, self._withheld)
         return answer
 
     def json(self, method: str, path: str, type: Any = Any, **options: Any) -> Any:
@@ -142,6 +147,13 @@ class Client:
 def _transport(target: Target, token: BearerToken | None) -> httpx.BaseTransport:
     import httpx
 
+    if target.pod:
+        from .pods.forward import PodTransport
+
+        return PodTransport(target.pod, target.port)
+    if target.socket_path and not hasattr(socket, "SO_PEERCRED" if token else "AF_UNIX"):
+        reason = "does not report the user of the server, so the token was not sent" if token else "has none"
+        raise Failure(f"cannot connect to a Unix socket: this system {reason}; use --url", unreachable=True)
     if target.socket_path and token:
         from .unix import UnixTransport
 
@@ -161,7 +173,7 @@ def _was_sent(error: Exception) -> bool:
     return not isinstance(error, unsent)
 
 
-def _refused(answer: Answer, response: httpx.Response) -> Failure:
+def _refused(answer: Answer, response: httpx.Response, is_mp: bool, withheld: bool) -> Failure:
     status, body = answer.status, None
     try:
         body = answer.json(dict[str, Any])
@@ -170,13 +182,17 @@ def _refused(answer: Answer, response: httpx.Response) -> Failure:
         reason = _reason_of(answer.text, response.reason_phrase)
     if status == 401:
         sent = "Authorization" in response.request.headers
-        reason = (
-            f"the token is refused: {reason}"
-            if sent
-            else f"{reason} Give --bearer-token-file or set {CLIENT_VARIABLE}."
-        )
+        hint = _WITHHELD if withheld else _NO_TOKEN
+        reason = f"the token is refused: {reason}" if sent else f"{reason.rstrip('.')}. {hint}"
+    if status == 404 and is_mp and _is_unknown_path(reason):
+        reason += " (MP servers have other endpoints than the ranks of an engine)"
     # A server that stops waiting for the engine does not know what the engine does next.
     return Failure(f"HTTP {status}: {reason}", status, body, unsure=status in (502, 504))
+
+
+def _is_unknown_path(reason: str) -> bool:
+    """Whether a server has no such route: the texts are LMCache's, and ours."""
+    return reason == "Not Found" or reason.startswith("No endpoint at ")
 
 
 def _reason_of(text: str, phrase: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,10 +24,12 @@ class BearerToken:
     Attributes:
         text: the token.
         peer_uids: the user ids that a server may run as, besides root and the current user.
+        for_listed: whether servers may receive it that a list from the network names.
     """
 
     text: str
     peer_uids: frozenset[int] = frozenset()
+    for_listed: bool = False
 
     def refusal_for(self, peer: Peer) -> str | None:
         """Return why `peer` must not receive the token; None if it may."""
@@ -42,8 +43,14 @@ class BearerToken:
 
 def uid_of(user: str) -> int:
     """Return the user id for a name or number; raises `ConfigError` for an unknown name."""
+    if user.isdecimal():
+        return int(user)
     try:
-        return int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
+        import pwd  # Windows does not have it.
+
+        return pwd.getpwnam(user).pw_uid
+    except ImportError:
+        raise ConfigError(f"This system has no user ids, so --peer-user {user} has no effect; remove it") from None
     except KeyError:
         raise ConfigError(f"There is no user {user!r} on this machine; give a name or a number") from None
 

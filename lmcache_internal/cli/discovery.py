@@ -1,7 +1,8 @@
-"""Find the servers: count the ranks of a deployment, and learn the index of a server from its address.
+"""Find the servers: count the ranks of a deployment, and learn from a server what it is.
 
 The engine's configuration says where rank n listens, but often not how many ranks there are; a server knows that. A URL
-says nothing about the rank behind it; `/meta` does.
+says nothing about the server behind it: `/meta` gives the index of a rank. An MP server has no `/meta`, and is
+recognized by its `GET /`, which needs no token.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from .targets import Target, targets_of
 
 MAX_RANKS = 1024
 """The largest number of workers that a server is believed to have."""
+MP_SERVICE = "LMCache HTTP API"
+"""The `service` in `GET /` of an MP server, LMCache's or ours."""
 PROBED = range(8)
 """The indices that are asked for the number of ranks."""
 
@@ -34,10 +37,15 @@ def find(source: Source, token: BearerToken | None, seconds: float) -> Found:
     Raises:
         click.ClickException: the options or a file cannot be used.
     """
-    found = source.targets()
+    source.check()
+    if source.kubernetes:
+        from .pods.search import find_pods
+
+        return find_pods(source.kubernetes, source.indices, token, seconds, _quiet())
+    found = source.targets(token, seconds)
     if isinstance(found, Settings):
         return _count(found, token, seconds)
-    if any(target.index is None for target in found):
+    if any(map(_is_unknown, found)):
         return _identify(found, token, seconds)
     return Found(found)
 
@@ -68,21 +76,22 @@ def _uncounted(probed: list[Target], outcomes: Mapping[Target, Outcome]) -> Foun
 
 
 def _identify(targets: list[Target], token: BearerToken | None, seconds: float) -> Found:
-    """Ask the servers whose index is unknown."""
-    unknown = [target for target in targets if target.index is None]
-    outcomes = {outcome.target: outcome for outcome in _search(unknown, token, seconds).outcomes(_index)}
-    found = [
-        replace(target, index=outcomes[target].data) if target in outcomes and outcomes[target].ok else target
-        for target in targets
-    ]
+    """Ask the servers of which neither the index nor the kind is known."""
+    unknown = [target for target in targets if _is_unknown(target)]
+    outcomes = {outcome.target: outcome for outcome in _search(unknown, token, seconds).outcomes(_identity)}
+    found = [outcomes[target].data if target in outcomes and outcomes[target].ok else target for target in targets]
     failed = {target: outcome for target, outcome in outcomes.items() if not outcome.ok and outcome.status is None}
     return Found(found, failed)
 
 
 def _search(targets: list[Target], token: BearerToken | None, seconds: float) -> Fleet:
+    return Fleet(Found(targets), token, seconds, _quiet())
+
+
+def _quiet() -> Screen:
     screen = Screen()
     screen.quiet = True
-    return Fleet(Found(targets), token, seconds, screen)
+    return screen
 
 
 def _all_ranks(client: Client, settings: Settings) -> list[Target]:
@@ -95,13 +104,35 @@ def _all_ranks(client: Client, settings: Settings) -> list[Target]:
         raise Failure(f"/meta has no usable world_size ({count}): {error}") from error
 
 
-def _index(client: Client) -> int | None:
-    """Return the index of a server; None if it does not say."""
-    meta = _meta(client, "role,worker_id")
+def _is_unknown(target: Target) -> bool:
+    return target.index is None and not target.mp
+
+
+def _identity(client: Client) -> Target:
+    """Return the target with its index, or as an MP server; unchanged if the server does not say."""
+    try:
+        return replace(client.target, index=_index(_meta(client, "role,worker_id")))
+    except Failure as failure:
+        # With API keys, LMCache's MP server responds with 401 before it looks for the path.
+        if failure.status in (401, 404) and _is_mp(client):
+            return replace(client.target, mp=True)
+        raise
+
+
+def _index(meta: Mapping[str, Any]) -> int | None:
     if meta.get("role") == "scheduler":
         return 0
     worker = meta.get("worker_id")
     return 1 + worker if type(worker) is int and 0 <= worker < MAX_RANKS else None
+
+
+def _is_mp(client: Client) -> bool:
+    try:
+        return bool(client.json("GET", "/", type=dict[str, Any]).get("service") == MP_SERVICE)
+    except Failure as failure:
+        if failure.unreachable:
+            raise
+        return False
 
 
 def _meta(client: Client, names: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ row and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import shlex
 import threading
@@ -87,9 +88,10 @@ class Fleet:
         return [*self._source.options(targets), *self._access]
 
     def search_again(self) -> None:
-        """Find the servers again if the last search did not find all of them."""
+        """Find the servers again if the last search did not find all of them; keep them if a list cannot be read."""
         if self._search is not None and not self.found.complete:
-            self.found = self._search()
+            with contextlib.suppress(click.ClickException):
+                self.found = self._search()
 
     def each(self, job: Job, show: Callable[[Outcome], object] | None = None) -> list[Outcome]:
         """Do `job` with all servers at the same time; returns the outcomes in the order of the targets.
@@ -181,7 +183,7 @@ class Fleet:
             outcomes: one for each server; the data are the columns of its row.
             short: a compact table: one column for the name, one line for an error.
         """
-        columns = list(dict.fromkeys(name for outcome in outcomes if outcome.ok for name in outcome.data))
+        columns = _columns(outcomes)
         failures = [] if all(outcome.ok for outcome in outcomes) else ["error"]
         table: list[list[object]] = []
         for outcome in outcomes:
@@ -210,6 +212,18 @@ def _arrivals(arrived: queue.SimpleQueue[Outcome], deadline: float) -> Iterator[
             yield arrived.get(timeout=min(left, PROGRESS_SECONDS))
         except queue.Empty:
             yield None
+
+
+def _columns(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the columns of all rows; a column that only some rows have follows its neighbor in these rows."""
+    found: list[str] = []
+    for outcome in outcomes:
+        position = 0
+        for name in outcome.data if outcome.ok else ():
+            if name not in found:
+                found.insert(position, name)
+            position = found.index(name) + 1
+    return found
 
 
 def _names(targets: Sequence[Target]) -> str:

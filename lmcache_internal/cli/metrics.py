@@ -6,7 +6,7 @@ The metrics of each server are printed when they arrive, so that a slow server d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import click
 
@@ -34,7 +34,8 @@ def metrics(fleet: Fleet, names: tuple[str, ...]) -> None:
 
     def fetch(client: Client) -> str:
         params = {"name[]": list(names)} if names else {}
-        return client.request("GET", "/metrics", params=params, headers={"Accept": "text/plain"}).text
+        text = client.request("GET", "/metrics", params=params, headers={"Accept": "text/plain"}).text
+        return selected(text, names) if names else text
 
     if fleet.screen.as_json:
         fleet.show(fleet.each(fetch), dict)
@@ -73,6 +74,22 @@ class Document:
                 self._comments.add(line)
                 lines.append(line)
         return "".join(f"{line}\n" for line in lines)
+
+
+def selected(exposition: str, names: Collection[str]) -> str:
+    """Return the lines of the named metrics and samples, because LMCache's own servers ignore `name[]`."""
+    return "".join(f"{line}\n" for family, line in _lines(exposition) if _is_selected(family, line, names))
+
+
+def _is_selected(family: str, line: str, names: Collection[str]) -> bool:
+    """Whether a line belongs to a metric or sample of that name; a counter is also named without `_total`."""
+    if family in names or family.removesuffix("_total").removesuffix("_created") in names:
+        return True
+    if line.startswith("#"):
+        # The HELP and TYPE of named samples, and comments about names that do not exist.
+        return not line.startswith(("# HELP ", "# TYPE ")) or any(name.startswith(family) for name in names)
+    match = _SAMPLE.fullmatch(line)
+    return match is not None and match[1] in names
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:

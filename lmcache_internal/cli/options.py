@@ -35,7 +35,19 @@ _OPTIONS = [
     _option("--config", type=_FILE, help="The engine's YAML file. Default: $LMCACHE_CONFIG_FILE, or ports 6999-7006."),
     _option("--url", "urls", multiple=True, help="The address of a server; repeatable."),
     _option("--socket", "sockets", multiple=True, help="The Unix socket of a server; repeatable."),
-    _option("--targets", "listed", type=_FILE, help="A file of addresses, in the format of GET /sd/prometheus."),
+    _option(
+        "--targets",
+        "listed",
+        metavar="FILE|URL",
+        help="A file of addresses in the format of GET /sd/prometheus, or its URL.",
+    ),
+    _option("--coordinator", metavar="URL", help="LMCache's coordinator: the MP servers that are registered there."),
+    _option(
+        "--kubernetes",
+        multiple=True,
+        metavar="[CONTEXT/]NAMESPACE[:SELECTOR]",
+        help="The servers in pods, through the Kubernetes API. Default selector: lmcache-internal/server. Repeatable.",
+    ),
     _option(
         "--index",
         "indices",
@@ -55,6 +67,11 @@ _OPTIONS = [
         help="The old name of --bearer-token-file.",
     ),
     _option(
+        "--trust-listed",
+        is_flag=True,
+        help="Send the token to the servers that --coordinator or the URL of --targets lists, too.",
+    ),
+    _option(
         "--peer-user",
         "peer_users",
         multiple=True,
@@ -64,12 +81,16 @@ _OPTIONS = [
     _option("--color/--no-color", default=None, help="Print colors. Default: only on a terminal."),
 ]
 
+_MP_URL = "http://127.0.0.1:8080"
 ENGINE_SECONDS = 35.0
 """The timeout for calls into the engine: longer than the server's own, whose answer says which call is stuck."""
 
 
 def fleet_options(
-    changes: bool | Callable[[Mapping[str, Any]], bool] = False, seconds: float = 10.0, engines: bool = False
+    changes: bool | Callable[[Mapping[str, Any]], bool] = False,
+    seconds: float = 10.0,
+    engines: bool = False,
+    mp: bool = False,
 ) -> Callable[[Command], Command]:
     """Give a command the options that choose servers; its function gets a `Fleet` of them first.
 
@@ -78,6 +99,8 @@ def fleet_options(
             several servers needs --all, or options that choose ranks.
         seconds: the default of `--timeout`.
         engines: whether the command is for workers only. The scheduler has no engine: it is asked only if chosen.
+        mp: whether the command is for MP servers only. In a mixed fleet, ranks are not asked. Without options, the
+            command asks the default address of an MP server.
     """
 
     def decorate(function: Command) -> Command:
@@ -85,16 +108,15 @@ def fleet_options(
         def command(timeout: float, **given: Any) -> None:
             _require_extra()
             token_file = token_file_named(given.pop("bearer_token_file"), given.pop("old_token_file"))
-            source, access = _source(given), _access(token_file, given["peer_users"])
+            source = _source(given, _MP_URL if mp else None)
+            access = _access(token_file, given["peer_users"])
             everyone, screen = given.pop("everyone"), Screen(given.pop("as_json"), given.pop("color"))
             if everyone and source.indices:
                 raise click.UsageError("--all contradicts --index, --worker and --scheduler.")
-            token = _token(token_file, given.pop("peer_users"))
+            token = _token(token_file, given.pop("peer_users"), given.pop("trust_listed"))
 
             def search() -> Found:
-                found = find(source, token, timeout)
-                workers_only = engines and found.counted and not source.indices
-                return replace(found, targets=_workers(found.targets)) if workers_only else found
+                return _chosen_kind(find(source, token, timeout), engines and not source.indices, mp)
 
             found = search()
             if changes(given) if callable(changes) else changes:
@@ -114,15 +136,22 @@ def fleet_options(
     return decorate
 
 
-def _source(given: dict[str, Any]) -> Source:
+def _source(given: dict[str, Any], default_url: str | None) -> Source:
     indices = {
         *_numbers(given.pop("indices")),
         *(1 + worker for worker in _numbers(given.pop("workers"))),
         *([0] if given.pop("scheduler") else []),
     }
-    return Source(
-        given.pop("config"), given.pop("urls"), given.pop("sockets"), given.pop("listed"), tuple(sorted(indices))
+    source = Source(
+        given.pop("config"),
+        given.pop("urls"),
+        given.pop("sockets"),
+        given.pop("listed"),
+        tuple(sorted(indices)),
+        given.pop("kubernetes"),
+        given.pop("coordinator"),
     )
+    return source if default_url is None or source.is_given else replace(source, urls=(default_url,))
 
 
 def _access(token_file: str | None, peer_users: Iterable[str]) -> list[str]:
@@ -147,8 +176,24 @@ def _uncounted(found: Found) -> str:
     return f"{reason}\nThe number of ranks is unknown. Choose the ranks, as in --index 0-4."
 
 
+def _chosen_kind(found: Found, workers_only: bool, mp_only: bool) -> Found:
+    """Return the servers that the command is for; those of an unknown kind remain."""
+    if mp_only:
+        return replace(found, targets=_mp_servers(found.targets), counted=True, problem=None)
+    return replace(found, targets=_workers(found.targets)) if workers_only and found.counted else found
+
+
+def _mp_servers(targets: Sequence[Target]) -> list[Target]:
+    servers_found = [target for target in targets if target.index is None]
+    if not servers_found:
+        raise click.UsageError("There is no MP server among the servers. Give --url, --targets or --coordinator.")
+    return servers_found
+
+
 def _workers(targets: Sequence[Target]) -> list[Target]:
-    workers = [target for target in targets if target.index != 0]
+    workers = [target for target in targets if target.index != 0 and not target.mp]
+    if all(target.mp for target in targets):
+        raise click.UsageError("The command is for the workers of an in-process engine, and these are MP servers.")
     if not workers:
         raise click.UsageError("There is no worker among the servers. To ask the scheduler, add --scheduler.")
     return workers
@@ -164,9 +209,9 @@ def _numbers(text: str) -> tuple[int, ...]:
     return parse_indices(text) if text else ()
 
 
-def _token(path: str | None, peer_users: Iterable[str]) -> BearerToken | None:
+def _token(path: str | None, peer_users: Iterable[str], for_listed: bool) -> BearerToken | None:
     try:
         text, uids = token_from(path, dict(os.environ)), frozenset(map(uid_of, peer_users))
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    return BearerToken(text, uids) if text else None
+    return BearerToken(text, uids, for_listed) if text else None

@@ -74,14 +74,16 @@ class Found:
         failed: the servers that did not answer during the search.
         counted: whether the number of ranks is known, where it matters.
         problem: why it is not known, if a server that answers refused to say.
+        volatile: whether servers come and go, as pods do.
     """
 
     targets: Sequence[Target]
     failed: Mapping[Target, Outcome] = field(default_factory=dict)
     counted: bool = True
     problem: str | None = None
+    volatile: bool = False
 
     @property
     def complete(self) -> bool:
         """Whether another search would find nothing more."""
-        return self.counted and not self.failed
+        return self.counted and not self.failed and not self.volatile

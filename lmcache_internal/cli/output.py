@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _UNBROKEN = (
     *("index", "role", "server", "health", "mode", "usage", "hit rate", "now", "uptime"),
+    *("l1", "l2", "adapters", "workers", "sessions"),
     *("key", "default", "source", "revision", "logger", "level", "ranks"),
 )
 

@@ -12,8 +12,12 @@ from .commands import Command
 from .fleet import Fleet
 from .options import fleet_options
 from .outcome import Outcome
+from .units import UNKNOWN
 
 _COLUMNS = ("method", "path", "access", "summary")
+
+
+_METHODS = ("get", "put", "post", "patch", "delete")
 
 
 class _Route(msgspec.Struct):
@@ -21,6 +25,15 @@ class _Route(msgspec.Struct):
     path: str
     access: str
     summary: str
+
+
+class _Operation(msgspec.Struct, rename={"access": "x-access"}):
+    summary: str = ""
+    access: str = UNKNOWN
+
+
+class _Document(msgspec.Struct):
+    paths: dict[str, dict[str, Any]]
 
 
 @click.command(cls=Command)
@@ -42,7 +55,20 @@ def routes(fleet: Fleet) -> None:
 
 
 def _fetch(client: Client) -> list[dict[str, Any]]:
+    if client.target.mp:
+        return _documented(client.json("GET", "/openapi.json", _Document))
     return list(msgspec.to_builtins(client.json("GET", "/", list[_Route])))
+
+
+def _documented(document: _Document) -> list[dict[str, Any]]:
+    """Return the endpoints in an API document; LMCache's own does not say which role an endpoint needs."""
+    return [
+        {"method": method.upper(), "path": path, "access": found.access, "summary": found.summary}
+        for path, methods in document.paths.items()
+        for method, operation in methods.items()
+        if method in _METHODS
+        for found in (msgspec.convert(operation, _Operation),)
+    ]
 
 
 def _rows(outcomes: list[Outcome]) -> list[list[object]]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from .client import Client
+
+START = "process_start_time_seconds"
+NO_HITS: dict[str, float | None] = {"hit_rate": None, "hit_tokens": 0.0, "requested_tokens": 0.0}
 
 
 class Samples:
@@ -29,6 +33,19 @@ class Samples:
         """Return the sum of the samples with these names; None if there are none."""
         found = [self._sums[name] for name in names if name in self._sums]
         return sum(found) if found else None
+
+    def uptime(self) -> float | None:
+        """Return the seconds since the process started; None if the server does not say."""
+        start = self.sum(START)
+        return None if start is None else max(0.0, round(time.time() - start, 1))
+
+    def hits(self, hit_name: str, requested_name: str) -> dict[str, float | None]:
+        """Return the hit tokens, the requested tokens and their ratio."""
+        requested = self.sum(requested_name)
+        if not requested:
+            return NO_HITS
+        hits = self.sum(hit_name) or 0.0
+        return {"hit_rate": hits / requested, "hit_tokens": hits, "requested_tokens": requested}
 
 
 def fetch_samples(client: Client, names: Sequence[str]) -> Samples:

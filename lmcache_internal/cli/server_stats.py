@@ -1,20 +1,19 @@
-"""Fetch what `status` and `top` show of one server: version, health, and the figures of its cache."""
+"""Fetch what `status` and `top` show of one server: version, health, and the figures of its cache.
+
+This module does it for a rank, `mp_stats.py` for an MP server.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import Any
 
 from .client import Client, Failure
+from .mp_stats import fetch_mp_stats, mp_cells
 from .output import Screen
-from .samples import Samples, fetch_samples
+from .samples import NO_HITS, START, Samples, fetch_samples
+from .server_health import fetch_health, health_cell
 from .units import UNKNOWN, percent, size
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 _HITS = (
     ("lmcache:num_hit_tokens_total", "lmcache:num_requested_tokens_total"),
@@ -28,93 +27,43 @@ _COUNTERS = {
     "requests": tuple(f"lmcache:num_{kind}_requests_total" for kind in ("store", "retrieve", "lookup")),
     "evictions": ("lmcache:local_cpu_evict_count_total",),
 }
-_START = "process_start_time_seconds"
-_STYLES = {"ok": "green", "warning": "yellow", "failing": "red"}
-
-
-class _Check(msgspec.Struct):
-    ok: bool
-    message: str
-
-
-class _Report(msgspec.Struct):
-    checks: dict[str, _Check]
-    mode: str = ""
-
-    def not_ok(self) -> dict[str, str]:
-        """Return the checks that fail, with the reason of each."""
-        return {name: check.message for name, check in self.checks.items() if not check.ok}
 
 
 def fetch_stats(client: Client) -> dict[str, Any]:
     """Fetch the figures of one server; raises `Failure`."""
+    if client.target.mp:
+        return fetch_mp_stats(client)
     version = client.json("GET", "/lmc_version", type=str)
-    health = _health(client)
+    health = fetch_health(client)
     names = [name for names in (*_HITS, _USAGE, *_COUNTERS.values()) for name in names]
-    samples = fetch_samples(client, [*names, _START])
-    start = samples.sum(_START)
+    samples = fetch_samples(client, [*names, START])
     return {
+        "kind": "in-process",
         "version": version,
         **health,
         **_hits(samples),
         "usage_bytes": samples.sum(*_USAGE),
         "usage_limit_bytes": _usage_limit(client),
-        "uptime_seconds": None if start is None else max(0.0, round(time.time() - start, 1)),
+        "uptime_seconds": samples.uptime(),
         **{name: samples.sum(*parts) for name, parts in _COUNTERS.items()},
     }
 
 
 def cells(screen: Screen, data: Mapping[str, Any]) -> dict[str, object]:
     """Return the columns that all tables of servers share."""
+    if data["kind"] == "mp":
+        return mp_cells(screen, data)
     return {
-        "health": _health_cell(screen, data),
+        "health": health_cell(screen, data),
         "mode": data["mode"] or UNKNOWN,
         "hit rate": percent(data["hit_rate"]),
         "usage": size(data["usage_bytes"]),
     }
 
 
-def reasons(data: Mapping[str, Any]) -> list[str]:
-    """Return why a server is not healthy, a line for each check."""
-    words = {"failing": "failing", "warnings": "warning"}
-    return [f"{word} {name}: {message}" for kind, word in words.items() for name, message in data[kind].items()]
-
-
-def _health(client: Client) -> dict[str, Any]:
-    """Fetch the health; `healthy` is None for a server without health checks, such as LMCache's own."""
-    try:
-        report = _report(client, "/healthz")
-    except Failure as failure:
-        if failure.status != 404:
-            raise
-        return {"healthy": None, "health": "unknown", "mode": "", "failing": {}, "warnings": {}}
-    all_checks = report.not_ok()
-    # Warnings fail /healthz, but not /readyz.
-    failing = _report(client, "/readyz").not_ok() if all_checks else {}
-    failing.pop("drain", None)  # It is a mode: an operator has asked for it.
-    warnings = {name: message for name, message in all_checks.items() if name not in failing}
-    word = "failing" if failing else "warning" if warnings else "ok"
-    return {"healthy": word == "ok", "health": word, "mode": report.mode, "failing": failing, "warnings": warnings}
-
-
-def _report(client: Client, path: str) -> _Report:
-    report: _Report = client.json("GET", path, type=_Report, good=(503,))
-    return report
-
-
-def _health_cell(screen: Screen, data: Mapping[str, Any]) -> Text:
-    """Return one word, and the number of checks that it is about."""
-    count = len(data["failing"] or data["warnings"])
-    return screen.styled(f"{data['health']} {count}" if count else data["health"], _STYLES.get(data["health"], ""))
-
-
 def _hits(samples: Samples) -> dict[str, float | None]:
     """Return the hit tokens, the requested tokens and their ratio, since the start or the last reset."""
-    for hit_names, requested_names in _HITS:
-        if requested := samples.sum(requested_names):
-            hits = samples.sum(hit_names) or 0.0
-            return {"hit_rate": hits / requested, "hit_tokens": hits, "requested_tokens": requested}
-    return {"hit_rate": None, "hit_tokens": 0.0, "requested_tokens": 0.0}
+    return next((found for names in _HITS if (found := samples.hits(*names))["requested_tokens"]), NO_HITS)
 
 
 def _usage_limit(client: Client) -> float | None:

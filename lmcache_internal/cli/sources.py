@@ -1,4 +1,4 @@
-"""Read where the servers are: from the engine's YAML, addresses, or a list of targets.
+"""Read where the servers are: from the engine's YAML, addresses, a list of targets, or a coordinator.
 
 Without any option, the defaults of the engine apply: the file that `LMCACHE_CONFIG_FILE` names, or the default ports.
 """
@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+import msgspec
 import yaml
 
 from ..engine.embedded.config import CONFIG_FILE_VARIABLE, DEFINITIONS
@@ -20,6 +21,9 @@ from ..engine.embedded.environment import ENV_PREFIX
 from ..errors import ConfigError
 from ..settings import PREFIX, Settings
 from ..settings.config_file import read_config_file
+from .credentials import BearerToken
+from .pods.names import SCHEME
+from .registries import Group, fetch_groups, fetch_registry, http_url
 from .targets import Target, format_numbers, target_at, targets_of
 
 
@@ -31,41 +35,69 @@ class Source:
         config: the engine's YAML.
         urls: base URLs.
         sockets: paths of Unix sockets.
-        listed: a file of targets.
+        listed: a file of targets, or the URL of one.
         indices: the ranks; all if empty.
+        kubernetes: pods of Kubernetes clusters, as `--kubernetes` names them.
+        coordinator: the base URL of LMCache's coordinator, where MP servers register.
     """
 
     config: Path | None = None
     urls: Sequence[str] = ()
     sockets: Sequence[str] = ()
-    listed: Path | None = None
+    listed: str | None = None
     indices: Collection[int] = ()
+    kubernetes: Sequence[str] = ()
+    coordinator: str | None = None
 
     @property
     def file(self) -> Path | None:
         """The engine's YAML: `config`, or the file that the environment names if no other option chooses servers."""
         named = os.environ.get(CONFIG_FILE_VARIABLE)
-        return self.config or (Path(named) if named and not (self.urls or self.sockets or self.listed) else None)
+        chosen = self.urls or self.sockets or self.listed or self.coordinator or self.kubernetes
+        return self.config or (Path(named) if named and not chosen else None)
 
-    def targets(self) -> list[Target] | Settings:
+    def check(self) -> None:
+        """Raise `click.UsageError` if the options contradict each other."""
+        chosen = (self.file, self.urls or self.sockets, self.listed, self.coordinator, self.kubernetes)
+        if sum(map(bool, chosen)) > 1:
+            raise click.UsageError(
+                "Give only one of --config, --targets, --coordinator, --kubernetes, and --url or --socket."
+            )
+        if self.coordinator is not None and self.indices:
+            raise click.UsageError("--index, --worker and --scheduler do not go with --coordinator.")
+
+    @property
+    def is_given(self) -> bool:
+        """Whether an option or the environment chooses servers."""
+        addresses = self.urls or self.sockets or self.listed or self.coordinator or self.kubernetes
+        return bool(self.file or addresses or self.indices)
+
+    def targets(self, token: BearerToken | None = None, seconds: float = 10.0) -> list[Target] | Settings:
         """Return the targets, or the configuration's settings if it does not say how many ranks there are.
+
+        Args:
+            token: the bearer token to send to a coordinator or to the URL of a list, or None.
+            seconds: the time limit for such a request.
 
         Raises:
             click.UsageError: the options contradict each other.
-            click.ClickException: a file cannot be used.
+            click.ClickException: a file or a list cannot be used.
         """
-        if sum(map(bool, (self.file, self.urls or self.sockets, self.listed))) > 1:
-            raise click.UsageError("Give only one of --config, --targets, and --url or --socket.")
+        if self.coordinator is not None:
+            return fetch_registry(self.coordinator, token, seconds)
         if self.listed is not None:
-            return self._chosen(read_targets(self.listed))
+            by_url = self.listed.lower().startswith(("http://", "https://"))
+            return self._chosen(
+                fetch_groups(self.listed, token, seconds) if by_url else read_targets(Path(self.listed))
+            )
         if not (self.urls or self.sockets):
             return self._of_config(self.file)
         if self.indices:
             raise click.UsageError(
-                "--index, --worker and --scheduler go with --config and --targets, not with addresses."
+                "--index, --worker and --scheduler go with --config, --targets and --kubernetes, not with addresses."
             )
         return [
-            *(target_at(url) for url in self.urls),
+            *(target_at(url if url.startswith(("/", SCHEME)) else http_url(url)) for url in self.urls),
             *(Target("http://localhost", path, by_address=True) for path in self.sockets),
         ]
 
@@ -78,7 +110,7 @@ class Source:
 
     def _of_config(self, path: Path | None) -> list[Target] | Settings:
         try:
-            settings = _settings(read_config_file(path), str(path)) if path else default_settings()
+            settings = settings_from(read_config_file(path), str(path)) if path else default_settings()
             indices = self.indices or settings.include_indices
             return targets_of(settings, indices) if indices else settings
         except ConfigError as error:
@@ -98,11 +130,19 @@ def default_settings() -> Settings:
         ConfigError: a variable cannot be used.
     """
     variables = {name: os.environ.get(f"{ENV_PREFIX}{name.upper()}") for name in DEFINITIONS}
-    return _settings({name: value for name, value in variables.items() if value}, "from the environment")
+    return settings_from({name: value for name, value in variables.items() if value}, "from the environment")
 
 
-def _settings(values: Mapping[str, Any], source: str) -> Settings:
-    """Return the settings of the server among configuration values, as the engine converts them."""
+def settings_from(values: Mapping[str, Any], source: str) -> Settings:
+    """Return the settings of the server among configuration values, as the engine converts them.
+
+    Args:
+        values: configuration values by name.
+        source: where they come from, for the message of an error.
+
+    Raises:
+        ConfigError: a value cannot be used.
+    """
     names = [name for name in values if name in DEFINITIONS and name.startswith((PREFIX, "extra_config"))]
     try:
         return Settings.of(SimpleNamespace(**{name: DEFINITIONS[name].convert(name, values[name]) for name in names}))
@@ -114,7 +154,8 @@ def read_targets(path: Path) -> list[Target]:
     """Read a file of targets in Prometheus' service discovery format, as GET /sd/prometheus answers it.
 
     The file is a YAML or JSON list of `{targets: [address, …], labels: {index: …}}`, or of addresses. An address is
-    `host:port`, a URL, or the path of a Unix socket.
+    `host:port`, a URL, or the path of a Unix socket. MP servers have no index and the label
+    `__meta_lmcache_role: mp_server`; without labels, each server is asked what it is.
 
     Raises:
         click.ClickException: the file cannot be read, or has another format.
@@ -137,5 +178,5 @@ def read_targets(path: Path) -> list[Target]:
 def _group(group: Any) -> list[Target]:
     if isinstance(group, str):
         group = {"targets": [group]}
-    index = group.get("labels", {}).get("index")
-    return [target_at(str(address), None if index is None else int(index)) for address in group["targets"]]
+    found = msgspec.convert(group, Group, strict=False)
+    return [target_at(address, found.index, found.is_mp) for address in found.targets]

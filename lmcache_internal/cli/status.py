@@ -10,7 +10,8 @@ import click
 from .commands import Command
 from .fleet import Fleet
 from .options import fleet_options
-from .server_stats import cells, fetch_stats, reasons
+from .server_health import reasons
+from .server_stats import cells, fetch_stats
 from .units import duration
 
 
@@ -19,6 +20,8 @@ from .units import duration
 @fleet_options(seconds=5)
 def status(fleet: Fleet, verbose: bool) -> None:
     """Show version, health, hit rate, usage and uptime of each server.
+
+    An MP server has the usage of L1 and of L2, and its L2 adapters, workers and sessions.
 
     The exit status is 1 if a server does not answer or is not healthy.
 

@@ -16,9 +16,11 @@ import click
 
 from ..settings import Settings
 from ..settings.address import Address, address_at
+from .pods.names import SCHEME, PodName, parse_address
 from .text import printable
 from .units import UNKNOWN
 
+_RANK_HINT = "is the engine running, and internal_api_server_enabled true"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
 
 
@@ -31,17 +33,28 @@ class Target:
         socket_path: the Unix socket, or None; the URL's host is then not used.
         index: 0 for the scheduler, 1 + n for worker n; None if unknown.
         by_address: whether the user chose it by its address; two such servers may have the same index.
+        pod: the pod of a Kubernetes cluster, or None; the URL is that of the server inside the pod.
+        mp: whether it is an MP server, LMCache's or ours; such a server has no index.
+        listed: whether a list that was read over HTTP names it; the user has not chosen its address.
     """
 
     url: str
     socket_path: str | None = None
     index: int | None = None
     by_address: bool = False
+    pod: PodName | None = None
+    mp: bool = False
+    listed: bool = False
 
     @property
     def address(self) -> str:
-        """The socket's path, or the URL."""
-        return self.socket_path or self.url
+        """The socket's path, the URL, or the pod and the port."""
+        return f"{SCHEME}{self.pod}:{self.port}" if self.pod else self.socket_path or self.url
+
+    @property
+    def port(self) -> int:
+        """The port of the URL; raises ValueError if it is not a port."""
+        return urlsplit(self.url).port or 80
 
     @property
     def is_private(self) -> bool:
@@ -50,7 +63,9 @@ class Target:
 
     @property
     def role(self) -> str:
-        """The role and the worker's number; empty if the index is unknown."""
+        """The role and the worker's number; empty if it is unknown."""
+        if self.mp:
+            return "MP server"
         if self.index is None:
             return ""
         return f"worker {self.index - 1}" if self.index else "scheduler"
@@ -78,7 +93,7 @@ class Target:
 
     def options(self) -> list[str]:
         """Return the options that choose this server by its address."""
-        return ["--socket", self.socket_path] if self.socket_path else ["--url", self.url]
+        return ["--socket", self.socket_path] if self.socket_path else ["--url", self.address]
 
 
 def parse_indices(text: str) -> tuple[int, ...]:
@@ -113,9 +128,8 @@ def unreachable_message(targets: Sequence[Target]) -> str:
     hosts, ports = set(), []
     for target in targets:
         try:
-            parts = urlsplit(target.url)
-            hosts.add(target.socket_path or parts.hostname)
-            ports.append(parts.port or 80)
+            hosts.add(str(target.pod) if target.pod else target.socket_path or urlsplit(target.url).hostname)
+            ports.append(target.port)
         except ValueError:
             hosts.add(target.url)
     if len(hosts) == 1 and len(targets) > 1:
@@ -124,7 +138,8 @@ def unreachable_message(targets: Sequence[Target]) -> str:
     else:
         where = ", ".join(target.address for target in targets[:3])
         where += f" and {len(targets) - 3} more" if len(targets) > 3 else ""
-    return f"No server answers on {printable(where)}; is the engine running, and internal_api_server_enabled true?"
+    hint = "is `lmcache server` running" if all(target.mp for target in targets) else _RANK_HINT
+    return f"No server answers on {printable(where)}; {hint}?"
 
 
 def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:
@@ -132,12 +147,19 @@ def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:
     return [_target(address_at(index, settings)) for index in sorted(indices)]
 
 
-def target_at(address: str, index: int | None = None) -> Target:
-    """Return the server at a URL, at `host:port`, or at the path of a Unix socket."""
+def target_at(address: str, index: int | None = None, mp: bool = False) -> Target:
+    """Return the server at a URL, at `host:port`, at the path of a Unix socket, or in a pod.
+
+    Raises:
+        click.UsageError: the address begins like that of a pod, but has another form.
+    """
+    if address.startswith(SCHEME):
+        pod, port = parse_address(address)
+        return Target(f"http://127.0.0.1:{port}", None, index, by_address=index is None, pod=pod, mp=mp)
     if address.startswith("/"):
-        return Target("http://localhost", address, index, by_address=index is None)
+        return Target("http://localhost", address, index, by_address=index is None, mp=mp)
     url = (address if "://" in address else f"http://{address}").rstrip("/")
-    return Target(url, None, index, by_address=index is None)
+    return Target(url, None, index, by_address=index is None, mp=mp)
 
 
 def _target(address: Address) -> Target:

@@ -16,6 +16,7 @@ from .fleet import Fleet
 from .options import fleet_options
 from .outcome import Outcome
 from .text import printable
+from .thread_dump import groups_in
 
 Stack = tuple[tuple[str, int, str, str], ...]
 """The file, line, function and source of each call, the outermost call first."""
@@ -78,9 +79,13 @@ def _ask(client: Client, params: dict[str, Any]) -> str:
 
 def _ask_grouped(client: Client, params: dict[str, Any]) -> Any:
     answer = client.request("GET", "/threads", params=params)
-    if not answer.text.startswith("{"):
-        raise Failure("/threads answered without groups, as LMCache's own server does; add --no-group")
-    return answer.json()
+    if answer.text.startswith("{"):
+        return answer.json()
+    # LMCache's own servers know no groups.
+    found = groups_in(answer.text)
+    if found is None:
+        raise Failure("/threads answered without groups, and with no thread dump of LMCache's; add --no-group")
+    return found
 
 
 def _grouped(fleet: Fleet, params: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ r       reverse the order
 h or ?  show or hide this help
 q       quit
 
-HIT RATE and USAGE are totals; NOW is the hit rate since the last refresh.
+HIT RATE and USAGE are totals; NOW is the hit rate since the last refresh. L1 is the usage of an MP server.
 """
 
 SORTS = ("index", "health", "hit rate", "usage", "requests", "evictions")
@@ -137,7 +137,7 @@ class View:
     def _row(self, data: Mapping[str, Any], rates: Rates) -> dict[str, object]:
         row = cells(self._fleet.screen, data)
         limit = data["usage_limit_bytes"]
-        if data["usage_bytes"] is not None and limit:
+        if "usage" in row and data["usage_bytes"] is not None and limit:
             row["usage"] = f"{row['usage']} of {size(limit)}"
         for name in RATED:
             row[f"{name}/s"] = self._rate_cell(rates, name)

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpcore
-import httpx
 
 from ..system.peer_credentials import Peer, peer_of
+from .transport import BackendTransport
 
 Check = Callable[[Peer], None]
 """Raises if the peer must not receive anything."""
 
 
-class UnixTransport(httpx.HTTPTransport):
+class UnixTransport(BackendTransport):
     """A transport of httpx that checks the user of the listening process before it sends a byte.
 
     Args:
@@ -26,10 +26,7 @@ class UnixTransport(httpx.HTTPTransport):
     """
 
     def __init__(self, path: str, check: Check) -> None:
-        super().__init__(verify=False)  # No TLS: loading certificate authorities takes longer than a request.
-        self._pool.close()
-        # httpx does not pass on a network backend. If it loses `_pool`, the line above fails before anything is sent.
-        self._pool = httpcore.ConnectionPool(uds=path, network_backend=_CheckedBackend(check))
+        super().__init__(_CheckedBackend(check), path)
 
 
 class _CheckedBackend(httpcore.SyncBackend):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import marshal
+import zlib
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from ..engine.definitions import GENERATED
 from ..operations.etags import entity_tag
 from ..operations.serialize import encode_json
 from ..redaction import redact
@@ -36,6 +38,15 @@ def masked(values: dict[str, Any]) -> Masked:
         return _of_snapshot(marshal.dumps(values, _MARSHAL_VERSION))
     except ValueError:  # An object is not plain data, so a change cannot be detected.
         return _mask(values)
+
+
+def masked_checksum(values: dict[str, Any]) -> int:
+    """Return the CRC-32 of `values` with secrets masked, without the keys that each rank generates.
+
+    It is public, so it must not depend on a secret: the checksum would confirm a guess.
+    """
+    shared = {name: value for name, value in values.items() if name not in GENERATED}
+    return zlib.crc32(masked(shared).text.encode())
 
 
 @lru_cache(maxsize=8)

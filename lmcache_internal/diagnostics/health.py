@@ -42,9 +42,13 @@ class Health:
         plugins: the result of loading the endpoint files.
         modes: the modes of the engine.
         timeout: timeout of a call or a script in seconds, whichever is larger.
+
+    Attributes:
+        latest: the last level of each check that has run.
     """
 
     def __init__(self, state: SimpleNamespace, plugins: Plugins, modes: Modes, timeout: float) -> None:
+        self.latest: Mapping[str, Level] = {}
         self._state = state
         self._plugins = plugins
         self._modes = modes
@@ -73,7 +77,10 @@ class Health:
         started = {
             check: self._calls.start(f"check {check}", runs[check]) for check in checks if check not in IN_MEMORY
         }
-        return {check: self._outcome(started[check]) if check in started else runs[check]() for check in checks}
+        outcomes = {check: self._outcome(started[check]) if check in started else runs[check]() for check in checks}
+        # A new dict, because a scrape may read the old one.
+        self.latest = {**self.latest, **{check: outcome.level for check, outcome in outcomes.items()}}
+        return outcomes
 
     def subject(self, load: Callable[[], Load] | None) -> Subject:
         """Return the objects that are checked; `load` as in `outcomes`."""

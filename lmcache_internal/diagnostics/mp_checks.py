@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
+from ..engine.mp.runtime import WorkerState
+from ..engine.mp.worker_watch import WorkerCounts
+from ..errors import CallTimedOut
+from ..limits.timeouts import call_within, clock
+from .adapter_calls import unhealthy_adapters
 from .checks import (
     Check,
     Degraded,
+    Outcome,
     Subject,
     Unhealthy,
     check_drain,
@@ -18,38 +25,61 @@ from .checks import (
     listed,
 )
 
+MISSING_SECONDS = 3600.0
+"""How long `/healthz` fails after a worker was removed as silent and did not register again."""
+STATUS_SECONDS = 1.2
+"""How long the engine may take to report its status; the check as a whole has 2 s."""
+_L2 = "storage_manager.l2_adapters."
 PING_SECONDS = 1.0
 """How long the server's own message queue may take to respond to a PING."""
 
 
 def check_mp_engine(subject: Subject) -> str:
-    """The engine reports that it is healthy."""
-    status = _engine(subject).report_status()
-    if not status["is_healthy"]:
-        unhealthy = listed(list(_unhealthy_parts(status)))
-        raise Unhealthy(f"the engine reports that it is not healthy: {unhealthy or 'it names no part'}")
-    return ""
+    """The engine reports that it is healthy; an L2 adapter that is not does not count, because L1 still serves."""
+    engine = _engine(subject)
+    try:
+        status = call_within("report the status of the engine", engine.report_status, STATUS_SECONDS)
+    except Exception as error:  # An engine may raise anything; it is the result of the check.
+        late = f"it did not report its status within {STATUS_SECONDS:g} s"
+        reason = late if isinstance(error, CallTimedOut) else f"it cannot report its status: {error}"
+        # The engine asks its adapters, so one of them may delay or fail its report, but not its workers.
+        if adapters := unhealthy_adapters(engine.storage_manager.l2_adapters()):
+            raise Degraded(f"{reason}; unhealthy L2 adapters: {listed(adapters)}") from None
+        raise Unhealthy(reason) from None
+    if status["is_healthy"]:
+        return ""
+    parts = list(_unhealthy_parts(status))
+    serious = [part for part in parts if not part.startswith(_L2)]
+    if serious or not parts:
+        unhealthy = listed(serious) or "it names no part"
+        raise Unhealthy(f"the engine reports that it is not healthy: {unhealthy}")
+    raise Degraded("the engine reports unhealthy L2 adapters")
 
 
 def check_adapters(subject: Subject) -> str:
     """Each L2 adapter reports that it is healthy."""
     adapters = _engine(subject).storage_manager.l2_adapters()
-    if not adapters:
-        return "there is no L2 adapter"
-    names = [f"{number}: {descriptor.type_name}" for number, (descriptor, _) in enumerate(adapters)]
-    bad = [name for name, (_, each) in zip(names, adapters, strict=True) if not each.report_status()["is_healthy"]]
+    bad = unhealthy_adapters(adapters)
     if bad:
         # L1 still serves without them.
         raise Degraded(f"unhealthy L2 adapters: {listed(bad)}")
-    return listed(names)
+    names = [f"{descriptor.index}: {descriptor.type_name}" for descriptor, _ in adapters]
+    return listed(names) or "there is no L2 adapter"
 
 
-def check_workers(subject: Subject) -> str:
-    """Report the workers that have registered; a server without any is healthy, because it starts before them."""
-    status = _engine(subject).report_status()
-    registered = status.get("registered_gpu_ids", [])
-    tracked = status.get("worker_liveness", {}).get("tracked_instances", len(registered))
-    return f"{len(registered)} registered, {tracked} tracked{_reaped(subject)}"
+def check_workers(subject: Subject) -> str | Outcome:
+    """Report the workers; a server without any is healthy, because it starts before them."""
+    _engine(subject)
+    subject.manager.worker_watch.sample()
+    counts: WorkerCounts = subject.manager.worker_watch.counts
+    idle = f" ({listed([_silence(worker) for worker in counts.idle])})" if counts.idle else ""
+    message = f"{len(counts.registered)} registered, {len(counts.idle)} idle{idle}, {counts.removed} removed as silent"
+    if not counts.missing:
+        return message
+    message += f"; not registered again: {listed([f'{number} since {clock(at)}' for number, at in counts.missing])}"
+    recent = any(time.time() - at < MISSING_SECONDS for _, at in counts.missing)
+    # A worker that has crashed is removed, too, and never returns. So the warning ends.
+    return Outcome("warning" if recent else "notice", message)
 
 
 def check_transport(subject: Subject) -> str:
@@ -93,9 +123,5 @@ def _unhealthy_parts(status: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def _reaped(subject: Subject) -> str:
-    """The last count of the thread that removes silent workers, where it runs."""
-    for thread in subject.manager.runtime.periodic_threads():
-        if "reaper" in thread["name"] and thread["last_summary"]:
-            return f", last scan: {thread['last_summary']['message']}"
-    return ""
+def _silence(worker: WorkerState) -> str:
+    return f"{worker.instance_id} silent for {worker.silent:.0f} s, limit {worker.limit:.0f} s"

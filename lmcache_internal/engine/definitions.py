@@ -17,6 +17,9 @@ _NO_VALUE = frozenset({"", "none", "null", "~"})
 """Texts that mean no value, for keys that may have none."""
 _LARGEST_INT = (1 << 63) - 1
 
+GENERATED = frozenset({"lmcache_instance_id"})
+"""Keys that each rank generates if they are not set."""
+
 TakesEffect = Literal["at once", "when its backend is recreated", "at restart", "never", "unknown"]
 """When a changed value takes effect; "unknown" if it was not examined."""
 

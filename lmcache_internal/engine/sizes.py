@@ -8,10 +8,12 @@ import re
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(?:([KMGTPE])(I?)B?|B)", re.IGNORECASE)
 _POWERS = {prefix: power for power, prefix in enumerate("KMGTPE", 1)}
 
-MACHINE_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-"""The memory of this machine, in GiB."""
 LARGEST_FILE_SYSTEM = float(1 << 33)
 """8 EiB, in GiB: no file offset on Linux is larger."""
+MACHINE_MEMORY = LARGEST_FILE_SYSTEM
+"""The memory of this machine, in GiB; no real limit on Windows, where only the command line runs."""
+if hasattr(os, "sysconf"):
+    MACHINE_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
 
 
 def parse_gib(text: str) -> float | str:

@@ -105,12 +105,14 @@ def built(app: Any, host: str, port: int, config_file: str | None) -> Any:
     from ..engine.mp.lmcache import LMCacheMPManager
     from ..server import InternalAPIServer
 
-    server = InternalAPIServer(LMCacheMPManager(MPConfig.read(host, port, config_file), app.state))
+    manager = LMCacheMPManager(MPConfig.read(host, port, config_file), app.state)
+    server = InternalAPIServer(manager)
     if server.app is None:
         raise ValueError("internal_api_server_include_index_list leaves nothing to serve")
     # LMCache's scripts for /run_script find the same names here.
     for name in ("engine", "configs", "context"):
         setattr(server.app.state, name, getattr(app.state, name, None))
+    manager.worker_watch.start()
     _honor_keys(server.app, getattr(app.state, "http_authentication", None))
     return server
 

@@ -7,7 +7,6 @@ the name of the thread, and /metrics in `lmcache_internal:stuck_calls`.
 from __future__ import annotations
 
 import contextvars
-import ctypes
 import threading
 import time
 import traceback
@@ -74,6 +73,8 @@ class Call(threading.Thread):
 
         A thread that runs C code (a long `sleep`, a socket call) gets the exception when that code returns.
         """
+        import ctypes  # Here, because the command line imports this module, too.
+
         until = time.monotonic() + seconds
         while self.is_alive() and time.monotonic() < until:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident or 0), ctypes.py_object(SystemExit))

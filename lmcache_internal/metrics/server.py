@@ -12,9 +12,10 @@ from prometheus_client.registry import Collector
 
 from ..limits.request_counts import BUCKETS, Series, requests
 from ..limits.server_load import servers
-from .engines import Engines, Revision
+from .engines import ConfigFacts, Engines
 from .families import CountedFamily, family
 from .families import Series as FamilySeries
+from .mp_workers import MPWorkers
 
 _REFUSALS = (401, 403, 429)
 _REFUSED = [("lmcache_internal:refused_requests_total", {"status": str(status)}) for status in _REFUSALS]
@@ -98,7 +99,7 @@ class _Load:
 class _ServerCollector(Collector):
     def __init__(self) -> None:
         self.engines = Engines()
-        self._parts = (_Requests(), _Load(), self.engines)
+        self._parts = (_Requests(), _Load(), self.engines, MPWorkers())
         self._scraping = threading.Lock()  # Requests do not use this lock.
 
     def describe(self) -> Iterable[Metric]:
@@ -115,10 +116,10 @@ _registering = threading.Lock()
 _registered = False
 
 
-def watch(app: App, revision: Revision) -> None:
+def watch(app: App, config_facts: ConfigFacts) -> None:
     """Add the metrics of `app` to the default registry; they are removed when the app is deleted."""
     global _registered  # Once per process.
-    _collector.engines.add(app, revision)
+    _collector.engines.add(app, config_facts)
     with _registering:
         if not _registered:
             REGISTRY.register(_collector)

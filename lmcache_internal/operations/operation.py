@@ -19,6 +19,7 @@ from ..limits.concurrency import LimitName
 from ..limits.timeouts import call_within
 from ..redaction import redact
 from ..roles import Role
+from ..settings import LARGE_BODY_BYTES, MAX_BODY_BYTES
 from .arguments import signature_of
 from .option_check import check_options
 from .responses import failures, success
@@ -46,6 +47,7 @@ def operation(
     cheap: bool = False,
     inline: bool = False,
     exclusive: bool = False,
+    large_body: bool = False,
     limit: LimitName | None = None,
     timeout: float | None = None,
     errors: Iterable[Any] = (),
@@ -70,6 +72,7 @@ def operation(
             without timeout or limit, and all other clients wait meanwhile; see `serving/inline.py`.
         exclusive: it changes the engine: such operations run one at a time per engine, and one that waits too long
             for another gets 409.
+        large_body: its body may have 8 MiB (`LARGE_BODY_BYTES`) instead of 1 MiB; not for public endpoints.
         limit: the concurrency limit it shares, see `concurrency.LIMITS` (503); "engine" by default, none if cheap.
         timeout: in seconds (504); `internal_api_server_call_timeout` by default.
         errors: errors that the other parameters do not imply, for the OpenAPI document: `(NotFound,)`, or
@@ -84,7 +87,7 @@ def operation(
     """
     if called_without_parentheses or not (isinstance(action, str) and action):
         raise TypeError('write @operation(action="…"), with parentheses; the action completes "Failed to …"')
-    check_options(access, cheap=cheap, exclusive=exclusive, timeout=timeout, errors=errors)
+    check_options(access, cheap=cheap, exclusive=exclusive, large_body=large_body, timeout=timeout, errors=errors)
 
     def decorate(function: Callable[..., Any]) -> View:
         arguments, returns = signature_of(function)
@@ -114,6 +117,7 @@ def operation(
             arguments=arguments, access=access, write_parameter=write_parameter, answers=answers, inline=inline
         )
         vars(view).update(limit=own_limit, cheap=cheap)  # For the bulkheads of plugins.
+        vars(view).update(max_body=LARGE_BODY_BYTES if large_body else MAX_BODY_BYTES)  # For the app and its server.
         return view
 
     return decorate

@@ -12,11 +12,19 @@ from ..roles import Role
 
 
 def check_options(
-    access: Role | None, *, cheap: bool, exclusive: bool, timeout: float | None, errors: Iterable[Any]
+    access: Role | None,
+    *,
+    cheap: bool,
+    exclusive: bool,
+    large_body: bool = False,
+    timeout: float | None,
+    errors: Iterable[Any],
 ) -> None:
     """Raise `TypeError`, with the fix, unless each option can be used; the parameters are those of `operation`."""
     if access is not None and not isinstance(access, Role):
         raise TypeError(f"access={shown(access)} is not a role: write access=Role.VIEWER, or PUBLIC, OPERATOR or ADMIN")
+    if large_body and access is Role.PUBLIC:
+        raise TypeError("large_body=True with access=Role.PUBLIC lets every client fill the memory: remove one of them")
     if timeout is not None:
         number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
         if not (number and 0 < timeout < math.inf):

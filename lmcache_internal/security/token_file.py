@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -121,8 +120,12 @@ def editing(path: Path, create: bool = False) -> Iterator[None]:
         create: create an empty file if there is none.
 
     Raises:
-        ConfigError: the file cannot be opened.
+        ConfigError: the file cannot be opened, or this system has no file locks.
     """
+    try:
+        import fcntl  # Windows does not have it, and imports this module for the command line.
+    except ImportError:
+        raise TokensFileError(path, "this system has no file locks", "run the command where the server runs") from None
     flags = os.O_RDWR | (os.O_CREAT if create else 0)
     while True:
         try:

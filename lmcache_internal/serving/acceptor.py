@@ -49,7 +49,7 @@ class Acceptor(BaseWSGIServer):
         probes: the thread pool for probes.
         inline: the paths that the event loop serves itself.
         memory: the limit on the memory of all connections.
-        admits: returns whether the caller of a request (a WSGI environ) may send its body.
+        admits: returns the largest body that the caller of a request (a WSGI environ) may send, in bytes; 0 if none.
         options: the keyword arguments of waitress' server.
     """
 
@@ -66,7 +66,7 @@ class Acceptor(BaseWSGIServer):
         probes: Pool,
         inline: Collection[str],
         memory: MemoryBudget,
-        admits: Callable[[dict[str, Any]], bool],
+        admits: Callable[[dict[str, Any]], int],
         **options: Any,
     ) -> None:
         self.address = address

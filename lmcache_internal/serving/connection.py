@@ -160,9 +160,12 @@ class Channel(SendingChannel):
 
     def _admit(self, request: Any) -> bool:
         """Return whether to read the body of `request`. If not, the request is answered without it."""
-        if not self.server.admits(self.task_class(self, request).get_environment()):
+        limit = self.server.admits(self.task_class(self, request).get_environment())
+        if not limit:
             request.withhold_body()
             self.refused = True
+            return False
+        if not request.limit_body(limit):
             return False
         if not self.server.memory.accepts_body(request.announced_bytes):
             request.refuse(WireError(503, "Service Unavailable", "Too many request bodies are being received", 1))

@@ -8,6 +8,7 @@ from typing import Any
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.rfc7230 import HEADER_FIELD_RE
 
+from ..operations.error_handlers import body_too_large
 from ..settings import MAX_BODY_BYTES
 
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^\x00-\x20\x7f]+ HTTP/1\.[01]")
@@ -41,6 +42,7 @@ class Parser(HTTPRequestParser):
 
     Attributes:
         admitted: the caller may call the route, so the body is read.
+        body_limit: the largest body of the route, in bytes.
         body_withheld: the caller may not call the route, so the body is not read.
     """
 
@@ -51,6 +53,7 @@ class Parser(HTTPRequestParser):
     _has_begun = False
     _has_line = False
     admitted = False
+    body_limit = MAX_BODY_BYTES
     body_withheld = False
 
     def received(self, data: bytes) -> int:
@@ -81,10 +84,18 @@ class Parser(HTTPRequestParser):
         self.body_rcv = None
         self.body_withheld = self.completed = True
 
+    def limit_body(self, limit: int) -> bool:
+        """Refuse the request (413) if its body has more than `limit` bytes; return whether it may be read."""
+        self.body_limit = limit
+        if self.announced_bytes <= limit and not self._is_too_large():
+            return True
+        self._refuse_as_too_large()
+        return False
+
     @property
     def announced_bytes(self) -> int:
         """The size of the body: its Content-Length, or the largest allowed size if it is chunked."""
-        return MAX_BODY_BYTES if self.chunked else int(self.content_length)
+        return self.body_limit if self.chunked else int(self.content_length)
 
     def parse_header(self, header_plus: bytes) -> None:
         """Parse the head of a request.
@@ -102,6 +113,13 @@ class Parser(HTTPRequestParser):
     def _refuse_as_bad(self, reason: str, data: bytes) -> int:
         self.refuse(WireError(400, "Bad Request", f"The request cannot be parsed: {reason}"))
         return len(data)
+
+    def _is_too_large(self) -> bool:
+        chunks: Any = self.body_rcv
+        return bool(self.chunked and len(chunks) + chunks.chunk_remainder > self.body_limit)
+
+    def _refuse_as_too_large(self) -> None:
+        self.refuse(WireError(413, "Content Too Large", body_too_large(self.body_limit)))
 
     def _has_invalid_start(self, data: bytes) -> bool:
         if self._has_begun:
@@ -125,8 +143,8 @@ class Parser(HTTPRequestParser):
         if not self.chunked:
             return ""
         chunks: Any = self.body_rcv
-        if len(chunks) + chunks.chunk_remainder > MAX_BODY_BYTES:
-            self.refuse(WireError(413, "Content Too Large", ""))
+        if (self.admitted or self.completed) and self._is_too_large():
+            self._refuse_as_too_large()
             return ""
         if len(chunks.control_line) > _MAX_CHUNK_LINE_BYTES or len(chunks.trailer) > _MAX_TRAILER_BYTES:
             return "a line between the chunks is too long"

@@ -11,11 +11,9 @@ from waitress.task import ErrorTask
 
 from ..limits.request_counts import UNMATCHED, requests
 from ..limits.server_load import LOAD_KEY, SEND_504_AFTER_KEY
-from ..operations.error_handlers import body_too_large
 from ..operations.serialize import encode_json
 from ..security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY
 from ..security.gate import BODY_WITHHELD_KEY, HEADERS
-from ..settings import MAX_BODY_BYTES
 from ..settings.address import ADDRESS_KEY
 from .header_cache import CachingTask
 
@@ -59,8 +57,7 @@ class RefusalTask(ErrorTask):
         """Send the response."""
         error = self.request.error
         requests.add(self.request.command or "", UNMATCHED, error.code, None)
-        message = body_too_large(MAX_BODY_BYTES) if error.code == 413 else error.body
-        body = encode_json({"error": error.reason, "message": message}, indent=2)
+        body = encode_json({"error": error.reason, "message": error.body}, indent=2)
         self.status = f"{error.code} {error.reason}"
         self.content_length = len(body)
         self.response_headers.extend([("Content-Type", "application/json"), *HEADERS.items()])

@@ -14,7 +14,6 @@ from waitress.adjustments import Adjustments
 
 from ..limits.server_load import servers
 from ..redaction.log_lines import get_logger
-from ..settings import MAX_BODY_BYTES
 from ..settings.address import Address
 from ..system.log_queue import LogQueue
 from .acceptor import SWEEP_SECONDS, Acceptor
@@ -68,7 +67,7 @@ class Transport:
         adjustments = Adjustments(
             ident=None,
             connection_limit=sys.maxsize,  # The acceptor has its own limit.
-            max_request_body_size=MAX_BODY_BYTES + 1,
+            max_request_body_size=sys.maxsize,  # The limit depends on the route; see `Channel._admit`.
             max_request_header_size=64 << 10,
             # No temporary files: they fail if the disk is full or file descriptors run out.
             inbuf_overflow=sys.maxsize,

@@ -3,9 +3,19 @@
 It may import `redaction`, `errors`, `roles` and `conversion` only, because all other packages need settings.
 """
 
-from .model import MAX_BODY_BYTES, MOST_SCRIPTS, PREFIX, LiveSettings, Settings, extra_config, warn_of_old_names
+from .model import (
+    LARGE_BODY_BYTES,
+    MAX_BODY_BYTES,
+    MOST_SCRIPTS,
+    PREFIX,
+    LiveSettings,
+    Settings,
+    extra_config,
+    warn_of_old_names,
+)
 
 __all__ = [
+    "LARGE_BODY_BYTES",
     "MAX_BODY_BYTES",
     "MOST_SCRIPTS",
     "PREFIX",

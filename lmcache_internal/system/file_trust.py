@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import grp
 import os
-import pwd
 import stat
 from collections.abc import Collection
 from pathlib import Path
@@ -47,6 +45,9 @@ def _is_replaceable(component: Path, trusted: Collection[int]) -> bool:
 
 def _is_own_group(gid: int) -> bool:
     """Return whether a group is the private group of the user. With such groups, the default mode is often 0664."""
+    import grp  # Here, because the command line imports this module on Windows, too.
+    import pwd
+
     with contextlib.suppress(KeyError):
         group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
         return gid == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}

@@ -44,4 +44,5 @@ def _forget_other_threads() -> None:
     _resume()
 
 
-os.register_at_fork(after_in_child=_forget_other_threads)
+if hasattr(os, "register_at_fork"):  # Windows cannot fork, and the command line imports this module there.
+    os.register_at_fork(after_in_child=_forget_other_threads)

@@ -99,7 +99,7 @@ def test_readyz_names_the_part_that_is_unhealthy(mp: EmbeddedMPManager, mp_clien
     assert mp_client.get("/readyz?verbose").text.splitlines()[:4] == [
         "[+]engine ok",
         "[+]adapters ok: 0: fs",
-        "[+]workers ok: 1 registered, 1 tracked",
+        "[+]workers ok: 1 registered, 0 idle, 0 removed as silent",
         "[+]transport ok: it has no message queue",
     ]
     report = mp.engine.report_status()

@@ -37,6 +37,14 @@ READING = [
     "hot-cache status",
     "explain --tokens 1,2,3",
 ]
+MP_READING = [
+    "quota",
+    "quota list",
+    "quota get alice",
+    "objects",
+    "objects list --limit 2",
+]
+"""Commands for MP servers."""
 CHANGING = [
     "conf set pin_timeout_sec=60 --yes",
     "conf set pin_timeout_sec=60 --dry-run",
@@ -57,7 +65,16 @@ CHANGING = [
     "undrain",
     "script run {directory}/script.py",
 ]
+MP_CHANGING = [
+    "quota set alice --limit-gb 1 --yes",
+    "quota set alice --limit-gb 1 --dry-run",
+    "quota delete alice --yes",
+    "objects delete 0123456789 --yes",
+    "objects delete 0123456789 --model m --kv-rank 0 --yes",
+    "objects delete 0123456789 --dry-run",
+]
 ALL = READING + CHANGING
+MP = MP_READING + MP_CHANGING
 
 
 def entries(document: Any) -> list[dict[str, Any]]:

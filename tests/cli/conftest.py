@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.app import InternalApp
 from lmcache_internal.cli import main
+from tests.cli.kubernetes import ports_of
+from tests.cli.kubernetes_api import ApiServer, FakePod, api_server
 from tests.support import free_port, make_manager
 
 WORKERS = 4
@@ -73,7 +75,8 @@ def fleets_in(directory: Path) -> Iterator[StartFleet]:
                     listener.listen()
                 elif index not in without:
                     role = "worker" if index else "scheduler"
-                    manager = make_manager(role, worker_id=max(0, index - 1), **fleet.values, **values)
+                    options = {"world_size": WORKERS} | fleet.values | values
+                    manager = make_manager(role, worker_id=max(0, index - 1), **options)
                     fleet.managers[index] = stack.enter_context(manager)
                     server = stack.enter_context(InternalAPIServer(manager))
                     assert server.app is not None
@@ -107,3 +110,27 @@ def fleet(start_fleet: StartFleet) -> Fleet:
 def ailing(start_fleet: StartFleet) -> Fleet:
     """A fleet with one server dead and one hanging."""
     return start_fleet(without=(DEAD,), hanging=(HANGING,))
+
+
+Cluster = tuple[ApiServer, Path]
+"""A stand-in for the Kubernetes API, and a kubeconfig for it."""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """An API server without pods, and a kubeconfig for it."""
+    with api_server(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def api(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
+    """The API server that commands of the test use."""
+    monkeypatch.setenv("KUBECONFIG", str(cluster[1]))
+    return cluster[0]
+
+
+@pytest.fixture
+def healthy(shared_fleet: Fleet) -> FakePod:
+    """A pod with a scheduler and four workers."""
+    return FakePod("healthy", ports_of(shared_fleet.port))

@@ -19,7 +19,7 @@ from lmcache_internal.cli.commands import FleetOption, Group
 from lmcache_internal.settings import Settings
 from tests.cli import commands
 from tests.cli.commands import ALL, READING, arguments, leaves
-from tests.cli.conftest import Fleet, StartFleet
+from tests.cli.conftest import WORKERS, Fleet, StartFleet
 
 NAMES = [" ".join(path) for path, _ in leaves()]
 
@@ -48,7 +48,7 @@ class TestDefaults:
     def test_without_it_the_default_ports_are_asked(self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sources, "default_settings", lambda: Settings(port_start=fleet.port))
         found = entries(run("get", "/meta", "--json"))
-        assert found == [(0, "scheduler"), (1, "worker 0"), (2, "worker 1")]  # The engines speak of a world of two.
+        assert found == [(0, "scheduler"), *((1 + number, f"worker {number}") for number in range(WORKERS))]
 
     def test_variables_of_the_engine_count(self, fleet: Fleet) -> None:
         variables = {f"LMCACHE_{name.upper()}": str(value) for name, value in fleet.values.items()}

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lmcache_internal.cli.server_stats import reasons
+from lmcache_internal.cli.server_health import reasons
 from tests.cli.conftest import DEAD, HANGING, Fleet
 
 

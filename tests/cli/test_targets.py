@@ -95,8 +95,8 @@ def test_a_server_is_asked_how_many_ranks_there_are(start_fleet: StartFleet) -> 
     del values["internal_api_server_include_index_list"]
     fleet.config.write_text(yaml.safe_dump(values))
     result = fleet.run("get", "/lmc_version", "--json", "--timeout", "1")
-    assert indices(result) == [0, 1, 2]  # The engines' metadata speaks of a world of two.
-    assert [entry["ok"] for entry in json.loads(result.stdout)] == [False, True, False]
+    assert indices(result) == [0, 1, 2, 3, 4]
+    assert [entry["ok"] for entry in json.loads(result.stdout)] == [False, True, False, True, True]
 
 
 def test_where_nobody_says_how_many_ranks_there_are(tmp_path: Path) -> None:
@@ -112,9 +112,13 @@ def test_where_nobody_says_how_many_ranks_there_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--url", "http://a", "--config", "b"), "Give only one of --config, --targets, and --url or --socket."),
-        (("--url", "http://a", "--index", "1"), "--index, --worker and --scheduler go with --config and --targets"),
-        (("--url", "http://a", "--worker", "1"), "--index, --worker and --scheduler go with --config and --targets"),
+        (
+            ("--url", "http://a", "--config", "b"),
+            "Give only one of --config, --targets, --coordinator, --kubernetes, and --url or --socket.",
+        ),
+        (("--url", "http://a", "--index", "1"), "--scheduler go with --config, --targets and --kubernetes"),
+        (("--url", "http://a", "--worker", "1"), "--scheduler go with --config, --targets and --kubernetes"),
+        (("--coordinator", "http://a", "--index", "1"), "--scheduler do not go with --coordinator"),
         (("--config", "b", "--index", "1", "--all"), "--all contradicts --index, --worker and --scheduler."),
         (("--config", "b", "--scheduler", "--all"), "--all contradicts --index, --worker and --scheduler."),
         (("--config", "b", "--index", "4-2"), "expected numbers such as 0,2-4, got '4-2'"),

@@ -47,6 +47,12 @@ MP_DIFFERENCES: dict[str, Difference] = {
         "operators read there where the objects are",
         since=(0, 5, 7),
     ),
+    "mp_adapter_ids": Difference(
+        "GET /config/adapters",
+        "the position of each adapter",
+        "also its `id`",
+        "positions change when an adapter is removed, so DELETE /config/adapters/{adapter_id} takes the id",
+    ),
     "mp_quota_huge": Difference(
         "PUT /quota/{cache_salt} of more than 10⁹ GiB", "200, or 500 as plain text", "400", "it is no limit"
     ),
@@ -85,10 +91,10 @@ MP_UNCOMPARED: tuple[Difference, ...] = (
         "nothing is half applied",
     ),
     Difference(
-        "a request body over 1 MiB",
+        "a request body over 8 MiB for POST /cache/prefetches and DELETE /cache/objects, over 1 MiB for others",
         "taken",
         "413",
-        "the memory is the cache's; it is about 150,000 tokens for a prefetch, or 6,000 keys for a delete",
+        "the memory is the cache's; the coordinator sends at most 7.0 MB (1,000,000 tokens) or 4.9 MB (10,000 keys)",
     ),
     Difference(
         "POST /cache/checksums of more blocks than the worker has", "computed", "400", "it could exhaust the memory"
@@ -151,7 +157,8 @@ def _types(facts: list[MPFact]) -> list[MPFact]:
 
 
 MP_FACTS: list[MPFact] = [
-    *map(_get, ("/", "/healthcheck", "/version", "/lmc_version", "/commit_id", "/config/adapters")),
+    *map(_get, ("/", "/healthcheck", "/version", "/lmc_version", "/commit_id")),
+    _get("/config/adapters", difference="mp_adapter_ids"),
     _get("/config", difference="mp_adapters"),
     _get("/status", closeness="shape"),
     MPFact("HEAD", "/healthcheck", difference="mp_head"),

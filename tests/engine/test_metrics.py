@@ -26,8 +26,7 @@ COUNTERS = [
     "num_lookup_tokens",
     "num_lookup_hits",
     "local_cpu_evict_count",
-    "get_blocking_failed_count",
-    "put_failed_count",
+    "local_cpu_evict_keys_count",
 ]
 GAUGES = [
     "retrieve_hit_rate",
@@ -36,6 +35,8 @@ GAUGES = [
     "local_storage_usage",
     "local_cpu_hot_cache_count",
     "lmcache_is_healthy",
+    "get_blocking_failed_count",
+    "put_failed_count",
 ]
 HISTOGRAMS = ["time_to_store", "time_to_retrieve", "time_to_lookup"]
 

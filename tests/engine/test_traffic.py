@@ -86,7 +86,7 @@ class TestRemote:
             assert manager.runtime.unreachable_backends() == {"RemoteBackend": "a simulated outage, for 40 more calls"}
             engine.store(list(range(-7 * CHUNK, 0)))
             labels = {"model_name": "example-model", "worker_id": "0", "role": "worker", "served_model_name": ""}
-            assert REGISTRY.get_sample_value("lmcache:put_failed_count_total", labels) == 7
+            assert REGISTRY.get_sample_value("lmcache:put_failed_count", labels) == 7
 
 
 class TestLinks:

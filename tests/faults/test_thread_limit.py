@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from lmcache_internal import InternalAPIServer
+from lmcache_internal.diagnostics.background_checks import background_checks
 from lmcache_internal.errors import ServerStartError
 from tests.faults.unharmed import assert_serves, printed_by, serving
 from tests.open_resources import leaves_nothing_open
-from tests.support import fetch, free_port, make_manager, run_script, server_values
+from tests.support import eventually, fetch, free_port, make_manager, run_script, server_values
 
 TOO_MANY = "can't start new thread"
 FRESH_SECONDS = 1.1
@@ -108,11 +109,29 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InternalA
 def test_the_liveness_probe_and_cheap_requests_need_no_new_thread(server: InternalAPIServer) -> None:
     with no_thread_from(1) as wanted:
         for _ in range(3):
-            for path in ("/livez", "/livez?verbose", "/lmc_version", "/conf", "/metrics", "/threads", "/loglevel"):
+            for path in ("/livez", "/livez?verbose", "/lmc_version", "/conf", "/threads", "/loglevel"):
                 assert fetch(server, path)[0] == 200, path
             time.sleep(FRESH_SECONDS)
         assert fetch(server, "/livez")[0] == 200
     assert wanted[0] == 0
+
+
+def test_a_scrape_shows_no_old_results_of_health_checks(server: InternalAPIServer) -> None:
+    def shows_checks() -> bool:
+        status, body = fetch(server, "/metrics")
+        assert status == 200
+        return b"check_status{" in body
+
+    assert shows_checks()  # The fixture has run them.
+    background = background_checks._thread
+    assert background is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(background, "is_alive", lambda: False)  # As if it had ended because scrapes were rare.
+        with no_thread_from(1) as wanted:
+            shows_checks()
+            assert not shows_checks()
+        assert wanted[0] > 0
+    assert eventually(shows_checks)
 
 
 def assert_is_told(status: int, body: bytes) -> None:

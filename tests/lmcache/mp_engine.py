@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 from tests.support import ROOT, free_port
 
@@ -112,6 +113,29 @@ def store(client: Any, sequence: int = 1) -> list[int]:
     client.store(request, 0, request.num_full_tokens)
     (client.release_request if takes_tokens else client.end_session)(request)
     return list(request.token_ids)
+
+
+def fetch(served: Served, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, str]:
+    """Return the status and the text of a response."""
+    request = Request(f"http://127.0.0.1:{served.http}{path}", body, headers, method=method)
+    try:
+        with urlopen(request, timeout=60) as response:
+            return response.status, response.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def prefetched(served: Served, tokens: list[int]) -> dict[str, Any]:
+    """Load tokens from L2 into L1; return the state of the prefetch after at most 10 s."""
+    body = json.dumps({"model_name": "test-model", "world_size": 1, "token_ids": tokens}).encode()
+    status, text = fetch(served, "/cache/prefetches", "POST", body)
+    assert status == 202, text
+    path = f"/cache/prefetches/{json.loads(text)['request_id']}"
+    until = time.monotonic() + 10
+    while (state := json.loads(fetch(served, path)[1]))["status"] == "pending" and time.monotonic() < until:
+        time.sleep(0.05)
+    return dict(state)
 
 
 def _await_health(served: Served, port: int) -> None:

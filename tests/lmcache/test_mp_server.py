@@ -7,16 +7,16 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.support import free_port, lmcache_release
+from tests.support import eventually, free_port, lmcache_release
 
 if lmcache_release() < (0, 5, 6):
     pytest.skip("the routes are those of LMCache 0.5.6 and later", allow_module_level=True)
@@ -25,20 +25,17 @@ pytest.importorskip("opentelemetry.exporter.prometheus", reason="LMCache's MP se
 from lmcache_internal.engine.lmcache_names import load
 from lmcache_internal.engine.mp import protocols
 from lmcache_internal.engine.protocols import members_of
-from tests.lmcache.mp_engine import Served, serving, store, worker
+from tests.lmcache.mp_engine import Served, fetch, prefetched, serving, store, worker
 
 OURS = "lmcache_internal.integrations.lmcache_mp"
 BURN = b"import time\nuntil = time.monotonic() + 2\nwhile time.monotonic() < until: pass\nresult = 'done'\n"
 
 
-def fetch(served: Served, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, str]:
-    request = Request(f"http://127.0.0.1:{served.http}{path}", body, headers, method=method)
-    try:
-        with urlopen(request, timeout=60) as response:
-            return response.status, response.read().decode()
-    except HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
+def run(served: Served, source: bytes) -> tuple[int, str]:
+    """Run a script in the server."""
+    head = b'--b\r\nContent-Disposition: form-data; name="script"; filename="s.py"\r\n\r\n'
+    body = head + source + b"\r\n--b--\r\n"
+    return fetch(served, "/run_script", "POST", body, **{"Content-Type": "multipart/form-data; boundary=b"})
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +64,7 @@ def test_readyz_checks_the_engine_its_workers_and_its_message_queue(served: Serv
     assert status == 200, text
     assert "[+]engine ok" in text
     assert "[+]adapters ok: 0: fs" in text
-    assert "[+]workers ok: 1 registered, 1 tracked" in text
+    assert "[+]workers ok: 1 registered, 0 idle, 0 removed as silent" in text
     assert "[+]transport ok: PING over zmq" in text
 
 
@@ -92,19 +89,67 @@ def test_lmcaches_own_command_works(served: Served, arguments: list[str]) -> Non
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+AGE_WORKERS = b"""
+for module in app.state.engine._modules:
+    for entry in getattr(module, "_cache_contexts", {}).values():
+        entry.last_seen -= 100_000
+for module in app.state.engine._modules:
+    if getattr(module, "_reaper", None):
+        module._reaper.wake()
+result = "done"
+"""
+"""LMCache's own scan removes the workers; its shortest limit is 30 s."""
+
+
+def test_a_worker_that_lmcache_removes_as_silent_is_reported(served: Served) -> None:
+    with worker(served):
+        assert eventually(lambda: "1 registered" in fetch(served, "/readyz/workers?verbose")[1])
+        assert run(served, AGE_WORKERS) == (200, "done")
+        assert eventually(lambda: "1 removed as silent" in fetch(served, "/readyz/workers?verbose")[1], 10)
+    status, text = fetch(served, "/healthz/workers")
+    assert status == 503
+    assert "0 registered, 0 idle, 1 removed as silent; not registered again: 1000 since" in text
+    assert "lmcache_internal:mp_workers_removed_total 1.0" in fetch(served, "/metrics")[1]
+    assert fetch(served, "/readyz/workers")[0] == 200
+
+
+FAIL_ADAPTER = b"""
+def fail(*args, **options):
+    raise OSError("the disk is gone")
+for descriptor, adapter in app.state.engine.storage_manager.l2_adapters():
+    adapter.report_status = adapter.delete = fail
+result = "done"
+"""
+RESTORE_ADAPTER = b"""
+for descriptor, adapter in app.state.engine.storage_manager.l2_adapters():
+    del adapter.report_status, adapter.delete
+result = "done"
+"""
+
+
+def test_an_adapter_that_fails_is_named_and_workers_are_served(served: Served) -> None:
+    with worker(served) as client:
+        assert run(served, FAIL_ADAPTER) == (200, "done")
+        try:
+            time.sleep(1.1)  # The outcome of a check is cached for 1 s.
+            status, text = fetch(served, "/readyz?verbose")
+            assert status == 200, text
+            assert "[!]adapters warning: unhealthy L2 adapters: 0: fs failed: the disk is gone" in text
+            assert fetch(served, "/healthz/engine")[0] == 503
+            body = json.dumps({"keys": [{"chunk_hash_hex": "ab", "model_name": "m", "kv_rank": 0}]}).encode()
+            assert "L2 adapter 0 (fs): the disk is gone" in fetch(served, "/cache/objects", "DELETE", body)[1]
+            assert store(client, 7)
+        finally:
+            assert run(served, RESTORE_ADAPTER) == (200, "done")
+
+
 def test_a_script_finds_lmcaches_names_and_delays_no_probe(served: Served) -> None:
-    boundary = b'--b\r\nContent-Disposition: form-data; name="script"; filename="s.py"\r\n\r\n'
-
-    def run(source: bytes) -> tuple[int, str]:
-        body = boundary + source + b"\r\n--b--\r\n"
-        return fetch(served, "/run_script", "POST", body, **{"Content-Type": "multipart/form-data; boundary=b"})
-
-    assert run(b"result = type(app.state.engine).__name__, sorted(app.state.configs)[0]") == (
+    assert run(served, b"result = type(app.state.engine).__name__, sorted(app.state.configs)[0]") == (
         200,
         "('MPCacheServer', 'coordinator')",
     )
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        burning = pool.submit(run, BURN)
+        burning = pool.submit(run, served, BURN)
         time.sleep(0.3)
         waits = []
         while not burning.done():
@@ -116,23 +161,34 @@ def test_a_script_finds_lmcaches_names_and_delays_no_probe(served: Served) -> No
     assert max(waits) < 0.5, waits
 
 
-def test_sigterm_ends_the_process_as_lmcaches_does_and_l2_is_found_again(tmp_path: Path) -> None:
-    with serving(tmp_path, OURS) as first, worker(first) as client:
-        tokens = store(client)
-        time.sleep(1)
-        assert fetch(first, "/status")[0] == 200
+def test_sigterm_under_load_ends_the_process_as_lmcaches_does_and_l2_is_found_again(tmp_path: Path) -> None:
+    stopped = threading.Event()
+
+    def load(served: Served) -> list[int]:
+        statuses = []
+        while not stopped.is_set():
+            with contextlib.suppress(OSError, HTTPException):
+                statuses.append(fetch(served, "/status")[0])
+        return statuses
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        with serving(tmp_path, OURS) as first, worker(first) as client:
+            tokens = [store(client, sequence) for sequence in (1, 2)]
+            time.sleep(1)
+            loads = [pool.submit(load, first) for _ in range(4)]
+            time.sleep(0.5)
+            first.process.terminate()
+            first.process.wait(60)
+            stopped.set()
+        assert {status for each in loads for status in each.result()} <= {200, 503}
+        assert sum(len(each.result()) for each in loads) > 4
     assert first.process.returncode == -15
     assert "MPCacheServer closed" in first.text()
     assert "Traceback" not in first.text()
     with serving(tmp_path, OURS) as second, worker(second):
-        body = json.dumps({"model_name": "test-model", "world_size": 1, "token_ids": tokens}).encode()
-        status, text = fetch(second, "/cache/prefetches", "POST", body)
-        assert status == 202, text
-        path = f"/cache/prefetches/{json.loads(text)['request_id']}"
-        until = time.monotonic() + 10
-        while (state := json.loads(fetch(second, path)[1]))["status"] == "pending" and time.monotonic() < until:
-            time.sleep(0.05)
-        assert state["found_keys"] == state["total_keys"] > 0
+        for each in tokens:
+            state = prefetched(second, each)
+            assert state["found_keys"] == state["total_keys"] > 0
 
 
 @pytest.mark.parametrize("broken", ["settings", "import"])

@@ -93,6 +93,61 @@ def test_modes_are_gauges(client: FlaskClient) -> None:
     assert modes()[0] == 0
 
 
+def check_statuses(client: FlaskClient) -> dict[str, float]:
+    """Return the results of the checks of the client's engine; other tests of the process have engines, too."""
+    found = ((dict(own), number) for (name, own), number in scrape(client).items() if name == "check_status")
+    return {own["check"]: number for own, number in found if ENGINE.items() <= own.items()}
+
+
+def test_health_checks_are_run_for_the_next_scrape(client: FlaskClient) -> None:
+    assert eventually(lambda: len(check_statuses(client)) > 0)
+    passing = dict.fromkeys(("engine", "backends", "periodic_threads", "plugins", "server", "tokens"), 0.0)
+    assert check_statuses(client) == passing
+    client.put("/freeze/enable")
+    client.post("/admin/drain")
+    for backend in (CPU, DISK):
+        client.delete(f"/backends/{backend}")
+    assert eventually(lambda: check_statuses(client) == passing | {"engine": 2, "backends": 2})
+
+
+def test_a_check_that_hangs_delays_no_scrape(
+    client: FlaskClient, manager: EmbeddedManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(manager, "is_healthy", lambda: released.wait(60))
+    began = time.monotonic()
+    scrape(client)
+    scrape(client)
+    assert time.monotonic() - began < 1
+    try:
+        assert eventually(lambda: check_statuses(client).get("engine") == 2)
+    finally:
+        released.set()
+
+
+def test_the_checksum_follows_the_configuration_but_no_secret() -> None:
+    def checksum(**values: object) -> float | None:
+        with make_manager(**values) as made:  # type: ignore[arg-type]
+            return value(scrape(create_app(made).test_client()), "config_checksum", **ENGINE)
+
+    first = checksum()
+    assert first is not None
+    assert checksum() == first
+    assert checksum(min_retrieve_tokens=7) != first
+    assert checksum(lmcache_instance_id="other") == first
+    urls = [checksum(remote_url=f"redis://user:{password}@cache:6379") for password in ("first", "second")]
+    assert urls[0] == urls[1] != first
+
+
+def test_a_changed_setting_changes_the_checksum_until_the_rollback(client: FlaskClient) -> None:
+    found = []
+    for numbers in ({"min_retrieve_tokens": 5}, {"min_retrieve_tokens": 0}):
+        found.append(value(scrape(client), "config_checksum", **ENGINE))
+        client.post("/conf", json=numbers)
+    found.append(value(scrape(client), "config_checksum", **ENGINE))
+    assert found[0] == found[2] != found[1]
+
+
 def test_a_scheduler_has_no_engine_metrics(scheduler: EmbeddedManager) -> None:
     found = scrape(create_app(scheduler).test_client())
     assert value(found, "drained", role="scheduler") == 0
@@ -159,6 +214,7 @@ def test_requests_are_counted_by_route_and_status(client: FlaskClient) -> None:
 
 
 def test_many_unknown_paths_are_one_series(client: FlaskClient) -> None:
+    assert eventually(lambda: len(check_statuses(client)) > 0)  # Their series appear after the first scrape.
     before = len(scrape(client))
     for number in range(300):
         client.open(f"/{number}", method=f"M{number}")

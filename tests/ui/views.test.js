@@ -164,3 +164,12 @@ test("scrapes in quick succession are one, so that a rate is no noise", () => {
     history.add(scrape(`lmcache:num_requested_tokens_total ${count}`, time));
   assert.deepEqual(history.values.requested, [30]);
 });
+
+test("a count that is exported as a gauge is a counter, too", () => {
+  for (const suffix of ["", "_total"]) {
+    const history = new History();
+    history.add(scrape(`lmcache:put_failed_count${suffix} 2`, 1000));
+    history.add(scrape(`lmcache:put_failed_count${suffix} 6`, 3000));
+    assert.equal(history.last("putFailures"), 2);
+  }
+});

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ...engine.definitions import GENERATED
 from ...errors import ConfigError
 from ...redaction import redact
 from ...settings.config_file import read_config_file
@@ -23,8 +24,6 @@ Details = Mapping[str, Mapping[str, Any]]
 """The fields of each key, as a server answers them."""
 
 _ABSENT = {"value": None, "source": "unknown key", "type": ""}
-_GENERATED = frozenset({"lmcache_instance_id"})
-"""Keys that each rank generates if they are not set."""
 
 
 @click.command(cls=Command)
@@ -67,7 +66,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _differing(found: Sequence[Details], written: Mapping[str, Any]) -> set[str]:
     """Return the keys whose values are not the same on all servers."""
-    names = {name for details in found for name in details} - (_GENERATED - written.keys())
+    names = {name for details in found for name in details} - (GENERATED - written.keys())
     return {name for name in names if len({shown(details.get(name, _ABSENT)["value"]) for details in found}) > 1}
 
 
@@ -77,7 +76,7 @@ def _changed(details: Details, written: Mapping[str, Any]) -> Iterator[str]:
         field = details.get(name, _ABSENT)
         if not means(name, value, field["type"], field["value"]):
             yield name
-    for name in details.keys() - written.keys() - _GENERATED:
+    for name in details.keys() - written.keys() - GENERATED:
         if details[name]["source"] == "runtime":
             yield name
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from ...conversion import suggestion
 from ..client import Client, Failure
 from ..commands import Command
 from ..fleet import Fleet
 from ..group_rows import show_grouped
 from ..options import fleet_options
 from ..units import UNKNOWN
-from .values import shown
+from .mp_config import read_mp_config
+from .values import shown, unknown_keys
 
 _COLUMNS = ("value", "default", "source", "type", "takes_effect")
 _JSON = ("value", "default")
@@ -27,16 +27,18 @@ _JSON = ("value", "default")
 def get(fleet: Fleet, keys: tuple[str, ...], details: bool) -> None:
     """Show the configuration, or the given KEYs.
 
-    Values are JSON, with secrets masked. If ranks differ, a key has a row for each value.
+    Values are JSON, with secrets masked. If ranks differ, a key has a row for each value. The keys of an MP server are
+    paths, such as mp.chunk_size; a section, such as mp, shows all keys in it.
 
     Example: lmcache-internal conf get min_retrieve_tokens --config lmcache.yaml
     """
 
     def read(client: Client) -> dict[str, Any]:
+        if client.target.mp:
+            return read_mp_config(client, keys, details)
         found = fetch_details(client) if details else client.json("GET", "/conf", dict[str, Any])
-        unknown = [_unknown(name, found) for name in keys if name not in found]
-        if unknown:
-            raise Failure("; ".join(unknown))
+        if missing := unknown_keys([name for name in keys if name not in found], found):
+            raise Failure(missing)
         return {name: found[name] for name in keys or found}
 
     columns = ["key", *(field.replace("_", " ") for field in (_COLUMNS if details else _COLUMNS[:1]))]
@@ -82,10 +84,6 @@ def _plain(found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 def _detailed(found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, fields in found.items():
         yield name, *(shown(fields[field]) if field in _JSON else fields[field] for field in _COLUMNS)
-
-
-def _unknown(name: str, known: Mapping[str, Any]) -> str:
-    return f"there is no key {name!r}{suggestion(name, known)}"
 
 
 def _revisions(revisions: list[dict[str, Any]]) -> list[list[object]]:

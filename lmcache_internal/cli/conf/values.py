@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 import msgspec
 
-from ...conversion import as_json, type_name
+from ...conversion import as_json, suggestion, type_name
 from ...engine.definitions import Definition
 from ...errors import ConfigError
 from ...redaction import redact
@@ -22,6 +22,11 @@ _TYPES: dict[str, Any] = {
 def shown(value: Any) -> str:
     """Return the value as JSON; types that only YAML has become text."""
     return json.dumps(as_json(value), ensure_ascii=False)
+
+
+def unknown_keys(names: Iterable[str], known: Iterable[str]) -> str:
+    """Return the message about keys that a server does not have, with similar ones; empty without names."""
+    return "; ".join(f"there is no key {name!r}{suggestion(name, known)}" for name in names)
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:

@@ -203,10 +203,11 @@ class EmbeddedEngine:
         self.metrics.set("local_storage_usage", disk.used_bytes if disk is not None else 0)
         self.metrics.set("local_cpu_hot_cache_count", len(cpu) if cpu is not None else 0)
         remote = backends.get("RemoteBackend")
-        self._count_up("local_cpu_evict_count", cpu.evictions if cpu is not None else 0)
+        for name in ("local_cpu_evict_count", "local_cpu_evict_keys_count"):
+            self._count_up(name, cpu.evictions if cpu is not None else 0)
         if isinstance(remote, SimulatedRemoteBackend):
-            self._count_up("get_blocking_failed_count", remote.failed_reads)
-            self._count_up("put_failed_count", remote.failed_writes)
+            self.metrics.set("get_blocking_failed_count", remote.failed_reads)
+            self.metrics.set("put_failed_count", remote.failed_writes)
 
     def _count_up(self, name: str, total: int) -> None:
         """Add the increase of a backend's own count, which starts at zero again when the backend is recreated."""

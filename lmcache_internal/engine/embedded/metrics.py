@@ -23,10 +23,9 @@ _COUNTERS = {
     "num_hit_tokens": "Tokens found by retrieve requests",
     "num_lookup_tokens": "Tokens requested by lookup requests",
     "num_lookup_hits": "Tokens found by lookup requests",
-    "local_cpu_evict_count": "Chunks evicted from memory",
+    "local_cpu_evict_count": "Evictions from memory, of one chunk each",
+    "local_cpu_evict_keys_count": "Chunks evicted from memory",
     "forced_unpin_count": "Pins dropped because of their age",
-    "get_blocking_failed_count": "Chunks that the remote backend failed to read",
-    "put_failed_count": "Chunks that the remote backend failed to write",
 }
 _GAUGES = {
     "retrieve_hit_rate": "Share of the requested tokens that were found, since start or reset",
@@ -35,6 +34,8 @@ _GAUGES = {
     "local_storage_usage": "Bytes of chunks on disk",
     "local_cpu_hot_cache_count": "Chunks in memory",
     "lmcache_is_healthy": "1 when the engine is healthy, else 0",
+    "get_blocking_failed_count": "Chunks that the remote backend failed to read",
+    "put_failed_count": "Chunks that the remote backend failed to write",
 }
 _HISTOGRAMS = {
     "time_to_store": "Seconds a store request took",

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,7 +22,7 @@ TYPE_NAME = "fs"
 _MAX_HEADER = 4096
 
 
-class DirectoryConfig(msgspec.Struct, frozen=True):
+class DirectoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The configuration of a `DirectoryAdapter`.
 
     Attributes:
@@ -30,7 +30,7 @@ class DirectoryConfig(msgspec.Struct, frozen=True):
         shared: whether other servers use it, too.
     """
 
-    base_path: str
+    base_path: Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
     shared: bool = False
 
 

@@ -21,6 +21,7 @@ class EmbeddedMPManager(MPManager):
         l1_bytes: the capacity of L1, in bytes.
         l2_directories: the directories of L2, the primary one first.
         chunk_size: tokens of a chunk.
+        reap_seconds: the silence after which a worker is removed, in seconds; 0 removes none.
 
     Raises:
         OSError: a directory of L2 cannot be made or read.
@@ -34,16 +35,14 @@ class EmbeddedMPManager(MPManager):
         l1_bytes: int = 1 << 26,
         l2_directories: Sequence[str] = (),
         chunk_size: int = 16,
+        reap_seconds: float = 0.0,
     ) -> None:
         config = config or MPConfig()
         adapters = [DirectoryConfig(directory) for directory in l2_directories]
-        server = EmbeddedMPServer(EmbeddedMPStorageManager(l1_bytes, adapters), chunk_size)
+        server = EmbeddedMPServer(EmbeddedMPStorageManager(l1_bytes, adapters), chunk_size, reap_seconds)
         configs = {
             "mp": {"chunk_size": chunk_size},
-            "storage_manager": {
-                "l1_bytes": l1_bytes,
-                "l2_adapter_config": {"adapters": [{"base_path": each.base_path} for each in adapters]},
-            },
+            "storage_manager": {"l1_bytes": l1_bytes},
             "http": {
                 "http_host": config.internal_api_server_host,
                 "http_port": config.internal_api_server_port_start,
@@ -52,9 +51,11 @@ class EmbeddedMPManager(MPManager):
         self._server = server
         self.engine = server
         super().__init__(config, EmbeddedMPRuntime(server, configs))
+        self.worker_watch.start()
 
     def close(self) -> None:
         """Stop the engine; what is in L2 is found at the next start."""
+        self.worker_watch.stop()
         self._server.close()
 
     def __enter__(self) -> EmbeddedMPManager:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from ...conversion import cut
 from ...errors import BadRequest, Conflict, EngineUnavailable, NotFound, NotSupported
 from ...version import __version__
 from ..mp.prefix import Tier, prefix_of, stored_keys_of, tier_names, whole_prefix
-from ..mp.runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, Prompt
+from ..mp.runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, Prompt, WorkerState
 from ..prefix import MAX_CHUNKS, Prefix, StoredKeys
+from .directory import TYPE_NAME, DirectoryConfig
 from .objects import ObjectKey
 from .server import EmbeddedMPServer
 
@@ -35,16 +40,20 @@ class EmbeddedMPRuntime(MPRuntime):
         self._lock = threading.Lock()
 
     def periodic_threads(self) -> list[dict[str, Any]]:
-        """The status of the thread that evicts."""
-        return [self._server.eviction.get_status()]
+        """The status of each thread."""
+        return [thread.get_status() for thread in self._server.periodic_threads]
 
     def reset_metrics(self) -> None:
         """Raise `NotSupported` (501): this engine has no metrics."""
         raise NotSupported("The embedded MP engine has no metrics that could be reset.")
 
     def configs(self) -> dict[str, Any]:
-        """The configuration."""
-        return self._configs
+        """The configuration, with the L2 adapters that the server has now."""
+        adapters = [
+            self.adapter_settings(descriptor.config) for descriptor, _ in self._server.storage_manager.l2_adapters()
+        ]
+        storage = {**self._configs["storage_manager"], "l2_adapter_config": {"adapters": adapters}}
+        return {**self._configs, "storage_manager": storage}
 
     def clear(self, force: bool) -> None:
         """Drop the objects of L1."""
@@ -114,6 +123,11 @@ class EmbeddedMPRuntime(MPRuntime):
             raise NotFound(f"No worker has registered with instance_id {instance_id}")
         return worker.layers
 
+    def workers(self) -> list[WorkerState]:
+        """The registered workers."""
+        server, now = self._server, time.monotonic()
+        return [WorkerState(each, now - server.last_seen[each], server.reap_seconds) for each in list(server.workers)]
+
     def l1_arenas(self) -> list[dict[str, Any]]:
         """Raise `Conflict` (409): L1 is memory."""
         raise Conflict("L1 is memory, not a Device-DAX device", title="L1 is not Device-DAX backed")
@@ -133,6 +147,19 @@ class EmbeddedMPRuntime(MPRuntime):
     def reconfigure_l2(self, adapter_index: int, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Raise `NotFound` (404): a directory cannot be reconfigured."""
         raise NotFound(f"L2 adapter {adapter_index} cannot be reconfigured", title="Adapter not found")
+
+    def adapter_config(self, spec: Mapping[str, Any]) -> DirectoryConfig:
+        """The configuration of a directory."""
+        if spec.get("type") != TYPE_NAME:
+            raise BadRequest(
+                f"type: expected {TYPE_NAME}, got {cut(str(spec.get('type')))!r}", title="Unknown adapter type"
+            )
+        settings = {name: value for name, value in spec.items() if name != "type"}
+        return msgspec.convert(settings, DirectoryConfig)  # Its error is a ValueError.
+
+    def adapter_settings(self, config: DirectoryConfig) -> dict[str, Any]:
+        """The configuration of a directory."""
+        return {"type": TYPE_NAME, **msgspec.to_builtins(config)}
 
     def ping(self, seconds: float) -> str:  # noqa: ARG002  # The protocol's.
         """The embedded engine is called directly."""

@@ -22,18 +22,28 @@ class EmbeddedMPServer:
     Args:
         storage_manager: L1 and L2.
         chunk_size: tokens of a chunk.
+        reap_seconds: the silence after which a worker is removed, in seconds; 0 removes none.
     """
 
-    def __init__(self, storage_manager: EmbeddedMPStorageManager, chunk_size: int = 16) -> None:
+    def __init__(
+        self, storage_manager: EmbeddedMPStorageManager, chunk_size: int = 16, reap_seconds: float = 0.0
+    ) -> None:
         self.storage_manager = storage_manager
         self.chunk_size = chunk_size
         self.workers: dict[int, Worker] = {}
         self._sessions: dict[str, float] = {}
         self.eviction = PeriodicThread("l1-eviction", "high", EVICTION_SECONDS, self._evict)
-        self.eviction.start()
+        self.reap_seconds = reap_seconds
+        self.last_seen: dict[int, float] = {}
+        self.periodic_threads = [self.eviction]
+        if reap_seconds:
+            self.periodic_threads.append(PeriodicThread("mp-worker-reaper", "medium", reap_seconds / 4, self._reap))
+        for thread in self.periodic_threads:
+            thread.start()
 
     def register_worker(self, instance_id: int, worker: Worker) -> None:
         """Register a worker, or replace the one of the same id."""
+        self.last_seen[instance_id] = time.monotonic()
         self.workers[instance_id] = worker
 
     def keys_of(self, model_name: str, world_size: int, tokens: Sequence[int], cache_salt: str = "") -> list[ObjectKey]:
@@ -57,6 +67,7 @@ class EmbeddedMPServer:
         for number, key in enumerate(keys):
             block = number // worker.world_size % worker.layers[0].num_blocks
             self.storage_manager.put(key, b"".join(layer.read(block) for layer in worker.layers))
+        self.last_seen[instance_id] = time.monotonic()
         self._sessions[session or f"worker-{instance_id}"] = time.monotonic()
         return len(keys)
 
@@ -76,12 +87,20 @@ class EmbeddedMPServer:
             "storage_manager": storage,
             "registered_gpu_ids": list(self.workers),
             "cache_context_meta": {str(number): worker.report_status() for number, worker in self.workers.items()},
-            "worker_liveness": {"enabled": False, "tracked_instances": len(self.workers)},
+            "worker_liveness": {"enabled": bool(self.reap_seconds), "tracked_instances": len(self.workers)},
         }
 
     def close(self) -> None:
-        """Stop the eviction; what is in L2 is found at the next start."""
-        self.eviction.stop()
+        """Stop the threads; what is in L2 is found at the next start."""
+        for thread in self.periodic_threads:
+            thread.stop()
+
+    def _reap(self) -> str:
+        oldest = time.monotonic() - self.reap_seconds
+        silent = [worker for worker in list(self.workers) if self.last_seen[worker] < oldest]
+        for worker in silent:
+            del self.workers[worker]
+        return f"reaped={len(silent)}"
 
     def _evict(self) -> str:
         oldest = time.monotonic() - SESSION_SECONDS

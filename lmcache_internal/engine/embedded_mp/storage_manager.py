@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ...redaction.log_lines import get_logger
 from .directory import Descriptor, DirectoryAdapter, DirectoryConfig
 from .memory import L1Memory
 from .objects import ObjectKey
 from .quotas import QuotaManager
+
+logger = get_logger(__name__)
 
 
 class EmbeddedMPStorageManager:
@@ -29,20 +32,24 @@ class EmbeddedMPStorageManager:
         self.quota_manager = QuotaManager()
         self._adapters: dict[int, tuple[Descriptor, DirectoryAdapter]] = {}
         self._lock = threading.Lock()
+        self._next_id = 0
         for config in l2:
             self.add_l2_adapter(config)
 
     def put(self, key: ObjectKey, data: bytes) -> None:
-        """Keep an object in L1 and in each directory of L2; raises `OSError`."""
+        """Keep an object in L1 and in each directory of L2; one that fails is skipped."""
         self.l1.put(key, data)
-        for _, adapter in self.l2_adapters():
-            adapter.put(key, data)
+        for descriptor, adapter in self.l2_adapters():
+            try:
+                adapter.put(key, data)
+            except OSError as error:
+                logger.warning("L2 adapter %d does not store an object: %s", descriptor.index, error)
 
     def load(self, key: ObjectKey) -> bool:
         """Load an object from L2 into L1, where it is not there; return whether it is there now."""
         if self.l1.get(key) is not None:
             return True
-        found = (adapter.get(key) for _, adapter in self.l2_adapters())
+        found = (_read(descriptor, adapter, key) for descriptor, adapter in self.l2_adapters())
         data = next((data for data in found if data is not None), None)
         return data is not None and self.l1.put(key, data)
 
@@ -57,12 +64,22 @@ class EmbeddedMPStorageManager:
             return [self._adapters[index] for index in sorted(self._adapters)]
 
     def add_l2_adapter(self, config: DirectoryConfig) -> int:
-        """Add a directory to L2; return its id; raises `OSError`."""
+        """Add a directory to L2; return its id, which no other adapter gets later; raises `OSError`."""
         adapter = DirectoryAdapter(config)
         with self._lock:
-            index = max(self._adapters, default=-1) + 1
+            index, self._next_id = self._next_id, self._next_id + 1
             self._adapters[index] = (Descriptor(index, config), adapter)
         return index
+
+    def delete_l2_adapter(self, adapter_id: int, timeout: float = 30.0) -> None:  # noqa: ARG002  # LMCache's signature.
+        """Remove a directory from L2; its files stay.
+
+        Raises:
+            ValueError: there is no adapter with that id.
+        """
+        with self._lock:
+            if self._adapters.pop(adapter_id, None) is None:
+                raise ValueError(f"There is no L2 adapter with the id {adapter_id}")
 
     def reconfigurable_l2_backends(self) -> set[str]:
         """Return none: a directory cannot be reconfigured."""
@@ -86,3 +103,12 @@ class EmbeddedMPStorageManager:
             "num_l2_adapters": len(adapters),
             "l1_usage": [self.l1.used, self.l1.capacity],
         }
+
+
+def _read(descriptor: Descriptor, adapter: DirectoryAdapter, key: ObjectKey) -> bytes | None:
+    """An object from L2; None if it is not there, or the adapter fails."""
+    try:
+        return adapter.get(key)
+    except OSError as error:
+        logger.warning("L2 adapter %d does not read an object: %s", descriptor.index, error)
+        return None

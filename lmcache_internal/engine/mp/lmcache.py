@@ -14,11 +14,13 @@ from ..lmcache_names import load
 from ..lmcache_version import LMCacheVersion
 from ..prefix import Prefix, StoredKeys
 from .config import MPConfig
+from .lmcache_adapters import parsed_adapter
 from .lmcache_prefix import read_prefix, read_stored_keys
 from .manager import MPManager
-from .plain import plain
-from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, Prompt
+from .plain import plain, plain_adapter
+from .runtime import BlockLayer, MPRuntime, ObjectName, Prefetch, Prompt, WorkerState
 from .tensors import layers_of
+from .worker_states import states_of
 
 _LATE_SECONDS = 1.0
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -63,8 +65,13 @@ class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
         )
 
     def configs(self) -> dict[str, Any]:
-        """The configuration of the server."""
-        return {name: plain(section) for name, section in self._state.configs.items()}
+        """The configuration of the server, with the L2 adapters that it has now."""
+        found = {name: plain(section) for name, section in self._state.configs.items()}
+        current = getattr(getattr(self._engine, "storage_manager", None), "l2_adapters", None)
+        if current is not None:  # LMCache 0.4.7 has none.
+            adapters = [plain_adapter(descriptor.config) for descriptor, _ in current()]
+            found["storage_manager"]["l2_adapter_config"]["adapters"] = adapters
+        return found
 
     def clear(self, force: bool) -> None:
         """Drop the objects of L1; LMCache before 0.5.6 cannot force it."""
@@ -124,6 +131,10 @@ class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
             raise NotFound(f"No worker has registered with instance_id {instance_id}; there are: {known}")
         return layers_of(contexts[instance_id])
 
+    def workers(self) -> list[WorkerState]:
+        """The registered workers."""
+        return states_of(self._engine, self._state.configs["mp"])
+
     def l1_arenas(self) -> list[dict[str, Any]]:
         """The Device-DAX devices of L1."""
         with _translated():
@@ -147,6 +158,14 @@ class LMCacheMPRuntime(LMCacheVersion, MPRuntime):
         """Apply an operation to an adapter."""
         with _translated():
             return dict(self._storage.reconfigure_l2_adapter(adapter_index, operation, dict(payload)))
+
+    def adapter_config(self, spec: Mapping[str, Any]) -> Any:
+        """LMCache's configuration of an L2 adapter, by the parser of its command line."""
+        return parsed_adapter(spec)
+
+    def adapter_settings(self, config: Any) -> dict[str, Any]:
+        """The configuration of an L2 adapter."""
+        return plain_adapter(config)
 
     def ping(self, seconds: float) -> str:
         """Send a PING as a worker does; `TimeoutError` without a response."""

@@ -9,6 +9,7 @@ from msgspec import Struct
 from ..kinds import EngineKind
 from .config import MPConfig
 from .runtime import MPRuntime
+from .worker_watch import WorkerWatch
 
 
 class MPMetadata(Struct, frozen=True):
@@ -45,6 +46,7 @@ class MPManager:
     def __init__(self, config: MPConfig, runtime: MPRuntime) -> None:
         self.config = config
         self.runtime = runtime
+        self.worker_watch = WorkerWatch(runtime)
 
     def is_healthy(self) -> bool:
         """Return whether the engine reports that it is healthy."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from ...conversion import cut
-from ...errors import BadRequest, EngineUnavailable, NotFound
+from ...errors import BadRequest, CallTimedOut, EngineUnavailable, NotFound
 from ...redaction import redact
 from .protocols import MPStorageManager
 from .runtime import MPRuntime, ObjectName
 
 Tier = Literal["l1", "l2", "all"]
+CallAdapter = Callable[[Any, str, Callable[[], Any]], Any]
+"""Calls an adapter, given its descriptor, the action for messages, and the call."""
 
 
 def adapter_named(storage: MPStorageManager, name: str | None) -> tuple[Any, Any]:
@@ -32,17 +35,26 @@ def adapter_named(storage: MPStorageManager, name: str | None) -> tuple[Any, Any
     return adapters[names.index(name)]
 
 
-def page_of(storage: MPStorageManager, adapter: str | None, model: str | None, size: int, token: str | None) -> Any:
+def page_of(
+    storage: MPStorageManager,
+    adapter: str | None,
+    model: str | None,
+    size: int,
+    token: str | None,
+    call: CallAdapter,
+) -> Any:
     """Return the adapter's descriptor and a page of its objects, which has `entries` and `next_page_token`.
 
     Raises:
         BadRequest: the token is none of the adapter's (400).
-        EngineUnavailable: there is no L2 adapter, or it cannot list its objects (503).
+        CallTimedOut: the adapter does not respond (504).
+        EngineUnavailable: there is no L2 adapter, or it fails, or it cannot list its objects (503).
         NotFound: there is no adapter of that name (404).
     """
     descriptor, found = adapter_named(storage, adapter)
     try:
-        return descriptor, found.list_l2_keys(model_name=model, page_size=size, cursor=token)
+        keys = partial(found.list_l2_keys, model_name=model, page_size=size, cursor=token)
+        return descriptor, call(descriptor, "list the objects", keys)
     except ValueError as error:
         raise BadRequest(redact(str(error)), title="Invalid page_token") from None
     except NotImplementedError as error:
@@ -68,20 +80,23 @@ def keys_of(runtime: MPRuntime, names: Sequence[ObjectName]) -> list[Any]:
 
 
 def delete(
-    storage: MPStorageManager, keys: list[Any], tier: Tier, force: bool, adapter: str | None
+    storage: MPStorageManager, keys: list[Any], tier: Tier, force: bool, adapter: str | None, call: CallAdapter
 ) -> tuple[int, int, str | None]:
     """Delete objects; return how many were deleted and how many are locked and stay, and why L2 failed, if it did.
 
     Raises:
+        CallTimedOut: the adapter does not respond (504).
         EngineUnavailable: L2 is concerned, and there is no L2 adapter (503); nothing was deleted.
         NotFound: there is no adapter of that name (404); nothing was deleted.
     """
-    found = None if tier == "l1" else adapter_named(storage, adapter)[1]
+    found = None if tier == "l1" else adapter_named(storage, adapter)
     deleted, skipped = (0, 0) if tier == "l2" else storage.delete_l1_keys(keys, force=force)
     if found is None:
         return deleted, skipped, None
     try:
-        found.delete(keys)
+        call(found[0], "delete the objects", partial(found[1].delete, keys))
+    except CallTimedOut:
+        raise
     except Exception as error:  # A storage may fail in any way; the contract reports it in the body.
         return deleted, skipped, redact(str(error)) or type(error).__name__
     return deleted + len(keys), skipped, None

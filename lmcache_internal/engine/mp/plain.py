@@ -24,11 +24,12 @@ def plain(value: Any) -> Any:
     found = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     adapters = getattr(getattr(value, "l2_adapter_config", None), "adapters", None)
     if adapters is not None:
-        found["l2_adapter_config"]["adapters"] = list(map(_adapter, adapters))
+        found["l2_adapter_config"]["adapters"] = list(map(plain_adapter, adapters))
     return found
 
 
-def _adapter(config: Any) -> dict[str, Any]:
+def plain_adapter(config: Any) -> dict[str, Any]:
+    """Return the configuration of an L2 adapter as plain data."""
     found = plain(config) if dataclasses.is_dataclass(config) else {name: _shown(v) for name, v in vars(config).items()}
     # An attribute of the class, up to LMCache 0.5.6.
     return {**found, "affinity_tag": config.affinity_tag} if hasattr(config, "affinity_tag") else found

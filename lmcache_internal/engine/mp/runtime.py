@@ -65,6 +65,25 @@ class Prefetch(Struct, frozen=True):
     total_keys: int = 0
 
 
+class WorkerState(Struct, frozen=True):
+    """A registered worker.
+
+    Attributes:
+        instance_id: the id that it registered with.
+        silent: seconds since its last message; None if the engine does not say.
+        limit: seconds of silence after which the engine removes it; 0 if never.
+    """
+
+    instance_id: int
+    silent: float | None = None
+    limit: float = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has been silent for half of its limit or longer."""
+        return self.silent is not None and 0 < self.limit <= 2 * self.silent
+
+
 class BlockLayer(Protocol):
     """The KV cache of one layer of one worker, addressed by block."""
 
@@ -131,6 +150,9 @@ class MPRuntime(BaseRuntime, Protocol):
             NotSupported: the engine or the layout of the KV cache has no blocks that can be read (501).
         """
 
+    def workers(self) -> list[WorkerState]:
+        """The registered workers."""
+
     def l1_arenas(self) -> list[dict[str, Any]]:
         """The Device-DAX devices of L1.
 
@@ -149,6 +171,16 @@ class MPRuntime(BaseRuntime, Protocol):
 
     def reconfigure_l2(self, adapter_index: int, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Apply an operation to an adapter; raises `ApiError` with the status that the engine gives."""
+
+    def adapter_config(self, spec: Mapping[str, Any]) -> Any:
+        """The engine's configuration of an L2 adapter, from the object that `--l2-adapter` takes.
+
+        Raises:
+            Exception: the configuration is invalid.
+        """
+
+    def adapter_settings(self, config: Any) -> dict[str, Any]:
+        """The configuration of an L2 adapter as plain data."""
 
     def ping(self, seconds: float) -> str:
         """Send a PING through the server's own message queue; return how it went, in a few words.

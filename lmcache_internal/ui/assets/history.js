@@ -63,13 +63,10 @@ export class History {
    */
   derived(before, now) {
     const oldest = this.scrapes[0];
-    const [hit, requested] = [COUNTERS.hit, COUNTERS.requested].map(
-      (names) => `${present(now, names, "_total")}_total`,
-    );
+    const [hit, requested] = [COUNTERS.hit, COUNTERS.requested].map((names) => counterOf(now, names));
     /** @type {Record<string, number | null>} */
     const found = { hitRate: share(before, now, hit, requested) };
-    for (const [key, names] of Object.entries(COUNTERS))
-      found[key] = rate(before, now, `${present(now, names, "_total")}_total`);
+    for (const [key, names] of Object.entries(COUNTERS)) found[key] = rate(before, now, counterOf(now, names));
     for (const [key, names] of Object.entries(GAUGES)) found[key] = now.sum(present(now, names));
     for (const [call, name] of Object.entries(LATENCIES)) {
       const buckets = bucketIncrease(oldest.buckets(name), now.buckets(name));
@@ -100,8 +97,19 @@ export class History {
  * Return the first of some names that a scrape has.
  * @param {Scrape} scrape
  * @param {string[]} names
- * @param {string} [suffix]
  */
-function present(scrape, names, suffix = "") {
-  return names.find((name) => scrape.samples.has(name + suffix)) ?? names[0];
+function present(scrape, names) {
+  return names.find((name) => scrape.samples.has(name)) ?? names[0];
+}
+
+/**
+ * Return the sample of a counter. LMCache exports some counts as gauges, which have no `_total`.
+ * @param {Scrape} scrape
+ * @param {string[]} families
+ */
+function counterOf(scrape, families) {
+  return present(
+    scrape,
+    families.flatMap((family) => [`${family}_total`, family]),
+  );
 }

@@ -1,0 +1,55 @@
+"""Run the health checks of a scrape in a background thread, so that a scrape never waits for the engine.
+
+The metrics show the last results. The thread starts with the first scrape and ends when scrapes stop, so a process
+without scrapes has neither the thread nor its wake-ups.
+"""
+
+from __future__ import annotations
+
+import threading
+from weakref import WeakSet
+
+from .health import Health
+
+IDLE_SECONDS = 120.0
+"""The thread ends after this time without a scrape. A longer scrape interval starts it again at each scrape."""
+
+
+class BackgroundChecks:
+    """The thread that runs the checks of all apps of the process."""
+
+    def __init__(self) -> None:
+        self._wanted: WeakSet[Health] = WeakSet()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def request(self, health: Health) -> None:
+        """Run all checks of `health` soon. Results that are less than a second old are not refreshed."""
+        with self._changed:
+            self._wanted.add(health)
+            if self._thread is not None and self._thread.is_alive():
+                self._changed.notify()
+                return
+            self._thread = threading.Thread(target=self._run, name="health checks for metrics", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:  # The system cannot start another thread; the next scrape tries again.
+                health.latest = {}  # Absent results are noticed, old ones are not.
+
+    def _run(self) -> None:
+        while self._run_next():
+            pass
+
+    def _run_next(self) -> bool:
+        """Run the checks of one app; return False if no scrape requests any for `IDLE_SECONDS`."""
+        with self._changed:
+            if not self._wanted and not self._changed.wait(IDLE_SECONDS) and not self._wanted:
+                self._thread = None
+                return False
+            health = self._wanted.pop() if self._wanted else None
+        if health is not None:
+            health.outcomes(health.names, None)
+        return True
+
+
+background_checks = BackgroundChecks()
