@@ -6,6 +6,7 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from tests.browser import Browser
+from tests.support import eventually
 from tests.ui.support import MP_VIEWS, axe_findings, fill, manager_of, open_view, press, see, shown
 
 
@@ -45,6 +46,7 @@ def test_quotas_are_set_changed_and_removed(browser: Browser, mp_server: Interna
         press(browser, "Set quota")
         see(browser, f'{{"limit_gb":{limit}}}')
         press(browser, "Apply")
+        assert eventually(lambda: not browser.run("return document.querySelector('dialog') !== null"))
         see(browser, f"{limit} GiB")
     assert quotas.get_limit_bytes("alice") == 2**28
     assert quotas.get_limit_bytes("") == 2**30
