@@ -89,7 +89,7 @@ def bundle(fleet: Fleet, output: Path | None, force: bool) -> None:
     outcomes = fleet.each(_collect)
     token = fleet.token.text if fleet.token else None
     try:
-        _write(output, _contents(outcomes, token))
+        _write(output, _contents(fleet, outcomes, token))
     except OSError as error:
         raise click.ClickException(f"Cannot write {output}: {error.strerror}") from error
     fleet.screen.note(f"Wrote {output}: {sum(outcome.ok for outcome in outcomes)} of {len(outcomes)} servers.")
@@ -124,7 +124,7 @@ def _facts(data: Mapping[str, Any]) -> Any:
     return data["files"][_FACTS]
 
 
-def _contents(outcomes: Sequence[Outcome], token: str | None) -> dict[str, str]:
+def _contents(fleet: Fleet, outcomes: Sequence[Outcome], token: str | None) -> dict[str, str]:
     """Return the files of the zip, by path."""
     folders = _folders(outcomes)
     manifest = {
@@ -138,7 +138,7 @@ def _contents(outcomes: Sequence[Outcome], token: str | None) -> dict[str, str]:
             for folder, outcome in folders.items()
         },
     }
-    report = examined([outcome.map(_facts) for outcome in outcomes])
+    report = examined(fleet, [outcome.map(_facts) for outcome in outcomes])
     for entry in report["ranks"]:
         entry.pop("facts", None)  # They are in the folder of the server.
     contents = {

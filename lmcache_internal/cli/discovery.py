@@ -23,7 +23,7 @@ from .output import Screen
 from .sources import Source
 from .targets import Target, targets_of
 
-MAX_RANKS = 1024
+MAX_WORKERS = 1024
 """The largest number of workers that a server is believed to have."""
 MP_SERVICE = "LMCache HTTP API"
 """The `service` in `GET /` of an MP server, LMCache's or ours."""
@@ -45,9 +45,8 @@ def find(source: Source, token: BearerToken | None, seconds: float) -> Found:
     found = source.targets(token, seconds)
     if isinstance(found, Settings):
         return _count(found, token, seconds)
-    if any(map(_is_unknown, found)):
-        return _identify(found, token, seconds)
-    return Found(found)
+    known = _identify(found, token, seconds) if any(map(_is_unknown, found)) else Found(found)
+    return replace(known, volatile=source.is_live)
 
 
 def _count(settings: Settings, token: BearerToken | None, seconds: float) -> Found:
@@ -95,9 +94,7 @@ def _quiet() -> Screen:
 
 
 def _all_ranks(client: Client, settings: Settings) -> list[Target]:
-    count = _meta(client, "world_size").get("world_size")
-    if not (type(count) is int and 0 <= count <= MAX_RANKS):
-        raise Failure(f"/meta has no usable world_size ({count!r:.40}); expected 0 to {MAX_RANKS}")
+    count = fetch_world_size(client)
     try:
         return targets_of(settings, range(1 + count))
     except ConfigError as error:
@@ -114,7 +111,7 @@ def _identity(client: Client) -> Target:
         return replace(client.target, index=_index(_meta(client, "role,worker_id")))
     except Failure as failure:
         # With API keys, LMCache's MP server responds with 401 before it looks for the path.
-        if failure.status in (401, 404) and _is_mp(client):
+        if failure.status in (401, 404) and is_mp(client):
             return replace(client.target, mp=True)
         raise
 
@@ -123,16 +120,25 @@ def _index(meta: Mapping[str, Any]) -> int | None:
     if meta.get("role") == "scheduler":
         return 0
     worker = meta.get("worker_id")
-    return 1 + worker if type(worker) is int and 0 <= worker < MAX_RANKS else None
+    return 1 + worker if type(worker) is int and 0 <= worker < MAX_WORKERS else None
 
 
-def _is_mp(client: Client) -> bool:
+def is_mp(client: Client) -> bool:
+    """Return whether the server is an MP server, LMCache's or ours; raises `Failure` if it does not respond."""
     try:
         return bool(client.json("GET", "/", type=dict[str, Any]).get("service") == MP_SERVICE)
     except Failure as failure:
         if failure.unreachable:
             raise
         return False
+
+
+def fetch_world_size(client: Client) -> int:
+    """Return the number of workers that a rank reports; raises `Failure` if it reports none, or too many."""
+    count = _meta(client, "world_size").get("world_size")
+    if not (type(count) is int and 0 <= count <= MAX_WORKERS):
+        raise Failure(f"/meta has no usable world_size ({count!r:.40}); expected 0 to {MAX_WORKERS}")
+    return count
 
 
 def _meta(client: Client, names: str) -> dict[str, Any]:

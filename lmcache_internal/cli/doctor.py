@@ -12,6 +12,7 @@ import msgspec
 from .client import Client
 from .commands import Command
 from .fleet import Fleet
+from .next_steps import completed
 from .options import fleet_options
 from .outcome import Outcome
 
@@ -27,7 +28,7 @@ def doctor(fleet: Fleet) -> None:
     Example: lmcache-internal doctor --config lmcache.yaml
     """
     outcomes = fleet.each(fetch)
-    document = examined(outcomes)
+    document = examined(fleet, outcomes)
     if fleet.screen.as_json:
         fleet.screen.json(document)
     else:
@@ -44,7 +45,7 @@ def fetch(client: Client) -> dict[str, Any]:
     return fetch_facts(client)
 
 
-def examined(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def examined(fleet: Fleet, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Run all rules on the facts of the servers that answered; return the report and an entry for each server."""
     from ..diagnostics.doctor.examination import examine
     from ..diagnostics.doctor.ranks import Rank
@@ -52,6 +53,10 @@ def examined(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     names = rank_names(outcomes)
     ranks = [Rank(name, outcome.data) for name, outcome in zip(names, outcomes, strict=True) if outcome.ok]
     report: dict[str, Any] = msgspec.to_builtins(examine(ranks))
+    targets = {name: outcome.target for name, outcome in zip(names, outcomes, strict=True)}
+    for found in report["findings"]:
+        affected = [targets[name] for name in found["ranks"] if name in targets]
+        found["next_step"] = completed(found["next_step"], fleet, affected, found["evidence"])
     entries = [
         {"name": name, **outcome.target.public(), "ok": outcome.ok, **_result(outcome)}
         for name, outcome in zip(names, outcomes, strict=True)
@@ -65,7 +70,8 @@ def text_of(document: dict[str, Any]) -> str:
     from .doctor_text import report_text
 
     failures = {entry["name"]: entry["error"] for entry in document["ranks"] if not entry["ok"]}
-    return report_text(msgspec.convert(document, Report), failures, len(document["ranks"]))
+    noun = "server" if any(entry["index"] is None for entry in document["ranks"]) else "rank"
+    return report_text(msgspec.convert(document, Report), failures, len(document["ranks"]), noun)
 
 
 def rank_names(outcomes: Sequence[Outcome]) -> list[str]:

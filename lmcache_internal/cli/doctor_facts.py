@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from ..diagnostics.doctor.collectors import fields
 from ..diagnostics.doctor.metric_facts import metric_facts
 from ..diagnostics.doctor.ranks import NOT_COLLECTED
 from ..diagnostics.doctor.seeds import shown_seed
@@ -20,11 +21,15 @@ PROMETHEUS_ACCEPTS = "application/openmetrics-text;version=1.0.0,text/plain;vers
 """What Prometheus 2 sends."""
 OTHER_SERVER = "the server has no GET /doctor, as LMCache's own server"
 
-_Group = Callable[[Client, Mapping[str, Any]], Mapping[str, Any]]
+_Fetch = Callable[[Client, Mapping[str, Any]], Mapping[str, Any]]
 
 
 class _Document(msgspec.Struct):
     facts: dict[str, dict[str, Any]]
+
+
+class _Status(msgspec.Struct):
+    is_healthy: bool
 
 
 def fetch_facts(client: Client) -> dict[str, Any]:
@@ -47,10 +52,11 @@ def fetch_facts(client: Client) -> dict[str, Any]:
 
 def _from_other_endpoints(client: Client) -> dict[str, Any]:
     facts: dict[str, Any] = {}
-    missing: dict[str, str] = {}
+    missing = dict.fromkeys(fields(), OTHER_SERVER)
     for group, fetch in _GROUPS.items():
         try:
             facts[group] = redact(dict(fetch(client, facts)))
+            del missing[group]
         except Failure as failure:
             if failure.unreachable:
                 raise
@@ -66,7 +72,7 @@ class _Unknown(Exception):
     """Facts that the other endpoints do not show."""
 
 
-def _json(path: str) -> _Group:
+def _json(path: str) -> _Fetch:
     return lambda client, _: client.json("GET", path, type=dict[str, Any])
 
 
@@ -105,6 +111,12 @@ def _versions(client: Client, _: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
+def _mode(client: Client, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    if facts.get("rank", {}).get("role") != "mp":
+        raise _Unknown("its other endpoints do not show the mode")
+    return {"is_healthy": client.json("GET", "/status", type=_Status).is_healthy}
+
+
 def _hashing(_: Client, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what follows from the version of vLLM: since 0.10, the first hash of each prefix depends on the seed."""
     version = re.match(r"(\d{1,6})\.(\d{1,6})", str(facts.get("versions", {}).get("vllm")))
@@ -141,13 +153,14 @@ def _server(client: Client, _: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-_GROUPS: dict[str, _Group] = {
+_GROUPS: dict[str, _Fetch] = {
     "server": _server,
     "config": _config,
     "metadata": _json("/meta"),
     "rank": _rank,
     "process": _process,
     "versions": _versions,
+    "mode": _mode,
     "hashing": _hashing,
     "metrics": _metrics,
 }

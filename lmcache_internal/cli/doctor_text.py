@@ -18,16 +18,20 @@ _LONGEST_EVIDENCE = 600
 _MOST_EVIDENCE = 8
 
 
-def report_text(report: Report, failures: Mapping[str, str], asked: int) -> str:
+def report_text(report: Report, failures: Mapping[str, str], asked: int, noun: str) -> str:
     """Return the text of a report.
 
     Args:
         report: the findings.
         failures: the ranks that could not be examined, with the reason.
         asked: the number of ranks that were asked.
+        noun: what they are: `rank` or `server`.
     """
     return "\n".join(
-        map(printable, chain(_findings(report), _failures(failures), _summary(report, asked - len(failures), asked)))
+        map(
+            printable,
+            chain(_findings(report), _failures(failures), _summary(report, asked - len(failures), asked, noun)),
+        )
     )
 
 
@@ -65,16 +69,22 @@ def _failures(failures: Mapping[str, str]) -> Iterator[str]:
         yield ""
 
 
-def _summary(report: Report, examined: int, asked: int) -> Iterator[str]:
+def _summary(report: Report, examined: int, asked: int, noun: str) -> Iterator[str]:
     counts = {severity: sum(found.severity == severity for found in report.findings) for severity in SEVERITIES}
     words = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count]
     count = f"{asked}" if examined == asked else f"{examined} of {asked}"
-    yield f"{', '.join(words) or 'Nothing found'} in {count} rank{'s' * (asked != 1)}."
+    if not examined:
+        yield f"Nothing was checked: none of {asked} {noun}{'s' * (asked != 1)} could be examined."
+        return
+    yield f"{', '.join(words) or 'Nothing found'} in {count} {noun}{'s' * (asked != 1)}."
     yield f"Checked: {', '.join(report.checked) or 'nothing'}."
     if report.not_checked:
         yield "Not checked:"
+    alike: dict[tuple[str, str], list[str]] = {}
     for entry in report.not_checked:
-        yield f"  {entry.code} ({named(entry.ranks)}): {entry.why}"
+        alike.setdefault((entry.why, named(entry.ranks)), []).append(entry.code)
+    for (why, ranks), codes in alike.items():
+        yield f"  {', '.join(codes)} ({ranks}): {why}"
 
 
 def named(ranks: Sequence[str]) -> str:

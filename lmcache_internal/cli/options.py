@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,7 @@ from .fleet import Fleet
 from .outcome import Found
 from .output import Screen
 from .sources import Source
-from .targets import Target, parse_indices, unreachable_message
+from .targets import parse_indices, unreachable_message
 from .text import printable
 from .units import servers
 
@@ -90,6 +90,7 @@ def fleet_options(
     changes: bool | Callable[[Mapping[str, Any]], bool] = False,
     seconds: float = 10.0,
     engines: bool = False,
+    ranks: bool = False,
     mp: bool = False,
 ) -> Callable[[Command], Command]:
     """Give a command the options that choose servers; its function gets a `Fleet` of them first.
@@ -99,6 +100,7 @@ def fleet_options(
             several servers needs --all, or options that choose ranks.
         seconds: the default of `--timeout`.
         engines: whether the command is for workers only. The scheduler has no engine: it is asked only if chosen.
+        ranks: whether the command is for in-process engines only. In a mixed fleet, MP servers are not asked.
         mp: whether the command is for MP servers only. In a mixed fleet, ranks are not asked. Without options, the
             command asks the default address of an MP server.
     """
@@ -116,7 +118,9 @@ def fleet_options(
             token = _token(token_file, given.pop("peer_users"), given.pop("trust_listed"))
 
             def search() -> Found:
-                return _chosen_kind(find(source, token, timeout), engines and not source.indices, mp)
+                found = find(source, token, timeout)
+                found = _mp_servers(found) if mp else _ranks(found) if ranks or engines else found
+                return _workers(found) if engines and not source.indices else found
 
             found = search()
             if changes(given) if callable(changes) else changes:
@@ -176,27 +180,30 @@ def _uncounted(found: Found) -> str:
     return f"{reason}\nThe number of ranks is unknown. Choose the ranks, as in --index 0-4."
 
 
-def _chosen_kind(found: Found, workers_only: bool, mp_only: bool) -> Found:
-    """Return the servers that the command is for; those of an unknown kind remain."""
-    if mp_only:
-        return replace(found, targets=_mp_servers(found.targets), counted=True, problem=None)
-    return replace(found, targets=_workers(found.targets)) if workers_only and found.counted else found
+def _mp_servers(found: Found) -> Found:
+    """Return the MP servers, and the servers of an unknown kind."""
+    chosen = [target for target in found.targets if target.index is None]
+    if not chosen:
+        raise click.UsageError(
+            "There is no MP server among the servers. Give --url, --targets, --coordinator or --kubernetes."
+        )
+    return replace(found, targets=chosen, counted=True, problem=None)
 
 
-def _mp_servers(targets: Sequence[Target]) -> list[Target]:
-    servers_found = [target for target in targets if target.index is None]
-    if not servers_found:
-        raise click.UsageError("There is no MP server among the servers. Give --url, --targets or --coordinator.")
-    return servers_found
+def _ranks(found: Found) -> Found:
+    """Return the ranks, and the servers of an unknown kind."""
+    chosen = [target for target in found.targets if not target.mp]
+    if not chosen:
+        raise click.UsageError("The command is for in-process engines, and these are MP servers.")
+    return replace(found, targets=chosen)
 
 
-def _workers(targets: Sequence[Target]) -> list[Target]:
-    workers = [target for target in targets if target.index != 0 and not target.mp]
-    if all(target.mp for target in targets):
-        raise click.UsageError("The command is for the workers of an in-process engine, and these are MP servers.")
+def _workers(found: Found) -> Found:
+    """Return the ranks without the schedulers; all ranks if their number is unknown."""
+    workers = [target for target in found.targets if target.index != 0]
     if not workers:
         raise click.UsageError("There is no worker among the servers. To ask the scheduler, add --scheduler.")
-    return workers
+    return replace(found, targets=workers) if found.counted else found
 
 
 def _require_extra() -> None:

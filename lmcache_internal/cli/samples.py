@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from ..diagnostics.doctor.metric_facts import belongs
+from ..diagnostics.doctor.ranks import Role
 from .client import Client
 
 START = "process_start_time_seconds"
@@ -24,9 +26,11 @@ class Samples:
 
     def __init__(self, text: str, index: int | None) -> None:
         self._sums: dict[str, float] = {}
+        role: Role | None = None if index is None else "worker" if index else "scheduler"
+        worker_id = index - 1 if index else None
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                if _belongs(sample.labels, index) and math.isfinite(sample.value):
+                if belongs(sample.labels, role, worker_id) and math.isfinite(sample.value):
                     self._sums[sample.name] = self._sums.get(sample.name, 0.0) + sample.value
 
     def sum(self, *names: str) -> float | None:
@@ -52,11 +56,3 @@ def fetch_samples(client: Client, names: Sequence[str]) -> Samples:
     """Fetch the samples with these names; raises `Failure`."""
     answer = client.request("GET", "/metrics", params={"name[]": list(names)}, headers={"Accept": "text/plain"})
     return Samples(answer.text, client.target.index)
-
-
-def _belongs(labels: dict[str, str], index: int | None) -> bool:
-    if index is None or "worker_id" not in labels:
-        return True
-    if index == 0:
-        return labels.get("role") == "scheduler"
-    return labels["worker_id"] == str(index - 1) and labels.get("role") != "scheduler"

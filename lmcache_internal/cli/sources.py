@@ -56,6 +56,11 @@ class Source:
         chosen = self.urls or self.sockets or self.listed or self.coordinator or self.kubernetes
         return self.config or (Path(named) if named and not chosen else None)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the list of servers is read over HTTP, so that another search may find others."""
+        return self.coordinator is not None or (self.listed is not None and _is_url(self.listed))
+
     def check(self) -> None:
         """Raise `click.UsageError` if the options contradict each other."""
         chosen = (self.file, self.urls or self.sockets, self.listed, self.coordinator, self.kubernetes)
@@ -86,9 +91,8 @@ class Source:
         if self.coordinator is not None:
             return fetch_registry(self.coordinator, token, seconds)
         if self.listed is not None:
-            by_url = self.listed.lower().startswith(("http://", "https://"))
             return self._chosen(
-                fetch_groups(self.listed, token, seconds) if by_url else read_targets(Path(self.listed))
+                fetch_groups(self.listed, token, seconds) if _is_url(self.listed) else read_targets(Path(self.listed))
             )
         if not (self.urls or self.sockets):
             return self._of_config(self.file)
@@ -104,7 +108,8 @@ class Source:
     def options(self, targets: Sequence[Target]) -> list[str]:
         """Return the options that choose these servers and no others."""
         if any(target.index is None or target.by_address for target in targets):
-            return [option for target in targets for option in target.options()]
+            # A change of several servers needs --all if they are chosen by address.
+            return [*(option for target in targets for option in target.options()), *["--all"] * (len(targets) > 1)]
         where = ["--config", str(self.file)] if self.file else ["--targets", str(self.listed)] if self.listed else []
         return [*where, "--index", format_numbers([target.index for target in targets if target.index is not None])]
 
@@ -173,6 +178,10 @@ def read_targets(path: Path) -> list[Target]:
     if not found:
         raise click.ClickException(f"{path} lists no targets")
     return found
+
+
+def _is_url(listed: str) -> bool:
+    return listed.lower().startswith(("http://", "https://"))
 
 
 def _group(group: Any) -> list[Target]:

@@ -46,10 +46,16 @@ class BackgroundChecks:
             if not self._wanted and not self._changed.wait(IDLE_SECONDS) and not self._wanted:
                 self._thread = None
                 return False
-            health = self._wanted.pop() if self._wanted else None
+            health = self._next_wanted()
         if health is not None:
             health.outcomes(health.names, None)
         return True
+
+    def _next_wanted(self) -> Health | None:
+        try:
+            return self._wanted.pop()
+        except KeyError:  # Its length is not exact: an app may be gone, and its entry not removed yet.
+            return None
 
 
 background_checks = BackgroundChecks()

@@ -70,7 +70,7 @@ def test_an_engine_that_hangs_costs_only_its_facts(monkeypatch: pytest.MonkeyPat
         released.set()
     assert report["facts"]["not_collected"] == {"hashing": "did not respond within 0.2 s"}
     reasons = {entry["code"]: entry["why"] for entry in report["not_checked"]}
-    assert reasons["hash-seed-unset"] == "there is no fact hashing.function: did not respond within 0.2 s"
+    assert reasons["hash-seed-unset"] == "there are no facts hashing.*: did not respond within 0.2 s"
 
 
 @pytest.mark.parametrize(

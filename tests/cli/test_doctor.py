@@ -279,9 +279,26 @@ def test_hash_seeds_do_not_matter_where_the_keys_do_not_depend_on_them(tmp_path:
     assert result.exit_code == 0, result.output
 
 
-def test_processes_with_different_versions_of_python_are_found(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import platform\nplatform.python_version = lambda: '3.10.99'\n")
+@pytest.mark.parametrize(("other", "severity"), [("3.9.1", "warning"), (f"3.{sys.version_info[1]}.99", "notice")])
+def test_processes_with_different_versions_of_python_are_found(tmp_path: Path, other: str, severity: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import platform\nplatform.python_version = lambda: '{other}'\n")
     with two_deployments(tmp_path, {}, {"PYTHONPATH": str(tmp_path)}, algorithm="sha256") as options:
         document = json.loads(run("doctor", *options, "--json").stdout)
     assert list(codes(document)) == ["python-version-differs"]
-    assert "3.10.99" in document["findings"][0]["evidence"]["process.python"]
+    assert other in document["findings"][0]["evidence"]["process.python"]
+    assert document["findings"][0]["severity"] == severity
+
+
+def test_a_fleet_without_any_server_does_not_look_healthy(start_fleet: StartFleet) -> None:
+    result = start_fleet(without=(0, 1, 2, 3, 4)).run("doctor")
+    assert result.exit_code == 1
+    assert "Nothing found" not in result.stdout
+    assert result.stdout.splitlines()[-1] == "Nothing was checked: none of 5 ranks could be examined."
+
+
+def test_troubles_that_were_not_checked_for_the_same_reason_share_a_line(fleet: Fleet) -> None:
+    lines = fleet.run("doctor", "--index", "1").stdout.splitlines()
+    unchecked = lines[lines.index("Not checked:") + 1 :]
+    (alone,) = [line for line in unchecked if "it compares ranks" in line]
+    assert alone.startswith("  chunk-hashes-differ, chunk-size-differs, ")
+    assert alone.endswith(" (worker 0): it compares ranks, and 1 of them can be compared")

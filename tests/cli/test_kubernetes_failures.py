@@ -89,7 +89,10 @@ def test_no_pod_matches() -> None:
         (["--kubernetes", "In_ference"], "'In_ference' is not a namespace"),
         (["--kubernetes", ""], "'' is not a namespace"),
         (["--kubernetes", "test/"], "'' is not a namespace"),
-        (["--kubernetes", "x", "--url", "http://a"], "Give only one of --config, --targets, --kubernetes, and --url"),
+        (
+            ["--kubernetes", "x", "--url", "http://a"],
+            "Give only one of --config, --targets, --coordinator, --kubernetes, and --url",
+        ),
         (["--url", "kubernetes://x"], "Expected an address such as kubernetes://NAMESPACE/POD:7000"),
         (["--url", "kubernetes://x/y:0"], "Expected an address such as kubernetes://NAMESPACE/POD:7000"),
         (["--url", "kubernetes://x/y:99999"], "Expected an address such as kubernetes://NAMESPACE/POD:7000"),

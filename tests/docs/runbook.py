@@ -15,6 +15,12 @@ HEAD = """# Runbook
 The known troubles of a deployment. `lmcache-internal doctor` looks for them in all ranks, `GET /doctor` in one rank. A
 finding has its evidence, and the code of a section here. `error` means that the cache does not work as intended,
 `warning` that it will not, or only in part, and `notice` that it is worth knowing.
+
+The reasons of `lmcache-internal explain` have these codes, too. If you start from a symptom, see
+[How to](howto.md); if you start from an alert of Prometheus, see [Alerts](alerts.md).
+
+In a command, `N` is the index of the affected rank (0 is the scheduler, 1 + n is worker n), and `NAME` a backend. The
+command line prints the next step with both, and with the options that reach the servers.
 """
 TITLES: dict[Group, str] = {
     "hashing": "Keys of chunks",

@@ -36,6 +36,10 @@ def used_names() -> set[str]:
     return metric_names([query.expression for name in ("fleet", "rank", "mp") for query in queries(name)] + rules)
 
 
+MP_PREFIXES = ("lmcache_mp_", "lmcache_internal:mp_")
+"""The metrics of MP servers only."""
+
+
 @pytest.fixture(scope="module")
 def mp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Any]]:
     """The HTTP port of LMCache's MP server, and a worker that has stored tokens in it."""
@@ -50,7 +54,7 @@ def mp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Any]]:
 def test_the_names_of_in_process_metrics_are_those_of_the_engine() -> None:
     from lmcache_internal.testing.real_engine import make_worker
 
-    used = {name for name in used_names() if not name.startswith("lmcache_mp_")}
+    used = {name for name in used_names() if not name.startswith(MP_PREFIXES)}
     assert len(used) > 20
     # The in-process client of this test has no listener, and the load is that of a listener.
     used -= {f"lmcache_internal:{name}" for name in ("connections", "queued_requests", "busy_threads")}
@@ -69,7 +73,7 @@ def test_the_names_of_in_process_metrics_are_those_of_the_engine() -> None:
 
 def test_the_names_of_mp_metrics_are_those_of_the_mp_server(mp: tuple[int, Any]) -> None:
     port, _ = mp
-    used = {name for name in used_names() if name.startswith("lmcache_mp_")}
+    used = {name for name in used_names() if name.startswith(MP_PREFIXES)}
     assert len(used) > 15
 
     def missing() -> set[str]:

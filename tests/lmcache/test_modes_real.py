@@ -28,7 +28,8 @@ def client() -> Iterator[FlaskClient]:
 
 
 @pytest.fixture
-def with_disk(tmp_path: Path) -> Iterator[FlaskClient]:
+def with_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
+    monkeypatch.setattr(health, "FRESH_SECONDS", 0.0)
     made = make_worker("modes-disk", local_disk=f"file://{tmp_path}/", max_local_disk_size=0.1)
     yield create_app(made).test_client()
     made.stop_services()
@@ -81,8 +82,7 @@ def test_tokens_on_disk_are_counted_after_the_write(with_disk: FlaskClient) -> N
     assert stored(with_disk, "1000,1512") == (0, f"bypassed: {DISK}; hot cache off")
 
 
-def test_the_modes_are_listed_and_fail_nothing(with_disk: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "FRESH_SECONDS", 0.0)
+def test_the_modes_are_listed_and_fail_nothing(with_disk: FlaskClient) -> None:
     json = {"Accept": "application/json"}
     assert with_disk.get("/healthz").text == "ok"
     switch(with_disk, [HOT_OFF])

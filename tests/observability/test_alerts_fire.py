@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.engine.embedded_mp import EmbeddedMPManager
+from lmcache_internal.engine.embedded_mp.workers import Worker
+from lmcache_internal.engine.mp.config import MPConfig
 from tests.cli.serving import config_file, served
 from tests.observability.prometheus import RULES, Prometheus, alerts, needs_prometheus, prometheus
 from tests.support import eventually, free_port, upload
@@ -55,7 +59,17 @@ def first_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def scraping(first_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def mp_server() -> Iterator[EmbeddedMPManager]:
+    """An MP server that removes a worker which is silent for 0.3 s."""
+    config = MPConfig(port=free_port())
+    with EmbeddedMPManager(config=config, reap_seconds=0.3) as manager, InternalAPIServer(manager):
+        yield manager
+
+
+@pytest.fixture(scope="module")
+def scraping(
+    first_port: int, mp_server: EmbeddedMPManager, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     discovered = {
         "job_name": "lmcache",
         "scrape_timeout": "1s",
@@ -68,9 +82,11 @@ def scraping(first_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "scrape_timeout": "2s",
         "static_configs": [{"targets": [f"127.0.0.1:{first_port + WORKERS}"]}],
     }
+    mp_address = f"127.0.0.1:{mp_server.config.internal_api_server_port_start}"
+    mp = {"job_name": "lmcache-mp", "static_configs": [{"targets": [mp_address]}]}
     gone = {"job_name": "lmcache-gone", "static_configs": [{"targets": [f"127.0.0.1:{free_port()}"]}]}
     rules = {path.name: shortened(path.read_text()) for path in RULES}
-    with prometheus(tmp_path_factory.mktemp("prometheus"), [discovered, slow, gone], rules) as found:
+    with prometheus(tmp_path_factory.mktemp("prometheus"), [discovered, slow, mp, gone], rules) as found:
         yield found
 
 
@@ -106,7 +122,7 @@ def break_fleet(first_port: int) -> None:
     assert {send(changed, "POST", "/freeze/enable", b"", Origin="http://evil.example") for _ in range(40)} == {403}
 
 
-def test_each_alert_fires_for_its_state(scraping: Prometheus, first_port: int) -> None:
+def test_each_alert_fires_for_its_state(scraping: Prometheus, first_port: int, mp_server: EmbeddedMPManager) -> None:
     seen: dict[str, str] = {}
 
     def have_fired(*names: str) -> bool:
@@ -119,6 +135,7 @@ def test_each_alert_fires_for_its_state(scraping: Prometheus, first_port: int) -
     assert eventually(lambda: have_fired(*before), 30), seen
     assert seen.keys() == set(before)
     break_fleet(first_port)
+    mp_server.engine.register_worker(1, Worker("m"))  # It is silent, and is removed.
     expected = {alert["alert"] for alert in alerts()} - {"LMCacheNoTargets"}
     assert eventually(lambda: have_fired(*expected), 30), expected - seen.keys()
     assert [text for text in seen.values() if "no value" in text or "error" in text.lower()] == []

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from lmcache_internal.limits.server_load import Load
 from lmcache_internal.serving.thread_pool import Pool
+from tests.support import eventually
 
 LEAST, LIMIT = 2, 4
 
@@ -39,13 +40,6 @@ def pool() -> Iterator[Pool]:
         yield made
     finally:
         made.shutdown(timeout=5)
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 5
-    while not (held := condition()) and time.monotonic() < until:
-        time.sleep(0.005)
-    return held
 
 
 def occupy(pool: Pool, count: int, release: threading.Event) -> list[Task]:

@@ -8,6 +8,7 @@ from .panels import CHECK_WORDS, choice, graph, new_dashboard, row, states
 from .server_panels import add_server_panels
 
 _ONE = 'instance="$instance"'
+_WORKERS = {"registered": "registered", "idle": "idle", "missing": "removed and not registered again"}
 _INSTANCES = 'label_values(lmcache_internal:config_revision{role="mp_server"}, instance)'
 
 
@@ -22,6 +23,14 @@ def dashboard(uid: str) -> dashboards.Dashboard:
             f"lmcache_internal:check_status{{{_ONE}}}",
             "The last result of each health check.",
             CHECK_WORDS,
+        )
+    )
+    made.with_panel(
+        graph(
+            "Workers",
+            "short",
+            {word: f"lmcache_internal:mp_workers_{name}{{{_ONE}}}" for name, word in _WORKERS.items()},
+            "Idle: silent for half of the limit after which the server removes a worker.",
         )
     )
     _add_lookups(made)

@@ -33,7 +33,7 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Check the change
 @click.argument("pairs", nargs=-1, required=True, metavar="KEY=VALUE...")
 @yes_option
 @_dry_run_option
-@fleet_options(changes=True)
+@fleet_options(changes=True, ranks=True)
 def set_values(fleet: Fleet, pairs: tuple[str, ...], yes: bool, dry_run: bool) -> None:
     """Set configuration values on all chosen servers, or on none.
 
@@ -50,7 +50,7 @@ def set_values(fleet: Fleet, pairs: tuple[str, ...], yes: bool, dry_run: bool) -
 @click.option("--to", "number", type=click.IntRange(0), required=True, help="A revision from `conf history`.")
 @yes_option
 @_dry_run_option
-@fleet_options(changes=True)
+@fleet_options(changes=True, ranks=True)
 def rollback(fleet: Fleet, number: int, yes: bool, dry_run: bool) -> None:
     """Restore the values of a revision on all chosen servers, or on none.
 

@@ -33,7 +33,7 @@ _ABSENT = {"value": None, "source": "unknown key", "type": ""}
     help="Compare with this YAML file instead of --config.",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with status 1 if there is a difference, as git diff does.")
-@fleet_options()
+@fleet_options(ranks=True)
 def diff(fleet: Fleet, against: Path | None, exit_code: bool) -> None:
     """Show the keys whose values differ between the servers, or from the file.
 

@@ -46,7 +46,7 @@ def get(fleet: Fleet, keys: tuple[str, ...], details: bool) -> None:
 
 
 @click.command(cls=Command)
-@fleet_options()
+@fleet_options(ranks=True)
 def history(fleet: Fleet) -> None:
     """List the changes since the start of each server, which is revision 0.
 

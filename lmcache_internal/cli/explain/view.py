@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ..fleet import Fleet
+from ..next_steps import completed
 from ..outcome import Outcome
 from ..output import is_terminal
 from ..targets import Target, ranks
@@ -34,12 +35,12 @@ def print_explanations(fleet: Fleet, tokens: Sequence[int], outcomes: Sequence[O
         drawn = _bars(fleet, len(tokens), with_storage, fancy)
         fleet.screen.text(_legend(drawn, fancy))
         fleet.screen.text("\n".join(_summary(len(tokens), with_storage)))
-    for number, (reason, where) in enumerate(_grouped(fleet, found, _reasons)):
-        fleet.screen.text("\n".join(_reason_lines(number, reason, where)))
+    for number, (reason, targets) in enumerate(_grouped(found, _reasons)):
+        fleet.screen.text("\n".join(_reason_lines(fleet, number, reason, targets)))
     # A scheduler has no storage; its keys have been compared with those of the workers.
     examined = [outcome for outcome in found if outcome.target.index != 0] or found
-    for text, where in _grouped(fleet, examined, lambda outcome: [(each, each) for each in outcome.data.not_checked]):
-        fleet.screen.text(f"Not checked (ranks {where}): {_line(text)}")
+    for text, targets in _grouped(examined, lambda outcome: [(each, each) for each in outcome.data.not_checked]):
+        fleet.screen.text(f"Not checked (ranks {_who(fleet, targets)}): {_line(text)}")
 
 
 def _prints_blocks() -> bool:
@@ -102,7 +103,7 @@ def _reasons(outcome: Outcome) -> list[tuple[str, Reason]]:
     return [(json.dumps([reason.code, reason.message]), reason) for reason in outcome.data.reasons]
 
 
-def _grouped(fleet: Fleet, found: Sequence[Outcome], of: Any) -> Iterator[tuple[Any, str]]:
+def _grouped(found: Sequence[Outcome], of: Any) -> Iterator[tuple[Any, list[Target]]]:
     """Yield each item once, with the ranks that have it."""
     items: dict[str, Any] = {}
     targets: dict[str, list[Target]] = {}
@@ -110,21 +111,21 @@ def _grouped(fleet: Fleet, found: Sequence[Outcome], of: Any) -> Iterator[tuple[
         for key, item in of(outcome):
             items.setdefault(key, item)
             targets.setdefault(key, []).append(outcome.target)
-    yield from ((item, _who(fleet, targets[key])) for key, item in items.items())
+    yield from ((item, targets[key]) for key, item in items.items())
 
 
 def _who(fleet: Fleet, targets: Sequence[Target]) -> str:
     return ranks(list(dict.fromkeys(targets)), fleet.targets)
 
 
-def _reason_lines(number: int, reason: Reason, where: str) -> Iterator[str]:
+def _reason_lines(fleet: Fleet, number: int, reason: Reason, targets: Sequence[Target]) -> Iterator[str]:
     yield ""
     yield f"{'Reason' if number == 0 else 'Also'}: {_line(reason.message)}"
-    yield f"  ranks: {where}   code: {_line(reason.code)}"
+    yield f"  ranks: {_who(fleet, targets)}   code: {_line(reason.code)}"
     if reason.evidence:
         yield f"  evidence: {one_line(json.dumps(reason.evidence), _LONGEST_EVIDENCE)}"
     if reason.next_step:
-        yield f"  next step: {_line(reason.next_step)}"
+        yield f"  next step: {_line(completed(reason.next_step, fleet, targets, reason.evidence))}"
 
 
 def _line(text: str) -> str:

@@ -1,7 +1,7 @@
 """Find out which servers a pod has, from its labels, annotations and variables.
 
 A pod's ConfigMaps are not read, because then operators would need a permission to read them. The specification of the
-pod says at which port the ranks begin; if it does not say which ranks serve, the scheduler is asked.
+pod says at which port the ranks begin; if it does not say which ranks serve, the server at that port is asked.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class PodServers:
 
     def __init__(self, name: PodName, pod: Pod, indices: Collection[int]) -> None:
         self._name = name
+        self._indices = indices
         self._is_mp = pod.metadata.labels.get(DEFAULT_SELECTOR) == MP
         self._settings = Settings()
         self.ranks: Collection[int] | None = None
@@ -57,7 +58,7 @@ class PodServers:
         try:
             self._settings = self._read(pod)
             self._check(pod)
-            self.ranks = (0,) if self._is_mp else self._known(pod, indices)
+            self.ranks = (0,) if self._is_mp else self._known(pod)
         except (ConfigError, click.ClickException) as error:
             self.failure = Outcome(self.at(None), error=str(error), unreachable=True)
 
@@ -70,15 +71,17 @@ class PodServers:
         return Target(f"http://127.0.0.1:{port}", None, index, by_address=True, pod=self._name, mp=self._is_mp)
 
     def targets(self) -> list[Target]:
-        """Return the servers; one entry for the whole pod if it cannot be used."""
+        """Return the servers; one entry for the whole pod if it cannot be used. An MP server is no rank to choose."""
+        if self._is_mp and self._indices:
+            return []
         if self.failure or self._is_mp:
             return [self.at(None)]
         return [self.at(index) for index in sorted(self.ranks or ())]
 
     def learn(self, outcome: Outcome) -> None:
-        """Take the ranks from the response of the pod's scheduler."""
+        """Take the ranks from the response of the pod's first server; no ranks mean that it is an MP server."""
         if outcome.ok:
-            self.ranks = outcome.data
+            self.ranks, self._is_mp = outcome.data, outcome.data is None
         else:
             self.failure = replace(outcome, target=self.at(None))
 
@@ -102,9 +105,9 @@ class PodServers:
                 f"remove {_SOCKET}, so that they listen on loopback ports"
             )
 
-    def _known(self, pod: Pod, indices: Collection[int]) -> Collection[int] | None:
+    def _known(self, pod: Pod) -> Collection[int] | None:
         annotated = pod.metadata.annotations.get(INDEX_ANNOTATION)
         serving = parse_indices(annotated) if annotated else self._settings.include_indices
-        if serving and indices:
-            return set(serving) & set(indices)
-        return serving or indices or None
+        if serving and self._indices:
+            return set(serving) & set(self._indices)
+        return serving or self._indices or None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 import click
-import msgspec
 
 from ..client import Client, Failure
 from ..credentials import BearerToken
+from ..discovery import MAX_WORKERS, fetch_world_size, is_mp
 from ..fleet import Fleet
 from ..outcome import Found
 from ..output import Screen
+from ..registries import Group
 from ..targets import format_numbers
 from .kubeconfig import cluster_of, contexts, require_client
 from .names import Choice
@@ -19,20 +20,8 @@ from .ranks import INDEX_ANNOTATION, PodServers
 
 MAX_SERVERS = 1024
 """The largest number of servers that a command asks through the Kubernetes API."""
-MAX_RANKS = 1025
-"""The largest number of ranks that a pod is believed to have: a scheduler and 1,024 workers."""
 
 _ENDED = ("Succeeded", "Failed")
-
-
-class _Group(msgspec.Struct):
-    """An entry of GET /sd/prometheus."""
-
-    labels: dict[str, str]
-
-
-class _Meta(msgspec.Struct):
-    world_size: int
 
 
 def find_pods(
@@ -44,7 +33,7 @@ def find_pods(
         chosen: the values of `--kubernetes`.
         indices: the ranks to ask in each pod; all if empty.
         token: the bearer token to send to the servers, or None.
-        seconds: the time limit for each step: to list the pods, and to ask their schedulers.
+        seconds: the time limit for each step: to list the pods, and to ask the first server of each.
         screen: for the messages during the search.
 
     Raises:
@@ -54,7 +43,7 @@ def find_pods(
     known = contexts()
     pods = [pod for text in chosen for pod in _listed(Choice.parse(text, known), indices, seconds)]
     asked = {pod.at(0): pod for pod in pods if pod.ranks is None and pod.failure is None}
-    for outcome in Fleet(Found(list(asked)), token, seconds, screen).outcomes(_serving_ranks):
+    for outcome in Fleet(Found(list(asked)), token, seconds, screen).outcomes(_ranks):
         asked[outcome.target].learn(outcome)
     targets = list(dict.fromkeys(target for pod in pods for target in pod.targets()))
     if not targets:
@@ -79,17 +68,18 @@ def _listed(choice: Choice, indices: Collection[int], seconds: float) -> Iterato
         yield PodServers(choice.pod(pod.metadata.name), pod, indices)
 
 
-def _serving_ranks(client: Client) -> set[int]:
-    """Ask a scheduler for the ranks of its pod."""
+def _ranks(client: Client) -> set[int] | None:
+    """Ask the first server of a pod for the ranks of the pod; None if it is an MP server."""
     try:
-        groups = client.json("GET", "/sd/prometheus", type=list[_Group])
-        indices = (group.labels.get("index", "") for group in groups)
-        ranks = {int(index) for index in indices if index.isdecimal()}
+        groups: list[Group] = client.json("GET", "/sd/prometheus", type=list[Group])
     except Failure as failure:
-        if failure.status != 404:
+        # LMCache's own servers have no service discovery. With API keys, its MP server responds with 401 to any path.
+        if failure.status not in (401, 404):
             raise
-        # LMCache's own server has no service discovery.
-        ranks = set(range(1 + client.json("GET", "/meta", params={"names": "world_size"}, type=_Meta).world_size))
-    if not ranks or len(ranks) > MAX_RANKS or min(ranks) < 0:
+        return None if is_mp(client) else set(range(1 + fetch_world_size(client)))
+    if any(group.is_mp for group in groups):
+        return None
+    ranks = {group.index for group in groups if group.index is not None}
+    if not ranks or len(ranks) > 1 + MAX_WORKERS or min(ranks) < 0:
         raise Failure(f"the scheduler lists no usable ranks; set the annotation {INDEX_ANNOTATION} of the pod")
     return ranks

@@ -29,7 +29,7 @@ def metric_facts(families: Iterable[Metric], role: Role | None, worker_id: int |
             name = sample.name
             if name.endswith("_created") or not math.isfinite(sample.value):
                 continue
-            if not _belongs(sample.labels, role, worker_id) or (name not in facts and len(facts) >= MAX_SERIES):
+            if not belongs(sample.labels, role, worker_id) or (name not in facts and len(facts) >= MAX_SERIES):
                 continue
             if name.endswith("_bucket"):
                 buckets = facts.setdefault(name, {})
@@ -40,8 +40,14 @@ def metric_facts(families: Iterable[Metric], role: Role | None, worker_id: int |
     return facts
 
 
-def _belongs(labels: Mapping[str, str], role: Role | None, worker_id: int | None) -> bool:
-    """Return whether a sample is of this rank; one without labels is of the process."""
+def belongs(labels: Mapping[str, str], role: Role | None, worker_id: int | None) -> bool:
+    """Return whether a sample is of a rank; one without labels is of the process.
+
+    Args:
+        labels: the labels of the sample.
+        role: the role of the rank; all samples belong to a server without a rank.
+        worker_id: the number of the worker.
+    """
     if role not in ("scheduler", "worker") or "worker_id" not in labels:
         return True
     if role == "scheduler":

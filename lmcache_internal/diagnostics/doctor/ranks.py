@@ -60,7 +60,10 @@ class Rank:
         return ""
 
     def _why_missing(self, path: str) -> str:
-        reason = self.facts.get(NOT_COLLECTED, {}).get(path.partition(".")[0])
+        group = path.partition(".")[0]
+        reason = self.facts.get(NOT_COLLECTED, {}).get(group)
+        if reason and group not in self.facts:
+            return f"there are no facts {group}.*: {reason}"
         return f"there is no fact {path}" + (f": {reason}" if reason else "")
 
 

@@ -130,6 +130,31 @@ def test_full_file_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full
     assert "4 GiB free of 100 GiB" in finding["message"]
 
 
+def test_each_directory_of_local_disk_is_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directories = [tmp_path / "a", tmp_path / "b"]
+    for directory in directories:
+        directory.mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=100 << 30, free=1 << 30))
+    with make_manager() as manager:
+        manager.config.local_disk = f"file://{directories[0]}, {directories[1]}"
+        finding = found(manager)
+        examined = (
+            {each["path"] for each in report(create_app(manager))["facts"]["system"]["file_systems"].values()}
+            if False
+            else set(report(create_app(manager))["facts"]["system"]["file_systems"])
+        )
+    assert "disk-nearly-full" in finding
+    assert {str(directory) for directory in directories} <= examined
+
+
+def test_a_large_disk_with_a_small_share_of_free_space_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10 << 40, free=100 << 30))
+    with make_manager(local_disk=str(tmp_path), max_local_disk_size=0.1) as manager:
+        assert "disk-nearly-full" not in found(manager)
+
+
 def test_ranks_that_the_index_list_leaves_out() -> None:
     for listed, missing in (([0, 1], [2]), ([0, 1, 2], None), (None, None)):
         with make_manager(world_size=2, internal_api_server_include_index_list=listed) as manager:

@@ -37,7 +37,7 @@ def test_a_rule_without_its_facts_is_not_checked_with_the_reason() -> None:
     assert [found.ranks for found in report.findings] == [["worker 0"]]
     assert report.checked == ["example"]
     (entry,) = report.not_checked
-    assert (entry.code, entry.why, entry.ranks) == ("example", "there is no fact mode.frozen: timed out", ["worker 1"])
+    assert (entry.code, entry.why, entry.ranks) == ("example", "there are no facts mode.*: timed out", ["worker 1"])
 
 
 @pytest.mark.parametrize("kind", ["in_rank", "in_fleet"])

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from lmcache_internal import EmbeddedManager, create_app
+from lmcache_internal.diagnostics.doctor import Rank
 from lmcache_internal.diagnostics.doctor.catalogue import troubles
+from lmcache_internal.diagnostics.doctor.examination import examine
 from lmcache_internal.engine.embedded.local_cpu import GIB
 from tests.diagnostics.doctor.diagnosis import by_code, found, report
 from tests.mp_support import mp_manager
@@ -167,6 +169,14 @@ def test_min_retrieve_tokens_above_what_is_cached(least: int, is_found: bool) ->
         assert ("below-min-retrieve-tokens" in found(manager)) == is_found
 
 
+def test_tokens_that_vllm_has_are_not_below_min_retrieve_tokens() -> None:
+    with make_manager(min_retrieve_tokens=1000) as manager:
+        use(manager)
+        facts = report(create_app(manager))["facts"]
+    facts["metrics"]["lmcache:num_vllm_hit_tokens_total"] = 640.0
+    assert "below-min-retrieve-tokens" not in {each.code for each in examine([Rank("worker 0", facts)]).findings}
+
+
 def test_pins_that_are_not_released(worker: EmbeddedManager) -> None:
     engine = worker.require_engine()
     engine.store(prompt(1))
@@ -186,8 +196,31 @@ def test_eviction_storm(chunks: int, is_found: bool) -> None:
         finding = found(manager).get("eviction-storm")
     assert (finding is not None) == is_found
     if finding:
+        assert finding["severity"] == "warning"
         assert finding["evidence"]["evicted chunks"] == 496
         assert finding["evidence"]["chunks in memory"] == 4
+
+
+@pytest.mark.parametrize("refilled", [0, 1])
+def test_evictions_before_the_memory_was_cleared_are_no_storm(refilled: int) -> None:
+    with make_manager(max_local_cpu_size=4 * CHUNK_BYTES / GIB) as manager:
+        engine = manager.require_engine()
+        for number in range(500):
+            engine.store(prompt(number))
+        engine.clear()
+        for number in range(refilled):
+            engine.store(prompt(number))
+        assert "eviction-storm" not in found(manager)
+
+
+def test_evictions_from_the_memory_are_a_notice_if_a_disk_has_the_chunks(tmp_path: Path) -> None:
+    size = 4 * CHUNK_BYTES / GIB
+    with make_manager(max_local_cpu_size=size, local_disk=str(tmp_path), max_local_disk_size=0.1) as manager:
+        for number in range(500):
+            manager.require_engine().store(prompt(number))
+        finding = found(manager)["eviction-storm"]
+    assert finding["severity"] == "notice"
+    assert finding["evidence"]["other backends"] == [DISK]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ def find(rank: Rank) -> Iterator[Finding]:
     for mode in rank["mode.modes"]:
         if mode["name"] == "closed":
             yield Finding(
-                message=f"{mode['backend']} is closed since {mode['since']}, so its chunks are misses.",
+                message=f"{mode['backend']} is closed since {mode['since']}, so it is neither read nor written.",
                 evidence={
                     "backend": mode["backend"],
                     "since": mode["since"],
@@ -29,7 +29,7 @@ trouble = Trouble(
     "chunks are misses. What it has on disk or in a remote storage is used again after it is created; chunks in "
     "memory are lost.",
     confirm="`lmcache-internal backends` lists the open backends, and the audit log (`GET /audit`) says who closed it.",
-    next_step="Create the backend again with `lmcache-internal backends create` (POST /backends).",
+    next_step="Create the backend again with `lmcache-internal backends create --index N` (POST /backends).",
     needs=(
         "mode.modes",
         "mode.backends",

@@ -8,14 +8,15 @@ MIN_LOOKUPS = 10
 """Fewer lookups prove nothing."""
 FOUND, LOOKUPS = "metrics.lmcache:num_lookup_hits_total", "metrics.lmcache:num_lookup_requests_total"
 LOADED = "metrics.lmcache:num_hit_tokens_total"
+IN_VLLM = "metrics.lmcache:num_vllm_hit_tokens_total"
 
 
 def find(rank: Rank) -> Iterator[Finding]:
     """Yield a finding if lookups find tokens, fewer than min_retrieve_tokens, and none are loaded."""
     least = rank["config.min_retrieve_tokens"] or 0
     lookups, found, loaded = rank[LOOKUPS], rank[FOUND], rank[LOADED]
-    if lookups < MIN_LOOKUPS or not found or loaded:
-        return
+    if lookups < MIN_LOOKUPS or not found or loaded or rank.get(IN_VLLM, 0):
+        return  # Tokens that vLLM has in its own prefix cache are found, and not loaded.
     mean = found / lookups
     if mean < least:
         yield Finding(

@@ -12,7 +12,7 @@ def find(rank: Rank) -> Iterator[Finding]:
             left = rank["mode.in_service"]
             yield Finding(
                 message=f"{mode['backend']} is bypassed since {mode['since']}, "
-                f"{'and no other backend stores new chunks' if not left else 'so its chunks are misses'}.",
+                f"{'and no other backend stores new chunks' if not left else 'so it is neither read nor written'}.",
                 evidence={
                     "backend": mode["backend"],
                     "since": mode["since"],
@@ -30,8 +30,8 @@ trouble = Trouble(
     severity="warning",
     meaning="A bypassed backend keeps its chunks, but is neither read nor written. Chunks that only it has are misses.",
     confirm="`lmcache-internal bypass` lists the bypassed backends of each rank.",
-    next_step="Return the backend to service with `lmcache-internal bypass remove NAME` (PUT "
-    "/bypass/remove?backend_name=NAME), unless the bypass is intended.",
+    next_step="Return the backend to service with `lmcache-internal bypass remove NAME --index N` "
+    "(PUT /bypass/remove?backend_name=NAME), unless the bypass is intended.",
     needs=(
         "mode.modes",
         "mode.in_service",

@@ -7,12 +7,14 @@ from .. import Finding, Rank, Trouble
 GIB = 1 << 30
 FREE = 0.05
 """The share of free bytes below which this is a trouble."""
+LEAST = 20 * GIB
+"""Enough free bytes, however small their share is: a disk backend that uses a large disk well leaves few percent."""
 
 
 def find(rank: Rank) -> Iterator[Finding]:
     """Yield a finding for each file system with little space."""
     for path, space in rank["system.file_systems"].items():
-        if space["total"] and space["free"] < FREE * space["total"]:
+        if space["total"] and space["free"] < min(FREE * space["total"], LEAST):
             yield Finding(
                 message=f"{path} has {space['free'] / GIB:.3g} GiB free of {space['total'] / GIB:.3g} GiB.",
                 evidence={"path": path, "free bytes": space["free"], "total bytes": space["total"]},

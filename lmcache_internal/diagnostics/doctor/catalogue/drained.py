@@ -21,8 +21,8 @@ trouble = Trouble(
     meaning="An operator has taken the rank out of rotation: its readiness check fails, so a load balancer sends it "
     "no requests. It keeps its chunks, and stores no new prompts.",
     confirm="The column MODE of `lmcache-internal status` says `drained`, and `GET /readyz` gives the reason.",
-    next_step="Return it to rotation with `lmcache-internal undrain` (POST /admin/undrain) when the work on it is "
-    "done.",
+    next_step="Return it to rotation with `lmcache-internal undrain --index N` (POST /admin/undrain) when the "
+    "work on it is done.",
     needs=("mode.drained",),
     in_rank=find,
 )

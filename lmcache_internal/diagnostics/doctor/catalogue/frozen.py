@@ -24,7 +24,8 @@ trouble = Trouble(
     "backends. New prompts are misses for as long as the freeze lasts.",
     confirm="`lmcache-internal freeze` shows the state, and the column MODE of `lmcache-internal status` says "
     "`frozen`.",
-    next_step="End the freeze mode with `lmcache-internal freeze off` (PUT /freeze/disable), unless it is intended.",
+    next_step="End the freeze mode with `lmcache-internal freeze off --index N` (PUT /freeze/disable), unless it is "
+    "intended.",
     needs=("mode.modes",),
     roles=("worker",),
     in_rank=find,

@@ -33,8 +33,8 @@ trouble = Trouble(
     "disk or a remote storage, can have hits. If there is none, the hit rate is zero.",
     confirm="`lmcache-internal hot-cache` shows the state of each rank, `lmcache-internal conf get local_cpu` the "
     "configuration.",
-    next_step="Enable it with `lmcache-internal hot-cache on` (PUT /hot_cache/enable), or set local_cpu: true, unless "
-    "only other backends are intended.",
+    next_step="Enable it with `lmcache-internal hot-cache on --index N` (PUT /hot_cache/enable), or set "
+    "local_cpu: true, unless only other backends are intended.",
     needs=(
         "mode.modes",
         "mode.backends",

@@ -20,7 +20,7 @@ trouble = Trouble(
     "miss.",
     confirm="`lmcache-internal backends` lists the backends of each rank.",
     next_step="Configure a backend (local_cpu, local_disk or remote_url), and create it with `lmcache-internal "
-    "backends create` (POST /backends).",
+    "backends create --index N` (POST /backends).",
     needs=("mode.backends",),
     roles=("worker",),
     in_rank=find,

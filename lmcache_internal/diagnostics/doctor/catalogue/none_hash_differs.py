@@ -33,7 +33,8 @@ trouble = Trouble(
     meaning="With the hash function `builtin`, vLLM and older versions of LMCache hash None as a part of each chunk. "
     "Before Python 3.12, the hash of None is its address, which is not the same in each process, whatever "
     "PYTHONHASHSEED is. The same tokens then have different keys.",
-    confirm="`lmcache-internal script run` with `result = hash(None)` shows the value of each rank.",
+    confirm="`lmcache-internal script run FILE --all` shows the value of each rank, if the file has the line "
+    "`result = hash(None)`.",
     next_step="Update LMCache to 0.5.6 or later, set pre_caching_hash_algorithm to sha256_cbor, or run all ranks on "
     "Python 3.12 or later.",
     reference="LMCache #2511, LMCache #2136",

@@ -9,7 +9,7 @@ def find(rank: Rank) -> Iterator[Finding]:
     """Yield a finding for each backend without a connection."""
     for name, why in rank["mode.unreachable"].items():
         yield Finding(
-            message=f"{name} has no connection, so its chunks are misses, and new chunks are not written to it.",
+            message=f"{name} has no connection: it is neither read nor written.",
             evidence={"backend": name, "reason": why},
         )
 
@@ -23,7 +23,7 @@ trouble = Trouble(
     "do not find its chunks, and stores do not reach it. The engine reports no error to its clients.",
     confirm="`GET /healthz` fails with the check `backends`, and its message has the reason.",
     next_step="Restore the remote storage or the network. If LMCache does not reconnect, run `lmcache-internal "
-    "backends recreate NAME` (POST /backends/NAME/recreate).",
+    "backends recreate NAME --index N` (POST /backends/NAME/recreate).",
     needs=("mode.unreachable",),
     roles=("worker",),
     in_rank=find,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .. import Finding, Rank, Trouble
+from .. import Finding, MissingFact, Rank, Trouble
 from ..ranks import NOT_COLLECTED
 
 TIMED_OUT = "did not respond within"
@@ -16,6 +16,8 @@ def find(rank: Rank) -> Iterator[Finding]:
         yield Finding(
             message=f"The metrics of the process could not be collected: a collector {why}.", evidence={"metrics": why}
         )
+    elif "metrics" not in rank.facts:
+        raise MissingFact(f"there are no metrics: {why}")
 
 
 trouble = Trouble(

@@ -15,7 +15,7 @@ FIELDS = {
     "time": "the clock, in seconds since the epoch",
     "open_files": "the number of open file descriptors",
     "open_files_limit": "the largest number of open file descriptors",
-    "file_systems": "the `total` and `free` bytes of /dev/shm and of the file system of `local_disk`, by path",
+    "file_systems": "the `total` and `free` bytes of /dev/shm and of the directories of `local_disk`, by path",
 }
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # Its size is read; nothing is written.
@@ -24,8 +24,9 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108  # Its size is read; nothing is written
 def collect(subject: Subject) -> dict[str, Any]:
     """Return the facts of the machine."""
     config = None if kind_of(subject.manager) == "mp" else subject.manager.config
-    local_disk = getattr(config, "local_disk", None)
-    paths = [SHARED_MEMORY, *([str(local_disk).removeprefix("file://")] if local_disk else [])]
+    # LMCache accepts several directories, separated by commas.
+    directories = str(getattr(config, "local_disk", None) or "").split(",")
+    paths = [SHARED_MEMORY, *filter(None, (each.strip().removeprefix("file://") for each in directories))]
     return {
         "time": time.time(),
         "open_files": sum(1 for _ in Path("/proc/self/fd").iterdir()),
