@@ -9,7 +9,7 @@ import { ApiError } from "./client.js";
  * @property {string} method
  * @property {string} path
  * @property {unknown} [body]
- * @property {string[]} command - the arguments of `lmcache-internal` that do the same
+ * @property {string[]} [command] - the arguments of `lmcache-internal` that do the same, if it has such a command
  * @property {string} [type] - a name to type first, where the change cannot be undone
  * @property {Node} [details]
  */
@@ -33,7 +33,7 @@ export function curlOf(base, { method, path, body }, token) {
  * @param {string} base - the URL of the server
  * @param {Change} change
  */
-export function commandOf(base, { command }) {
+export function commandOf(base, { command = [] }) {
   const words = ["lmcache-internal", ...command, "--url", base];
   return words.map((word) => (/^[\w./:=,-]+$/.test(word) ? word : quoted(word))).join(" ");
 }
@@ -79,14 +79,17 @@ function ask(client, change, act) {
     const cancel = h("button", { onclick: () => dialog.close() }, "Cancel");
     typed.addEventListener("input", () => (apply.disabled = typed.value !== change.type));
     const base = location.origin + client.root;
-    const commands = [curlOf(base, change, Boolean(client.token)), commandOf(base, change)];
+    const commands = [
+      curlOf(base, change, Boolean(client.token)),
+      ...(change.command ? [commandOf(base, change)] : []),
+    ];
     const dialog = /** @type {HTMLDialogElement} */ (
       h(
         "dialog",
         { "aria-label": change.title },
         h("h2", {}, `${change.title}?`),
         change.details,
-        h("p", {}, "These commands do the same:"),
+        h("p", {}, change.command ? "These commands do the same:" : "This command does the same:"),
         h("pre", {}, commands.join("\n")),
         change.type && h("label", {}, `This cannot be undone. Type ${change.type} to continue: `, typed),
         message,
