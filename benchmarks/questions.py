@@ -17,6 +17,7 @@ QUESTIONS = (
     "floods",
     "spinning_engine",
     "full_load",
+    "dashboard",
     "exposition",
     "startup",
     "idle",

@@ -24,7 +24,7 @@ class ExplainRequest(Struct):
 
 
 @router.post("/explain")
-@operation(action="explain the cache", access=Role.VIEWER)
+@operation(action="explain the cache", access=Role.VIEWER, limit="explain")
 def explain(request: ExplainRequest | None = None, tokens_mock: TokenRange | None = None) -> Explanation:
     """Show which chunks of a prompt are cached, and why the others are not.
 

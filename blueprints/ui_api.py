@@ -23,6 +23,14 @@ router = Blueprint("ui", __name__, url_prefix="/ui")
 engines = ("in-process", "mp")
 
 
+class PageLink(TypedDict):
+    """A page of a plugin, with the role that it requires."""
+
+    title: str
+    path: str
+    role: str
+
+
 class Session(TypedDict):
     """What the page shows, and for which caller.
 
@@ -32,6 +40,7 @@ class Session(TypedDict):
         tokens: whether a token can grant a higher role.
         kind: the kind of the engine.
         routes: `METHOD /path` to the role that it requires; empty for callers below viewer.
+        pages: the pages of plugins; empty for callers below viewer.
     """
 
     role: str
@@ -39,6 +48,7 @@ class Session(TypedDict):
     tokens: bool
     kind: str
     routes: dict[str, str]
+    pages: list[PageLink]
 
 
 # Public, because a browser sends no token when it opens a page; page and assets contain no data of the engine.
@@ -59,12 +69,14 @@ def session() -> Session:
     """Show the role of the caller, and the role that each route requires."""
     app, who = internal_app(), caller()
     may_read = who.role >= Role.VIEWER
+    pages = app.extensions["lmcache_internal"].pages
     return {
         "role": str(who.role),
         "caller": who.name,
         "tokens": app.state.gate.tokens.in_use,
         "kind": engine_kind(),
         "routes": {f"{r.method} {r.path}": str(r.access) for r in routes_of(app)} if may_read else {},
+        "pages": [{"title": p.title, "path": p.path, "role": str(p.role)} for p in pages] if may_read else [],
     }
 
 

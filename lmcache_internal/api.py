@@ -44,6 +44,7 @@ from .operations.operation import operation
 from .operations.responses import BareError, Content
 from .operations.serialize import respond
 from .operations.token_range import TokenRange
+from .plugins import Page
 from .redaction import MASK, redact
 from .roles import Role
 from .security.audit import AuditEntry, note
@@ -83,6 +84,7 @@ __all__ = [
     "NotSupported",
     "ObjectName",
     "OnWire",
+    "Page",
     "PreconditionFailed",
     "Prefetch",
     "PublicRevision",

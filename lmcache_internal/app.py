@@ -71,6 +71,9 @@ class InternalApp(LeanFlask):
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             return start_response(status, with_safe_headers(headers), *error)
 
+        root = environ.get("SCRIPT_NAME", "")
+        if root.startswith(("//", "/\\")):  # Some servers take it from the request. A browser would read a host in it.
+            environ["SCRIPT_NAME"] = "/" + root.lstrip("/\\")
         if self.bulkheads.in_use:
             return release_after(environ, partial(super().wsgi_app, environ, start))
         return super().wsgi_app(environ, start)

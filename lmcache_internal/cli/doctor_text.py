@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
+from ..conversion import cut
 from ..diagnostics.doctor.report import Diagnosis, Report
 from ..diagnostics.doctor.trouble import SEVERITIES
 from .targets import format_numbers
 from .text import printable
 
 RUNBOOK = "docs/runbook.md"
+_LONGEST_MESSAGE = 1000
 _LONGEST_EVIDENCE = 600
 _MOST_EVIDENCE = 8
 
@@ -38,7 +40,7 @@ def report_text(report: Report, failures: Mapping[str, str], asked: int, noun: s
 def _findings(report: Report) -> Iterator[str]:
     for found in report.findings:
         yield f"{found.severity.upper()}  {found.code}: {found.title}"
-        yield f"  {found.message}"
+        yield f"  {cut(found.message, _LONGEST_MESSAGE)}"
         yield f"  Ranks:     {named(found.ranks)}"
         yield from _evidence(found)
         yield f"  Next step: {found.next_step}"

@@ -22,6 +22,8 @@ from .text import printable
 
 MAX_LISTED = 1024
 """The largest number of servers that a list may have."""
+MAX_INDEX = 65535
+"""The largest index of a rank, because each rank has a port."""
 MP_ROLE = "mp_server"
 """The label `__meta_lmcache_role` of an MP server."""
 
@@ -45,9 +47,13 @@ class Group(msgspec.Struct):
 
     @property
     def index(self) -> int | None:
-        """The index of a rank; None without the label."""
+        """The index of a rank; None without the label. Raises ValueError if it is not a number of 0 to `MAX_INDEX`."""
         text = self.labels.get("index")
-        return None if text is None else int(text)
+        if text is None:
+            return None
+        if not 0 <= (found := int(text)) <= MAX_INDEX:
+            raise ValueError(f"index {found} is not in 0 to {MAX_INDEX}")
+        return found
 
     @property
     def is_mp(self) -> bool:
@@ -97,7 +103,9 @@ def fetch_groups(url: str, token: BearerToken | None, seconds: float) -> list[Ta
     try:
         entries = [(address, group.index, group.is_mp) for group in found for address in group.targets]
     except ValueError:
-        raise click.ClickException(f"{printable(url)} has a label `index` that is not a number.") from None
+        raise click.ClickException(
+            f"{printable(url)} has a label `index` that is not a number from 0 to {MAX_INDEX}."
+        ) from None
     return _listed(entries, url)
 
 

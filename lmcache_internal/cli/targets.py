@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 
 import click
 
+from ..conversion import shown
 from ..settings import Settings
 from ..settings.address import Address, address_at
 from .pods.names import SCHEME, PodName, parse_address
 from .text import printable
 from .units import UNKNOWN
 
+MAX_INDICES = 4096
+"""The most ranks that one text may name. The annotations of pods have such texts, too."""
 _RANK_HINT = "is the engine running, and internal_api_server_enabled true"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
 
@@ -99,11 +102,15 @@ class Target:
 def parse_indices(text: str) -> tuple[int, ...]:
     """Read `0,2-4`; raises `click.BadParameter` for anything else."""
     found: set[int] = set()
+    left = MAX_INDICES
     for part in text.split(","):
         first, dash, last = (number.strip() for number in part.partition("-"))
         last = last if dash else first
         if not (first.isdecimal() and last.isdecimal() and len(last) < 6 and int(first) <= int(last)):
-            raise click.BadParameter(f"expected numbers such as 0,2-4, got {text!r}")
+            raise click.BadParameter(f"expected numbers such as 0,2-4, got {shown(text)}")
+        left -= int(last) - int(first) + 1
+        if left < 0:
+            raise click.BadParameter(f"expected at most {MAX_INDICES} numbers, got {shown(text)}")
         found.update(range(int(first), int(last) + 1))
     return tuple(sorted(found))
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..errors import Busy
 
-LimitName = Literal["engine", "long", "doctor", "scrape", "plugin"]
+LimitName = Literal["engine", "long", "doctor", "explain", "scrape", "plugin"]
 
 LIMITS: dict[LimitName, int] = {
     # Calls into the engine.
@@ -20,6 +20,8 @@ LIMITS: dict[LimitName, int] = {
     # Examinations of the rank: one collects the facts, the others wait for them (`shared_calls.py`). Separate from
     # calls into the engine, because it must work while those are stuck.
     "doctor": 8,
+    # Explanations of a miss: each may compute and look up the keys of 8,192 chunks, and any viewer may request it.
+    "explain": 2,
     # Scrapes of the metrics: one collects, the others wait for the next run (`single_flight.py`).
     "scrape": 64,
     # Views of plugins that do not call the engine (`bulkheads.py`).

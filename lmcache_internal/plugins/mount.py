@@ -12,6 +12,7 @@ from ..engine.kinds import EngineKind, kind_of
 from ..redaction import redact, redact_trace
 from ..redaction.log_lines import get_logger
 from .checks import Route, app_wide, free_name, reads_without_access, refuse_clashes, refuse_misuse, routes_of, rules_of
+from .page import page_of
 from .report import PluginError, Plugins
 from .sources import Source, find, kinds_of, router_of, written_kinds
 
@@ -59,6 +60,7 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
             routes = routes_of(rules)
             refuse_clashes(routes, taken)
             refuse_misuse(loaded, rules, target.view_functions)
+            page = page_of(loaded, rules)
         except PluginError as error:
             if source.builtin:
                 raise PluginError(f"{source.name}: {error}") from error
@@ -74,6 +76,7 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
             _warn(source, reads_without_access(rules, target.view_functions), app_wide(target) - before)
         taken.update(dict.fromkeys(routes, source.name))
         plugins.loaded.append(source.name)
+        plugins.pages.extend([page] if page else [])
     return plugins
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from .page import Page
 
 
 class PluginError(Exception):
@@ -31,9 +36,11 @@ class Plugins(Struct):
         other: file path or entry point of each plugin for another kind of engine.
         failed: file path or entry point of each plugin that failed to load, with the reason.
         public: the same keys, with the reason that anonymous clients may see.
+        pages: the pages of the mounted plugins, in mounting order.
     """
 
     loaded: list[str] = []
     other: list[str] = []
     failed: dict[str, str] = {}
     public: dict[str, str] = {}
+    pages: list[Page] = []

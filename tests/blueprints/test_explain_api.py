@@ -293,6 +293,8 @@ def test_request_configs_apply_to_a_range(client: FlaskClient) -> None:
         ("/cache/explain", {"tokens": [1], "request_configs": {"x" * 257: 1}}),
         ("/cache/explain", {"tokens": [1], "request_configs": {"x": "y" * 1025}}),
         ("/cache/explain", {"tokens": [1], "request_configs": {str(number): 1 for number in range(65)}}),
+        ("/cache/explain", {"tokens": [1], "request_configs": {f"lmcache.tag.{n}": "y" * 200 for n in range(5)}}),
+        ("/cache/explain", {"tokens": [1], "request_configs": {"lmcache.tag.x": "\x00" * 200}}),
     ],
 )
 def test_bad_request_is_refused(client: FlaskClient, path: str, body: Any) -> None:
@@ -323,3 +325,20 @@ def test_body_is_limited(internal_api_server_client: Any) -> None:
 def test_longest_prompt_is_explained(client: FlaskClient) -> None:
     response = client.post(f"/cache/explain?tokens_mock=0,{16 * MAX_CHUNKS}")
     assert len(response.get_json()["chunks"]) == MAX_CHUNKS
+
+
+def test_response_is_limited(client: FlaskClient) -> None:
+    """The tags of a request are in the key of each chunk."""
+    configs = {"lmcache.tag.x": "\x00" * 160, "lmcache.tag.y": ""}
+    response = client.post(f"/cache/explain?tokens_mock=0,{16 * MAX_CHUNKS}", json={"request_configs": configs})
+    assert len(response.get_json()["chunks"]) == MAX_CHUNKS
+    assert len(response.data) < 12 << 20
+
+
+def test_two_explanations_run_at_once(app: InternalApp) -> None:
+    client = app.test_client()
+    with app.limits["explain"].hold("explain"), app.limits["explain"].hold("explain"):
+        refused = client.post("/cache/explain?tokens_mock=0,70")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert client.get("/backends").status_code == 200
+    assert client.post("/cache/explain?tokens_mock=0,70").status_code == 200

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
+from lmcache_internal.app import InternalApp
 from lmcache_internal.diagnostics.explain.explanation import reasons_of
 from lmcache_internal.diagnostics.explain.situation import Situation
 from lmcache_internal.engine.embedded_mp import EmbeddedMPManager
@@ -174,3 +175,10 @@ def test_l2_adapter_without_lookup_is_not_checked(mp: EmbeddedMPManager) -> None
 def test_tiers_have_unique_names(types: list[str], names: list[str]) -> None:
     assert tier_names(types) == names
     assert [storage_kind(name) for name in names[:2]] == ["disk", "remote"]
+
+
+def test_two_explanations_run_at_once(mp_client: FlaskClient) -> None:
+    limit = cast("InternalApp", mp_client.application).limits["explain"]
+    with limit.hold("explain"), limit.hold("explain"):
+        assert mp_client.post("/cache/explain?tokens_mock=0,70").status_code == 503
+    assert mp_client.post("/cache/explain?tokens_mock=0,70").status_code == 200

@@ -17,12 +17,17 @@ from werkzeug.serving import make_server
 
 from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
+from lmcache_internal.cli.doctor import examined, text_of
+from lmcache_internal.cli.fleet import Fleet as AskedFleet
+from lmcache_internal.cli.outcome import Found, Outcome
+from lmcache_internal.cli.output import Screen
+from lmcache_internal.cli.targets import Target
 from lmcache_internal.diagnostics.doctor.catalogue import troubles
 from lmcache_internal.security.caller import DIRECT_KEY
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 from tests.cli.serving import TINY, config_file, run, served
 from tests.mp_support import mp_manager
-from tests.support import free_port
+from tests.support import free_port, make_manager
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -302,3 +307,25 @@ def test_troubles_that_were_not_checked_for_the_same_reason_share_a_line(fleet: 
     (alone,) = [line for line in unchecked if "it compares ranks" in line]
     assert alone.startswith("  chunk-hashes-differ, chunk-size-differs, ")
     assert alone.endswith(" (worker 0): it compares ranks, and 1 of them can be compared")
+
+
+def long_texts(value: Any) -> Any:
+    """Return facts with each text made 100,000 characters longer."""
+    if isinstance(value, dict):
+        return {key: item if key == "role" else long_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return list(map(long_texts, value))
+    return f"{value}{'x' * 100_000}" if value is None or isinstance(value, str) else value
+
+
+def test_report_of_huge_facts_is_short() -> None:
+    """A hostile server may send facts, and reasons why facts are missing, of any size."""
+    with make_manager() as manager:
+        facts = create_app(manager).test_client().get("/doctor").get_json()["facts"]
+    missing = {"rank": facts["rank"], "not_collected": dict.fromkeys(facts, "x" * 100_000)}
+    for hostile in (long_texts(facts), missing):
+        targets = [Target(f"http://10.0.0.1:{port}", None, port) for port in (1, 2)]
+        outcomes = [Outcome(target, data) for target, data in zip(targets, (hostile, facts), strict=True)]
+        document = examined(AskedFleet(Found(targets), None, 1.0, Screen()), outcomes)
+        assert max(map(len, text_of(document).splitlines())) < 2000
+        assert all(len(entry["why"]) < 1000 for entry in document["not_checked"])

@@ -188,6 +188,13 @@ class TestFailures:
         assert "Is this an LMCache" not in result.stderr
         assert message in document[0]["error"]
 
+    def test_a_refusal_of_vllm_is_one_short_line(self, fleet: Fleet) -> None:
+        with vllm(refused("\x1b[2J\nFAKE-ROW " + "x" * 100_000)) as (url, _):
+            result = explained(fleet, "--prompt", "x", "--vllm", url)
+        assert len(result.stderr.splitlines()) == 1
+        assert len(result.stderr) < 1500
+        assert "\x1b" not in result.stderr
+
     def test_vllm_is_down(self, fleet: Fleet) -> None:
         result = explained(fleet, "--prompt", "x", "--vllm", f"127.0.0.1:{free_port()}")
         assert result.exit_code == 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -63,6 +66,8 @@ def test_a_denial_in_other_words_names_what_is_needed(api: ApiServer, healthy: F
         (FakePod("x", annotations={"lmcache-internal/port-start": "70000"}), "is not a TCP port"),
         (FakePod("x", annotations={"lmcache-internal/index": "4-2"}), "expected numbers such as 0,2-4, got '4-2'"),
         (FakePod("x", annotations={"lmcache-internal/port-start": EVIL}), "expected int"),
+        (FakePod("x", annotations={"lmcache-internal/index": "0-99999"}), "expected at most 4096 numbers"),
+        (FakePod("x", annotations={"lmcache-internal/index": "0-4000," * 9 + "1"}), "expected at most 4096 numbers"),
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
@@ -199,3 +204,27 @@ def test_the_number_of_servers_is_limited(api: ApiServer, healthy: FakePod, monk
     api.pods = [healthy]
     monkeypatch.setattr(search, "MAX_SERVERS", 4)
     assert "5 servers match, and a command asks at most 4" in run("status", "--kubernetes", NAMESPACE).stderr
+
+
+@pytest.mark.parametrize("count", [-1, 0, 1025, 2_000_000, 10**30, "1"])
+def test_a_false_number_of_ranks_is_refused(api: ApiServer, healthy: FakePod, count: Any) -> None:
+    class Liar(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = json.dumps({"world_size": count}).encode()
+            self.send_response(200 if self.path.startswith("/meta") else 404)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            # The field is refused, before as many numbers are made.
+            assert "world_size" in the_failure(api, healthy, FakePod("x", {6999: server.server_port}))
+        finally:
+            server.shutdown()
+            thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,3 +177,29 @@ def test_routes_of_both_kinds_are_those_of_their_api_documents(
     assert ["GET", "/quota", "viewer"] in rows
     (_, entry) = run_json("routes", "--url", mp[0], "--url", lmcache[0])
     assert entry["data"] == [{"method": "GET", "path": "/quota", "access": "-", "summary": "List"}]
+
+
+def test_known_salts_are_replaced_in_every_place() -> None:
+    """A message of an error, a label with a space before it, or the status of an engine may have a salt, too."""
+    secret = "salt-of-alice"
+    files = {
+        "quotas.json": {"users": {secret: {"limit_gb": 1}, "1": {"limit_gb": 2}}},
+        "status.json": {"usage": {secret: 1}, "sessions": [secret], "count": 1},
+        "audit.json": [{"error": f"No quota for cache_salt='{secret}'", "query": f"cache_salt={secret}&x={secret}"}],
+        "metrics.txt": f'x{{a="b", cache_salt="{secret}"}} 1',
+        "threads.txt": f"call: set the quota of {secret}",
+    }
+    found = without_salts(files)
+    assert secret not in repr(found)
+    assert found["metrics.txt"].endswith(" 1"), "the number is no salt"
+    assert found["status.json"] == {"usage": {"salt-1": 1}, "sessions": ["salt-1"], "count": 1}
+
+
+def test_replacing_salts_takes_linear_time() -> None:
+    files = {
+        "quotas.json": {"users": {f"tenant-{n:06}": {} for n in range(5000)}},
+        "threads.txt": "tenant-0 " * 200_000,
+    }
+    began = time.monotonic()
+    without_salts(files)
+    assert time.monotonic() - began < 5

@@ -110,6 +110,15 @@ def test_addresses_of_a_list_by_url_are_hosts_and_ports(coordinator: tuple[str, 
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("index", [-1, "-1", 65536, 10**30, "9" * 5000, "x", "", "1.5", " \n"])
+def test_index_in_a_list_by_url_is_that_of_a_rank(coordinator: tuple[str, LMCache], index: Any) -> None:
+    coordinator[1].bodies["GET /sd"] = [{"targets": ["127.0.0.1:1"], "labels": {"index": index}}]
+    result = run("status", "--targets", f"{coordinator[0]}/sd")
+    assert result.exit_code == 1
+    assert "has a label `index` that is not a number from 0 to 65535" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [

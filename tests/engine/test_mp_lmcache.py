@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lmcache_internal import create_app
+from lmcache_internal.engine.mp import lmcache_prefix
 from lmcache_internal.engine.mp.config import MPConfig
 from lmcache_internal.engine.mp.lmcache import LMCacheMPManager, LMCacheMPRuntime
+from lmcache_internal.engine.mp.runtime import Prompt
 from lmcache_internal.errors import ApiError, BadRequest, Conflict, EngineFailed, NotFound, NotSupported
 
 
@@ -169,3 +172,21 @@ def test_an_older_lmcache_clears_what_is_not_in_use(force: bool, status: int) ->
     response = create_app(manager(engine)).test_client().post("/cache/clear", json={"force": force})
     assert response.status_code == status
     assert cleared == ([] if force else ["all"])
+
+
+def test_slow_file_system_is_examined_for_a_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lmcache_prefix, "_LOOK_SECONDS", 0.1)
+
+    class SlowPath:
+        def exists(self) -> bool:
+            time.sleep(0.005)
+            return True
+
+    adapter = SimpleNamespace(_key_to_path=lambda _: SlowPath())
+    prompt = Prompt("m", 1, [])
+    began = time.monotonic()
+    tier = lmcache_prefix._l2("L2:fs", adapter, prompt, range(1000))
+    assert time.monotonic() - began < 2
+    assert 0 < len(tier.keys) < 1000
+    assert "of 1000 objects were not looked up, because it is slow" in tier.not_checked
+    assert lmcache_prefix._l2("L2:fs", adapter, prompt, range(3)).not_checked == ""

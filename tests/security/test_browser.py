@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from lmcache_internal import InternalAPIServer
+from lmcache_internal import InternalAPIServer, create_app
 from lmcache_internal.errors import Forbidden
 from lmcache_internal.security.browser import check_host
 from lmcache_internal.settings.address import ADDRESS_KEY, Address
+from tests.mp_support import mp_manager
 from tests.security.support import BROWSER, app_with, ask, audit_of, raw, serving
-from tests.support import upload
+from tests.support import make_manager, upload
 
 EVIL = "http://evil.example"
 MULTIPART = upload(b"result = app.state.owned = 1")[0].decode()
@@ -286,3 +287,16 @@ def test_star_in_allowed_hosts_matches_nothing_and_is_logged(pattern: str, caplo
     with app_with(allowed_hosts=[pattern]) as app:
         assert app.test_client().get("/conf", headers={"Host": "a.corp.example"}).status_code == 403
     assert ("`*` matches no name" in caplog.text) == ("*" in pattern)
+
+
+@pytest.mark.parametrize("root", ["//evil.example", "///evil.example", "/\\evil.example", "/\\/evil.example"])
+@pytest.mark.parametrize("engine", ["in-process", "mp"])
+def test_mount_path_from_a_request_never_names_a_host(root: str, engine: str) -> None:
+    """gunicorn takes SCRIPT_NAME from a header of trusted proxies, and on loopback from each client."""
+    with mp_manager(None) if engine == "mp" else make_manager() as manager:
+        client = create_app(manager).test_client()
+        for path in ("/", "/ui", "/docs", "/nothing"):
+            response = client.get(path, headers={"Accept": "text/html"}, environ_overrides={"SCRIPT_NAME": root})
+            assert response.headers.get("Location", "/evil.example/ui") == "/evil.example/ui"
+            assert "//evil.example" not in response.text
+            assert "\\evil.example" not in response.text

@@ -8,69 +8,17 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from tests.browser import Browser, open_browser
+from tests.browser import Browser
 from tests.security.support import serving, token_file
-from tests.support import ROOT, eventually, fetch
+from tests.support import eventually
+from tests.ui.support import ASSETS, VIEWS, axe_findings, base, key, manager_of, open_view, press, see, shown
 
-ASSETS = ROOT / "lmcache_internal" / "ui" / "assets"
-AXE = ROOT / "tests" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 HTML = '<img src="/nowhere" onerror="document.title=1">'
-VIEWS = {
-    "overview": "Healthy",
-    "backends": "LocalCPUBackend",
-    "cache": "chunks in memory",
-    "configuration": "chunk_size",
-    "metadata": "model_name",
-    "environment": "PATH",
-    "loglevels": "NOTSET",
-    "threads": "MainThread",
-    "requests": "GET /healthz",
-    "scripts": "Run",
-    "audit": "Caller",
-}
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with open_browser(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[InternalAPIServer]:
-    with serving(tmp_path, run_script_api_enabled=True, local_disk=str(tmp_path), max_local_disk_size=1) as server:
-        yield server
-
-
-def base(server: InternalAPIServer) -> str:
-    return f"http://127.0.0.1:{server.port}"
-
-
-def open_view(browser: Browser, server: InternalAPIServer, view: str = "overview") -> None:
-    fetch(server, "/healthz")
-    browser.open("about:blank")  # Otherwise, a change of the fragment alone does not load the page again.
-    browser.console(), browser.requested()
-    browser.open(f"{base(server)}/ui#{view}")
-    assert eventually(lambda: "Live" in shown(browser)), shown(browser)
-
-
-def shown(browser: Browser) -> str:
-    return str(browser.run("return document.body.innerText"))
-
-
-def see(browser: Browser, text: str) -> None:
-    assert eventually(lambda: text in shown(browser)), shown(browser)
-
-
-def press(browser: Browser, label: str) -> None:
-    browser.click(f"//button[normalize-space()='{label}']")
 
 
 @pytest.mark.parametrize(("view", "text"), VIEWS.items())
@@ -255,11 +203,7 @@ def test_the_page_survives_a_restart_of_the_server_and_says_how_old_its_data_are
 def test_axe_finds_nothing(browser: Browser, server: InternalAPIServer, view: str) -> None:
     open_view(browser, server, view)
     see(browser, VIEWS[view])
-    browser.run(AXE.read_text())
-    browser.run("window.axeResult = null; axe.run().then((found) => { window.axeResult = found.violations; })")
-    assert eventually(lambda: browser.run("return window.axeResult") is not None, 15)
-    found: list[dict[str, Any]] = browser.run("return window.axeResult")
-    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+    assert axe_findings(browser) == []
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -277,13 +221,7 @@ def test_a_chart_is_read_with_the_keyboard(browser: Browser, server: InternalAPI
     open_view(browser, server)
     assert eventually(lambda: not browser.run("return document.querySelector('.plot .empty') !== null"), 10)
     browser.run("document.querySelector('.plot').focus()")
-    key = "new KeyboardEvent('keydown', {key: 'Home', bubbles: true, cancelable: true})"
-    browser.run(f"document.activeElement.dispatchEvent({key})")
+    key(browser, "Home")
     readout = browser.run("return document.querySelector('.readout .when').textContent")
     assert readout != "now"
     assert json.dumps(readout).count(":") == 2
-
-
-def manager_of(server: InternalAPIServer) -> Any:
-    assert server.app is not None
-    return server.app.state.lmcache_adapter

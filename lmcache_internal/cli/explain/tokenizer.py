@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from ..answers import UnusableAnswerError
 from ..client import Client, Failure
 from ..targets import target_at
+from ..text import one_line
 
 _Token = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 _IS_IT_VLLM = "Is this the address of vLLM's API server?"
@@ -47,7 +48,7 @@ def tokenize(url: str, body: Mapping[str, Any], seconds: float) -> list[int]:
 def _why(failure: Failure) -> str:
     error = failure.body.get("error") if isinstance(failure.body, dict) else None
     if isinstance(error, dict) and isinstance(error.get("message"), str):
-        return f"HTTP {failure.status}: {error['message']}"
+        return f"HTTP {failure.status}: {one_line(error['message'])}"
     if failure.unreachable:
         return f"{failure}. Is vLLM running there? To explain without it, give --tokens."
     if failure.status == 404:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from ...conversion import cut
+
+_LONGEST_REASON = 300
+
 Role = Literal["scheduler", "worker", "mp"]
 """`mp` is LMCache's multi-process server."""
 
@@ -61,7 +65,8 @@ class Rank:
 
     def _why_missing(self, path: str) -> str:
         group = path.partition(".")[0]
-        reason = self.facts.get(NOT_COLLECTED, {}).get(group)
+        # The facts of another server may have any size, and every rule that needs the group repeats the reason.
+        reason = cut(str(self.facts.get(NOT_COLLECTED, {}).get(group) or ""), _LONGEST_REASON)
         if reason and group not in self.facts:
             return f"there are no facts {group}.*: {reason}"
         return f"there is no fact {path}" + (f": {reason}" if reason else "")

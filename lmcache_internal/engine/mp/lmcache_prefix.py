@@ -103,7 +103,7 @@ def _l2(name: str, adapter: Any, prompt: Prompt, keys: Sequence[Any]) -> Tier:
     inner = getattr(adapter, "_inner", adapter)  # An adapter with serialization is wrapped.
     path_of = getattr(inner, "_key_to_path", None)
     if path_of is not None:
-        return Tier(name, {key for key in keys if path_of(key).exists()})
+        return _in_files(name, path_of, keys)
     wanted = {_name(key): key for key in keys}
     found: set[Any] = set()
     cursor, until = None, time.monotonic() + _LOOK_SECONDS
@@ -118,6 +118,19 @@ def _l2(name: str, adapter: Any, prompt: Prompt, keys: Sequence[Any]) -> Tier:
                 return Tier(name, found, not_checked=f"its listing takes longer than {_LOOK_SECONDS:g} s")
     except NotImplementedError:
         return Tier(name, not_checked="this adapter cannot look objects up without locking them")
+    return Tier(name, found)
+
+
+def _in_files(name: str, path_of: Any, keys: Sequence[Any]) -> Tier:
+    """Return the objects that are files; a network file system may need milliseconds for each of thousands."""
+    found: set[Any] = set()
+    until = time.monotonic() + _LOOK_SECONDS
+    for number, key in enumerate(keys):
+        if time.monotonic() > until:
+            left = f"{len(keys) - number} of {len(keys)} objects were not looked up"
+            return Tier(name, found, not_checked=f"{left}, because it is slow (the limit is {_LOOK_SECONDS:g} s)")
+        if path_of(key).exists():
+            found.add(key)
     return Tier(name, found)
 
 

@@ -9,7 +9,7 @@ import { ApiError } from "./client.js";
  * @property {string} method
  * @property {string} path
  * @property {unknown} [body]
- * @property {string[]} command - the arguments of `lmcache-internal` that do the same
+ * @property {string[]} [command] - the arguments of `lmcache-internal` that do the same, if it has such a command
  * @property {string} [type] - a name to type first, where the change cannot be undone
  * @property {Node} [details]
  */
@@ -36,7 +36,7 @@ export function curlOf(base, { method, path, body }, token, socket) {
  * @param {Change} change
  * @param {string} [socket] - the Unix socket of the server
  */
-export function commandOf(base, { command }, socket) {
+export function commandOf(base, { command = [] }, socket) {
   const words = ["lmcache-internal", ...command, ...(socket ? ["--socket", socket] : ["--url", base])];
   return words.map((word) => (/^[\w./:=,-]+$/.test(word) ? word : quoted(word))).join(" ");
 }
@@ -82,14 +82,17 @@ function ask(client, change, act) {
     const cancel = h("button", { onclick: () => dialog.close() }, "Cancel");
     typed.addEventListener("input", () => (apply.disabled = typed.value !== change.type));
     const { base, socket, token } = client.address;
-    const commands = [curlOf(base, change, token, socket), commandOf(base, change, socket)];
+    const commands = [
+      curlOf(base, change, token, socket),
+      ...(change.command ? [commandOf(base, change, socket)] : []),
+    ];
     const dialog = /** @type {HTMLDialogElement} */ (
       h(
         "dialog",
         { "aria-label": change.title },
         h("h2", {}, `${change.title}?`),
         change.details,
-        h("p", {}, "These commands do the same:"),
+        h("p", {}, change.command ? "These commands do the same:" : "This command does the same:"),
         h("pre", {}, commands.join("\n")),
         change.type && h("label", {}, `This cannot be undone. Type ${change.type} to continue: `, typed),
         message,

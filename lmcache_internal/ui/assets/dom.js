@@ -26,12 +26,28 @@ export function svg(tag, attributes = {}, ...children) {
 }
 
 /**
- * Replace the children of an element.
+ * Replace the children of an element. The keyboard focus stays at the same place, so that a poll does not move it.
  * @param {Element} element
  * @param {...(Child | Child[])} children
  */
 export function replace(element, ...children) {
+  const focused = document.activeElement;
+  const path = focused && focused !== element && element.contains(focused) ? pathTo(element, focused) : null;
   element.replaceChildren(...nodes(children));
+  const found = path?.reduce((/** @type {Element | undefined} */ at, index) => at?.children[index], element);
+  if (found instanceof HTMLElement || found instanceof SVGElement) found.focus({ preventScroll: true });
+}
+
+/**
+ * Return the index of the child at each level between an element and one of its descendants.
+ * @param {Element} element
+ * @param {Element} inner
+ */
+function pathTo(element, inner) {
+  const path = [];
+  for (let at = inner; at !== element; at = /** @type {Element} */ (at.parentElement))
+    path.unshift([.../** @type {Element} */ (at.parentElement).children].indexOf(at));
+  return path;
 }
 
 /**

@@ -3,6 +3,7 @@
 import { confirm, make } from "./change.js";
 import { ApiError, Client } from "./client.js";
 import { h, replace } from "./dom.js";
+import { links } from "./navigation.js";
 import { Poller } from "./poller.js";
 import { duration } from "./scales.js";
 import { VIEWS } from "./views.js";
@@ -12,6 +13,8 @@ const ROLES = ["public", "viewer", "operator", "admin"];
 const client = new Client(document.documentElement.dataset.root ?? "", document.documentElement.dataset);
 /** @type {Map<string, string>} - `METHOD /path` to the required role */
 const access = new Map();
+/** @type {import("./navigation.js").Page[]} */
+let pages = [];
 let role = "";
 let lastSuccess = 0;
 
@@ -30,7 +33,11 @@ const opened = new Map();
 
 /** @param {string} route */
 function requires(route) {
-  const needed = access.get(route) ?? "admin";
+  return above(access.get(route) ?? "admin");
+}
+
+/** @param {string} needed */
+function above(needed) {
   return ROLES.indexOf(role) < ROLES.indexOf(needed) ? needed : "";
 }
 
@@ -50,6 +57,7 @@ function current() {
     instance = view.create({
       client,
       requires,
+      has: (route) => access.has(route),
       change: (change) => make(client, change),
       confirm: (change) => confirm(client, change),
     });
@@ -58,23 +66,36 @@ function current() {
   return instance;
 }
 
+/** The role that the chosen view requires, if the caller's is lower; else "". */
+function refused() {
+  return access.size ? requires(chosen().route) : "";
+}
+
 function show() {
   const view = chosen();
   document.title = `${view.title} · LMCache`;
-  replace(
-    navigation,
-    client.gateway.fleet && h("a", { href: "/" }, "← Fleet"),
-    VIEWS.map(({ id, title }) => h("a", { href: `#${id}`, "aria-current": id === view.id ? "page" : null }, title)),
-    h("a", { href: `${client.root}/docs` }, "API"),
-  );
-  replace(main, h("h1", {}, view.title), current().element);
+  const views = access.size ? offered() : [];
+  const entries = [
+    ...(client.gateway.fleet ? [{ title: "← Fleet", href: "/", needed: "" }] : []),
+    ...views.map(({ id, title, route }) => ({ title, href: `#${id}`, needed: requires(route) })),
+    ...pages.map((page) => ({ title: page.title, href: client.root + page.path, needed: above(page.role) })),
+    { title: "API", href: `${client.root}/docs`, needed: "" },
+  ];
+  replace(navigation, links(entries, `#${view.id}`));
+  navigation.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const needed = refused();
+  const notice = h("p", { class: "notice" }, `This view requires the role ${needed}. Your role is ${role}.`);
+  const content = access.size ? current().element : h("p", { class: "quiet" }, "Loading…");
+  replace(main, h("h1", {}, view.title), needed ? notice : content);
 }
 
 async function startSession() {
   const session = await client.json("/ui/session");
+  if (session.role !== role) opened.clear(); // Views are created for a role.
   role = session.role;
   who.textContent = `${session.caller}, ${session.role}`;
   login.hidden = !session.tokens;
+  pages = session.pages;
   access.clear();
   for (const [route, needed] of Object.entries(session.routes)) access.set(route, needed);
   show();
@@ -84,7 +105,8 @@ async function startSession() {
 async function refresh() {
   try {
     if (!access.size) await startSession();
-    await current().refresh();
+    if (refused()) await client.json("/ui/session");
+    else await current().refresh();
     lastSuccess = Date.now();
     problem.textContent = "";
   } catch (error) {

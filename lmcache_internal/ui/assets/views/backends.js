@@ -1,72 +1,37 @@
 // The storage backends and the modes of the engine.
 
+import { buttons, drainControls } from "../controls.js";
 import { h, replace } from "../dom.js";
+import { table } from "../rows.js";
 
 /** @type {import("../views.js").View} */
 export const view = { id: "backends", title: "Backends", route: "GET /backends", live: true, create };
 
 /** @param {import("../views.js").Context} context */
-function create({ client, requires, change }) {
-  const rows = h("tbody");
+function create(context) {
+  const { client } = context;
+  const list = h("div");
   const modes = h("div", { class: "tools" });
-  const head = h(
-    "tr",
-    {},
-    ["Name", "Class", "State", "Actions"].map((name) => h("th", { scope: "col" }, name)),
-  );
-  const table = h("table", {}, h("caption", { class: "hidden" }, "Backends"), h("thead", {}, head), rows);
-
-  /**
-   * @param {string} label
-   * @param {string} route - `METHOD /path`, with variables in braces
-   * @param {import("../change.js").Change} wanted
-   */
-  function button(label, route, wanted) {
-    const needed = requires(route);
-    const act = async () => (await change(wanted)) && (await refresh());
-    return h(
-      "button",
-      { disabled: Boolean(needed), title: needed && `Requires the role ${needed}`, onclick: act },
-      needed ? `${label} (${needed})` : label,
-    );
-  }
+  const drain = drainControls(context);
+  const button = buttons(context, refresh);
+  const missing = button("Create missing backends", "POST /backends", {
+    title: "Create the configured backends that do not exist",
+    method: "POST",
+    path: "/backends",
+    command: ["backends", "create"],
+  });
 
   /** @param {string} name @param {string} kind @param {boolean} bypassed */
   function row(name, kind, bypassed) {
-    const encoded = encodeURIComponent(name);
-    const word = bypassed ? "remove" : "add";
-    const bypass = {
-      title: bypassed ? `Use the backend ${name} again` : `Bypass the backend ${name}`,
-      method: "PUT",
-      path: `/bypass/${word}?backend_name=${encoded}`,
-      command: ["bypass", word, name],
-    };
-    const close = {
-      title: `Close the backend ${name}`,
-      method: "DELETE",
-      path: `/backends/${encoded}`,
-      command: ["backends", "close", name],
-      type: name,
-    };
-    const recreate = {
-      title: `Close and create the backend ${name} again`,
-      method: "POST",
-      path: `/backends/${encoded}/recreate`,
-      command: ["backends", "recreate", name],
-      type: name,
-    };
-    return h("tr", {}, [
-      h("th", { scope: "row" }, name),
-      h("td", {}, kind),
-      h("td", {}, bypassed ? "bypassed" : "in use"),
-      h(
-        "td",
-        { class: "tools" },
-        button(bypassed ? "Use again" : "Bypass", `PUT /bypass/${word}`, bypass),
-        button("Recreate", "POST /backends/{name}/recreate", recreate),
-        button("Close", "DELETE /backends/{name}", close),
-      ),
-    ]);
+    const [close, recreate, bypass] = changesOf(name, bypassed);
+    const actions = h(
+      "span",
+      { class: "tools" },
+      button(bypassed ? "Use again" : "Bypass", `PUT /bypass/${bypassed ? "remove" : "add"}`, bypass),
+      button("Recreate", "POST /backends/{name}/recreate", recreate),
+      button("Close", "DELETE /backends/{name}", close),
+    );
+    return [name, kind, bypassed ? "bypassed" : "in use", actions];
   }
 
   async function refresh() {
@@ -75,11 +40,12 @@ function create({ client, requires, change }) {
       client.json("/bypass/list"),
       client.json("/freeze/status"),
       client.json("/hot_cache/status"),
+      drain.refresh(),
     ]);
-    replace(
-      rows,
-      Object.entries(backends).map(([name, kind]) => row(name, String(kind), bypass.bypassed_backends.includes(name))),
+    const rows = Object.entries(backends).map(([name, kind]) =>
+      row(name, String(kind), bypass.bypassed_backends.includes(name)),
     );
+    replace(list, table("Backends", ["Name", "Class", "State", "Actions"], rows));
     const frozen = freeze.freeze ? "disable" : "enable";
     const hotWord = hot.hot_cache ? "disable" : "enable";
     replace(
@@ -101,13 +67,38 @@ function create({ client, requires, change }) {
     );
   }
 
-  return {
-    element: h(
-      "div",
-      {},
-      modes,
-      h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Backends" }, table),
-    ),
-    refresh,
-  };
+  return { element: h("div", {}, modes, drain.element, list, h("p", {}, missing)), refresh };
+}
+
+/**
+ * Return the changes that close, recreate and bypass a backend.
+ * @param {string} name
+ * @param {boolean} bypassed
+ * @returns {import("../change.js").Change[]}
+ */
+function changesOf(name, bypassed) {
+  const encoded = encodeURIComponent(name);
+  const word = bypassed ? "remove" : "add";
+  return [
+    {
+      title: `Close the backend ${name}`,
+      method: "DELETE",
+      path: `/backends/${encoded}`,
+      command: ["backends", "close", name],
+      type: name,
+    },
+    {
+      title: `Close and create the backend ${name} again`,
+      method: "POST",
+      path: `/backends/${encoded}/recreate`,
+      command: ["backends", "recreate", name],
+      type: name,
+    },
+    {
+      title: bypassed ? `Use the backend ${name} again` : `Bypass the backend ${name}`,
+      method: "PUT",
+      path: `/bypass/${word}?backend_name=${encoded}`,
+      command: ["bypass", word, name],
+    },
+  ];
 }

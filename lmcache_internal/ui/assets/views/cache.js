@@ -1,82 +1,86 @@
-// Test the cache with generated tokens, explain a miss, and clear it.
+// Look up and explain tokens, test the cache with generated ones, and clear it.
 
 import { ApiError } from "../client.js";
-import { h } from "../dom.js";
-import { Scrape, parse } from "../exposition.js";
-import { format } from "../scales.js";
+import { labelOf } from "../controls.js";
+import { h, replace } from "../dom.js";
+import { explanation } from "../explanation.js";
+import { clearChoice } from "./cache_clear.js";
 
 /** @type {import("../views.js").View} */
-export const view = { id: "cache", title: "Cache", route: "POST /cache/store", create };
+export const view = { id: "cache", title: "Cache", route: "POST /cache/explain", create };
 
 /** @param {import("../views.js").Context} context */
-function create({ client, requires, change }) {
-  const size = h("p");
+function create(context) {
+  const { client, requires, has, change } = context;
+  const clearing = clearChoice(context);
   const tokens = /** @type {HTMLInputElement} */ (
-    h("input", { type: "text", value: "0,1024", pattern: "[0-9]+[,:][0-9]+", required: true })
+    h("input", { type: "text", value: "0,1024", "aria-label": "Tokens" })
   );
-  const result = h("pre", { role: "status", "aria-label": "Result", tabindex: 0 });
+  const result = h("div", { role: "status", "aria-label": "Result" });
 
-  /** @param {string} label @param {string} route @param {() => Promise<string | null>} act */
+  /** @param {string} label @param {string} route @param {() => Promise<Node | string | null>} act */
   function button(label, route, act) {
-    const control = h("button", { type: "button" }, label);
+    const needed = requires(route);
+    const control = h(
+      "button",
+      { type: "button", disabled: Boolean(needed), title: needed && `Requires the role ${needed}` },
+      labelOf(label, needed),
+    );
     control.addEventListener("click", async () => {
       try {
-        result.textContent = (await act()) ?? "Cancelled.";
+        replace(result, shown((await act()) ?? "Cancelled."));
       } catch (error) {
-        result.textContent = error instanceof ApiError ? `${error.status}: ${error.message}` : String(error);
+        replace(result, shown(error instanceof ApiError ? `${error.status}: ${error.message}` : String(error)));
       }
-      await refresh();
+      await clearing.refresh();
     });
-    return { control, route, label };
+    return has(route) ? control : null;
   }
 
   /** @param {string} verb */
-  const range = (verb) => () => {
-    const path = `/cache/${verb}?tokens_mock=${encodeURIComponent(tokens.value)}`;
-    const command = ["cache", verb, "--tokens", tokens.value];
-    return change({
+  const range = (verb) => () =>
+    change({
       title: `${verb === "store" ? "Store" : "Retrieve"} the tokens ${tokens.value}`,
       method: "POST",
-      path,
-      command,
+      path: `/cache/${verb}?tokens_mock=${encodeURIComponent(tokens.value)}`,
+      command: ["cache", verb, "--tokens", tokens.value],
     });
+  const explain = async () => {
+    const { path, body } = explainRequest(tokens.value);
+    return explanation(await (await client.request("POST", path, body)).json());
   };
-  const clear = () =>
-    change({
-      title: "Clear the cache in memory",
-      method: "DELETE",
-      path: "/cache/clear",
-      command: ["cache", "clear"],
-      type: "clear",
-      details: h("p", {}, `Now: ${size.textContent} The chunks in memory are removed.`),
-    });
-  const buttons = [
-    button("Store", "POST /cache/store", range("store")),
-    button("Retrieve", "POST /cache/retrieve", range("retrieve")),
-    button("Clear…", "DELETE /cache/clear", clear),
-  ];
+
+  const controls = h("span", { class: "tools" });
+  const label = h("label", {}, "Tokens: ", tokens);
+  const hint = h("p", { class: "quiet" }, "A range, such as 0,1024, or the tokens of a prompt as a list: [1, 2, 3].");
+  const element = h("div", {}, clearing.size, h("div", { class: "tools" }, label, controls), hint, result);
 
   async function refresh() {
-    for (const { control, route, label } of buttons) {
-      const needed = requires(route);
-      control.textContent = needed ? `${label} (${needed})` : label;
-      control.toggleAttribute("disabled", Boolean(needed));
-    }
-    const names = ["lmcache:local_cache_usage", "lmcache:local_storage_usage", "lmcache:local_cpu_hot_cache_count"];
-    const scrape = new Scrape(
-      parse(await client.text(`/metrics?${names.map((name) => `name[]=${name}`).join("&")}`)),
-      0,
+    replace(
+      controls,
+      button("Look up and explain", "POST /cache/explain", explain),
+      button("Store", "POST /cache/store", range("store")),
+      button("Retrieve", "POST /cache/retrieve", range("retrieve")),
+      clearing.choice,
+      button("Clear…", clearing.route(), () => change(clearing.change())),
     );
-    const [memory, disk, chunks] = names.map((name) => scrape.sum(name));
-    size.textContent = `${format(chunks, "number")} chunks in memory (${format(memory, "bytes")}), ${format(disk, "bytes")} on disk.`;
+    await clearing.refresh();
   }
+  return { element, refresh };
+}
 
-  const label = h("label", {}, "Tokens from, to: ", tokens);
-  const tools = h(
-    "p",
-    { class: "tools" },
-    label,
-    buttons.map(({ control }) => control),
-  );
-  return { element: h("div", {}, size, tools, result), refresh };
+/** @param {Node | string} content */
+function shown(content) {
+  return content instanceof Node ? content : h("pre", { tabindex: 0 }, content);
+}
+
+/**
+ * Return the request that explains a range (`0,1024`) or a list of tokens (`[1, 2]`, `1 2`).
+ * @param {string} text
+ * @returns {{path: string, body?: {tokens: number[]}}}
+ */
+export function explainRequest(text) {
+  const isRange = /^\s*\d+\s*[,:]\s*\d+\s*$/.test(text);
+  if (isRange) return { path: `/cache/explain?tokens_mock=${encodeURIComponent(text.replace(/\s/g, ""))}` };
+  return { path: "/cache/explain", body: { tokens: (text.match(/-?\d+/g) ?? []).map(Number) } };
 }

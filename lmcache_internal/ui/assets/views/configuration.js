@@ -1,6 +1,7 @@
 // The live configuration: values that differ from their default first, changes with a dry run, and undo.
 
 import { h, replace } from "../dom.js";
+import { copyButton } from "../rows.js";
 import { FilterTable } from "../table.js";
 
 /** @typedef {{value: unknown, default: unknown, source: string, mutable: boolean, description?: string, takes_effect?: string}} Setting */
@@ -10,15 +11,31 @@ export const view = { id: "configuration", title: "Configuration", route: "GET /
 
 /** @param {import("../views.js").Context} context */
 function create({ client, requires, change }) {
-  const table = new FilterTable("settings", ["Setting", "Value", "Default", "Source", "Takes effect", "Action"]);
+  const columns = ["Setting", "Value", "At the start", "Default", "Source", "Takes effect", "Action"];
+  const table = new FilterTable("settings", columns);
   const history = h("ol", { class: "plain" });
-  const differing = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox" }));
+  const differing = /** @type {HTMLSelectElement} */ (
+    h(
+      "select",
+      { "aria-label": "Shown settings" },
+      h("option", { value: "all" }, "All settings"),
+      h("option", { value: "default" }, "Differ from the default"),
+      h("option", { value: "file" }, "Differ from the file"),
+    )
+  );
+  const changed = h("div");
   /** @type {Record<string, Setting>} */
   let settings = {};
+  /** @type {Map<string, unknown>} */
+  let started = new Map();
+
+  /** @param {string} name @param {Setting} setting */
+  const isShown = (name, setting) =>
+    differing.value === "all" || (differing.value === "file" ? started.has(name) : differs(setting));
 
   function draw() {
     const needed = requires("POST /conf");
-    const shown = Object.entries(settings).filter(([, setting]) => !differing.checked || differs(setting));
+    const shown = Object.entries(settings).filter(([name, setting]) => isShown(name, setting));
     table.update(
       shown.map(([name, setting]) => ({
         text: `${name} ${shownValue(setting.value)} ${setting.description ?? ""}`,
@@ -43,6 +60,7 @@ function create({ client, requires, change }) {
     return [
       h("span", { title: setting.description }, h("code", {}, name)),
       differs(setting) ? h("b", {}, value) : value,
+      started.has(name) ? h("b", {}, shownValue(started.get(name))) : "same",
       shownValue(setting.default),
       setting.source,
       setting.takes_effect ?? "",
@@ -92,7 +110,9 @@ function create({ client, requires, change }) {
   async function refresh() {
     const [details, revisions] = await Promise.all([client.json("/conf?details=true"), client.json("/conf/history")]);
     settings = details;
+    started = startValues(revisions.revisions, settings);
     draw();
+    replace(changed, fileDifference(started, settings));
     const needed = requires("POST /conf/rollback");
     replace(history, revisions.revisions.map((/** @type {any} */ revision) => revisionOf(revision, needed)).reverse());
   }
@@ -117,8 +137,44 @@ function create({ client, requires, change }) {
   }
 
   differing.addEventListener("change", draw);
-  const toggle = h("label", {}, differing, " Only values that differ from the default");
-  return { element: h("div", {}, toggle, table.element, h("h2", {}, "History"), history), refresh };
+  const difference = [h("h2", {}, "Difference to the file"), changed];
+  const parts = [h("p", {}, differing), table.element, ...difference, h("h2", {}, "History"), history];
+  return { element: h("div", {}, parts), refresh };
+}
+
+/**
+ * Return the values that the changed settings had at the start, when the file was read.
+ * @param {{changes: Record<string, {old: unknown}>}[]} revisions - oldest first
+ * @param {Record<string, Setting>} settings
+ * @returns {Map<string, unknown>}
+ */
+export function startValues(revisions, settings) {
+  /** @type {Map<string, unknown>} */
+  const first = new Map();
+  for (const { changes } of revisions)
+    for (const [name, { old }] of Object.entries(changes)) if (!first.has(name)) first.set(name, old);
+  return new Map([...first].filter(([name, old]) => JSON.stringify(settings[name]?.value) !== JSON.stringify(old)));
+}
+
+/**
+ * @param {Map<string, unknown>} started
+ * @param {Record<string, Setting>} settings
+ */
+function fileDifference(started, settings) {
+  if (started.size === 0) return [h("p", {}, "None: each value is that of the start.")];
+  const names = [...started.keys()];
+  const lines = names.map((name) => `${name}: ${JSON.stringify(settings[name]?.value)}`).join("\n");
+  const text = "These values are lost at a restart. To keep them, write them to the file:";
+  return [
+    h(
+      "p",
+      {},
+      text,
+      " ",
+      copyButton("Copy", () => lines),
+    ),
+    h("pre", {}, lines),
+  ];
 }
 
 /** @param {Setting} setting */

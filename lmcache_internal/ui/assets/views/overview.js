@@ -1,109 +1,83 @@
 // Health, modes, and the traffic of the cache over time.
 
-import { LineChart } from "../chart.js";
-import { ApiError } from "../client.js";
+import { LineChart, clock } from "../chart.js";
+import { changesOf } from "../changes.js";
 import { h, replace } from "../dom.js";
 import { Scrape, parse } from "../exposition.js";
-import { FAMILIES, History } from "../history.js";
+import { failingSince, modesOf, readHealth, showHealth } from "../health.js";
+import { History } from "../history.js";
 import { duration, format } from "../scales.js";
+import { CHARTS } from "./overview_charts.js";
+import { details } from "./overview_details.js";
 
-const QUERY = FAMILIES.map((name) => `name[]=${encodeURIComponent(name)}`).join("&");
+const LISTED = 10;
 
 /** @type {import("../views.js").View} */
 export const view = { id: "overview", title: "Overview", route: "GET /metrics", live: true, create };
 
 /** @param {import("../views.js").Context} context */
-function create({ client, requires }) {
+function create(context) {
+  const { client } = context;
   const history = new History();
   const health = h("section", { "aria-label": "Health" });
   const tiles = h("dl", { class: "tiles" });
-  const charts = {
-    hitRate: new LineChart("Token hit rate", "percent", 1),
-    tokens: new LineChart("Tokens", "per second"),
-    usage: new LineChart("Usage of the local backends", "bytes"),
-    latency: new LineChart("Latency, last 30 s", "seconds"),
-    failures: new LineChart("Evictions and failures", "per second"),
-  };
+  const release = h("p", { class: "quiet" });
+  const recent = h("ul", { class: "plain" });
+  const charts = CHARTS.map(({ title, unit, highest, lines }) => ({
+    chart: new LineChart(title, unit, highest),
+    lines,
+  }));
+  const slow = details(context);
   let [status, since] = ["", 0];
+  /** @type {Map<string, number>} */
+  let failing = new Map();
 
   async function refresh() {
-    const [checks, text, changes] = await Promise.all([
-      healthOf(client),
-      client.text(`/metrics?${QUERY}`),
-      requires("GET /audit") ? [] : client.json("/audit"),
-    ]);
+    const [checks, text] = await Promise.all([readHealth(client), client.text("/metrics")]);
     if (status !== checks.status) [status, since] = [checks.status, Date.now()];
-    history.add(new Scrape(parse(text), Date.now()));
-    showHealth(health, checks, since);
+    failing = failingSince(failing, checks, Date.now());
+    const scrape = new Scrape(parse(text), Date.now());
+    history.add(scrape);
+    const { audit, revisions, version } = await slow.refresh(scrape, history);
+    const marks = changesOf(audit, revisions);
+    showHealth(health, checks, since, failing, modesOf(scrape));
     showTiles(tiles, history);
-    const marks = changes
-      .filter((/** @type {any} */ entry) => entry.status < 400)
-      .map((/** @type {any} */ entry) => ({ time: Date.parse(entry.time), label: `${entry.method} ${entry.path}` }));
-    const draw = (/** @type {LineChart} */ chart, /** @type {[string, string][]} */ keys) =>
-      chart.update({ times: history.times, series: keys.map(([label, key]) => history.series(label, key)), marks });
-    draw(charts.hitRate, [["hit rate", "hitRate"]]);
-    draw(charts.tokens, [
-      ["requested", "requested"],
-      ["hit", "hit"],
-      ["stored", "stored"],
-    ]);
-    draw(charts.usage, [
-      ["memory", "memory"],
-      ["disk", "disk"],
-    ]);
-    draw(charts.latency, [
-      ["retrieve p50", "retrieve50"],
-      ["p95", "retrieve95"],
-      ["store p50", "store50"],
-      ["p95", "store95"],
-    ]);
-    draw(charts.failures, [
-      ["evictions", "evictions"],
-      ["failed gets", "getFailures"],
-      ["failed puts", "putFailures"],
-    ]);
+    release.textContent = `LMCache ${version}`;
+    for (const { chart, lines } of charts)
+      chart.update({ times: history.times, series: lines.map(([label, key]) => history.series(label, key)), marks });
+    showRecent(recent, marks);
   }
 
   const grid = h(
     "div",
     { class: "charts" },
-    Object.values(charts).map(({ element }) => element),
+    charts.map(({ chart }) => chart.element),
   );
-  return { element: h("div", {}, health, tiles, grid), refresh };
-}
-
-/** @param {import("../client.js").Client} client */
-async function healthOf(client) {
-  try {
-    return await client.json("/healthz");
-  } catch (error) {
-    if (error instanceof ApiError && error.body?.checks) return error.body; // A 503 has the same body.
-    throw error;
-  }
+  const parts = [
+    health,
+    tiles,
+    grid,
+    slow.element,
+    h("h2", {}, "Recent changes"),
+    recent,
+    h("h2", {}, "Version"),
+    release,
+  ];
+  return { element: h("div", {}, parts), refresh };
 }
 
 /**
  * @param {HTMLElement} element
- * @param {any} found
- * @param {number} since
+ * @param {import("../changes.js").Change[]} changes
  */
-function showHealth(element, found, since) {
-  const failing = Object.entries(found.checks ?? {}).filter(([, check]) => !(/** @type {any} */ (check).ok));
-  const word = found.status === "ok" ? "✔ Healthy" : `✘ ${failing.length || "Some"} failing`;
+function showRecent(element, changes) {
+  const latest = changes.slice(-LISTED).reverse();
   replace(
     element,
-    h(
-      "p",
-      { class: found.status === "ok" ? "badge ok" : "badge bad" },
-      word,
-      h("span", { class: "quiet" }, ` for ${duration((Date.now() - since) / 1000)} as seen here`),
+    latest.map(({ time, label }) =>
+      h("li", {}, h("time", { datetime: new Date(time).toISOString() }, clock(time)), ` ${label}`),
     ),
-    failing.length > 0 &&
-      h(
-        "ul",
-        {},
-        failing.map(([name, check]) => h("li", {}, h("b", {}, name), `: ${/** @type {any} */ (check).message}`)),
-      ),
+    latest.length === 0 && h("li", {}, "None since the start."),
   );
 }
 
@@ -118,9 +92,9 @@ function showTiles(element, history) {
   /** @type {[string, string][]} */
   const tiles = [
     ["Token hit rate", hitRate === null ? "no traffic" : format(hitRate, "percent")],
-    ["Requested", format(history.last("requested"), "per second")],
-    ["Stored", format(history.last("stored"), "per second")],
-    ["Memory", format(scrape?.sum("lmcache:local_cache_usage"), "bytes")],
+    ["Tokens requested", format(history.last("requested"), "per second")],
+    ["Tokens stored", format(history.last("stored"), "per second")],
+    ["Memory used", format(history.last("memory"), "bytes")],
     ["Stuck calls", format(scrape?.sum("lmcache_internal:stuck_calls"), "number")],
     ["Uptime", started ? duration(Date.now() / 1000 - started) : "–"],
   ];
