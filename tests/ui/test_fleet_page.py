@@ -17,7 +17,8 @@ from tests.cli.test_hostile import lying
 from tests.security.support import serving, token_file
 from tests.support import eventually
 from tests.ui.fleet_support import gateway_process, many_ranks
-from tests.ui.test_dashboard import AXE, HTML, press, see
+from tests.ui.support import AXE, press, see
+from tests.ui.test_dashboard import HTML
 from tests.ui.test_gateway import create_server
 
 RANKS = 200
