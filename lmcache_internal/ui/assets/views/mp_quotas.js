@@ -29,6 +29,7 @@ export function quotas(context) {
         title: `Remove the quota of ${name}`,
         method: "DELETE",
         path: `/quota/${encodeURIComponent(name)}`,
+        command: ["quota", "delete", name],
       }),
     ]);
     replace(
@@ -58,6 +59,7 @@ export function quotaChange(salt, limit) {
     method: "PUT",
     path: `/quota/${encodeURIComponent(name)}`,
     body: { limit_gb: value },
+    command: ["quota", "set", name, "--limit-gb", String(value)],
   };
 }
 
