@@ -9,8 +9,11 @@ export class FilterTable {
   /**
    * @param {string} caption
    * @param {string[]} columns
+   * @param {string} [empty] - what the table shows instead of no rows
    */
-  constructor(caption, columns) {
+  constructor(caption, columns, empty = "Nothing to show.") {
+    this.columns = columns.length;
+    this.empty = empty;
     /** @type {Row[]} */
     this.rows = [];
     this.filter = /** @type {HTMLInputElement} */ (
@@ -40,15 +43,17 @@ export class FilterTable {
     const shown = this.rows.filter(({ text }) => text.toLowerCase().includes(wanted));
     this.count.textContent =
       shown.length === this.rows.length ? `${shown.length}` : `${shown.length} of ${this.rows.length}`;
+    const lines = shown.map(({ cells }) =>
+      h(
+        "tr",
+        {},
+        cells.map((cell) => h("td", {}, cell)),
+      ),
+    );
+    const none = this.rows.length > 0 ? "Nothing matches the filter." : this.empty;
     replace(
       this.body,
-      shown.map(({ cells }) =>
-        h(
-          "tr",
-          {},
-          cells.map((cell) => h("td", {}, cell)),
-        ),
-      ),
+      lines.length > 0 ? lines : h("tr", {}, h("td", { colspan: this.columns, class: "quiet" }, none)),
     );
   }
 }

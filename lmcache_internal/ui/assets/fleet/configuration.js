@@ -14,7 +14,7 @@ export const view = { id: "configuration", title: "Configuration", create };
 
 /** @param {import("./state.js").FleetContext} context */
 function create({ client, state }) {
-  const table = new FilterTable("settings", ["Setting", "Value", "Ranks"]);
+  const table = new FilterTable("settings", ["Setting", "Value", "Ranks"], "All settings are equal on all ranks.");
   const all = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox", onchange: () => draw() }));
   const failed = h("div");
   const scope = h("b");
