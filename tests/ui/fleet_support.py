@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -50,7 +51,14 @@ def gateway_process(*arguments: str, **environ: str) -> Iterator[tuple[subproces
     command = [sys.executable, "-m", "lmcache_internal.cli", "ui", "--port", "0", "--no-browser", *arguments]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LMCACHE_")}
     with subprocess.Popen(
-        command, cwd=ROOT, env=clean | environ, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=clean | environ,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A run in the background ignores the signal, and its children do, too.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         watchdog = threading.Timer(300, process.kill)

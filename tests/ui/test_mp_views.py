@@ -58,7 +58,7 @@ def test_quotas_are_set_changed_and_removed(browser: Browser, mp_server: Interna
     browser.click("//tr[contains(., 'alice')]//button[.='Remove']")
     press(browser, "Apply")
     see(browser, "_default")
-    assert "alice" not in browser.run("return document.querySelector('main').innerText")
+    assert eventually(lambda: "alice" not in browser.run("return document.querySelector('main').innerText"))
 
 
 def test_l1_is_cleared(browser: Browser, mp_server: InternalAPIServer) -> None:
