@@ -154,6 +154,7 @@ def unharmed(server: InternalAPIServer) -> Iterator[None]:
     for _ in range(3):  # The second check creates no objects for the first time.
         assert_serves(server)
         assert_stores_and_retrieves(manager)
+        fetch(server, "/metrics")  # The first scrape starts the thread of the health checks.
     threads, descriptors, memory = threading.active_count(), open_descriptors(), rss()
     yield
     assert_serves(server)
