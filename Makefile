@@ -37,7 +37,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_INSTALL := UV_FIND_LINKS="$$PIP_FIND_LINKS" $(VLLM_BIN)/uv pip install --quiet --python $(VLLM_BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-pythons test-faults test-programs test-docs test-ui test-lmcache test-mp-older test-vllm soak screenshots \
+.PHONY: help run test test-pythons test-faults test-programs test-docs test-ui test-lmcache test-mp-older test-vllm test-benchmarks soak screenshots \
     fuzz-wire mutate bench check docs dashboards site man format release clean
 
 help:  ## Show the targets
@@ -102,7 +102,8 @@ test-lmcache: $(LMCACHE_VENV)/.made  ## Run the tests against the real LMCache, 
 	set -e; for version in $(LMCACHE_VERSIONS); do \
 	    echo "== LMCache $$version"; \
 	    $(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$$version; \
-	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider tests/lmcache tests/conformance; \
+	    $(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider tests/lmcache tests/conformance \
+	        --ignore tests/lmcache/test_benchmarks.py; \
 	    $(LMCACHE_BIN)/python -m tests.lmcache.upstream; \
 	done
 	set -e; for version in $(wordlist 1,2,$(LMCACHE_VERSIONS)); do \
@@ -121,6 +122,10 @@ test-mp-older: $(LMCACHE_VENV)/.made  ## Test the MP server with an older LMCach
 test-vllm: $(VENV)/.dev $(VLLM_VENV)/.made  ## Run the tests inside a real vLLM with LMCache, on CPU
 	$(VLLM_INSTALL) --no-deps --editable . --editable tests/vllm/connector
 	VLLM_VENV=$(VLLM_VENV) $(BIN)/python -m pytest tests/vllm
+
+test-benchmarks: $(LMCACHE_VENV)/.made  ## Run each benchmark once, very briefly, to see that it still works
+	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(LMCACHE_RELEASE)
+	$(LMCACHE_BIN)/python -m pytest -W default -p no:cacheprovider tests/lmcache/test_benchmarks.py
 
 bench: $(LMCACHE_VENV)/.made  ## Measure this server beside LMCache's own; BENCH=throughput asks one question
 	$(LMCACHE_BIN)/pip install --quiet --no-deps lmcache==$(LMCACHE_RELEASE)
