@@ -200,10 +200,12 @@ def _ranks(found: Found) -> Found:
 
 def _workers(found: Found) -> Found:
     """Return the ranks without the schedulers; all ranks if their number is unknown."""
+    if not found.counted:
+        return found
     workers = [target for target in found.targets if target.index != 0]
     if not workers:
         raise click.UsageError("There is no worker among the servers. To ask the scheduler, add --scheduler.")
-    return replace(found, targets=workers) if found.counted else found
+    return replace(found, targets=workers)
 
 
 def _require_extra() -> None:

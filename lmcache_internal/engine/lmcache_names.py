@@ -22,7 +22,7 @@ TABLE: dict[str, dict[str, str]] = {
     "DevDaxRemoveMode": {"0.5.6": "lmcache.v1.memory_allocators.devdax_memory_allocator"},
     "EngineType": {"0.3.15": "lmcache.utils"},
     "fold_unfold_grouped": {"0.5.6": "lmcache.v1.distributed.bitmap_ops.fold"},
-    "get_registered_l2_adapter_types": {"0.4.7": "lmcache.v1.distributed.l2_adapters.config"},
+    "get_registered_l2_adapter_types": {"0.3.15": "lmcache.v1.distributed.l2_adapters.config"},
     "get_version": {"0.3.15": "lmcache.utils"},
     "init_logger": {"0.3.15": "lmcache.logging"},
     "InternalAPIServer": {
@@ -47,7 +47,7 @@ TABLE: dict[str, dict[str, str]] = {
     "MPCacheServer": {"0.5.6": "lmcache.v1.multiprocess.server"},
     "normalize_kv_and_discover_format": {"0.4.7": "lmcache.v1.gpu_connector.utils"},
     "ObjectKey": {"0.3.15": "lmcache.v1.distributed.api"},
-    "parse_args_to_l2_adapters_config": {"0.4.7": "lmcache.v1.distributed.l2_adapters.config"},
+    "parse_args_to_l2_adapters_config": {"0.3.15": "lmcache.v1.distributed.l2_adapters.config"},
     "PeriodicThreadRegistry": {"0.3.15": "lmcache.v1.periodic_thread"},
     "PrefetchService": {"0.5.6": "lmcache.v1.multiprocess.cache_control.prefetch_service"},
     "QuotaManager": {"0.4.7": "lmcache.v1.distributed.quota_manager"},

@@ -26,7 +26,6 @@ COMMANDS = [
     "bundle -o {directory}/bundle.zip --force",
     "conf get",
     "conf get mp.chunk_size",
-    "conf diff",
     "routes",
     "loglevel",
     *MP,

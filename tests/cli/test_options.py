@@ -237,8 +237,8 @@ class TestHints:
         urls = ["--url", fleet.url(1), "--url", fleet.url(0)]
         result = run("conf", "set", "pin_timeout_sec=60", *urls, "--all", "--yes")
         (undo,) = re.findall("To undo: lmcache-internal (.*)", result.stderr)
-        assert undo == f"conf rollback --to 0 {' '.join(urls)}"
-        assert run(*shlex.split(undo), "--all", "--yes").exit_code == 0
+        assert undo == f"conf rollback --to 0 {' '.join(urls)} --all"
+        assert run(*shlex.split(undo), "--yes").exit_code == 0
 
     def test_a_targets_file_is_named(self, start_fleet: StartFleet, tmp_path: Path) -> None:
         fleet = start_fleet(without=(2, 3, 4))
