@@ -34,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # Likewise.
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # The base class names them.
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: probes come every few seconds."""

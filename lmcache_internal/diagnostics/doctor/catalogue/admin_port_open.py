@@ -23,7 +23,7 @@ trouble = Trouble(
     group="deployment",
     title="Other machines can reach the admin API",
     severity="notice",
-    meaning="The server has no TLS. A client on another machine sends its token in plain text, and whoever reads it "
+    meaning="The server has no TLS. A client on another machine sends its token in plain text, and anyone who reads it "
     "can change the engine. Without tokens, other machines reach public routes only.",
     confirm="`lmcache-internal get /meta --url http://HOST:PORT` on another machine is refused with 401 instead of a "
     "refused connection.",

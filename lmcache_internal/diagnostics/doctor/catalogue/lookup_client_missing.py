@@ -20,7 +20,7 @@ trouble = Trouble(
     title="The scheduler has no lookup client",
     severity="error",
     meaning="The scheduler asks the workers with its lookup client how many tokens of a prompt are cached. Without "
-    "the client, vLLM never loads from LMCache: the workers store chunks, and nobody reads them. The client is "
+    "the client, vLLM never loads from LMCache: the workers store chunks that are never read. The client is "
     "missing if LMCache failed to start in the scheduler, or if it was closed over HTTP.",
     confirm="`lmcache-internal get /lookup/info --scheduler` shows the class of the client, or `None`.",
     next_step="Create it with `POST /lookup/create` on the scheduler; if that fails, read the scheduler's log from "

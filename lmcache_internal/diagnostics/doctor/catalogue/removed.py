@@ -12,6 +12,6 @@ trouble = Trouble(
     "chunks that it explained, until it restarts.",
     confirm="`evidence` has the time and the backends. `GET /audit` shows whether a client cleared the cache "
     "or changed a backend since then.",
-    next_step="If nobody removed it, compare the sizes of the backends with the working set: GET /metrics has "
+    next_step="If that was not on purpose, compare the sizes of the backends with the working set: GET /metrics has "
     "their usage and the evictions.",
 )
