@@ -212,7 +212,7 @@ def test_a_narrow_window_needs_no_horizontal_scrolling(browser: Browser, server:
     browser.resize(400, 800)
     try:
         see(browser, VIEWS[view])
-        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+        assert eventually(lambda: bool(browser.run("return document.documentElement.scrollWidth <= window.innerWidth")))
     finally:
         browser.resize(1400, 1000)
 

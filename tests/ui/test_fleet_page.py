@@ -89,7 +89,7 @@ def test_each_view_shows_its_data_without_errors_for_axe_and_at_400_pixels(
     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
     browser.resize(400, 800)
     try:
-        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+        assert eventually(lambda: bool(browser.run("return document.documentElement.scrollWidth <= window.innerWidth")))
     finally:
         browser.resize(1400, 1000)
 

@@ -18,7 +18,7 @@ def test_each_view_of_an_mp_server_shows_its_data(browser: Browser, mp_server: I
     assert axe_findings(browser) == []
     browser.resize(400, 800)
     try:
-        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+        assert eventually(lambda: bool(browser.run("return document.documentElement.scrollWidth <= window.innerWidth")))
     finally:
         browser.resize(1400, 1000)
     assert browser.console() == []
