@@ -3,9 +3,10 @@
 import shlex
 from typing import TypedDict
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, request
 
 from lmcache_internal.api import ADDRESS_KEY, Route, Upload, internal_app, operation, routes_of
+from lmcache_internal.ui.pages import redirect_to_page
 
 router = Blueprint("index", __name__)
 
@@ -76,7 +77,5 @@ def _curl(route: Route) -> str:
 def lead_browsers_to_the_dashboard(response: Response) -> Response:
     """Redirect a browser from / to the dashboard, also with a 401, because the dashboard asks for the token."""
     if request.method == "GET" and request.accept_mimetypes.best == "text/html" and response.status_code in (200, 401):
-        page = redirect(f"{request.script_root}/ui")
-        response.status_code, response.data = page.status_code, page.data
-        response.headers.update(page.headers)
+        return redirect_to_page()
     return response

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, TypedDict
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, request
 
 from lmcache_internal.api import (
     Content,
@@ -17,6 +17,7 @@ from lmcache_internal.api import (
     respond,
     routes_of,
 )
+from lmcache_internal.ui.pages import redirect_to_page
 
 router = Blueprint("mp_info", __name__)
 engines = ("mp",)
@@ -52,7 +53,7 @@ def root() -> Annotated[Response, Service, Content("text/plain")]:
     # LMCache's clients and probes ask for `*/*`; browsers and people name a text format.
     best = request.accept_mimetypes.best
     if best == "text/html":
-        return redirect(f"{request.script_root}/ui", Response=Response)  # type: ignore[return-value]  # It is one.
+        return redirect_to_page()
     if best == "text/plain" and caller().role >= Role.VIEWER:
         return respond(_listing(), "text")
     return respond(Service(status="ok", service="LMCache HTTP API"), "json")

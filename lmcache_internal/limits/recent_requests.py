@@ -40,7 +40,7 @@ class RecentRequests:
 
     def add(self, method: str, route: str, status: int, seconds: float | None) -> None:
         """Add a request, unless it is for the page of the dashboard."""
-        if route.startswith("/ui"):
+        if route == "/ui" or route.startswith("/ui/"):
             return
         self._kept.append((time.time(), method, route, status, seconds))
 

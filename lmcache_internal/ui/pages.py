@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import cast
 
+from flask import Response, redirect, request
 from jinja2 import Environment, FileSystemLoader
 
 POLICY = (
@@ -38,6 +40,11 @@ def page(root: str, *, base: str = "", socket: str = "", token: bool = False, fl
 def fleet_page() -> str:
     """Return the HTML of the page that shows a fleet."""
     return _templates().get_template("fleet/index.html").render()
+
+
+def redirect_to_page() -> Response:
+    """Return the redirect from / to the page."""
+    return cast(Response, redirect(f"{request.script_root}/ui", Response=Response))
 
 
 def asset(name: str) -> tuple[bytes, str] | None:
