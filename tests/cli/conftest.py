@@ -16,8 +16,10 @@ from click.testing import CliRunner, Result
 from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.app import InternalApp
 from lmcache_internal.cli import main
+from lmcache_internal.engine.embedded_mp import EmbeddedMPManager
 from tests.cli.kubernetes import ports_of
 from tests.cli.kubernetes_api import ApiServer, FakePod, api_server
+from tests.cli.mp_fleet import LMCache, lmcaches, ours
 from tests.support import free_port, make_manager
 
 WORKERS = 4
@@ -114,6 +116,20 @@ def ailing(start_fleet: StartFleet) -> Fleet:
 
 Cluster = tuple[ApiServer, Path]
 """A stand-in for the Kubernetes API, and a kubeconfig for it."""
+
+
+@pytest.fixture(scope="module")
+def mp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, EmbeddedMPManager]]:
+    """One of our MP servers: its URL, and its engine."""
+    with ours(tmp_path_factory.mktemp("l2")) as found:
+        yield found
+
+
+@pytest.fixture
+def lmcache() -> Iterator[tuple[str, LMCache]]:
+    """A server that responds as LMCache's own MP server: its URL, and what it responds."""
+    with lmcaches() as found:
+        yield found
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from lmcache_internal import InternalAPIServer
 from lmcache_internal.cli import main
 from lmcache_internal.engine.embedded_mp import EmbeddedMPManager
 from lmcache_internal.engine.mp.config import MPConfig
+from tests.http_server import Asked, Reply, responding
 from tests.mp_support import mp_manager
 from tests.support import free_port
 
@@ -109,28 +108,11 @@ def lmcaches(key: str | None = None) -> Iterator[tuple[str, LMCache]]:
     """A server that responds as LMCache's own; yields its URL and what it responds."""
     found = LMCache(key)
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, body = found.respond(self.command, self.path, self.headers.get("Authorization"))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body.encode())))
-            self.end_headers()
-            self.wfile.write(body.encode())
+    def respond(asked: Asked) -> Reply:
+        return Reply(*found.respond(asked.method, asked.path, asked.headers.get("authorization")))
 
-        do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815  # http.server's names.
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", found
-        finally:
-            server.shutdown()
-            thread.join()
+    with responding(respond) as url:
+        yield url, found
 
 
 def run(*arguments: str, **variables: str | None) -> Result:

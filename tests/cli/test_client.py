@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import socket
 import threading
@@ -19,6 +18,7 @@ from lmcache_internal.roles import Role
 from lmcache_internal.security.token import new_token
 from lmcache_internal.security.token_file import write_tokens_file
 from tests.cli.conftest import Fleet, StartFleet
+from tests.http_server import SilentHandler, handled_by
 
 
 def run(*arguments: str, **variables: str) -> Result:
@@ -108,10 +108,10 @@ def test_a_token_file_that_holds_none(tmp_path: Path, content: str | None) -> No
     assert str(path) in result.stderr
 
 
-class Odd(http.server.BaseHTTPRequestHandler):
+class Odd(SilentHandler):
     """Answers as no LMCache would."""
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # http.server's name.
         if self.path == "/redirect":
             self.send_response(302)
             self.send_header("Location", "/stolen")
@@ -125,18 +125,11 @@ class Odd(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"\x1b[31mred\x07" if self.path == "/colored" else b"<html>")
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def odd() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with handled_by(Odd) as url:
+        yield url
 
 
 def test_what_is_no_lmcache_is_told_so(odd: str) -> None:

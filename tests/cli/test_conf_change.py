@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
 import shlex
@@ -25,6 +24,7 @@ from lmcache_internal.security.token import new_token
 from lmcache_internal.security.token_file import write_tokens_file
 from tests.cli.conftest import Fleet, StartFleet
 from tests.cli.terminal import terminal
+from tests.http_server import Asked, Reply, responding
 from tests.support import eventually, make_manager, server_values
 
 SECRET = "s3cr3t"
@@ -216,26 +216,13 @@ class TestNowhere:
         # As LMCache's own, which would take the dry run for a change.
         methods = []
 
-        class Other(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                methods.append(self.command)
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(b'{"a": 0}')
+        def respond(asked: Asked) -> Reply:
+            methods.append(asked.method)
+            return Reply(200, '{"a": 0}')
 
-            do_POST = do_GET  # noqa: N815  # http.server's name for it.
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            url = f"http://127.0.0.1:{server.server_port}"
+        with responding(respond) as url:
             result = CliRunner().invoke(main, ["conf", "set", "a=1", "--url", url, "--yes"])
             told = CliRunner().invoke(main, ["conf", "get", "--details", "--url", url])
-            server.shutdown()
-            thread.join()
         assert result.exit_code == 1
         assert "the server has no dry run" in result.stderr
         assert set(methods) == {"GET"}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +20,7 @@ from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 from tests.cli.serving import run
 from tests.cli.terminal import terminal
 from tests.cli.test_hostile import lying
+from tests.http_server import Asked, Reply, responding
 from tests.mp_support import MODEL, mp_manager
 from tests.support import free_port
 
@@ -56,28 +55,14 @@ def vllm(respond: Callable[[dict[str, Any]], tuple[int, str]]) -> Iterator[tuple
     """A server that responds to /tokenize as vLLM does; the requests are recorded."""
     requests: list[dict[str, Any]] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            requests.append(body | {"authorization": self.headers["Authorization"]})
-            status, text = respond(body) if self.path == "/tokenize" else (404, '{"detail":"Not Found"}')
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
+    def reply(asked: Asked) -> Reply:
+        body = json.loads(asked.body)
+        requests.append(body | {"authorization": asked.headers.get("authorization")})
+        status, text = respond(body) if asked.path == "/tokenize" else (404, '{"detail":"Not Found"}')
+        return Reply(status, text, {"Content-Type": "application/json"})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", requests
-        finally:
-            server.shutdown()
-            thread.join()
+    with responding(reply) as url:
+        yield url, requests
 
 
 def tokenized(_: dict[str, Any]) -> tuple[int, str]:
@@ -208,7 +193,7 @@ class TestFailures:
         ],
     )
     def test_a_server_without_the_route_is_named(self, body: str, message: str) -> None:
-        with other_server(body) as address:
+        with responding(lambda _: Reply(404, body)) as address:
             result = CliRunner().invoke(main, ["explain", "--tokens", "1,2", "--url", address])
         assert result.exit_code == 1
         assert f"POST /cache/explain is unknown: {message}" in result.stderr
@@ -220,33 +205,6 @@ class TestFailures:
         assert "A retrieve hits 32 of 40 tokens" in result.stdout
         assert f"worker {DEAD - 1}" in result.stderr
         assert f"worker {HANGING - 1}" in result.stderr
-
-
-@contextmanager
-def other_server(body: str) -> Iterator[str]:
-    """A server that responds to everything with 404."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        do_POST = do_GET  # noqa: N815  # http.server's name.
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 class TestOutput:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import random
 import socket
@@ -23,6 +22,8 @@ from lmcache_internal.cli import answers, main, output
 from lmcache_internal.cli.answers import MAX_DEPTH, UnusableAnswerError, decode
 from lmcache_internal.cli.text import printable, printable_lines
 from tests.cli.commands import ALL, MP, arguments, entries, fleet_commands
+from tests.http_server import Asked, responding
+from tests.http_server import Reply as Sent
 from tests.support import make_manager
 
 EVIL = "\x1b[2J\r\x07\x85\u202eevil\u2066\u2028\u200b\ud800\nFAKE-ROW"
@@ -92,32 +93,14 @@ FORGES: dict[str, Forge] = {
 def lying(client: FlaskClient, forge: Forge) -> Iterator[str]:
     """A server that answers what `forge` makes of the answers of a real one."""
 
-    class Liar(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            headers = {name: value for name, value in self.headers.items() if name not in ("Host", "Accept-Encoding")}
-            real = client.open(self.path, method=self.command, data=body, headers=headers)
-            status, content = forge((real.status_code, real.data), self.path)
-            self.send_response(status)
-            if "ETag" in real.headers:
-                self.send_header("ETag", real.headers["ETag"])
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def respond(asked: Asked) -> Sent:
+        headers = {name: value for name, value in asked.headers.items() if name not in ("host", "accept-encoding")}
+        real = client.open(asked.path, method=asked.method, data=asked.body, headers=headers)
+        etag = {"ETag": real.headers["ETag"]} if "ETag" in real.headers else {}
+        return Sent(*forge((real.status_code, real.data), asked.path), etag)
 
-        do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # http.server's names.
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with responding(respond) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from tests.cli.conftest import Fleet
 from tests.cli.kubernetes import NAMESPACE, ports_of, rows, run
 from tests.cli.kubernetes_api import ApiServer, FakePod
 from tests.cli.mp_fleet import LMCache, lmcaches, ours
+from tests.http_server import port_of
 
 MP = {"lmcache-internal/server": "mp"}
 AT_8080 = {"lmcache-internal/port-start": "8080"}
@@ -24,14 +25,8 @@ def mp() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def lmcache() -> Iterator[tuple[str, LMCache]]:
-    with lmcaches() as found:
-        yield found
-
-
 def mp_pod(name: str, url: str, labels: dict[str, str], annotations: dict[str, str] | None = None) -> FakePod:
-    return FakePod(name, {8080: int(url.rpartition(":")[2])}, labels, annotations or {})
+    return FakePod(name, {8080: port_of(url)}, labels, annotations or {})
 
 
 @pytest.fixture
@@ -81,7 +76,7 @@ def test_no_mp_server_has_an_index() -> None:
 
 
 def test_top_reads_the_registry_again(mp: str, lmcache: tuple[str, LMCache]) -> None:
-    coordinator, ports = lmcache[1], [int(mp.rpartition(":")[2])]
+    coordinator, ports = lmcache[1], [port_of(mp)]
     coordinator.bodies["GET /instances"] = {"instances": [{"ip": "127.0.0.1", "http_port": port} for port in ports]}
     run("top", "--count", "3", "--interval", "0.1", "--coordinator", lmcache[0])
     assert coordinator.asked.count("GET /instances") == 4  # At the start, and at each refresh.

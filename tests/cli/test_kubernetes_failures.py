@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import socket
 import threading
@@ -19,6 +18,7 @@ from lmcache_internal.cli.pods import search
 from tests.cli.conftest import Cluster, Fleet
 from tests.cli.kubernetes import EVIL, NAMESPACE, ports_of, rows, run
 from tests.cli.kubernetes_api import ApiServer, FakePod, status
+from tests.http_server import Asked, Reply, port_of, responding
 
 
 def the_failure(api: ApiServer, healthy: FakePod, pod: FakePod, *options: str) -> str:
@@ -208,23 +208,9 @@ def test_the_number_of_servers_is_limited(api: ApiServer, healthy: FakePod, monk
 
 @pytest.mark.parametrize("count", [-1, 0, 1025, 2_000_000, 10**30, "1"])
 def test_a_false_number_of_ranks_is_refused(api: ApiServer, healthy: FakePod, count: Any) -> None:
-    class Liar(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = json.dumps({"world_size": count}).encode()
-            self.send_response(200 if self.path.startswith("/meta") else 404)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def respond(asked: Asked) -> Reply:
+        return Reply(200 if asked.path.startswith("/meta") else 404, json.dumps({"world_size": count}))
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            # The field is refused, before as many numbers are made.
-            assert "world_size" in the_failure(api, healthy, FakePod("x", {6999: server.server_port}))
-        finally:
-            server.shutdown()
-            thread.join()
+    with responding(respond) as url:
+        # The field is refused, before as many numbers are made.
+        assert "world_size" in the_failure(api, healthy, FakePod("x", {6999: port_of(url)}))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from lmcache_internal import InternalAPIServer
 from tests.cli.conftest import Fleet
 from tests.cli.kubernetes import NAMESPACE, ports_of, rows, run
 from tests.cli.kubernetes_api import ApiServer, FakePod, api_server
+from tests.http_server import Asked, Reply, SilentHandler, handled_by, port_of, responding
 from tests.support import free_port, make_manager
 
 
@@ -43,46 +42,31 @@ def test_large_bodies_arrive_in_both_directions(api: ApiServer, tmp_path: Path) 
 def test_a_server_that_closes_the_connection_ends_the_response(
     api: ApiServer, status_code: int, length: int | None
 ) -> None:
-    class Closing(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Closing(SilentHandler):
+        def do_GET(self) -> None:  # noqa: N802  # http.server's name.
             self.send_response(status_code)
             if length:
                 self.send_header("Content-Length", str(length))
             self.end_headers()
             self.wfile.write(b'"1.2.3"')
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Closing) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        api.pods = [FakePod("x", {7000: server.server_port}, annotations={"lmcache-internal/index": "1"})]
+    with handled_by(Closing) as url:
+        api.pods = [FakePod("x", {7000: port_of(url)}, annotations={"lmcache-internal/index": "1"})]
         (row,) = rows("get", "/lmc_version", "--kubernetes", NAMESPACE)
-        server.shutdown()
-        thread.join()
     assert row["ok"] is (length is None)
     assert row.get("data", "1.2.3") == "1.2.3"
 
 
 def test_a_scheduler_of_lmcache_itself_is_counted_by_its_world_size(api: ApiServer) -> None:
-    class Theirs(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = {"/meta?names=world_size": b'{"world_size": 2}', "/lmc_version": b'"0.5.6"'}.get(self.path)
-            self.send_response(200 if body else 404)
-            self.end_headers()
-            self.wfile.write(body or b'{"detail":"Not Found"}')
+    bodies = {"/meta?names=world_size": '{"world_size": 2}', "/lmc_version": '"0.5.6"'}
 
-        def log_message(self, *_: object) -> None:
-            pass
+    def respond(asked: Asked) -> Reply:
+        body = bodies.get(asked.path)
+        return Reply(200, body) if body else Reply(404, '{"detail":"Not Found"}')
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Theirs) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        api.pods = [FakePod("x", dict.fromkeys((6999, 7000, 7001), server.server_port))]
+    with responding(respond) as url:
+        api.pods = [FakePod("x", dict.fromkeys((6999, 7000, 7001), port_of(url)))]
         found = rows("get", "/lmc_version", "--kubernetes", NAMESPACE)
-        server.shutdown()
-        thread.join()
     assert [row["index"] for row in found] == [0, 1, 2]
 
 

@@ -6,7 +6,6 @@ import copy
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,6 @@ from lmcache_internal.engine.embedded_mp import EmbeddedMPManager
 from tests.cli.conftest import Fleet
 from tests.cli.mp_fleet import STATUS, LMCache, lmcaches, ours, run, run_json
 from tests.security.support import token_file
-
-
-@pytest.fixture(scope="module")
-def mp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, EmbeddedMPManager]]:
-    with ours(tmp_path_factory.mktemp("l2")) as found:
-        yield found
-
-
-@pytest.fixture
-def lmcache() -> Iterator[tuple[str, LMCache]]:
-    with lmcaches() as found:
-        yield found
 
 
 def test_status_has_the_columns_of_an_mp_server(

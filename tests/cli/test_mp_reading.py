@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,7 @@ from lmcache_internal.cli.metrics import selected
 from lmcache_internal.cli.salts import without_salts
 from lmcache_internal.cli.thread_dump import groups_in
 from lmcache_internal.engine.embedded_mp import EmbeddedMPManager
-from tests.cli.mp_fleet import THREADS, LMCache, lmcaches, ours, run, run_json
-
-
-@pytest.fixture(scope="module")
-def mp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, EmbeddedMPManager]]:
-    with ours(tmp_path_factory.mktemp("l2")) as found:
-        yield found
-
-
-@pytest.fixture
-def lmcache() -> Iterator[tuple[str, LMCache]]:
-    with lmcaches() as found:
-        yield found
+from tests.cli.mp_fleet import THREADS, LMCache, run, run_json
 
 
 def test_metrics_of_mp_servers_have_their_address(

@@ -11,7 +11,7 @@ import pytest
 
 from lmcache_internal.cli import object_requests
 from lmcache_internal.engine.embedded_mp import EmbeddedMPManager
-from tests.cli.mp_fleet import LMCache, lmcaches, ours, run, run_json
+from tests.cli.mp_fleet import LMCache, ours, run, run_json
 from tests.mp_support import CHUNKS, MODEL
 
 Server = tuple[str, EmbeddedMPManager]
@@ -20,12 +20,6 @@ Server = tuple[str, EmbeddedMPManager]
 @pytest.fixture
 def mp(tmp_path: Path) -> Iterator[Server]:
     with ours(tmp_path / "l2") as found:
-        yield found
-
-
-@pytest.fixture
-def lmcache() -> Iterator[tuple[str, LMCache]]:
-    with lmcaches() as found:
         yield found
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from lmcache_internal.cli.ui.login import MAX_SESSIONS, Login
 from lmcache_internal.cli.ui.ranks import ABANDONED_SECONDS, SLOTS
 from tests.cli.conftest import Fleet, StartFleet, fleets_in
 from tests.cli.test_hostile import EVIL, FORGES, lying
+from tests.http_server import Asked, Reply, responding
 from tests.mp_support import mp_manager
 from tests.security.support import serving, token_file
 from tests.support import make_manager
@@ -132,41 +131,23 @@ def test_the_pages_have_a_strict_policy(client: FlaskClient) -> None:
         assert "unsafe" not in policy
 
 
-class Recorder(http.server.BaseHTTPRequestHandler):
-    """Records what it gets, and answers with a page whose script must not run."""
-
-    seen: list[tuple[str, str, dict[str, str]]]
-    media_type = "text/html"
-
-    def do_GET(self) -> None:
-        self.seen.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
-        body = b"<script>alert(1)</script>"
-        self.send_response(200)
-        self.send_header("Content-Type", self.media_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Set-Cookie", "lmcache-internal-ui-8765=stolen; Path=/")
-        self.send_header("Access-Control-Allow-Origin", "*")
-        self.send_header("Content-Security-Policy", "default-src *")
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_PUT = do_GET  # noqa: N815  # http.server's names.
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @contextmanager
 def recording(media_type: str = "text/html") -> Iterator[tuple[str, list[tuple[str, str, dict[str, str]]]]]:
-    handler = type("Handler", (Recorder,), {"seen": [], "media_type": media_type})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", handler.seen  # type: ignore[attr-defined]
-        finally:
-            server.shutdown()
-            thread.join()
+    """A rank that records what it gets, and responds with a page whose script must not run."""
+    seen: list[tuple[str, str, dict[str, str]]] = []
+    headers = {
+        "Content-Type": media_type,
+        "Set-Cookie": "lmcache-internal-ui-8765=stolen; Path=/",
+        "Access-Control-Allow-Origin": "*",
+        "Content-Security-Policy": "default-src *",
+    }
+
+    def respond(asked: Asked) -> Reply:
+        seen.append((asked.method, asked.path, asked.headers))
+        return Reply(200, "<script>alert(1)</script>", headers)
+
+    with responding(respond) as url:
+        yield url, seen
 
 
 @pytest.mark.parametrize("media_type", ["text/html", "text/javascript", "image/svg+xml", "application/xhtml+xml", ""])
