@@ -158,11 +158,8 @@ def _fetch(client: Client, salt: str) -> dict[str, Any]:
 
 def _plan(fleet: Fleet, salt: str, limit_gb: float | None) -> list[Outcome]:
     """Return the quota of each server, with the new limit; None is no quota."""
-    return [outcome.map(lambda data: data | {"new_limit_gb": limit_gb}) for outcome in fleet.each(_fetcher(salt))]
-
-
-def _fetcher(salt: str) -> Any:
-    return lambda client: _fetch(client, salt)
+    outcomes = fleet.each(lambda client: _fetch(client, salt))
+    return [outcome.map(lambda data: data | {"new_limit_gb": limit_gb}) for outcome in outcomes]
 
 
 def _is_ready(fleet: Fleet, plan: Sequence[Outcome], dry_run: bool) -> bool:

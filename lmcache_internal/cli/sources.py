@@ -53,8 +53,12 @@ class Source:
     def file(self) -> Path | None:
         """The engine's YAML: `config`, or the file that the environment names if no other option chooses servers."""
         named = os.environ.get(CONFIG_FILE_VARIABLE)
-        chosen = self.urls or self.sockets or self.listed or self.coordinator or self.kubernetes
-        return self.config or (Path(named) if named and not chosen else None)
+        return self.config or (Path(named) if named and not any(self._others) else None)
+
+    @property
+    def _others(self) -> tuple[object, ...]:
+        """The options other than `--config`; at most one of them may be given."""
+        return self.urls or self.sockets, self.listed, self.coordinator, self.kubernetes
 
     @property
     def is_live(self) -> bool:
@@ -63,8 +67,7 @@ class Source:
 
     def check(self) -> None:
         """Raise `click.UsageError` if the options contradict each other."""
-        chosen = (self.file, self.urls or self.sockets, self.listed, self.coordinator, self.kubernetes)
-        if sum(map(bool, chosen)) > 1:
+        if sum(map(bool, (self.file, *self._others))) > 1:
             raise click.UsageError(
                 "Give only one of --config, --targets, --coordinator, --kubernetes, and --url or --socket."
             )
@@ -74,8 +77,7 @@ class Source:
     @property
     def is_given(self) -> bool:
         """Whether an option or the environment chooses servers."""
-        addresses = self.urls or self.sockets or self.listed or self.coordinator or self.kubernetes
-        return bool(self.file or addresses or self.indices)
+        return bool(self.file or any(self._others) or self.indices)
 
     def targets(self, token: BearerToken | None = None, seconds: float = 10.0) -> list[Target] | Settings:
         """Return the targets, or the configuration's settings if it does not say how many ranks there are.
