@@ -9,6 +9,8 @@ from typing import cast
 from flask import Response, redirect, request
 from jinja2 import Environment, FileSystemLoader
 
+from ..errors import NotFound
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -23,8 +25,8 @@ _MEDIA_TYPES = {
 }
 
 
-def page(root: str, *, base: str = "", socket: str = "", token: bool = False, fleet: str = "") -> str:
-    """Return the HTML of the page, which contains no data of the engine.
+def page(root: str, *, base: str = "", socket: str = "", token: bool = False, fleet: str = "") -> Response:
+    """Return the page, which contains no data of the engine.
 
     Args:
         root: the path where the app is mounted; empty at the root.
@@ -33,13 +35,12 @@ def page(root: str, *, base: str = "", socket: str = "", token: bool = False, fl
         token: whether these commands need a token.
         fleet: the name of the server in a fleet; the page then leads back to the page of the fleet.
     """
-    template = _templates().get_template("index.html")
-    return template.render(root=root, base=base, socket=socket, token=token, fleet=fleet)
+    return _html("index.html", root=root, base=base, socket=socket, token=token, fleet=fleet)
 
 
-def fleet_page() -> str:
-    """Return the HTML of the page that shows a fleet."""
-    return _templates().get_template("fleet/index.html").render()
+def fleet_page() -> Response:
+    """Return the page that shows a fleet."""
+    return _html("fleet/index.html")
 
 
 def redirect_to_page() -> Response:
@@ -47,9 +48,22 @@ def redirect_to_page() -> Response:
     return cast(Response, redirect(f"{request.script_root}/ui", Response=Response))
 
 
-def asset(name: str) -> tuple[bytes, str] | None:
-    """Return content and media type of an asset of the page; None if there is no such asset."""
-    return _assets().get(name)
+def has_asset(name: str) -> bool:
+    """Return whether the page has an asset of that name."""
+    return name in _assets()
+
+
+def asset(name: str) -> Response:
+    """Return an asset of the page (script, stylesheet, image); raises `NotFound` (404)."""
+    if not has_asset(name):
+        raise NotFound(f"/ui has no asset {name[:100]!r}")
+    content, media_type = _assets()[name]
+    return Response(content, content_type=media_type)
+
+
+def _html(template: str, **values: object) -> Response:
+    html = _templates().get_template(template).render(**values)
+    return Response(html, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
 
 
 @functools.cache

@@ -9,7 +9,6 @@ from typing import Any
 from flask import Blueprint, Response
 
 from ...engine.definitions import GENERATED
-from ...errors import NotFound
 from ...ui.pages import asset, fleet_page
 from ..conf.read import fetch_details
 from ..fleet import Job
@@ -17,7 +16,6 @@ from ..loglevel import fetch_levels
 from ..outcome import Outcome
 from ..threads import fetch_groups, groups_of
 from .grouping import failures, grouped, grouped_stacks
-from .proxy import html_response
 from .state import gateway
 
 SECONDS = 15.0
@@ -30,17 +28,13 @@ router = Blueprint("fleet", __name__)
 @router.get("/")
 def show() -> Response:
     """Show the page of the fleet."""
-    return html_response(fleet_page())
+    return fleet_page()
 
 
 @router.get("/ui/<path:name>")
 def part(name: str) -> Response:
     """Get an asset of the page; raises `NotFound` (404)."""
-    found = asset(name)
-    if found is None:
-        raise NotFound(f"There is no asset {name[:100]!r}")
-    content, media_type = found
-    return Response(content, content_type=media_type)
+    return asset(name)
 
 
 @router.get("/fleet/poll")

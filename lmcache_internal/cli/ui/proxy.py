@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from ...errors import BadRequest, CallTimedOut, NotFound
 from ...security.gate import HEADERS
-from ...ui.pages import POLICY, asset, page
+from ...ui.pages import asset, has_asset, page
 from ..answers import Answer
 from ..client import Client, Failure
 from ..options import ENGINE_SECONDS
@@ -40,14 +40,13 @@ def rank_page(number: int) -> Response:
     state = gateway()
     rank = state.rank(number)
     target = rank.target
-    html = page(
+    return page(
         f"/rank/{number}",
         base=target.address if target.pod else target.url,
         socket=target.socket_path or "",
         token=state.fleet.token is not None,
         fleet=rank.name,
     )
-    return html_response(html)
 
 
 @router.get("/docs")
@@ -70,9 +69,9 @@ def forward(number: int, path: str) -> Response:
     """
     state = gateway()
     rank = state.rank(number)
-    if path.startswith("ui/") and request.method == "GET" and (found := asset(path.removeprefix("ui/"))):
-        content, media_type = found
-        return Response(content, content_type=media_type)
+    name = path.removeprefix("ui/")
+    if name != path and request.method == "GET" and has_asset(name):
+        return asset(name)
     headers = {name: request.headers[name] for name in _SENT if name in request.headers}
     with state.forward(rank), Client(rank.target, state.fleet.token, ENGINE_SECONDS) as client:
         try:
@@ -82,11 +81,6 @@ def forward(number: int, path: str) -> Response:
         except Failure as failure:
             raise _failed(rank, failure) from failure
     return _passed_on(answer, path)
-
-
-def html_response(html: str) -> Response:
-    """Return the response of a page of the dashboard."""
-    return Response(html, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
 
 
 def _target_path(number: int) -> str:
