@@ -93,8 +93,10 @@ def _target_path(number: int) -> str:
 
 
 def _failed(rank: Rank, failure: Failure) -> Exception:
+    import httpx  # The extra `cli` has it.
+
     message = f"{rank.name} ({rank.target.address}): {failure}"
-    is_late = "no answer within" in str(failure) or "does not end" in str(failure)
+    is_late = isinstance(failure.__cause__, httpx.TimeoutException)
     return CallTimedOut(message) if is_late else BadGateway(message)
 
 
