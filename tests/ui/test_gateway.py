@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
 from lmcache_internal.cli import answers
+from lmcache_internal.cli.ui import proxy
 from lmcache_internal.cli.ui.login import MAX_SESSIONS, Login
 from lmcache_internal.cli.ui.ranks import ABANDONED_SECONDS, SLOTS
 from tests.cli.conftest import Fleet, StartFleet, fleets_in
@@ -22,7 +23,7 @@ from tests.cli.test_hostile import EVIL, FORGES, lying
 from tests.http_server import Asked, Reply, responding
 from tests.mp_support import mp_manager
 from tests.security.support import serving, token_file
-from tests.support import make_manager
+from tests.support import free_port, make_manager
 from tests.ui.fleet_support import gateway_client, logged_in
 
 PATHS = ["/", "/ui/fleet/main.js", "/fleet/poll", "/fleet/conf", "/fleet/threads", "/rank/0/ui", "/rank/0/conf"]
@@ -390,3 +391,14 @@ def test_a_rank_behind_a_unix_socket_is_reached(tmp_path: Path) -> None:
         assert client.get("/rank/0/meta").status_code == 200
         assert f'data-socket="{server.socket_path}"'.encode() in client.get("/rank/0/ui").data
         assert client.get("/rank/0/docs").status_code == 404
+
+
+def test_a_rank_that_is_late_is_a_504_and_one_that_is_down_a_502(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "ENGINE_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        urls = [f"http://127.0.0.1:{silent.getsockname()[1]}", f"http://127.0.0.1:{free_port()}"]
+        client = logged_in(urls)
+        late, down = (client.get(f"/rank/{number}/conf") for number in (0, 1))
+    assert (late.status_code, down.status_code) == (504, 502)
+    assert "no answer within 0.3 s" in late.get_json()["message"]
+    assert urls[1] in down.get_json()["message"]
