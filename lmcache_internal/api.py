@@ -12,6 +12,7 @@ from .configuration.history import History, PublicRevision, history_of, public_c
 from .configuration.live import Configuration
 from .configuration.snapshot import masked
 from .conversion import cut, parse_bool, parse_tokens, shown, suggestion
+from .diagnostics.checks import Degraded, Unhealthy
 from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
 from .diagnostics.health import HEALTH_KEY, Health
 from .diagnostics.modes import MODES_KEY, ModeName, Modes
@@ -69,6 +70,7 @@ __all__ = [
     "Configuration",
     "Conflict",
     "Content",
+    "Degraded",
     "EngineFailed",
     "EngineUnavailable",
     "FromText",
@@ -98,6 +100,7 @@ __all__ = [
     "Struct",
     "TokenRange",
     "Unauthorized",
+    "Unhealthy",
     "Upload",
     "adapter",
     "backend_names",

@@ -17,6 +17,10 @@ class ServerStartError(RuntimeError):
     """The server cannot listen; the message names the address, the reason and what to do."""
 
 
+CURL_ADVICE = "Send a token: curl"
+"""How the advice in a 401 begins. The command line replaces it, because its users do not use curl."""
+
+
 class ApiError(Exception):
     """An error that is sent to the client.
 

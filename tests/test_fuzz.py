@@ -1,4 +1,4 @@
-"""Fuzz tests with a few valid and invalid requests per operation; `make test-faults` sends many."""
+"""Fuzz tests with a few valid and invalid requests per operation; `tests/faults/test_fuzz.py` sends many."""
 
 from __future__ import annotations
 

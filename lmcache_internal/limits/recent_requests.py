@@ -42,12 +42,12 @@ class RecentRequests:
         """Add a request, unless it is for the page of the dashboard."""
         if route == "/ui" or route.startswith("/ui/"):
             return
-        self._kept.append((time.time(), method, route, status, seconds))
+        self._kept.append((time.time(), cut(method), route, status, seconds))
 
     def slowest_first(self) -> list[RecentRequest]:
         """Return the requests, slowest first."""
         entries = sorted(self._kept.copy(), key=lambda entry: -(entry[4] or 0.0))
         return [
-            {"time": at, "method": cut(method), "path": route, "status": status, "seconds": seconds}
+            {"time": at, "method": method, "path": route, "status": status, "seconds": seconds}
             for at, method, route, status, seconds in entries
         ]

@@ -6,6 +6,7 @@ entries. A request that finds another thread doing this continues without waitin
 
 from __future__ import annotations
 
+import os
 import threading
 from bisect import bisect_left
 from collections import deque
@@ -42,6 +43,10 @@ class RequestCounts:
     """
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Start again: a forked child has served no request, and a thread of the parent may have held the lock."""
         self.by_series: dict[Series, int] = {}
         self.by_bucket = [0] * (len(BUCKETS) + 1)
         self.seconds = 0.0
@@ -75,3 +80,4 @@ class RequestCounts:
 
 
 requests = RequestCounts()
+os.register_at_fork(after_in_child=requests.forget)

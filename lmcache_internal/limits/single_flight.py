@@ -105,11 +105,11 @@ class SingleFlight:
         if not has_lock:
             run.set_exception(self._timeout_error(seconds))
             return
-        self._current = run
-        run.begin()
-        if send_504_after is not None:
-            send_504_after(seconds, lambda: str(self._timeout_error(seconds)))
         try:
+            self._current = run
+            run.begin()
+            if send_504_after is not None:
+                send_504_after(seconds, lambda: str(self._timeout_error(seconds)))
             run.set_result(function())
         except BaseException as error:  # Of any kind: without a result, the others would wait until their timeout.
             run.set_exception(error)

@@ -7,6 +7,7 @@ the name of the thread, and /metrics in `lmcache_internal:stuck_calls`.
 from __future__ import annotations
 
 import contextvars
+import os
 import threading
 import time
 import traceback
@@ -101,6 +102,10 @@ class StuckCalls(Collector):
     """The calls of this process that have timed out and are still running."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Start again: a forked child has none of the threads, and one of them may have held the lock."""
         self._calls: list[Running] = []
         self._lock = threading.Lock()
 
@@ -110,11 +115,15 @@ class StuckCalls(Collector):
             if call not in self._calls:
                 self._calls.append(call)
 
-    def named(self, name: str) -> list[Running]:
-        """Return the stuck calls of `name`, oldest first."""
+    def running(self) -> list[Running]:
+        """Return the stuck calls, in the order of their timeouts."""
         with self._lock:
             self._calls = [call for call in self._calls if call.is_alive()]
-            return [call for call in self._calls if call.called == name]
+            return list(self._calls)
+
+    def named(self, name: str) -> list[Running]:
+        """Return the stuck calls of `name`, oldest first."""
+        return [call for call in self.running() if call.called == name]
 
     def describe(self) -> Iterable[Metric]:
         """Return the metric family without samples."""
@@ -130,6 +139,8 @@ class StuckCalls(Collector):
 
 stuck_calls = StuckCalls()
 REGISTRY.register(stuck_calls)
+if hasattr(os, "register_at_fork"):  # Windows cannot fork, and `lmcache-internal doctor` imports this module there.
+    os.register_at_fork(after_in_child=stuck_calls.forget)
 
 
 def call_within(name: str, function: Callable[[], Any], seconds: float) -> Any:

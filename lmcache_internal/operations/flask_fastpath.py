@@ -6,24 +6,49 @@ engine shares the interpreter. To remove it, delete this file and derive `Intern
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from types import FunctionType, MethodType
 from typing import Any
 
 from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import MapAdapter, Rule
+from werkzeug.routing import Map, MapAdapter, Rule, RuleFactory
 
-_ASYNCHRONOUS = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
+from .lazy_rule import LazyRule
+
+
+class RuleMap(Map):
+    """The rules of an app.
+
+    Attributes:
+        added: all rules in the order in which they were added. `iter_rules` sorts them for matching first, which takes
+            a millisecond after each change.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.added: list[Rule] = []
+        super().__init__(*arguments, **options)
+
+    def add(self, rulefactory: RuleFactory) -> None:
+        """Add the rules of `rulefactory`."""
+        rules = list(rulefactory.get_rules(self))
+        for rule in rules:
+            super().add(rule)
+        self.added.extend(rules)
 
 
 class LeanFlask(Flask):
     """A Flask app without sessions, which finds a path without variables by one dictionary lookup."""
 
+    url_map: RuleMap
+    url_map_class = RuleMap
+    url_rule_class = LazyRule
+
     def __init__(self, import_name: str) -> None:
         super().__init__(import_name, static_folder=None, template_folder=None)
         self.session_interface = _NoSessions()
+        self._synchronous: set[Callable[..., Any]] = set()
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Match plain paths by a dictionary; use werkzeug's patterns for the others."""
@@ -33,10 +58,13 @@ class LeanFlask(Flask):
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a plain function as it is; Flask's own check is slow and runs several times per request."""
-        code = getattr(func, "__code__", None)
-        if code is not None and not code.co_flags & _ASYNCHRONOUS and not func.__dict__:
+        is_plain = isinstance(func, (FunctionType, MethodType))  # Others may have no hash.
+        if is_plain and func in self._synchronous:
             return func
-        return super().ensure_sync(func)
+        made = super().ensure_sync(func)
+        if is_plain and made is func:
+            self._synchronous.add(func)
+        return made
 
     @cached_property
     def _plain_rules(self) -> Mapping[tuple[str, str], Rule]:

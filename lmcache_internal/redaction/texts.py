@@ -19,8 +19,7 @@ _OPTION = re.compile(r"""(?<![\w-])--?([A-Za-z][\w-]*)(["'],[ \t]*|[ \t]+)(?=["'
 # The harmless values of a name that counts: numbers (`7`, `[1, 2]`), prose (`expected int`, `num_tokens=7`), and code
 # (`len(tokens)`, `request.tokens`).
 _COUNT = re.compile(r"""["'(\[{ ]*[-+]?\d+(?:[.,:]\d+)*(?![\w-]|[.:]\w)""")
-_PROSE = re.compile(r"[A-Za-z_]+(?: \w|=\w)")
-_CODE = re.compile(r"[({\[ ]*[A-Za-z_][A-Za-z_.]*(?![\w-])|[({\[ ]+$", re.MULTILINE)
+_PROSE_OR_CODE = re.compile(r"[({\[ ]*[A-Za-z_][A-Za-z_.]*(?![\w-])|[({\[ ]+$", re.MULTILINE)
 # The second word of a name with a space: `API key: x`.
 _SECOND_WORDS = frozenset({"key", "keys", "string"})
 
@@ -86,9 +85,7 @@ def _is_harmless(text: str, start: int, name: str, separator: str) -> bool:
     """Return whether the text after the name of a count is a number, prose or code."""
     if _COUNT.match(text, start) or separator.isspace():  # `--tokens-only or --verbose`
         return True
-    if "token" not in name.lower():
-        return False
-    return bool((_PROSE.match(text, start) and separator == ":") or _CODE.match(text, start))
+    return "token" in name.lower() and bool(_PROSE_OR_CODE.match(text, start))
 
 
 def _mask_private_keys(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..errors import Unauthorized
+from ..errors import CURL_ADVICE, Unauthorized
 from ..roles import Role
 from .limiter import FailureLimiter
 from .proxies import came_through_proxy
@@ -80,7 +80,7 @@ class Callers:
     def hint(self, environ: Mapping[str, Any]) -> str:
         """Return what the client of a refused request can do."""
         if self._tokens.in_use:
-            return f"Send a token: curl -H 'Authorization: Bearer …'.{self.problem}"
+            return f"{CURL_ADVICE} -H 'Authorization: Bearer …'.{self.problem}"
         if environ.get(DIRECT_KEY) or self._trust_loopback:
             return (
                 "Without tokens, only direct connections over loopback or the Unix socket have access; "

@@ -20,7 +20,7 @@ _FORWARDING = "FORWARD"
 _PREFIXES = ("HTTP_X_AUTH_REQUEST_", "HTTP_X_HOST", "HTTP_X_HTTP_HOST", "HTTP_X_USER", "HTTP_X_SERVER_NAME")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)  # Few, because a client chooses the names, and 100 of them may take 64 KiB.
 def came_through_proxy(names: tuple[str, ...]) -> bool:
     """Return whether a proxy forwarded the request with these WSGI environ keys; True if in doubt."""
     return any(_is_of_proxy(name) for name in names if name.startswith("HTTP_"))

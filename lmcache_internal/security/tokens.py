@@ -36,7 +36,7 @@ class TokenStore:
         ConfigError: the single token cannot be read or used.
     """
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str], strict: bool = False) -> None:
+    def __init__(self, path: Path | None, environ: Mapping[str, str], strict: bool) -> None:
         single = _single_token(environ)
         self.in_use = path is not None or single is not None
         self._path = path

@@ -26,6 +26,8 @@ from .thread_pool import Pool
 logger = get_logger(__name__)
 
 SWEEP_SECONDS = 0.5
+_WARNING_SECONDS = 60.0
+"""Time between two warnings that new connections wait."""
 MAX_CONNECTIONS = 1000
 """Connections per listener. If a quarter of the process' file descriptors is less, that is the limit."""
 EXTRA_CONNECTIONS = 32
@@ -51,12 +53,17 @@ class Acceptor(BaseWSGIServer):
         memory: the limit on the memory of all connections.
         admits: returns the largest body that the caller of a request (a WSGI environ) may send, in bytes; 0 if none.
         options: the keyword arguments of waitress' server.
+
+    Attributes:
+        loop_thread: the identifier of the thread that runs the event loop.
     """
 
     channel_class = Channel
     next_channel_cleanup = math.inf  # `sweep` closes idle connections instead.
+    loop_thread = 0
     _next_sweep = 0.0
     _full_until = 0.0
+    _next_warning = 0.0
 
     def __init__(
         self,
@@ -78,10 +85,10 @@ class Acceptor(BaseWSGIServer):
         self._keeps_gil = keeps_gil
         self._inline = inline
         self._probes = probes
-        self._loop_thread = 0
         self._woken = False
         self._trigger_lock = threading.Lock()
         super().__init__(**options)
+        memory.add(self)
 
     # Which thread serves a request
 
@@ -101,20 +108,12 @@ class Acceptor(BaseWSGIServer):
 
     # Waking the event loop
 
-    def set_loop_thread(self) -> None:
-        """Declare that the calling thread runs the event loop."""
-        self._loop_thread = threading.get_ident()
-
     def is_in_loop(self) -> bool:
         """Return whether the calling thread runs the event loop."""
-        return threading.get_ident() == self._loop_thread
+        return threading.get_ident() == self.loop_thread
 
     def resume(self, channel: Channel) -> None:
-        """Continue with a connection in the next round of the event loop. Call it only in the event loop's thread."""
-        self._map.resume(channel)
-
-    def wake(self, channel: Channel) -> None:
-        """Continue with a connection in the event loop. Call it from any thread."""
+        """Continue with a connection in the next round of the event loop. Any thread may call this."""
         self._map.resume(channel)
         if not self._woken and not self.is_in_loop():
             self._woken = True
@@ -127,11 +126,7 @@ class Acceptor(BaseWSGIServer):
                 self.trigger.pull_trigger(function)
 
     def pull_trigger(self, thunk: Callable[[], None] | None = None) -> None:
-        """Do nothing: `wake` names the connection that has changed, waitress' own calls do not."""
-
-    def prepare_round(self) -> None:
-        """Allow worker threads to wake the event loop again. Call it after each wait."""
-        self._woken = False
+        """Do nothing: `resume` names the connection that has changed, waitress' own calls do not."""
 
     def close_trigger(self) -> None:
         """Close the trigger; the event loop ends when nothing else is open."""
@@ -141,9 +136,12 @@ class Acceptor(BaseWSGIServer):
     # Accepting
 
     def handle_accept(self) -> None:
-        """Accept a batch of waiting connections."""
+        """Accept a batch of waiting connections, of which there is at least one."""
+        if self._is_full and not self._evict_oldest():
+            self._pause(f"all {len(self.active_channels)} are busy")
         for _ in range(_ACCEPTS_A_ROUND):
-            if not self.readable() or (accepted := self.accept()) is None:
+            # It does not evict for the next one, because no other client may be waiting.
+            if self._is_full or (accepted := self.accept()) is None:
                 return
             connection, address = accepted
             if len(self.active_channels) >= self.limit:
@@ -160,20 +158,24 @@ class Acceptor(BaseWSGIServer):
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
-            # The client stays in the queue, so epoll would report it again and again.
-            self._full_until = time.monotonic() + SWEEP_SECONDS
-            logger.warning("New connections wait: %s", error.strerror)
+            self._pause(str(error.strerror))
             return None
+
+    def _pause(self, reason: str) -> None:
+        # A client stays in the queue, so epoll would report it again and again.
+        now = time.monotonic()
+        self._full_until = now + SWEEP_SECONDS
+        if now >= self._next_warning:
+            self._next_warning = now + _WARNING_SECONDS
+            logger.warning("New connections wait: %s", reason)
 
     def readable(self) -> bool:
         """Return whether another connection may be accepted."""
-        if not self.accepting or time.monotonic() < self._full_until:
-            return False
-        if len(self.active_channels) >= self.limit + EXTRA_CONNECTIONS and not self._evict_oldest():
-            self._full_until = time.monotonic() + SWEEP_SECONDS
-            logger.warning("New connections wait: all %d are busy", len(self.active_channels))
-            return False
-        return True
+        return bool(self.accepting) and time.monotonic() >= self._full_until
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self.active_channels) >= self.limit + EXTRA_CONNECTIONS
 
     def _evict_oldest(self) -> bool:
         """Close the oldest connections that are idle or have an incomplete request; return whether there were any."""
@@ -198,10 +200,11 @@ class Acceptor(BaseWSGIServer):
         return None if is_quiet and all(pool.is_at_minimum for pool in pools) else SWEEP_SECONDS
 
     def sweep(self) -> None:
-        """Apply the timeouts, and end unneeded threads. Call it often, between two waits.
+        """Apply the timeouts, and end unneeded threads. Call it after each wait.
 
         During a wait, a new connection could get the descriptor of a closed connection, and then its events.
         """
+        self._woken = False  # From now on, a change must wake the next wait.
         now = time.monotonic()
         if now < self._next_sweep:
             return
@@ -210,7 +213,7 @@ class Acceptor(BaseWSGIServer):
             self._full_until = 0.0
             self._map.refresh(self)
         for channel in list(self.active_channels.values()):
-            channel.expire(now)
+            self._map.call(channel.expire, now)
         for dispatcher in (self.task_dispatcher, self._probes):
             dispatcher.shrink()
 

@@ -12,7 +12,10 @@ import socket
 import time
 from typing import Any
 
+from waitress.channel import ClientDisconnected
+
 from ..system.peer_credentials import peer_of
+from .cpu_budget import WorkerBudget
 from .header_cache import CachingParser
 from .request_parser import WireError
 from .sending import SendingChannel
@@ -29,8 +32,8 @@ STALLED_SECONDS = 30.0
 """Timeout for a client that does not read its response."""
 LINGER_SECONDS = 1.0
 """Time that a refused client may continue to send, so that it can read the refusal."""
-MAX_IGNORED_BYTES = 16 << 20
-"""Bytes that a refused client may continue to send; they are discarded."""
+_DISCARDED_BYTES = 64 << 10
+"""Bytes of a refused client that are discarded per round, so that other connections do not wait."""
 MAX_UNREAD_AHEAD = 64 << 10
 """Unread bytes of responses above which the next request of the connection does not start."""
 
@@ -41,16 +44,20 @@ class Channel(SendingChannel):
     Attributes:
         refused: the request was refused while the client may still be sending it.
         lingering: the response is sent; further input is discarded.
+        incoming: the request that is being received. It is not waitress' `request`, because the worker thread that
+            finishes the request before it would send 100 Continue for that, without authorization.
         is_over_limit: the server was full when it came; only probes are served.
         peer_uid: the user id of the client on a Unix socket; None on TCP.
+        budget: the CPU budget of the thread pool that serves the request.
     """
 
-    request: CachingParser | None
+    incoming: CachingParser | None = None
+    budget: WorkerBudget
     refused = False
     lingering = False
     _input: bytes = b""
     _began = 0.0
-    _discard_bytes_left = MAX_IGNORED_BYTES
+    requests: Any = ()  # waitress sets it after the connection is registered.
 
     def __init__(
         self, server: Any, sock: socket.socket, *rest: Any, is_over_limit: bool = False, **options: Any
@@ -62,13 +69,13 @@ class Channel(SendingChannel):
     @property
     def body_bytes(self) -> int:
         """The size of the request body, for the server's memory limit."""
-        request = self.request or next(iter(self.requests), None)
+        request = self.incoming or next(iter(self.requests), None)
         return request.announced_bytes if request is not None and request.admitted else 0
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is being received, served or answered."""
-        return not (self.requests or self.total_outbufs_len or self.request or self._input)
+        """Whether no request is being served or answered, and no body is being received."""
+        return self.is_evictable and not self.body_bytes
 
     @property
     def is_evictable(self) -> bool:
@@ -84,7 +91,7 @@ class Channel(SendingChannel):
     def handle_read(self) -> None:
         """Receive a packet."""
         if self.lingering:
-            self._discard_input()
+            self._linger()
         elif data := self.recv(self.adj.recv_bytes):
             self.last_activity = 0.0
             self._input = data
@@ -109,19 +116,22 @@ class Channel(SendingChannel):
     def _parse_input(self) -> bool:
         """Parse some of the input; return whether a request is complete."""
         self._began = self._began or time.monotonic()
-        request = self.request = self.request or self.parser_class(self.adj)
+        if self.incoming is None:
+            # waitress would parse the empty lines one pair at a time, which takes quadratic time.
+            self._input = self._input.lstrip(b"\r\n")
+            if not self._input:
+                return False
+        request = self.incoming = self.incoming or self.parser_class(self.adj)
         self._input = self._input[request.received(self._input) :]
-        if request.empty:
-            self.request = None
-        elif request.completed:
+        if request.completed:
             self._serve(request)
             return True
-        elif request.body_rcv is not None and not request.admitted:
+        if request.body_rcv is not None and not request.admitted:
             self._begin(request)
         return False
 
     def _serve(self, request: CachingParser) -> None:
-        self.request = None
+        self.incoming = None
         self._began = 0.0
         self.expect_response()
         self._begin(request)
@@ -132,48 +142,56 @@ class Channel(SendingChannel):
             self.requests.append(request)
         self.server.add_task(self)
 
-    def _discard_input(self) -> None:
-        # All of it, because the hangup of the client is handled next, and closing a socket with unread input resets it.
-        with contextlib.suppress(BlockingIOError):
-            while self.connected and self._discard_bytes_left >= 0:
-                self._discard_bytes_left -= len(self.recv(self.adj.recv_bytes))
-        if self.connected and self._discard_bytes_left < 0:
-            self.handle_close()
-
     # Serving: in a worker thread, or in the event loop
 
     def service(self) -> None:
         """Serve the request in a worker thread."""
         try:
-            self.answer()
-        finally:
-            self.server.wake(self)
+            with self.budget.request():
+                self.answer()
+        except BaseException:  # waitress logs it. Otherwise the client would wait forever.
+            self.drop()
+            raise
+        if self._needs_loop:
+            self.server.resume(self)
+
+    @property
+    def _needs_loop(self) -> bool:
+        """Whether the event loop must continue with the connection. If not, its next packet wakes the event loop.
+
+        Waking the event loop for nothing takes three switches of the GIL, which a busy engine loses.
+        """
+        is_closing = self.will_close or self.close_when_flushed or not self.connected
+        return is_closing or bool(self._input or self.total_outbufs_len) or not self._map.is_registered(self)
 
     def answer(self) -> None:
         """Serve the request. If its body has not arrived, decide whether the caller may send it."""
         request = self.requests[0]
         if not request.completed and self._admit(request):
             return
-        if self.request is request:
-            self.request = None
+        if self.incoming is request:
+            self.incoming = None
         super().service()
 
     def _admit(self, request: Any) -> bool:
         """Return whether to read the body of `request`. If not, the request is answered without it."""
-        limit = self.server.admits(self.task_class(self, request).get_environment())
+        try:
+            limit = self.server.admits(self.task_class(self, request).get_environment())
+        except Exception:  # Of any kind: the app fails in the same way, and responds to it.
+            limit = 0
         if not limit:
             request.withhold_body()
             self.refused = True
             return False
         if not request.limit_body(limit):
             return False
-        if not self.server.memory.accepts_body(request.announced_bytes):
+        if not self.server.memory.admit_body(request):
             request.refuse(WireError(503, "Service Unavailable", "Too many request bodies are being received", 1))
             return False
-        request.admitted = True
         self._began = time.monotonic()
         if request.expect_continue:
-            self.send_continue()
+            with contextlib.suppress(ClientDisconnected):
+                self.write_soon(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.requests.clear()
         return True
 
@@ -189,19 +207,31 @@ class Channel(SendingChannel):
 
         Closing a socket with unread input resets the connection, so the client would lose the response.
         """
-        if not self.refused or self.total_outbufs_len or not self.connected:
-            super().handle_close()
-            return
-        self.refused = self.will_close = False
-        self.lingering = True
-        self._input = b""
-        self.last_activity = 0.0
-        self.socket.shutdown(socket.SHUT_WR)
+        if self.lingering and self.connected:
+            self._linger()
+        elif not self.refused or self.total_outbufs_len or not self.connected:
+            self.end()
+        else:
+            self.will_close = False
+            self.lingering = True
+            self._input = b""
+            self.last_activity = 0.0
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:  # The client has reset the connection.
+                self.end()
+
+    def _linger(self) -> None:
+        """Discard some input, and close the connection after the last of it."""
+        piece = b""
+        with contextlib.suppress(OSError):
+            piece = self.socket.recv(_DISCARDED_BYTES)
+        if not piece:
+            self.end()
 
     def end(self) -> None:
         """Close the connection at once."""
-        self.refused = False
-        self.handle_close()
+        super().handle_close()
 
     def expire(self, now: float) -> None:
         """Close the connection, or refuse its request, if a timeout has passed."""
@@ -218,7 +248,7 @@ class Channel(SendingChannel):
             self._expire_request(now)
 
     def _expire_request(self, now: float) -> None:
-        reads_body = self.request is not None and self.request.admitted
+        reads_body = self.incoming is not None and self.incoming.admitted
         age, silent = now - self._began, now - self.last_activity
         is_late = silent > BODY_SECONDS or age > MAX_BODY_SECONDS if reads_body else age > HEAD_SECONDS
         if is_late:

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import socket
-import struct
 import sys
 import termios
 from typing import Any
@@ -22,7 +20,6 @@ _CALL = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
 _RECEIVE = int(socket.MSG_DONTWAIT)
 _SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 _ACCEPT = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-_ONE_POLL = struct.Struct("ihh")  # struct pollfd, see poll(2).
 _ADDRESS_BYTES = 128  # sizeof(struct sockaddr_storage), see socket(7).
 
 
@@ -55,11 +52,6 @@ def accept(listening: socket.socket, family: socket.AddressFamily) -> tuple[GilS
     descriptor = _checked(_libc.accept4(listening.fileno(), address, ctypes.byref(size), _ACCEPT))
     made = GilSocket(family, socket.SOCK_STREAM, fileno=descriptor)
     return made, _ip_and_port(family, address.raw)
-
-
-def is_readable(descriptor: int) -> bool:
-    """Return whether `descriptor` has data to read, or for an epoll descriptor, whether it has events."""
-    return bool(_libc.poll(_ONE_POLL.pack(descriptor, select.POLLIN, 0), 1, 0) > 0)
 
 
 def unacknowledged_bytes(descriptor: int) -> int:
@@ -98,4 +90,3 @@ if is_available():
     _libc.accept4.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_int)
     _libc.close.argtypes = (ctypes.c_int,)
     _libc.ioctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.POINTER(ctypes.c_int))
-    _libc.poll.argtypes = (ctypes.c_char_p, ctypes.c_ulong, ctypes.c_int)

@@ -15,7 +15,6 @@ from ..settings.locations import ALL_ADDRESSES
 from ..system.peer_credentials import peer_of
 from ..system.socket_directory import locked, make_trusted
 
-_BACKLOG = 128
 _SEND_BUFFER_BYTES = 128 << 10
 """Size of the kernel's send buffer. Without this limit, the kernel holds megabytes for each client."""
 _MAX_PATH_BYTES = 107  # sizeof(sockaddr_un.sun_path) - 1 on Linux, see unix(7).
@@ -61,7 +60,7 @@ def _listen_tcp(host: str, port: int) -> socket.socket:
         if host == ALL_ADDRESSES:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listening.bind(where)
-        listening.listen(_BACKLOG)
+        listening.listen()
     except OSError as error:
         listening.close()
         raise ServerStartError(_explain_tcp(error, host, port)) from error
@@ -91,7 +90,7 @@ def _listen_unix(path: Path) -> socket.socket:
         with locked(path.parent):
             _remove_stale(path)
             _bind_private(listening, path)
-            listening.listen(_BACKLOG)
+            listening.listen()
     except OSError as error:
         listening.close()
         raise ServerStartError(

@@ -11,12 +11,14 @@ MAX_BODIES_BYTES = 32 << 20
 MAX_UNREAD_BYTES = 32 << 20
 """Responses that clients have not read. Beyond it, the client that has read least of its response is disconnected; if
 several have read the same, the one that has stalled longest."""
+_JOINED_BYTES = 8 << 10
+"""Smaller chunks are joined: an object for each of millions of chunks would take much more memory than they do."""
 _SEND_BYTES = 64 << 10
 """Sent data is copied. Large copies in many threads would fragment the heap of the engine's process."""
 
 
 class ResponseBuffer:
-    """The unsent bytes of responses. They are not copied, and sent bytes are freed."""
+    """The unsent bytes of responses. Large chunks are not copied, and sent bytes are freed."""
 
     def __init__(self) -> None:
         self._pieces: deque[memoryview] = deque()
@@ -27,8 +29,10 @@ class ResponseBuffer:
 
     def append(self, data: memoryview) -> None:
         """Append `data`."""
-        self._pieces.append(data)
         self._size += len(data)
+        if self._pieces and len(self._pieces[-1]) + len(data) <= _JOINED_BYTES:
+            data = memoryview(bytes(self._pieces.pop()) + bytes(data))
+        self._pieces.append(data)
 
     def get(self, size: int) -> memoryview:
         """Return the first bytes, at most `size`, without removing them."""
@@ -45,7 +49,11 @@ class ResponseBuffer:
     @property
     def held_bytes(self) -> int:
         """The size of the app's chunks that are not sent completely."""
-        return sum(len(_source_bytes(piece)) for piece in tuple(self._pieces))
+        try:
+            first = self._pieces[0]
+        except IndexError:
+            return 0
+        return self._size + len(_source_bytes(first)) - len(first)  # Only the first piece can be sent in part.
 
     def close(self) -> None:
         """Free all bytes."""
@@ -61,31 +69,32 @@ class MemoryBudget:
     """
 
     def __init__(self) -> None:
-        self._adding = threading.Lock()
-        self._channels: set[Any] = set()
+        self._lock = threading.Lock()
+        self._listeners: list[Any] = []
 
-    def add(self, channel: Any) -> None:
-        """Add a connection."""
-        self._channels.add(channel)
+    def add(self, listener: Any) -> None:
+        """Add a listener."""
+        self._listeners.append(listener)
 
-    def remove(self, channel: Any) -> None:
-        """Remove a closed connection."""
-        self._channels.discard(channel)
+    def _channels(self) -> list[Any]:
+        return [channel for listener in self._listeners for channel in tuple(listener.active_channels.values())]
 
-    def accepts_body(self, size: int) -> bool:
-        """Return whether a body of `size` bytes may be read now."""
-        held: int = sum(channel.body_bytes for channel in self._channels.copy())
-        return held + size <= MAX_BODIES_BYTES
+    def admit_body(self, request: Any) -> bool:
+        """Admit a request, whose body is then read, if there is memory for it; return whether it is admitted."""
+        with self._lock:  # Otherwise several threads could admit requests for the same free memory.
+            held = sum(channel.body_bytes for channel in self._channels())
+            request.admitted = held + request.announced_bytes <= MAX_BODIES_BYTES
+        return bool(request.admitted)
 
     def keep(self, channel: Any, data: memoryview) -> None:
         """Buffer `data` for a client. Above the limit, other clients that do not read are disconnected."""
-        with self._adding:
+        with self._lock:
             self._make_room(channel, len(_source_bytes(data)))
             channel.keep(data)
 
     def _make_room(self, writer: Any, size: int) -> None:
         # A single response that exceeds the limit is buffered, because the app holds it in memory anyway.
-        waiting = [channel for channel in self._channels.copy() if channel.total_outbufs_len and channel is not writer]
+        waiting = [channel for channel in self._channels() if channel.total_outbufs_len and channel is not writer]
         excess = sum(channel.held_bytes for channel in (*waiting, writer)) + size - MAX_UNREAD_BYTES
         if excess <= 0:
             return

@@ -15,6 +15,10 @@ _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^\x00-\x20\x7f]+ HTTP
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(rb"[^\x00-\x20\x7f]*")
 _BARE_CR_OR_LF = re.compile(rb"\r[^\n]|(?<!\r)\n")
+MAX_HEADERS = 100
+"""Headers of a request; more are refused (431), because each costs time in the event loop."""
+MAX_HEADER_BYTES = 8 << 10
+"""Size of one header; a longer one is refused (431), because some headers are split into parts, each with a cost."""
 _MAX_LINE_START = 256
 _MAX_CHUNK_LINE_BYTES = 4096
 _MAX_TRAILER_BYTES = 8192
@@ -103,16 +107,23 @@ class Parser(HTTPRequestParser):
         Raises:
             ParsingError: it is malformed, or the end of the request is ambiguous (400).
         """
-        line, *headers = header_plus.split(b"\r\n")
+        line, *headers = header_plus.removesuffix(b"\r\n\r\n").split(b"\r\n")
         if not _REQUEST_LINE.fullmatch(line):
             raise ParsingError("The first line must be METHOD TARGET HTTP/1.1")
+        if len(headers) > MAX_HEADERS or any(len(header) > MAX_HEADER_BYTES for header in headers):
+            self._refuse_headers()
+            return
         fields = _framing_fields(headers)
-        super().parse_header(header_plus)
+        super().parse_header(b"\r\n".join([line, *map(_stripped, headers), b""]))
         _check_framing(fields, self.version)
 
     def _refuse_as_bad(self, reason: str, data: bytes) -> int:
         self.refuse(WireError(400, "Bad Request", f"The request cannot be parsed: {reason}"))
         return len(data)
+
+    def _refuse_headers(self) -> None:
+        reason = f"The limits are {MAX_HEADERS} headers, and {MAX_HEADER_BYTES} bytes for each"
+        self.refuse(WireError(431, "Request Header Fields Too Large", reason))
 
     def _is_too_large(self) -> bool:
         chunks: Any = self.body_rcv
@@ -149,8 +160,14 @@ class Parser(HTTPRequestParser):
         if len(chunks.control_line) > _MAX_CHUNK_LINE_BYTES or len(chunks.trailer) > _MAX_TRAILER_BYTES:
             return "a line between the chunks is too long"
         trailer = chunks.trailer.split(b"\r\n") if chunks.completed else []
-        is_valid = all(HEADER_FIELD_RE.match(line) for line in trailer if line.strip())
+        is_valid = all(HEADER_FIELD_RE.match(_stripped(line)) for line in trailer if line.strip())
         return "" if is_valid else "the trailer is not a header"
+
+
+def _stripped(line: bytes) -> bytes:
+    """Return a header without the white space around its value: waitress' pattern takes quadratic time for it."""
+    name, colon, value = line.partition(b":")
+    return name + colon + value.strip(b" \t")
 
 
 def _framing_fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:

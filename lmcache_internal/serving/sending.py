@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -56,13 +57,17 @@ class SendingChannel(HTTPChannel):
 
         The number of sent bytes is not enough, because the kernel buffers megabytes for a client that reads nothing.
         """
-        return self._sent_bytes - unacknowledged_bytes(-1 if self.socket is None else self.socket.fileno())
+        descriptor = self._fileno  # Read it once, because the event loop may close the connection.
+        return self._sent_bytes - (0 if descriptor is None else unacknowledged_bytes(descriptor))
 
     def write_soon(self, data: Any) -> int:
         """Send as much as possible at once, and buffer the rest."""
         self._begin_response()
-        if data and not isinstance(data, bytes):
-            return int(super().write_soon(data))  # A file: waitress reads it in pieces.
+        if data and not isinstance(data, bytes):  # A file: waitress reads it in pieces.
+            with self.outbuf_lock:
+                super().write_soon(data)
+                self.outbufs[-1] = ResponseBuffer()  # waitress' own buffer does not count as unread.
+            return len(data)
         sent = 0
         if data and not self.total_outbufs_len:
             self.last_activity = 0.0  # From now on, the server waits for the client.
@@ -71,7 +76,7 @@ class SendingChannel(HTTPChannel):
         if data and sent < len(data):
             self._flush_outbufs_below_high_watermark()
             self.server.memory.keep(self, memoryview(data)[sent:])
-            self.server.wake(self)
+            self.server.resume(self)
         return len(data or b"")
 
     def keep(self, data: memoryview) -> None:
@@ -91,7 +96,7 @@ class SendingChannel(HTTPChannel):
             raise ClientDisconnected
 
     def _send_now(self, data: bytes) -> int:
-        if not (data and self.connected):
+        if not self.connected:
             return 0
         sent, _ = self._flush_exception(partial(self.send, data), do_close=False)
         self._sent_bytes += sent
@@ -107,11 +112,11 @@ class SendingChannel(HTTPChannel):
     def _flush_outbufs_below_high_watermark(self) -> None:
         if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
             return
-        self.server.blocked_writers.add(self)
         try:
+            self.server.blocked_writers.add(self)
             with self.outbuf_lock:
                 while self.connected and self.total_outbufs_len > self.adj.outbuf_high_watermark:
-                    self.server.wake(self)
+                    self.server.resume(self)
                     self.outbuf_lock.wait()
         finally:
             self.server.blocked_writers.remove(self)
@@ -124,7 +129,7 @@ class SendingChannel(HTTPChannel):
             self.connected = False
             self.will_close = True
             self.outbuf_lock.notify_all()
-        self.server.wake(self)
+        self.server.resume(self)
 
     def send_504_after(self, seconds: float, explain: Callable[[], str]) -> None:
         """Make the event loop send 504 if the response has not begun after `seconds`. The worker thread calls this.
@@ -151,16 +156,7 @@ class SendingChannel(HTTPChannel):
             self._is_abandoned = True
         late = self.parser_class(self.adj)
         late.refuse(WireError(504, "Gateway Timeout", self._deadline[1]()))
-        self.error_task_class(self, late).service()
+        with suppress(ClientDisconnected):  # Another thread has dropped the connection.
+            self.error_task_class(self, late).service()
         self.close_when_flushed = True
         self.server.resume(self)
-
-    def add_channel(self, map: Any = None) -> None:
-        """Register the connection."""
-        super().add_channel(map)
-        self.server.memory.add(self)
-
-    def del_channel(self, map: Any = None) -> None:
-        """Unregister the connection."""
-        super().del_channel(map)
-        self.server.memory.remove(self)

@@ -9,6 +9,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 from ..limits.server_load import Load
 from ..redaction.log_lines import get_logger
+from .cpu_budget import WorkerBudget
 
 logger = get_logger(__name__)
 
@@ -26,6 +27,7 @@ class Pool(ThreadedTaskDispatcher):
         self._least = least
         self._limit = limit
         self._spare = 0
+        self._budget = WorkerBudget()
 
     def start(self) -> None:
         """Start the first threads.
@@ -47,6 +49,7 @@ class Pool(ThreadedTaskDispatcher):
         """Queue a request for the next idle thread, or for a new thread."""
         with self.lock:
             task.queued_at = time.monotonic()
+            task.budget = self._budget
             self.queue.append(task)
             self.queue_cv.notify()
             threads = len(self.threads) - self.stop_count

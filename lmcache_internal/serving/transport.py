@@ -18,7 +18,7 @@ from ..settings.address import Address
 from ..system.log_queue import LogQueue
 from .acceptor import SWEEP_SECONDS, Acceptor
 from .connection import Channel
-from .cpu_budget import CpuBudget
+from .cpu_budget import LoopBudget, server_time
 from .event_loop import Loop
 from .gil_sockets import is_available
 from .inline import inline_paths
@@ -31,6 +31,8 @@ logger = get_logger(__name__)
 MIN_THREADS = 8
 MAX_THREADS = 128
 MAX_PROBE_THREADS = 8
+MAX_HEAD_BYTES = 64 << 10
+"""Size of a request line and its headers; a larger one is refused (431)."""
 HIGH_WATERMARK_BYTES = 16 << 20
 """Unread bytes of a connection above which a thread that writes to it waits."""
 
@@ -68,7 +70,7 @@ class Transport:
             ident=None,
             connection_limit=sys.maxsize,  # The acceptor has its own limit.
             max_request_body_size=sys.maxsize,  # The limit depends on the route; see `Channel._admit`.
-            max_request_header_size=64 << 10,
+            max_request_header_size=MAX_HEAD_BYTES,
             # No temporary files: they fail if the disk is full or file descriptors run out.
             inbuf_overflow=sys.maxsize,
             outbuf_overflow=sys.maxsize,
@@ -127,22 +129,21 @@ class Transport:
         """Threads that serve a request."""
         return int(self._dispatcher.active_count + self._probes.active_count)
 
+    @server_time.counting()
     def _run(self) -> None:
-        self._server.set_loop_thread()
+        self._server.loop_thread = threading.get_ident()
         self._log_queue.use_in_this_thread()
-        budget = CpuBudget()
+        budget = LoopBudget()
         while self._loop:
             try:
                 self._loop.wait(self._server.seconds_to_sweep)
-                self._server.prepare_round()
                 self._server.sweep()
                 if self._dispatcher.is_busy or self._probes.is_busy:
-                    budget.yield_gil()
-                else:
-                    budget.throttle()  # It would mistake our own worker threads for a busy engine.
+                    budget.yield_gil(self._loop.last_pause)
+                budget.throttle()
             except (
                 Exception
-            ):  # Handlers catch their own errors; if any other ended the loop, no client would be served.
+            ):  # Handlers catch their own errors. If another one ended the loop, nothing would be served.
                 logger.exception("The server's event loop failed; it continues")
                 time.sleep(SWEEP_SECONDS)
         self._loop.close()

@@ -39,12 +39,12 @@ def half_sent(host: Host, request_head: bytes, count: int, port: int | None = No
 
 
 def answers(clients: list[socket.socket], seconds: float) -> dict[socket.socket, Answer]:
-    """Return the responses received until none arrives for `seconds`."""
+    """Return the responses of all clients, or those that are received until none arrives for `seconds`."""
     found: dict[socket.socket, Answer] = {}
     with selectors.DefaultSelector() as selector:
         for client in clients:
             selector.register(client, selectors.EVENT_READ, client)
-        while ready := selector.select(seconds):
+        while len(found) < len(clients) and (ready := selector.select(seconds)):
             for key, _ in ready:
                 selector.unregister(key.data)
                 found[key.data] = answer_on(key.data)

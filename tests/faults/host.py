@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from tests.support import ROOT, free_port
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 DESCRIPTORS = 4096
 """The default limit of open files for the server's process, and the limit that these tests need themselves."""
 

@@ -14,13 +14,17 @@ import pytest
 
 from tests.faults.bodies import BODY, HALF, answers, chunk, half_sent, head
 from tests.faults.host import Host, answer_on, hosting
-from tests.support import eventually
+from tests.support import eventually, takes_less
 
 CLIENTS = 800
 MOST_GROWTH_MIB = 64
 """Twice the limit of 32 MiB for all bodies together."""
-BODY_SECONDS = 1.0
+BODY_SECONDS = 2.0
 """A short timeout, so that the tests are fast."""
+MOST_SECONDS = 20.0
+"""On a busy machine; the default of the server is 30 s."""
+QUIET_SECONDS = 5.0
+"""After so long without a response, those that were not refused are admitted; their bodies time out later."""
 
 POST = head("POST /conf")
 CHUNKED = head("POST /conf", length=None) + b"%x\r\n" % len(BODY)
@@ -50,9 +54,9 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 )
 def test_above_the_limit_bodies_are_refused_and_other_requests_are_served(host: Host, request_head: bytes) -> None:
     with host.peak_growth() as grown, half_sent(host, request_head, CLIENTS) as clients:
-        refused = answers(clients, 1.0)
-        assert host.ask("/livez").seconds < 1
-        assert host.ask("/lmc_version").seconds < 1
+        refused = answers(clients, QUIET_SECONDS)
+        assert takes_less(1, lambda: host.ask("/livez"))
+        assert takes_less(1, lambda: host.ask("/lmc_version"))
         for client in clients:
             if client not in refused:
                 client.sendall(BODY[len(HALF) :] + (b"\r\n0\r\n\r\n" if request_head is CHUNKED else b""))
@@ -67,8 +71,8 @@ def test_above_the_limit_bodies_are_refused_and_other_requests_are_served(host: 
 
 def test_bodies_for_a_public_route_are_limited_too(host: Host) -> None:
     with host.peak_growth() as grown, half_sent(host, head("GET /livez"), CLIENTS) as clients:
-        answers(clients, 1.0)
-        assert host.ask("/livez").seconds < 1
+        answers(clients, QUIET_SECONDS)
+        assert takes_less(1, lambda: host.ask("/livez"))
     assert grown[0] <= MOST_GROWTH_MIB, f"{grown[0]:.0f} MiB"
 
 
@@ -112,16 +116,16 @@ def test_a_stalled_body_times_out(impatient: Host, request_head: bytes, sent: by
     with impatient.connect() as client:
         began = time.monotonic()
         client.sendall(request_head + sent)
-        client.settimeout(BODY_SECONDS + 4)
+        client.settimeout(MOST_SECONDS)
         received = b"".join(iter(lambda: client.recv(1 << 16), b""))
-        assert BODY_SECONDS * 0.8 < time.monotonic() - began < BODY_SECONDS + 3
+        assert BODY_SECONDS * 0.8 < time.monotonic() - began < MOST_SECONDS
     final = received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     assert not final or final.startswith(b"HTTP/1.1 408 ")
 
 
 def test_stalled_bodies_are_replaced_by_others(impatient: Host) -> None:
     with half_sent(impatient, POST, 100):
-        assert eventually(lambda: impatient.ask("/conf", "POST", BODY).status == 200, BODY_SECONDS + 4)
+        assert eventually(lambda: impatient.ask("/conf", "POST", BODY).status == 200, MOST_SECONDS)
 
 
 @pytest.mark.parametrize("length", [len(BODY), None], ids=["with its length", "chunked"])

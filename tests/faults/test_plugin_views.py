@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.limits.bulkheads import MAX_REQUESTS_PER_VIEW
 from tests.faults.unharmed import serving, unharmed
-from tests.support import connect, fetch
+from tests.support import connect, fetch, takes_less
 
 REQUESTS = 200
+CALL_TIMEOUT = 5.0
+"""In seconds. All requests must arrive before the first one times out, also on a busy machine."""
 
 HANGING = '''
 from flask import Blueprint, Response, current_app, request, stream_with_context
@@ -103,10 +106,11 @@ def asking(server: InternalAPIServer, path: str) -> Iterator[list[socket.socket]
 
 
 def assert_others_are_served(server: InternalAPIServer) -> None:
-    for path in ("/livez", "/lmc_version", "/well", "/conf?names=chunk_size", "/threads", "/metrics", "/backends"):
-        began = time.monotonic()
+    def ask(path: str) -> None:
         assert fetch(server, path)[0] == 200, path
-        assert time.monotonic() - began < 1, path
+
+    for path in ("/livez", "/lmc_version", "/well", "/conf?names=chunk_size", "/threads", "/metrics", "/backends"):
+        assert takes_less(1, partial(ask, path)), path
 
 
 def read_to_end(client: socket.socket) -> bytes:
@@ -126,13 +130,13 @@ def test_two_hundred_requests_that_never_return_delay_no_others(server: Internal
 
 def test_a_plain_view_times_out_and_is_not_started_again(server: InternalAPIServer) -> None:
     assert server.app is not None
-    server.app.state.lmcache_adapter.config.extra_config = {"internal_api_server_call_timeout": 0.5}
+    server.app.state.lmcache_adapter.config.extra_config = {"internal_api_server_call_timeout": CALL_TIMEOUT}
     with asking(server, "/hang/plain") as clients:
         assert_others_are_served(server)
         statuses = [read_to_end(client)[9:12] for client in clients]
     assert (statuses.count(b"504"), statuses.count(b"503")) == (MAX_REQUESTS_PER_VIEW, REQUESTS - MAX_REQUESTS_PER_VIEW)
     began = time.monotonic()
     assert {fetch(server, "/hang/plain")[0] for _ in range(50)} == {504}
-    assert time.monotonic() - began < 5, "none of them was tried"
+    assert time.monotonic() - began < 25 * CALL_TIMEOUT, "none of them was tried"
     assert_others_are_served(server)
     server.app.state.release.set()

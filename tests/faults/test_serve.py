@@ -11,11 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from lmcache_internal.cli.serve_plugins import PluginFiles
-from tests.cli.serving import TINY, children, config_file, ports, served
+from tests.cli.serving import TINY, children, config_file, get, ports, served
 from tests.docs.processes import lives
 from tests.support import ROOT, eventually, free_port
 
@@ -35,14 +34,14 @@ class TestEnd:
             ranks = children(process.pid)
             assert len(list(prefix.parent.glob("socket_*"))) == len(ranks) == 3
             process.send_signal(number)
-            assert process.wait(10) == (-number if number == signal.SIGKILL else 0)
-            assert eventually(lambda: not any(map(lives, ranks)), 10)
-            assert eventually(lambda: not list(prefix.parent.glob("socket_*")), 10)
+            assert process.wait(60) == (-number if number == signal.SIGKILL else 0)
+            assert eventually(lambda: not any(map(lives, ranks)))
+            assert eventually(lambda: not list(prefix.parent.glob("socket_*")))
 
     def test_ctrl_c_on_a_terminal_reaches_all_and_ends_them_cleanly(self, config: Path) -> None:
         with served("--config", str(config), *TINY, start_new_session="yes") as (process, _):
             os.killpg(process.pid, signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
 
     def test_a_rank_that_hangs_is_killed_with_the_others(self, config: Path) -> None:
         with served("--config", str(config), *TINY) as (process, _):
@@ -51,8 +50,8 @@ class TestEnd:
             process.send_signal(signal.SIGTERM)
             time.sleep(0.5)
             process.send_signal(signal.SIGTERM)  # A second one does not wait for it.
-            assert process.wait(10) == 0
-            assert not any(map(lives, ranks))
+            assert process.wait(60) == 0
+            assert eventually(lambda: not any(map(lives, ranks)))
 
     @pytest.mark.parametrize(
         ("number", "words"), [(signal.SIGKILL, "killed by SIGKILL"), (signal.SIGTERM, "exit status 0")]
@@ -65,13 +64,13 @@ class TestEnd:
             worker = children(process.pid)[1]
             os.kill(worker, number)
             assert process.stdout.readline() == f"Worker 0 (process {worker}) ended: {words}\n"
-            assert httpx.get(f"http://127.0.0.1:{ports(lines)[2]}/livez").status_code == 200
+            assert get(f"http://127.0.0.1:{ports(lines)[2]}/livez").status_code == 200
 
     def test_when_the_last_one_has_ended_it_ends_with_status_1(self, config: Path) -> None:
         with served("--config", str(config), *TINY) as (process, _):
             for rank in children(process.pid):
                 os.kill(rank, signal.SIGKILL)
-            assert process.wait(10) == 1
+            assert process.wait(60) == 1
 
     def test_all_ports_in_use_are_named_before_anything_starts(self, config: Path) -> None:
         port = int(config.read_text().split("port_start: ")[1].split()[0])
@@ -80,7 +79,7 @@ class TestEnd:
             socket.create_server(("127.0.0.1", port + 3)),
             served("--config", str(config), "--workers", "4", *TINY) as (process, lines),
         ):
-            assert process.wait(10) == 1
+            assert process.wait(60) == 1
             assert lines == []
 
 
@@ -94,6 +93,13 @@ router = Blueprint("greeting", __name__)
 def greeting() -> str:
     return "{text}"
 """
+
+
+def replace(file: Path, text: str) -> None:
+    """Change a file at once: a test that is interrupted while it writes would change it twice."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
 
 
 class TestReload:
@@ -111,40 +117,40 @@ class TestReload:
         with served("--config", str(config), "--reload", *TINY) as (process, lines):
             assert process.stdout is not None
             url = f"http://127.0.0.1:{ports(lines)[1]}/greeting"
-            assert httpx.get(url).text == "one"
+            assert get(url).text == "one"
 
-            file.write_text(GREETING.format(text="two"))
+            replace(file, GREETING.format(text="two"))
             assert process.stdout.readline() == "Reloading: greeting_api.py changed.\n"
             assert process.stdout.readline() == "Serving again.\n"
-            assert httpx.get(url).text == "two"
+            assert get(url).text == "two"
 
-            file.write_text("raise ValueError('first\\nsecond')")
+            replace(file, "raise ValueError('first\\nsecond')")
             assert process.stdout.readline() == "Reloading: greeting_api.py changed.\n"
             assert process.stdout.readline() == (
                 "greeting_api.py is not served: it fails to import: ValueError: first second\n"
             )
             assert process.stdout.readline() == "Serving again.\n"
-            assert httpx.get(url).status_code == 404
+            assert get(url).status_code == 404
 
-            file.write_text(GREETING.format(text="three"))
+            replace(file, GREETING.format(text="three"))
             (plugins / "help.py").write_text("")
             while process.stdout.readline() != "Serving again.\n":
                 pass
-            assert eventually(lambda: httpx.get(url).text == "three")
+            assert eventually(lambda: get(url).text == "three")
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
 
     def test_a_plugin_that_ends_its_process_is_waited_for(self, config: Path, plugins: Path) -> None:
         file = plugins / "greeting_api.py"
         with served("--config", str(config), "--reload", *TINY) as (process, lines):
             assert process.stdout is not None
-            file.write_text("import os\nos._exit(3)")
+            replace(file, "import os\nos._exit(3)")
             assert process.stdout.readline() == "Reloading: greeting_api.py changed.\n"
             assert process.stdout.readline().endswith(": the process ended before it served\n")
-            file.write_text(GREETING.format(text="two"))
+            replace(file, GREETING.format(text="two"))
             assert process.stdout.readline() == "Reloading: greeting_api.py changed.\n"
             assert process.stdout.readline() == "Serving again.\n"
-            assert httpx.get(f"http://127.0.0.1:{ports(lines)[1]}/greeting").text == "two"
+            assert get(f"http://127.0.0.1:{ports(lines)[1]}/greeting").text == "two"
 
     def test_without_it_nothing_is_restarted(self, config: Path, plugins: Path) -> None:
         with served("--config", str(config), *TINY) as (process, _):
@@ -197,14 +203,14 @@ def test_65_ranks_take_little_memory_and_answer_soon(tmp_path: Path) -> None:
     config = config_file(tmp_path, free_port(65))
     started = time.monotonic()
     with served("--config", str(config), "--workers", "64", "--traffic") as (process, lines):
-        assert time.monotonic() - started < 60
+        assert time.monotonic() - started < 240
         assert len(ports(lines)) == 65
         # Measured: 13 MiB a rank with its share of the 256 MiB; the bounds are for slow and busy machines.
         assert sum(map(memory, [process.pid, *children(process.pid)])) < 2 << 30
         interpreter = cli_seconds("--version")
         where = ("--config", str(config), "--timeout", "60")
-        assert min(cli_seconds("status", *where) for _ in range(3)) - interpreter < 5
-        assert cli_seconds("metrics", *where) < 15
-        assert cli_seconds("bundle", *where, "--output", str(tmp_path / "bundle.tgz")) < 30
+        assert min(cli_seconds("status", *where) for _ in range(3)) - interpreter < 20
+        assert cli_seconds("metrics", *where) < 60
+        assert cli_seconds("bundle", *where, "--output", str(tmp_path / "bundle.tgz")) < 120
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0

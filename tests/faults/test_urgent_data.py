@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.faults.host import Host, answer_on, hosting
+from tests.support import eventually
 
 SECONDS = 0.5
 CPU_SECONDS = 0.05
@@ -99,7 +100,7 @@ def test_a_client_that_ends_with_an_urgent_byte_is_closed(host: Host, end: Calla
         with resting(host):
             send_urgent(client)
             end(client)
-        assert host.descriptors() <= descriptors
+        assert eventually(lambda: host.descriptors() <= descriptors)
 
 
 def test_many_clients_that_send_urgent_bytes_repeatedly(host: Host) -> None:

@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,13 @@ import pytest
 from lmcache_internal import EmbeddedManager, InternalAPIServer
 from lmcache_internal.engine.embedded.kv_buffers import read_slots, write_slots
 from tests.open_resources import descriptor_targets, open_descriptors
-from tests.support import CHUNK, ROOT, fetch, make_manager, server_values
+from tests.support import CHUNK, ROOT, fetch, make_manager, server_values, takes_less
 
 RSS_TOLERANCE = 16 << 20
 """Freed memory returns in whole pages, and each thread has an arena. Real leaks are larger: one response of
 /big is 20 MiB, and a leak of 1.6 KiB at each of 10,000 requests is as much."""
 
-BACK_SECONDS = 8.0
+BACK_SECONDS = 60.0
 """Seconds until threads have ended and connections are closed."""
 
 PLUGIN = '''
@@ -179,12 +180,14 @@ def manager_of(server: InternalAPIServer) -> EmbeddedManager:
 
 def assert_serves(server: InternalAPIServer) -> None:
     """Check that the next requests are answered, by the event loop and by a thread, each in under a second."""
-    for path, expected in (("/lmc_version", b'embedded"'), ("/loglevel?logger_name=root", b"root: WARNING")):
-        began = time.monotonic()
+
+    def ask(path: str, expected: bytes) -> None:
         status, body = fetch(server, path)
         assert status == 200, body
         assert body.endswith(expected), body
-        assert time.monotonic() - began < 1, (path, time.monotonic() - began)
+
+    for path, expected in (("/lmc_version", b'embedded"'), ("/loglevel?logger_name=root", b"root: WARNING")):
+        assert takes_less(1, partial(ask, path, expected)), path
 
 
 def assert_stores_and_retrieves(manager: EmbeddedManager) -> None:
@@ -219,7 +222,7 @@ def python(source: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def printed_by(source: str, *arguments: str, seconds: float = 60) -> Any:
+def printed_by(source: str, *arguments: str, seconds: float = 300) -> Any:
     """Return the output of a process that runs `source`, as JSON; it is killed after that many `seconds`."""
     with python(source, *arguments) as process:
         try:

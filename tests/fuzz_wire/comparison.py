@@ -24,7 +24,7 @@ Connect: TypeAlias = Callable[[], socket.socket]
 Expected: TypeAlias = Sequence["Answer | None"]
 """Responses; None is a refusal of any kind, after which the connection is closed."""
 
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 30.0
 """Timeout for all responses to a stream."""
 
 # If a request expects 100 Continue and has no body, waitress also uses its head for the next request.

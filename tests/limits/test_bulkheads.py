@@ -193,6 +193,8 @@ def before():
 
 @router.after_request
 def after(response):
+    if request.args.get("after") == "fails":
+        raise RuntimeError("in a hook")
     response.headers["X-Seen"] = ",".join(g.seen)
     return response
 
@@ -289,6 +291,8 @@ def failing(what):
         raise KeyError("key")
     if what == "none":
         return None
+    if what == "exit":
+        raise SystemExit(3)
     if what == "redirect":
         return redirect(url_for(".seen"))
     raise RuntimeError("on purpose")
@@ -396,8 +400,10 @@ class TestTimeout:
 
     @pytest.mark.parametrize("path", PLAIN)
     def test_after_several_stuck_calls_the_next_is_not_started(self, impatient: Serving, path: str) -> None:
-        for _ in range(4):
-            assert impatient.client.get(path).status_code == 504
+        stuck = [in_thread(lambda: impatient.client.get(path).status_code) for _ in range(4)]
+        for thread, statuses in stuck:
+            thread.join()
+            assert statuses == [504]
         begun = impatient.app.state.entered._value
         refused = impatient.client.get(path)
         assert (refused.status_code, impatient.app.state.entered._value) == (504, begun)
@@ -523,6 +529,11 @@ class TestFlaskBehavior:
             assert response.status_code == status
             assert text in response.text
 
+    def test_an_exception_that_flask_does_not_answer_releases_its_slot(self, meaning: InternalApp) -> None:
+        for _ in range(2 * MAX_REQUESTS_PER_VIEW):
+            with pytest.raises(SystemExit):
+                meaning.test_client().get("/raise/exit")
+
     def test_head_options_and_files(self, meaning: InternalApp) -> None:
         client = meaning.test_client()
         for _ in range(2 * MAX_REQUESTS_PER_VIEW):
@@ -588,11 +599,14 @@ class TestStreams:
             with pytest.raises(ValueError, match="midway"):
                 assert client.get("/broken").data
 
-    def test_other_responses_hold_no_slot_even_if_nobody_reads_them(self, meaning: InternalApp) -> None:
+    @pytest.mark.parametrize(("path", "status"), [("/seen", 200), ("/seen?after=fails", 500)])
+    def test_other_responses_hold_no_slot_even_if_nobody_reads_them(
+        self, meaning: InternalApp, path: str, status: int
+    ) -> None:
         client = meaning.test_client()
-        assert {
-            response.status_code for response in [client.get("/seen") for _ in range(2 * MAX_REQUESTS_PER_VIEW)]
-        } == {200}
+        assert {response.status_code for response in [client.get(path) for _ in range(2 * MAX_REQUESTS_PER_VIEW)]} == {
+            status
+        }
 
 
 def test_a_body_is_complete_before_the_timeout_starts(impatient: Serving) -> None:

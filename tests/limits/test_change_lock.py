@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from lmcache_internal import EmbeddedManager, create_app
 from lmcache_internal.app import InternalApp
 from lmcache_internal.limits import change_lock
-from lmcache_internal.limits.change_lock import change_lock_of
+from lmcache_internal.limits.change_lock import WAIT_SECONDS, change_lock_of
 from tests.support import eventually, in_thread, make_manager
 
 PLUGIN = '''
@@ -147,7 +147,7 @@ def test_readers_answer_while_a_change_runs(manager: EmbeddedManager, make_app: 
     started = time.monotonic()
     for path in ("/backends", "/conf", "/freeze/status", "/metrics", "/cache/kvcache/info"):
         assert client.get(path).status_code == 200
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < WAIT_SECONDS
     assert results == []
     gate.opened.set()
     thread.join()
@@ -198,7 +198,7 @@ def test_bad_arguments_do_not_wait_for_the_lock(manager: EmbeddedManager, make_a
     assert gate.entered.wait(5)
     started = time.monotonic()
     assert app.test_client().post("/cache/store?tokens_mock=x").status_code == 400
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < WAIT_SECONDS
     gate.opened.set()
     thread.join()
 
@@ -219,7 +219,7 @@ def test_a_stuck_change_is_a_504_and_releases_the_lock(
         client = make_app(manager, gate.work).test_client()
         started = time.monotonic()
         response = client.post("/change")
-        assert 0.2 <= time.monotonic() - started < 2
+        assert 0.2 <= time.monotonic() - started < 5
         assert (response.status_code, response.get_json()["error"]) == (504, "Timed out")
         assert "The call to change it has been stuck since" in response.get_json()["message"]
         assert not gate.opened.is_set()

@@ -53,10 +53,11 @@ def test_with_all_limits_reached_cheap_requests_are_served_at_once(slow_server: 
     slow = [in_thread(lambda: run_script(slow_server, b"app.state.release.wait(20)")) for _ in range(MOST_SCRIPTS)]
     slow += [in_thread(lambda: fetch(slow_server, "/slow")) for _ in range(ENGINE_LANE + 20)]
     assert eventually(lambda: running("call: wait") == ENGINE_LANE)
+    assert eventually(lambda: sum(bool(answers) for _, answers in slow) == 20)  # Those that are refused.
     for path in ("/lmc_version", "/conf", "/meta", "/threads", "/metrics"):
         began = time.perf_counter()
         assert fetch(slow_server, path)[0] == 200, path
-        assert time.perf_counter() - began < 1, path
+        assert time.perf_counter() - began < 10, path
     slow_server.app.state.release.set()  # type: ignore[union-attr]
     statuses = []
     for thread, answers in slow:

@@ -21,7 +21,7 @@ from lmcache_internal import InternalAPIServer
 from lmcache_internal.errors import CallTimedOut
 from lmcache_internal.limits.single_flight import SingleFlight
 from lmcache_internal.limits.timeouts import stuck_calls
-from tests.support import eventually, fetch, in_thread, make_manager, server_values
+from tests.support import eventually, fetch, in_thread, make_manager, server_values, takes_less
 
 SCRAPERS = 64
 
@@ -146,31 +146,37 @@ def test_all_waiting_requests_get_the_failure_and_the_next_scrape_runs_again(
 def test_a_collector_that_hangs_blocks_one_thread_and_is_reported(served: InternalAPIServer, slow: Slow) -> None:
     release = threading.Event()
     slow.collect_by = lambda: release.wait(30)
-    first, _ = in_thread(lambda: fetch(served, "/metrics"))  # Its thread runs the collector, so it waits.
+    first, refused = in_thread(lambda: fetch(served, "/metrics"))  # Its thread runs the collector.
     assert eventually(lambda: slow.collected == 1)
     began = time.monotonic()
     answers = scrape_together(served, 16)
     assert {status for status, _ in answers} == {504}
-    assert time.monotonic() - began < 3  # At most twice the timeout.
-    began = time.monotonic()
+    assert time.monotonic() - began < 10  # Twice the timeout of 1 s, on a busy machine; the collector hangs for 30 s.
     status, body = fetch(served, "/metrics")
     assert (status, b"collect the metrics has been stuck since" in body) == (504, True)
-    assert time.monotonic() - began < 0.5
+    assert takes_less(0.5, lambda: fetch(served, "/metrics"))
     assert slow.collected == 1
     assert number_of_stuck_calls() == 1
     assert b"1 calls into the engine do not return" in fetch(served, "/healthz?verbose")[1]
     assert b"collect" in fetch(served, "/threads?name=stuck")[1]
+    first.join(10)
+    assert refused[0][0] == 504  # The event loop sent it, because the thread is stuck.
     slow.collect_by = lambda: None
     release.set()
-    first.join(5)
     assert eventually(lambda: fetch(served, "/metrics")[0] == 200)
     assert number_of_stuck_calls() == 0
     assert b"Total threads: 0" in fetch(served, "/threads?name=stuck")[1]
 
 
 def test_a_request_whose_run_cannot_start_in_time_is_refused() -> None:
-    single, release = SingleFlight("make it"), threading.Event()
-    thread, results = in_thread(lambda: single.run("one", lambda: release.wait(10), 10))
+    single, begun, release = SingleFlight("make it"), threading.Event(), threading.Event()
+
+    def make() -> bool:
+        begun.set()
+        return release.wait(60)
+
+    thread, results = in_thread(lambda: single.run("one", make, 60))
+    assert begun.wait(60)
     with pytest.raises(CallTimedOut, match="to make it"):
         single.run("other", list, 0.1)
     release.set()

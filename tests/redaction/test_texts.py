@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcache_internal.redaction import MASK, redact, redact_start
+from tests.support import examples
 
 SECRET = "S3cretOnlyHere9"
 
@@ -53,12 +54,20 @@ NAMED = [
     "password: correct horse {}",
     "my_password = '''{}'''",
     "password=`{}`",
+    "password='{}",
+    "a password='{}",
+    "password='it''s {}'",
+    "password='it'{}",
+    "password='it\\' {}'",
+    'sent "{{\\"password\\": \\"it\\"{}\\"}}"',
     'sent "{{\\"password\\": \\"{}\\"}}"',
     "config:\n  redis:\n    password: {}\n    port: 1",
     'config: {{\n  "auth": {{\n    "user": "{}"\n  }},\n  "b": 1\n}}',
     'metric{{auth_token="{}"}} 1',
     "GET /x?password={}&y=1 HTTP/1.1",
     "//registry.npmjs.org/:_authToken={}",
+    "WANDB_KEY={}",
+    "WANDB_KEY: correct horse {}",
     "machine_password\t=\t{}",
 ]
 FORMS = [
@@ -98,6 +107,8 @@ AROUND = ["{}", "cannot reach it: {}", "({})", "one\n{}\ntwo", "'{}'", '"{}", an
 HARMLESS = [
     "the bearer is here",
     "basic authentication failed",
+    "Basic authentication failed",
+    "BASIC authentication failed",
     "token == other, password != x",
     "std::token::next",
     "if not token:\n    raise ValueError",
@@ -119,6 +130,7 @@ HARMLESS = [
     "used as HTTP bearer authorization for remote files",
     "git+https://github.com/ai/x@main",
     "num_tokens=512, max_tokens: 5, tokens_mock=0,512",
+    "max_tokens: the limit of a request, num_tokens: int = 5",
     "Invalid value for min_retrieve_tokens: expected int, got 'abc'",
     "Retrieved 256 of 512 tokens, hit_rate=0.5",
     "PWD=/home/me OLDPWD=/tmp",
@@ -203,7 +215,7 @@ before = st.sampled_from(["", "cannot reach ", "url=", "(", "{'remote': '", "see
 after = st.sampled_from(["", " failed", ", giving up", ")", "'}", ": refused", "\nnext line"])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.tuples(before, schemes, users),
     st.lists(st.tuples(separators, parts), min_size=1, max_size=3),
@@ -228,7 +240,7 @@ def test_part_of_a_secret_before_the_cut_is_not_shown(template: str, start: int,
     assert re.search(r"… \(\d+ more characters\)$", masked)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text() | st.lists(st.sampled_from([*NAMED, *FORMS, *URLS, "{", "[", '"', " ", "\n"])).map("".join))
 def test_any_text_can_be_masked(text: str) -> None:
     assert isinstance(redact(text), str)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcache_internal import create_app
@@ -19,7 +19,7 @@ from lmcache_internal.roles import Role
 from lmcache_internal.security.access import is_write, required_role
 from lmcache_internal.settings.guarded import guarded_reason, not_mutable
 from tests.security.support import bearer, prefixed, token_file
-from tests.support import make_manager
+from tests.support import examples, make_manager
 
 # This table is written by hand, so that each new route and each changed role is a deliberate decision.
 REQUIRED_ROLES = {
@@ -331,6 +331,7 @@ def guards_of(value: Any) -> list[Any]:
     return []
 
 
+@settings(max_examples=examples(100))
 @given(EXTRA, EXTRA)
 def test_extra_config_with_a_changed_guarded_setting_is_refused_at_any_depth(
     before: dict[str, Any], after: dict[str, Any]

@@ -121,18 +121,23 @@ def test_all_values_of_a_repeated_argument_are_audited(client: FlaskClient) -> N
     assert last_audit(client)["arguments"] == {"backend_name": ["Harmless", "LocalCPUBackend"]}
 
 
+LONG = 8000
+
+
 @pytest.mark.parametrize("letter", ["x", "?", "é"])
 def test_long_text_is_cut_with_the_number_of_missing_characters(client: FlaskClient, letter: str) -> None:
-    client.put(f"/bypass/add?backend_name={quote(letter * 50_000)}")
+    client.put(f"/bypass/add?backend_name={quote(letter * LONG)}")
     (kept,) = last_audit(client)["arguments"].values()
     assert (
         kept
-        == f"{letter * (MAX_TEXT - len('backend_name'))}… ({50_000 - MAX_TEXT + len('backend_name')} more characters)"
+        == f"{letter * (MAX_TEXT - len('backend_name'))}… ({LONG - MAX_TEXT + len('backend_name')} more characters)"
     )
-    client.put(f"/bypass/add?{quote(letter * 50_000)}=5")
-    assert last_audit(client)["arguments"] == {f"{letter * MAX_TEXT}… ({50_000 - MAX_TEXT} more characters)": "***"}
-    client.delete(f"/backends/{quote(letter * 50_000)}")
-    assert last_audit(client)["path"] == f"/backends/{letter * (MAX_TEXT - 10)}… ({50_010 - MAX_TEXT} more characters)"
+    client.put(f"/bypass/add?{quote(letter * LONG)}=5")
+    assert last_audit(client)["arguments"] == {f"{letter * MAX_TEXT}… ({LONG - MAX_TEXT} more characters)": "***"}
+    client.delete(f"/backends/{quote(letter * LONG)}")
+    assert (
+        last_audit(client)["path"] == f"/backends/{letter * (MAX_TEXT - 10)}… ({LONG + 10 - MAX_TEXT} more characters)"
+    )
     assert MAX_TEXT == 2048
 
 
@@ -140,6 +145,12 @@ def test_text_of_the_maximum_length_is_not_cut(client: FlaskClient) -> None:
     value = "x" * (MAX_TEXT - len("backend_name"))
     client.put(f"/bypass/add?backend_name={value}")
     assert last_audit(client)["arguments"] == {"backend_name": value}
+
+
+def test_name_of_the_maximum_length_leaves_no_room_for_its_value(client: FlaskClient) -> None:
+    name = "x" * MAX_TEXT
+    client.put(f"/bypass/add?{name}=12345")
+    assert last_audit(client)["arguments"] == {name: "… (5 more characters)"}
 
 
 SECRET = "S3cret-and-more"
@@ -358,6 +369,21 @@ def test_each_app_has_its_own_audit_log(app: InternalApp) -> None:
 def test_proxied_request_is_audited_with_the_address_of_the_proxy(server: InternalAPIServer) -> None:
     ask(server, "GET /env", "X-Forwarded-For: 1.2.3.4")
     assert audit_of(server.app)[-1]["address"] in ("127.0.0.1", f"uid {os.geteuid()}")
+
+
+def test_a_file_that_cannot_be_renamed_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot_rename(*_: object) -> None:
+        raise OSError("Device or resource busy")
+
+    path = tmp_path / "audit.log"
+    with app_with(audit_file=str(path)) as app:
+        monkeypatch.setattr("logging.handlers.RotatingFileHandler.shouldRollover", lambda *_: True)
+        monkeypatch.setattr("logging.handlers.RotatingFileHandler.rotate", cannot_rename)
+        client = app.test_client()
+        for _ in range(3):
+            client.put("/bypass/add?backend_name=LocalCPUBackend")
+        app.state.gate.audit.close()
+    assert len(path.read_text().splitlines()) == 3
 
 
 def test_audit_file_is_private_to_its_owner(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -119,6 +120,13 @@ DIRECT_CLIENTS = [
 ]
 
 
+@pytest.fixture(scope="module", params=["tcp", "unix"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InternalAPIServer]:
+    """A server for requests that change nothing."""
+    with serving(tmp_path_factory.mktemp("shared"), request.param) as server:
+        yield server
+
+
 def test_direct_local_connection_has_role_admin(server: InternalAPIServer) -> None:
     assert ask(server, "GET /env").status == 200
     assert audit_of(server.app) == []
@@ -128,15 +136,15 @@ def test_direct_local_connection_has_role_admin(server: InternalAPIServer) -> No
 
 
 @pytest.mark.parametrize("header", PROXIED)
-def test_proxied_request_gets_only_public_routes(server: InternalAPIServer, header: str) -> None:
-    assert ask(server, "GET /metrics", header).status == 200
-    assert ask(server, "GET /conf", header).status == 401
-    assert ask(server, "POST /run_script", header).status == 401
+def test_proxied_request_gets_only_public_routes(shared: InternalAPIServer, header: str) -> None:
+    assert ask(shared, "GET /metrics", header).status == 200
+    assert ask(shared, "GET /conf", header).status == 401
+    assert ask(shared, "POST /run_script", header).status == 401
 
 
-def test_client_headers_cannot_set_environ_keys(server: InternalAPIServer) -> None:
+def test_client_headers_cannot_set_environ_keys(shared: InternalAPIServer) -> None:
     spoken = ("lmcache_internal.direct: yes", "Lmcache-Internal.Peer-Uid: 0", "Remote-Addr: 127.0.0.1")
-    assert ask(server, "GET /conf", "Via: 1.1 x", *spoken).status in (400, 401)
+    assert ask(shared, "GET /conf", "Via: 1.1 x", *spoken).status in (400, 401)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +206,24 @@ def test_trust_loopback_admits_loopback_behind_another_wsgi_server() -> None:
         assert client.get("/env", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
         # The browser of the operator is also on loopback, so the Host header must be a name of the server.
         assert client.get("/env", headers={"Host": "evil.example:8000"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("trusts", "is_direct", "hint"),
+    [
+        (False, True, "only direct connections over loopback or the Unix socket have access"),
+        (True, False, "only direct connections over loopback or the Unix socket have access"),
+        (False, False, "you can instead admit loopback (extra_config.internal_api_server_trust_loopback: true)"),
+    ],
+)
+def test_a_refusal_says_how_to_get_access(trusts: bool, is_direct: bool, hint: str) -> None:
+    with app_with(trust_loopback=trusts) as app:
+        client = app.test_client()
+        if not is_direct:
+            del client.environ_base[DIRECT_KEY]
+        refused = client.get("/env", environ_base={"REMOTE_ADDR": "10.0.0.1"})
+    assert refused.status_code == 401
+    assert hint in refused.get_json()["message"]
 
 
 @pytest.mark.parametrize("value", [False, None])

@@ -103,24 +103,39 @@ def test_put_without_a_level_resets_to_the_inherited_level(client: FlaskClient, 
     assert logger.level == logging.NOTSET
 
 
-def test_level_is_restored_after_its_duration(client: FlaskClient, logger: logging.Logger) -> None:
+def test_level_is_restored_after_its_duration(
+    client: FlaskClient, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elapsed = threading.Event()
+
+    class Timer(threading.Timer):
+        def run(self) -> None:
+            elapsed.wait(30)
+            self.interval = 0.0
+            super().run()
+
+    monkeypatch.setattr(threading, "Timer", Timer)
     body = client.put(f"/loglevel?logger_name={logger.name}&level=DEBUG&for=1s").get_json()
     assert body["restored_after_seconds"] == 1
+    (timer,) = restoring(logger)
+    assert isinstance(timer, Timer)
+    assert timer.interval == 1
     assert levels(logger) == (logging.DEBUG, logging.DEBUG)
-    assert eventually(lambda: levels(logger) == BEFORE, 3)
+    elapsed.set()
+    assert eventually(lambda: levels(logger) == BEFORE)
 
 
 def test_level_before_the_first_duration_is_restored(logger: logging.Logger) -> None:
     set_level(logger.name, logging.DEBUG, 60)
     assert set_level(logger.name, logging.INFO, 60) == logging.DEBUG
     set_level(logger.name, logging.CRITICAL, 0.05)
-    assert eventually(lambda: levels(logger) == BEFORE, 3)
+    assert eventually(lambda: levels(logger) == BEFORE)
 
 
 def test_level_without_a_duration_is_not_restored(logger: logging.Logger) -> None:
     set_level(logger.name, logging.DEBUG, 0.05)
     set_level(logger.name, logging.CRITICAL)
-    assert eventually(lambda: not restoring(logger), 3)
+    assert eventually(lambda: not restoring(logger))
     assert levels(logger) == (logging.CRITICAL, logging.CRITICAL)
 
 

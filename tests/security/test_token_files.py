@@ -142,6 +142,13 @@ def test_strict_setting_refuses_a_file_that_others_may_read(tmp_path: Path, mode
         assert client.get("/healthz/tokens").status_code == 200
 
 
+def test_without_the_strict_setting_others_may_read_the_file(tmp_path: Path) -> None:
+    path, tokens = token_file(tmp_path, boss="admin")
+    path.chmod(0o644)
+    with app_with(tokens_file=str(path)) as app:
+        assert app.test_client().get("/conf", headers=bearer(tokens["boss"])).status_code == 200
+
+
 def test_file_that_becomes_invalid_is_reported_and_its_tokens_stay_valid(tmp_path: Path) -> None:
     path, tokens = token_file(tmp_path, boss="admin")
     with app_with(tokens_file=str(path)) as app:
@@ -181,3 +188,23 @@ def test_edited_file_keeps_its_read_permissions(tmp_path: Path) -> None:
         path.chmod(mode)
         write_tokens_file(path, [])
         assert path.stat().st_mode & 0o7777 == kept
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file or directory"),
+        (b"\xff", "it is not UTF-8 text"),
+        (
+            b"tokens: [",
+            "its format is wrong: not valid YAML, line 1; create it with `lmcache-internal token new --file`",
+        ),
+    ],
+)
+def test_the_message_ends_with_the_advice_if_there_is_one(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "tokens.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError) as raised:
+        read_tokens_file(path)
+    assert str(raised.value) == f"The tokens file {path} cannot be used: {message}"

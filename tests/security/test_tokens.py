@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 
 from lmcache_internal.errors import ConfigError, TooManyRequests
 from lmcache_internal.roles import Role
-from lmcache_internal.security.limiter import FAILURES, FailureLimiter
+from lmcache_internal.security.limiter import _MAX_ADDRESSES, FAILURES, FailureLimiter
 from lmcache_internal.security.token import new_token
 from lmcache_internal.security.token_file import read_tokens_file, write_tokens_file
 from lmcache_internal.security.tokens import TokenStore
@@ -53,6 +53,17 @@ def test_token_has_its_role_and_other_clients_get_only_public_routes(tmp_path: P
         refused = client.get("/conf")
     assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert "curl -H 'Authorization: Bearer" in refused.get_json()["message"]
+
+
+def test_another_verifier_puts_tokens_in_use() -> None:
+    store = TokenStore(None, {}, strict=True)
+    in_use = [store.in_use]
+    store.accept("key".__eq__, "lmcache-api-key")
+    assert [*in_use, store.in_use] == [False, True]
+    assert store.find("other") is None
+    found = store.find("key")
+    assert found is not None
+    assert (found.name, found.role) == ("lmcache-api-key", "admin")
 
 
 def test_local_connection_needs_a_token_if_tokens_are_configured(tmp_path: Path) -> None:
@@ -101,7 +112,7 @@ def test_only_a_complete_token_in_its_header_is_accepted(tmp_path: Path) -> None
     path, tokens = token_file(tmp_path, boss="admin")
     with serving(tmp_path, extra={"tokens_file": str(path)}) as server:
         for header in wrong_headers(tokens["boss"]):
-            assert ask(server, "GET /env", header).status in (400, 401, 429), header[:80]
+            assert ask(server, "GET /env", header).status in (400, 401, 429, 431), header[:80]
         assert ask(server, "GET /env", f"Authorization: Bearer {tokens['boss']}").status == 200
 
 
@@ -157,7 +168,7 @@ BROKEN = {
     "yaml": "tokens: [",
     "a list": "- a\n- b",
     "a text": "tokens",
-    "deep": "[" * 5000,
+    "deep": "[\n" * 5000,  # Without the line breaks, PyYAML takes a second.
     "key error": "tokens: !!bool maybe",
     "unknown field": "tokens: []\nadmins: []",
     "level": "tokens: [{name: a, level: root, salt: '00', hash: '" + "0" * 64 + "'}]",
@@ -231,6 +242,48 @@ def test_file_that_root_writes_keeps_its_owner(path: Path) -> None:
     write_tokens_file(path, [])
     assert path.stat().st_uid == 65534
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("passed", "seconds"), [(0.0, "61"), (0.5, "60"), (59.5, "1"), (60.0, None)])
+def test_a_refusal_after_many_invalid_tokens_says_when_to_try_again(
+    monkeypatch: pytest.MonkeyPatch, passed: float, seconds: str | None
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("lmcache_internal.security.limiter.time.monotonic", lambda: now)
+    limiter = FailureLimiter()
+    for _ in range(FAILURES):
+        limiter.count("10.0.0.1")
+    now += passed
+    if seconds is None:
+        limiter.count("10.0.0.1")
+        return
+    with pytest.raises(TooManyRequests, match=f"from 10.0.0.1; try again in {seconds} s") as caught:
+        limiter.count("10.0.0.1")
+    assert caught.value.headers["Retry-After"] == seconds
+
+
+def test_the_wait_ends_with_the_oldest_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("lmcache_internal.security.limiter.time.monotonic", lambda: now)
+    limiter = FailureLimiter()
+    for _ in range(FAILURES):
+        limiter.count("10.0.0.1")
+        now += 5
+    with pytest.raises(TooManyRequests, match=f"try again in {60 - 5 * FAILURES + 1} s"):
+        limiter.count("10.0.0.1")
+
+
+def test_of_many_networks_the_one_that_failed_longest_ago_is_forgotten() -> None:
+    limiter = FailureLimiter()
+    for _ in range(FAILURES):
+        limiter.count("10.0.0.1")
+    for number in range(_MAX_ADDRESSES):
+        limiter.count(f"10.1.{number >> 8}.{number & 255}")
+    limiter.count("10.0.0.1")
+    for _ in range(FAILURES - 1):
+        limiter.count("10.0.0.1")
+    with pytest.raises(TooManyRequests):
+        limiter.count("10.0.0.1")
 
 
 def test_invalid_tokens_are_limited_and_valid_tokens_are_not(tmp_path: Path) -> None:
@@ -340,7 +393,7 @@ class TestSingleToken:
 
 def test_every_stored_hash_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, tokens = token_file(tmp_path, a="viewer", b="viewer", c="viewer")
-    store = TokenStore(path, {})
+    store = TokenStore(path, {}, strict=False)
     compared: list[Any] = []
     real = hmac.compare_digest
 

@@ -96,6 +96,34 @@ def test_a_handler_that_is_being_served_gets_no_events_and_costs_nothing(
     assert handler.events == ["input", "read"]
 
 
+def test_a_handler_that_is_resumed_many_times_is_called_once(loop: Loop, pair: tuple[socket.socket, Handler]) -> None:
+    _, handler = pair
+    for _ in range(100):
+        loop.resume(handler)
+    turns(loop)
+    assert handler.events == ["input"]
+    loop.resume(handler)
+    turns(loop)
+    assert handler.events == ["input", "input"]
+
+
+def test_a_handler_that_is_resumed_while_it_is_called_is_called_again(loop: Loop) -> None:
+    client, ours = socket.socketpair()
+
+    class Resuming(Handler):
+        def handle_input(self) -> None:
+            super().handle_input()
+            if len(self.events) == 1:
+                loop.resume(self)
+
+    with client:
+        handler = Resuming(ours, loop)
+        loop.resume(handler)
+        turns(loop)
+        assert handler.events == ["input", "input"]
+        handler.close()
+
+
 def test_a_handler_with_data_to_send_is_notified_when_the_socket_is_writable(
     loop: Loop, pair: tuple[socket.socket, Handler]
 ) -> None:

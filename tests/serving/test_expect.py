@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from tests.serving.support import INLINE, LAST, POOL, echoed, get, post, request, serving
+from lmcache_internal.serving import acceptor, connection
+from tests.serving.support import INLINE, LAST, POOL, echoed, get, post, request, serving, unread_connections
+from tests.support import eventually
 from tests.wire import converse, statuses, talking
 
 EXPECT = b"Expect: 100-continue"
@@ -115,6 +119,24 @@ def test_a_refused_client_gets_only_the_refusal_at_once(
     assert answer.status in expected
 
 
+def test_over_the_memory_limit_for_bodies_the_client_is_asked_to_retry(
+    tcp: InternalAPIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmcache_internal.serving.memory.MAX_BODIES_BYTES", 100)
+    length = b"Content-Length: 60"
+    with talking(tcp) as first, talking(tcp) as second:
+        first.send(post(EXPECT, length))
+        assert first.next().status == 100
+        second.send(post(EXPECT, length))
+        refusal = second.next()
+        assert (refusal.status, refusal.headers["retry-after"]) == (503, "1")
+        assert json.loads(refusal.body)["message"] == "Too many request bodies are being received"
+        assert second.rest() == []  # The connection is closed, because its body was not read.
+        first.send(b"x" * 60)
+        assert first.next().status == 200
+    assert final(tcp, post(EXPECT, length, body=b"x" * 60) + LAST) == [200] * 2
+
+
 @pytest.mark.parametrize("value", [b"200-ok", b"100-continue, x", b"x=y", b"", b"100", b"100-continue;q=1"])
 def test_another_expectation_is_refused_or_ignored(tcp: InternalAPIServer, value: bytes) -> None:
     sent = post(b"Expect: " + value, LENGTH, b"Connection: close", body=b"hello")
@@ -140,3 +162,38 @@ def test_an_unauthorized_client_is_refused_before_it_sends_the_body(
         answer = conversation.next()
     assert answer.status == 401
     assert set(json.loads(answer.body)) == {"error", "message"}
+
+
+def test_the_thread_of_the_request_before_does_not_send_100_to_an_unauthorized_client(
+    guarded: InternalAPIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(list[Any]):
+        """A request list with a slow `pop`: the next head arrives while a thread finishes a request."""
+
+        def pop(self, *arguments: Any) -> Any:
+            removed = super().pop(*arguments)
+            time.sleep(0.2)
+            return removed
+
+    class Channel(connection.Channel):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.requests = Slow()
+
+    monkeypatch.setattr(acceptor, "Channel", Channel)
+    with talking(guarded) as conversation:
+        conversation.send(get(b"/metrics"))
+        assert conversation.next().status == 200
+        conversation.send(post(EXPECT, LENGTH))
+        assert conversation.next().status == 401
+
+
+def test_a_100_that_waits_for_the_client_counts_as_unread(
+    tcp: InternalAPIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = unread_connections(monkeypatch)
+    with talking(tcp) as conversation:
+        conversation.send(POOL + post(EXPECT, LENGTH))
+        assert eventually(lambda: bool(made) and bool(made[0].body_bytes))
+        assert eventually(lambda: made[0].held_bytes == made[0].total_outbufs_len > 0)
+        made[0].drop()

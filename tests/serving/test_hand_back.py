@@ -1,4 +1,4 @@
-"""A request that arrives while a worker thread finishes the one before it is served exactly once."""
+"""What a worker thread leaves to the event loop after a request: each next request is served exactly once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.serving import connection
-from tests.serving.support import LAST, POOL
+from lmcache_internal.serving.acceptor import Acceptor
+from tests.serving.support import LAST, POOL, get, holding
 from tests.wire import statuses, talking
 
 
@@ -19,7 +20,7 @@ class Slow(list[Any]):
 
     def pop(self, *arguments: Any) -> Any:
         removed = super().pop(*arguments)
-        time.sleep(0.1)
+        time.sleep(0.05)
         return removed
 
 
@@ -40,5 +41,27 @@ def test_the_next_request_is_served_exactly_once(
             conversation.send(request)
             assert conversation.next().status == 200
         assert statuses(conversation.rest()) == []
-        time.sleep(0.3)
+        time.sleep(0.1)  # Longer than the last `pop`.
     assert [record.getMessage() for record in caplog.records if record.name == "waitress"] == []
+
+
+def test_a_response_that_is_sent_does_not_wake_the_event_loop(
+    tcp: InternalAPIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken = []
+    monkeypatch.setattr(Acceptor, "resume", lambda _self, channel: woken.append(channel))
+    with talking(tcp) as conversation:
+        for _ in range(5):
+            conversation.send(POOL)
+            assert conversation.next().status == 200
+    assert woken == []
+
+
+def test_a_request_that_arrives_during_the_one_before_is_served(tcp: InternalAPIServer) -> None:
+    with talking(tcp) as conversation, holding(tcp) as hold:
+        conversation.send(get(b"/slow"))
+        assert hold.begun.acquire(timeout=10)
+        # The event loop sees the second packet during the first request, and stops watching the connection.
+        conversation.send(POOL, pause=0.1)
+        hold.released.set()
+        assert [conversation.next().status for _ in range(2)] == [200, 200]

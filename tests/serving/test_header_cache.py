@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,9 +31,10 @@ def conversation(server: InternalAPIServer, *packets: bytes) -> list[bytes]:
         client.settimeout(5)
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for packet in packets:
+        for packet in packets[:-1]:
             client.sendall(packet)
             time.sleep(0.02 if len(packets) < 10 else 0.001)
+        client.sendall(packets[-1])
         received = b"".join(iter(lambda: client.recv(65536), b""))
     return re.split(rb"(?<=.)(?=HTTP/1\.1 \d)", received)
 
@@ -91,17 +93,17 @@ def test_a_secret_is_not_cached(served: InternalAPIServer, name: str) -> None:
     assert "planted" not in kept
 
 
-def test_the_date_is_updated(served: InternalAPIServer) -> None:
+def test_the_date_is_updated_each_second(served: InternalAPIServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1_800_000_000.0)
+    monkeypatch.setattr("waitress.task.time", SimpleNamespace(time=lambda: clock.now))
+    dates = []
     with connect(served) as client:
-        dates: set[bytes] = set()
-        until = time.monotonic() + 5
-        while len(dates) < 2 and time.monotonic() < until:
+        for clock.now in (1_800_000_000.0, 1_800_000_000.9, 1_800_000_001.0):
             client.sendall(GET)
             found = re.search(rb"\r\nDate: ([^\r]*)", client.recv(65536))
             assert found
-            dates.add(found[1])
-            time.sleep(0.1)
-    assert len(dates) == 2
+            dates.append(found[1])
+    assert dates == [b"Fri, 15 Jan 2027 08:00:00 GMT"] * 2 + [b"Fri, 15 Jan 2027 08:00:01 GMT"]
 
 
 def test_the_cache_is_bounded(served: InternalAPIServer) -> None:

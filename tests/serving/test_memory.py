@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import threading
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 
 from lmcache_internal.serving.memory import (
@@ -11,6 +17,16 @@ from lmcache_internal.serving.memory import (
     MemoryBudget,
     ResponseBuffer,
 )
+from tests.linear import is_linear, repeated
+from tests.support import allocated_bytes, in_thread
+
+
+class Request:
+    """A request with a body of `announced_bytes`."""
+
+    def __init__(self, announced_bytes: int) -> None:
+        self.announced_bytes = announced_bytes
+        self.admitted = False
 
 
 class Connection:
@@ -35,18 +51,42 @@ class Connection:
 
 def memory_of(*connections: Connection) -> MemoryBudget:
     memory = MemoryBudget()
-    for connection in connections:
-        memory.add(connection)
+    memory.add(SimpleNamespace(active_channels=dict(enumerate(connections))))
     return memory
 
 
 def test_bodies_share_one_limit() -> None:
     other = Connection(body=MAX_BODIES_BYTES - 10)
     memory = memory_of(other, Connection(body=4))
-    assert memory.accepts_body(6)
-    assert not memory.accepts_body(7)
-    memory.remove(other)
-    assert memory.accepts_body(MAX_BODIES_BYTES - 4)
+    assert [memory.admit_body(Request(size)) for size in (6, 7)] == [True, False]
+    other.body_bytes = 0
+    assert memory.admit_body(Request(MAX_BODIES_BYTES - 4))
+
+
+def test_threads_that_admit_bodies_at_once_share_the_limit() -> None:
+    class Slow(Connection):
+        """A connection whose size takes a while to read, so that both threads read it before either admits."""
+
+        def __init__(self, request: Request) -> None:
+            self.request = request
+            super().__init__()
+
+        @property
+        def body_bytes(self) -> int:
+            found = self.request.announced_bytes if self.request.admitted else 0
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.2)
+            return found
+
+        @body_bytes.setter
+        def body_bytes(self, _: int) -> None: ...
+
+    both = threading.Barrier(2)
+    requests = [Request(MAX_BODIES_BYTES // 2 + 1) for _ in range(2)]
+    memory = memory_of(*map(Slow, requests))
+    for thread, _ in [in_thread(partial(memory.admit_body, request)) for request in requests]:
+        thread.join()
+    assert sorted(request.admitted for request in requests) == [False, True]
 
 
 @pytest.mark.parametrize(("size", "dropped"), [(10, []), (11, [0]), (MAX_UNREAD_BYTES // 2 + 11, [0, 1])])
@@ -85,16 +125,16 @@ def test_a_slice_counts_as_the_chunk_that_it_keeps_in_memory() -> None:
 def test_a_response_is_sent_in_pieces_and_freed() -> None:
     buffer = ResponseBuffer()
     assert bytes(buffer.get(5)) == b""
-    buffer.append(memoryview(b"0123456789"))
-    buffer.append(memoryview(b"abc"))
-    assert (len(buffer), buffer.held_bytes) == (13, 13)
-    assert bytes(buffer.get(4)) == b"0123"
-    buffer.skip(4)
-    assert (len(buffer), buffer.held_bytes) == (9, 13)
-    assert bytes(buffer.get(100)) == b"456789"
-    buffer.skip(6)
-    assert (len(buffer), buffer.held_bytes) == (3, 3)
-    assert bytes(buffer.get(100)) == b"abc"
+    buffer.append(memoryview(b"0" * 4000 + b"1" * 6000))
+    buffer.append(memoryview(b"2" * 3000))
+    assert (len(buffer), buffer.held_bytes) == (13_000, 13_000)
+    assert bytes(buffer.get(4000)) == b"0" * 4000
+    buffer.skip(4000)
+    assert (len(buffer), buffer.held_bytes) == (9000, 13_000)
+    assert bytes(buffer.get(100_000)) == b"1" * 6000
+    buffer.skip(6000)
+    assert (len(buffer), buffer.held_bytes) == (3000, 3000)
+    assert bytes(buffer.get(100_000)) == b"2" * 3000
     buffer.close()
     assert (len(buffer), buffer.held_bytes) == (0, 0)
     assert bytes(buffer.get(1)) == b""
@@ -120,3 +160,57 @@ def test_above_the_limit_of_blocked_writers_the_client_that_has_read_least_is_di
     slowest = Connection()
     writers.add(slowest)  # It has read as little as the one before, and has stalled as long.
     assert last.is_dropped != slowest.is_dropped
+
+
+def test_small_chunks_are_joined() -> None:
+    chance = random.Random(1)
+    chunks = [bytes([number % 256]) * chance.choice([1, 10, 5000, 9000]) for number in range(500)]
+    buffer, sent = ResponseBuffer(), b""
+    for chunk in chunks:
+        buffer.append(memoryview(chunk))
+        if chance.random() < 0.3:
+            piece = bytes(buffer.get(chance.randrange(1, 20_000)))
+            buffer.skip(len(piece))
+            sent += piece
+        assert buffer.held_bytes >= len(buffer)
+    while piece := bytes(buffer.get(1 << 20)):
+        buffer.skip(len(piece))
+        sent += piece
+    assert sent == b"".join(chunks)
+    assert (len(buffer), buffer.held_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 16_000), (5000, 4000)])
+def test_many_chunks_take_linear_time(size: int, count: int) -> None:
+    class Client(Connection):
+        def __init__(self) -> None:
+            self.buffer = ResponseBuffer()
+            super().__init__()
+
+        @property
+        def held_bytes(self) -> int:
+            return self.buffer.held_bytes
+
+        @held_bytes.setter
+        def held_bytes(self, _: int) -> None: ...
+
+        def keep(self, data: memoryview) -> None:
+            self.buffer.append(data)
+
+    def stream(text: str) -> None:
+        client = Client()
+        memory = memory_of(client)
+        for letter in text:
+            memory.keep(client, memoryview(letter.encode() * size))
+
+    assert is_linear(stream, repeated("a"), count)
+
+
+def test_many_small_chunks_take_little_memory() -> None:
+    def filled() -> ResponseBuffer:
+        buffer = ResponseBuffer()
+        for number in range(20_000):
+            buffer.append(memoryview(b"%d" % number))
+        return buffer
+
+    assert allocated_bytes(filled) < 2 * len(filled())

@@ -19,8 +19,8 @@ from tests.serving.support import INLINE, LAST, POOL, serving
 from tests.serving.tables import PROTOCOLS
 from tests.wire import Answer, Conversation, statuses, talking
 
-AT_ONCE = 1.0
-"""In seconds."""
+AT_ONCE = 8.0
+"""In seconds, on a busy machine. The timeout of a head is 10 s."""
 
 
 def is_let_go(conversation: Conversation, answered: int = 0) -> None:
@@ -65,12 +65,14 @@ def test_random_bytes_are_refused_at_once(tcp: InternalAPIServer) -> None:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[InternalAPIServer]:
-    """Yield a server with a head timeout of half a second."""
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.5)
+    """Yield a server with a short head timeout."""
+    monkeypatch.setattr(connection, "HEAD_SECONDS", HEAD_SECONDS)
     monkeypatch.setattr(acceptor, "SWEEP_SECONDS", 0.1)
     with serving(tmp_path) as server:
         yield server
 
+
+HEAD_SECONDS = 1.5
 
 HALF = INLINE[:-2]
 SLOW = POOL.replace(b"/echo", b"/slow")
@@ -82,8 +84,8 @@ UNFINISHED = {
     "next packet": ([POOL, HALF], [200, 408]),
     "behind a slow one": ([SLOW + HALF], [200, 408]),
     "POST": ([INLINE, HALF.replace(b"GET", b"POST")], [200, 408]),
-    "trickles": ([bytes([byte]) for byte in HALF] + [b"X: y\r\n"] * 30, [408]),
-    "blank lines": ([b"\r\n"] * 40, [408]),
+    "trickles": ([bytes([byte]) for byte in HALF] + [b"X: y\r\n"] * 60, [408]),
+    "blank lines": ([b"\r\n"] * 80, [408]),
 }
 
 
@@ -92,8 +94,8 @@ def test_an_incomplete_head_times_out(hasty: InternalAPIServer) -> None:
         with talking(hasty) as conversation:
             began = time.monotonic()
             conversation.send(*packets, pause=0.05)
-            answers = conversation.rest(patience=2)
-            assert 0.4 < time.monotonic() - began < 4
+            answers = conversation.rest()
+            assert 0.8 * HEAD_SECONDS < time.monotonic() - began < 9
             return answers
 
     with ThreadPoolExecutor(len(UNFINISHED)) as threads:
@@ -105,10 +107,12 @@ def test_an_incomplete_head_times_out(hasty: InternalAPIServer) -> None:
 
 def test_a_head_that_is_complete_in_time_is_served(hasty: InternalAPIServer) -> None:
     with talking(hasty) as conversation:
-        time.sleep(0.6)  # The timeout does not include the time before the first byte or between two requests.
+        time.sleep(
+            1.1 * HEAD_SECONDS
+        )  # The timeout does not include the time before the first byte or between two requests.
         for request in (SLOW, INLINE):
             conversation.send(request[:20], request[20:-1], request[-1:], pause=0.05)
             assert conversation.next().status == 200
-            time.sleep(0.6)
+            time.sleep(1.1 * HEAD_SECONDS)
         conversation.send(LAST)
         assert statuses(conversation.rest()) == [200]

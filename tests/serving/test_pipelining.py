@@ -81,7 +81,7 @@ def test_each_request_gets_its_response_in_order(either: InternalAPIServer, long
         packets = splits(chance, b"".join(each.sent for each in asked) + LAST, longest)
         with talking(either) as conversation:
             conversation.send(*packets)
-            *answers, last = conversation.rest([each.method for each in asked], patience=10)
+            *answers, last = conversation.rest([each.method for each in asked], patience=60)
         assert last.status == 200
         assert len(answers) == len(asked)
         for each, answer in zip(asked, answers, strict=True):
@@ -110,6 +110,6 @@ def test_many_requests_in_one_packet_are_answered(either: InternalAPIServer) -> 
     stream = b"".join(inline(serial).sent + pool(serial).sent for serial in range(number))
     with talking(either) as conversation:
         conversation.send(stream + LAST)
-        answers = conversation.rest(patience=20)
+        answers = conversation.rest(patience=60)
     assert statuses(answers) == [200] * (2 * number + 1)
     assert [json.loads(answer.body)["query"] for answer in answers[1:-1:2]] == [str(serial) for serial in range(number)]

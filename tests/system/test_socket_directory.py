@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ import pytest
 from lmcache_internal.errors import ServerStartError
 from lmcache_internal.serving.listener import listen_on
 from lmcache_internal.settings.address import Address
+from lmcache_internal.system import socket_directory
 
 STRANGER = 12345
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
@@ -85,23 +88,52 @@ def assert_listens(path: Path) -> None:
     path.unlink()
 
 
+@pytest.mark.parametrize("reason", [errno.EINVAL, errno.EPERM])
+def test_where_a_socket_has_no_mode_the_umask_makes_it_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def without_mode(*_arguments: int) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    path = tmp_path / "socket"
+    mask = os.umask(0o022)
+    try:
+        monkeypatch.setattr(os, "fchmod", without_mode)
+        if reason == errno.EINVAL:
+            with listen(path):
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        else:
+            assert os.strerror(reason) in refusal(path)
+            assert not path.exists()
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(mask)
+
+
 class TestLock:
     @pytest.mark.parametrize("uid", [os.geteuid(), pytest.param(STRANGER, marks=needs_root)])
-    def test_a_process_that_keeps_the_lock_delays_the_start_for_two_seconds_and_is_named(
-        self, shared: Path, uid: int
+    def test_a_process_that_keeps_the_lock_delays_the_start_until_the_timeout_and_is_named(
+        self, shared: Path, uid: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(socket_directory, "LOCK_SECONDS", 0.2)
         with other_process(HOLD, shared, uid) as holder:
             began = time.monotonic()
             message = refusal(shared / "socket")
-            assert 1.5 < time.monotonic() - began < 4
+            assert 0.2 <= time.monotonic() - began < 10  # The holder keeps it until it is ended.
         assert re.match(rf"Process {holder.pid} \('python[\d.]*', uid {uid}\) has held the lock on {shared} ", message)
         assert "internal_api_server_socket_path_prefix" in message
         assert list(shared.iterdir()) == []
         assert_listens(shared / "socket")
 
-    def test_a_lock_that_is_released_in_time_is_waited_for(self, tmp_path: Path) -> None:
-        with other_process(HOLD.replace("sys.stdin.read()", "import time; time.sleep(0.5)"), tmp_path):
+    def test_a_lock_that_is_released_in_time_is_waited_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(socket_directory, "LOCK_SECONDS", 30.0)
+        with other_process(HOLD, tmp_path) as holder:
+            assert holder.stdin is not None
+            threading.Timer(0.1, holder.stdin.close).start()
             assert_listens(tmp_path / "socket")
+            assert holder.stdin.closed
 
     def test_a_child_that_is_forked_in_the_block_does_not_keep_the_lock(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -138,6 +170,7 @@ class TestLock:
             return real(path, *arguments, **options)
 
         monkeypatch.setattr(Path, "read_text", unreadable)
+        monkeypatch.setattr(socket_directory, "LOCK_SECONDS", 0.1)
         with other_process(HOLD, tmp_path):
             assert refusal(tmp_path / "socket").startswith("A process that is not visible here has held the lock")
 
@@ -150,7 +183,7 @@ class TestLock:
                 full.connect(str(path))  # Its backlog is full now.
             began = time.monotonic()
             assert refusal(path).startswith("Another process listens on the Unix socket")
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < socket_directory.LOCK_SECONDS
 
     def test_the_server_that_listens_there_is_named(self, tmp_path: Path) -> None:
         with other_process(LISTEN, tmp_path / "socket") as server:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from io import BytesIO
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify, request, send_file
+
+from lmcache_internal.api import internal_app
 
 router = Blueprint("wire", __name__)
 
@@ -32,8 +35,13 @@ def unread() -> str:
 
 @router.get("/slow")
 def slow() -> str:
-    """Respond slowly."""
-    time.sleep(0.8)
+    """Respond when the `Hold` in `app.state.hold` is released; without one, after 0.8 s."""
+    hold = getattr(internal_app().state, "hold", None)
+    if hold is None:
+        time.sleep(0.8)
+    else:
+        hold.begun.release()
+        hold.released.wait(30)
     return "slow"
 
 
@@ -51,3 +59,9 @@ def stream() -> Response:
 def nothing() -> Response:
     """Respond with a status that has no body: 204, 304."""
     return Response(status=request.args["status"])
+
+
+@router.get("/file")
+def file() -> Response:
+    """Respond with a file."""
+    return send_file(BytesIO(b"a file"), mimetype="text/plain")

@@ -1,0 +1,33 @@
+"""Texts of anonymous clients do not stay in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lmcache_internal.limits.recent_requests import KEPT, RecentRequests
+from lmcache_internal.security.proxies import came_through_proxy
+from tests.support import allocated_bytes
+
+MAX_KEPT_BYTES = 2 << 20
+
+
+def _names(number: int) -> object:
+    return came_through_proxy(tuple(f"HTTP_{number}_{index}_{'X' * 600}" for index in range(100)))
+
+
+_recent = RecentRequests()
+
+
+def _method(number: int) -> None:
+    _recent.add(f"M{number}" + "X" * 60_000, "/conf", 405, None)
+
+
+@pytest.mark.parametrize("send", [_names, _method], ids=["names of headers", "methods"])
+def test_texts_of_many_requests_do_not_stay_in_memory(send: Callable[[int], object]) -> None:
+    def send_many() -> None:
+        for number in range(3 * KEPT):
+            send(number)
+
+    assert allocated_bytes(send_many, attempts=3) < MAX_KEPT_BYTES
