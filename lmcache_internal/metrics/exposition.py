@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import gzip
 import re
@@ -14,12 +13,17 @@ from prometheus_client.registry import Collector
 
 from ..conversion import shown, suggestion
 from .encoding import encoder_of, preferred
+from .families import sample_names, subset
+from .kept_series import KeptSeries
 from .renderer import Renderer
 
 _MIN_GZIP_BYTES = 1024
 """Smaller bodies are not compressed, because they fit into one packet."""
 
 _MOST_HINTS = 3
+
+
+_kept_series = KeptSeries(REGISTRY)
 
 
 class _Selection(Collector):
@@ -36,17 +40,17 @@ class _Selection(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for family in self._registry.collect():
-            samples = list(family.samples)
-            self._known |= {family.name, *(sample.name for sample in samples)}
-            if family.name not in self._names:
-                family = copy.copy(family)
-                family.samples = [sample for sample in samples if sample.name in self._names]
-            if family.samples:
+            found = sample_names(family)
+            self._known |= {family.name, *found}
+            if found and family.name in self._names:
                 yield family
+            elif found & self._names:
+                yield subset(family, self._names)
 
     def comments(self) -> bytes:
         """Return a comment line for each name that was not found but is similar to an existing name."""
-        hints = {name: suggestion(name, self._known) for name in sorted(self._names - self._known)[:_MOST_HINTS]}
+        known = frozenset(self._known)
+        hints = {name: _hint(name, known) for name in sorted(self._names - known)[:_MOST_HINTS]}
         lines = [f"# There is no metric {shown(name)}{hint}\n" for name, hint in hints.items() if hint]
         return "".join(lines).encode("utf-8", "backslashreplace")
 
@@ -65,8 +69,15 @@ def expose(
     Returns:
         The body and the response headers with `Content-Type`.
     """
-    selection = _Selection(registry, names) if names else None
-    body, content_type = _render(selection or registry, preferred(accept))
+    source = _kept_series if registry is REGISTRY else registry
+    selection = _Selection(source, names) if names else None
+    encoder, content_type = encoder_of(preferred(accept))
+    if registry is not REGISTRY:
+        body = encoder(selection or registry)
+    elif selection is None:
+        body = _renderer(content_type).render(source)
+    else:
+        body = _renderer_of(content_type, frozenset(names)).render(selection)
     if selection is not None and content_type.startswith("text/plain"):  # OpenMetrics has no comments.
         body += selection.comments()
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
@@ -75,15 +86,19 @@ def expose(
     return body, headers
 
 
-def _render(registry: Collector, accepted: str) -> tuple[bytes, str]:
-    encoder, content_type = encoder_of(accepted)
-    if registry is not REGISTRY:
-        return encoder(registry), content_type
-    return _renderer(content_type).render(registry), content_type
-
-
 @functools.lru_cache(maxsize=4)
 def _renderer(content_type: str) -> Renderer:
     # A content type is also a valid Accept header.
     encoder, _ = encoder_of(content_type)
     return Renderer(encoder)
+
+
+@functools.lru_cache(maxsize=4)
+def _renderer_of(content_type: str, _names: frozenset[str]) -> Renderer:
+    """Return a renderer for some names. A client that asks for many names cannot displace those for all metrics."""
+    return Renderer(encoder_of(content_type)[0])
+
+
+@functools.lru_cache(maxsize=64)
+def _hint(name: str, known: frozenset[str]) -> str:
+    return suggestion(name, known)

@@ -78,7 +78,10 @@ def _values() -> dict[str, float]:
 
 
 def _open_files() -> int:
-    """Return the number of open files, including the one that prometheus_client would open to count them."""
+    """Return the number of open files, including the one that prometheus_client would open to count them.
+
+    Since Linux 6.2, it includes the descriptor that each thread reserves while it is blocked in accept().
+    """
     size = _size(b"/proc/self/fd")  # The number of files, since Linux 6.2; counting is slow with many files.
     return size + 1 if size else _entries(b"/proc/self/fd")
 

@@ -5,8 +5,8 @@ kept as a template with a placeholder for each value; later scrapes only fill in
 a line ends with the value of its sample. If that is not the case (timestamps, exemplars), or a family is unusual in
 another way, prometheus_client writes it.
 
-This saves 0.7 of 1.3 ms for the real engine's 367 lines; the rest is mostly `registry.collect()`. To remove it, delete
-this file and call the encoder in `metrics/exposition.py`.
+It takes 0.13 ms for the real engine's 412 lines, where prometheus_client takes 1.6 ms; `kept_series.py` saves the time
+to collect them. To remove it, delete this file and call the encoder in `metrics/exposition.py`.
 """
 
 from __future__ import annotations
@@ -29,23 +29,48 @@ _LABELS, _VALUES = 1, 2
 """Indices of the labels and the value in a sample; the name is first, optional fields are last."""
 
 
-class _Layout(NamedTuple):
-    series: list[tuple[Any, ...]]
-    """The columns of the samples, without the values."""
-
-    template: str
-    order: list[int]
-    """For each placeholder of the template, the index of its sample."""
+class _Shown(NamedTuple):
+    """The last text of a family."""
 
     bits: bytes = b"none yet"
-    text: str = ""
-    """The last text of the family, and `bits` with the values of that text."""
+    """The values of the text."""
 
+    text: str = ""
     kept: KeptFamily | None = None
     """The family object, if it never changes."""
 
-    same_series: Series | None = None
-    """The series of a `CountedFamily`."""
+
+class _Layout:
+    """The text of a family without its values.
+
+    Args:
+        series: the columns of the samples, without the values.
+        template: the text with a placeholder for each value.
+        order: for each placeholder, the index of its sample.
+
+    Attributes:
+        shown: the last text; replaced as a whole, because several threads may render.
+        same_series: the series of a `CountedFamily` with these columns.
+    """
+
+    def __init__(self, series: list[tuple[Any, ...]], template: str, order: list[int]) -> None:
+        self.series = series
+        self.shown = _Shown()
+        self.same_series: Series | None = None
+        self._template = template
+        self._order = order
+
+    def fill_in(self, values: Sequence[Any], kept: KeptFamily | None) -> str:
+        """Return the text with `values`."""
+        bits = array("d", values).tobytes()  # Bytes, because -0.0 == 0.0.
+        shown = self.shown
+        if shown.bits != bits:
+            text = self._template % tuple([_written(values[index]) for index in self._order])
+            self.shown = _Shown(bits, text, kept)
+            return text
+        if shown.kept is not kept:
+            self.shown = _Shown(bits, shown.text, kept)
+        return shown.text
 
 
 class Families(Collector):
@@ -87,9 +112,10 @@ class Renderer:
     def _filled_in(self, family: Metric, layouts: dict[Any, _Layout]) -> str:
         key = (family.name, family.documentation, family.type, family.unit)
         layout = self._layouts.get(key)
-        if layout is not None and layout.kept is family:
+        kept = family if isinstance(family, KeptFamily) else None
+        if layout is not None and kept is not None and (shown := layout.shown).kept is kept:
             layouts[key] = layout
-            return layout.text
+            return shown.text
         counted = family if isinstance(family, CountedFamily) else None
         if layout is not None and counted is not None and layout.same_series is counted.series:
             values = counted.values
@@ -98,12 +124,10 @@ class Renderer:
             values = series.pop(_VALUES)
             if layout is None or layout.series != series:
                 layout = self._lay_out(family, series)
-            layout = layout._replace(same_series=counted.series if counted else None)
-        layout = _with_values(layout, values)
-        if layout.kept is not None or isinstance(family, KeptFamily):
-            layout = layout._replace(kept=family if isinstance(family, KeptFamily) else None)
+            layout.same_series = counted.series if counted is not None else None
+        text = layout.fill_in(values, kept)
         layouts[key] = layout
-        return layout.text
+        return text
 
     def _lay_out(self, family: Metric, series: list[Any]) -> _Layout:
         """Return a family's layout: the encoder writes it with the index of each sample as its value."""
@@ -130,14 +154,6 @@ class Renderer:
 def _columns(family: Metric) -> list[Any]:
     # len() fails for a generator, which can be read only once.
     return list(zip(*family.samples, strict=True)) if len(family.samples) else [(), (), ()]
-
-
-def _with_values(layout: _Layout, values: Sequence[Any]) -> _Layout:
-    bits = array("d", values).tobytes()  # Bytes, because -0.0 == 0.0.
-    if layout.bits == bits:
-        return layout
-    text = layout.template % tuple([_written(values[index]) for index in layout.order])
-    return layout._replace(bits=bits, text=text)
 
 
 def _written(value: Any) -> str:

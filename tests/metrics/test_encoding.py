@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from lmcache_internal.metrics.encoding import preferred
 from lmcache_internal.metrics.exposition import expose
+from tests.support import examples
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 FORMATS = [
@@ -49,7 +50,7 @@ class Odd(Collector):
         yield GaugeMetricFamily("lmcache:after", "Good", value=2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     accept=st.sampled_from(FORMATS),
     name=NAMES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import subprocess
@@ -16,7 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from lmcache_internal.metrics import process as process_metrics
 from lmcache_internal.metrics.exposition import expose
-from tests.support import ROOT, nobody_is_made_to_wait
+from tests.support import ROOT, gil_releases
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, prometheus_client reads them"),
@@ -47,6 +48,7 @@ def test_metrics_equal_those_of_prometheus_client() -> None:
 def test_open_files_are_counted(linux: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if linux == "before":
         monkeypatch.setattr(process_metrics, "_size", lambda _path: 0)
+    gc.collect()  # Sockets of other tests would be closed between the two counts.
     for more in (0, 1, 1500):  # 1500 are more than the kernel returns in one call.
         opened = [os.dup(0) for _ in range(more)]
         try:
@@ -80,12 +82,11 @@ def value(collect: Callable[[], list[Metric]], name: str) -> float:
 
 def test_a_scrape_does_not_release_the_gil() -> None:
     expose(REGISTRY, "", "")
-    with nobody_is_made_to_wait() as counted:
-        time.sleep(0.01)
+    with gil_releases() as counted:
         before = counted[0]
-        for _ in range(1000):
+        for _ in range(200):
             expose(REGISTRY, "", "")
-        assert counted[0] == before > 0
+        assert counted[0] == before
 
 
 def test_other_metrics_work_without_a_free_descriptor(client: FlaskClient) -> None:
