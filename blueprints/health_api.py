@@ -79,7 +79,7 @@ def _report(known: Sequence[str], bad: Collection[Level], verbose: str | None, c
     outcomes = health().outcomes([check] if check else known, request.environ.get(LOAD_KEY))
     # `?verbose` and `?verbose=` count as true.
     is_verbose = verbose is not None and parse_bool(verbose) is not False
-    report = Report.of(outcomes, bad, is_verbose, detailed=caller().role >= Role.VIEWER)
+    report = Report.of(outcomes, health().since, bad, is_verbose, detailed=caller().role >= Role.VIEWER)
     if report.status == "failed":
         raise EngineUnavailable(str(report), text=str(report), payload=report)
     return report

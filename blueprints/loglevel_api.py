@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 from flask import Blueprint
 
 from lmcache_internal.api import BadRequest, FromText, Meta, Role, cut, note, operation, suggestion
-from lmcache_internal.diagnostics.log_levels import set_level
+from lmcache_internal.diagnostics.log_levels import check_changeable, inherited_level, level_of, set_level
 
 router = Blueprint("loglevel", __name__)
 engines = ("in-process", "mp")
@@ -15,6 +15,7 @@ LoggerName = Annotated[str, Meta(max_length=256)]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _MAX_SECONDS = 7 * 24 * 3600
+_LEVELS = "CRITICAL, ERROR, WARNING, INFO, DEBUG, NOTSET"
 
 
 def _parse_duration(text: str) -> float:
@@ -46,9 +47,10 @@ class LevelSet(TypedDict):
 
 
 class NewLevelSet(LevelSet, total=False):
-    """The level was set on an unused logger; another logger has a similar name."""
+    """`message`: nobody has used the logger, and another one has a similar name; `dry_run`: nothing was set."""
 
     message: str
+    dry_run: bool
 
 
 @router.get("/loglevel")
@@ -62,7 +64,7 @@ def log_level(logger_name: LoggerName | None = None, level: str | None = None) -
     if not level:
         return f"{logger_name}: {_level_name(logger_name)}{_hint(logger_name)}"
     hint = _hint(logger_name)
-    _set(logger_name, level)
+    _set(logger_name, _level(logger_name, level))
     return f"Set {logger_name} level to {level.upper()} (including all handlers){hint}"
 
 
@@ -75,32 +77,50 @@ def log_level(logger_name: LoggerName | None = None, level: str | None = None) -
     strict=True,
     errors=(InvalidLevel,),
 )
-def put_log_level(logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None) -> NewLevelSet:
-    """Set or reset (`NOTSET`) the log level of a logger; with `for=10m`, restore the old level after 10 minutes."""
+def put_log_level(
+    logger_name: LoggerName, level: str = "NOTSET", for_: Duration | None = None, dry_run: bool = False
+) -> NewLevelSet:
+    """Set or reset (`NOTSET`) the log level of a logger; with `for=10m`, restore the old level after 10 minutes.
+
+    With `dry_run=true`, the response is the same, and nothing is set.
+    """
     hint = _hint(logger_name)
-    before = _set(logger_name, level, for_)
-    logger = logging.getLogger(logger_name)
+    value = _level(logger_name, level)
+    before = _set(logger_name, value, for_, dry_run)
     response: NewLevelSet = {
-        "logger_name": logger.name,
-        "level": logging.getLevelName(logger.level),
-        "effective": logging.getLevelName(logger.getEffectiveLevel()),
+        "logger_name": logger_name,
+        "level": logging.getLevelName(value),
+        "effective": logging.getLevelName(value or inherited_level(logger_name)),
         "before": logging.getLevelName(before),
         "restored_after_seconds": for_,
     }
     if hint:
         response["message"] = hint.strip()
+    if dry_run:
+        response["dry_run"] = True
     return response
 
 
-def _set(name: str, level: str, seconds: float | None = None) -> int:
+def _level(name: str, level: str) -> int:
+    """Return the number of a level; raises `BadRequest` for an unknown one (400)."""
     if name == "root" and level.upper() == "NOTSET":
         level = "WARNING"  # The default of logging; the root logger has no parent to inherit a level from.
     value = logging.getLevelName(level.upper())
     if not isinstance(value, int):
-        message = f"Invalid log level: {cut(level)}"
-        raise BadRequest(message, title="Invalid parameter", text=message)
-    before = set_level(name, value, seconds)
-    note(logger_name=name, old=logging.getLevelName(before), new=level.upper())
+        message = f"Invalid log level: {cut(level)}"  # LMCache's text.
+        raise BadRequest(f"{message}; expected one of {_LEVELS}", title="Invalid parameter", text=message)
+    return value
+
+
+def _set(name: str, level: int, seconds: float | None = None, dry_run: bool = False) -> int:
+    """Set a level, or only check that it can be set; returns the level before."""
+    if dry_run:
+        check_changeable(name)
+        before = level_of(name)
+    else:
+        before = set_level(name, level, seconds)
+    dry = {"dry_run": True} if dry_run else {}
+    note(logger_name=name, old=logging.getLevelName(before), new=logging.getLevelName(level), **dry)
     return before
 
 
@@ -122,6 +142,4 @@ def _hint(name: str) -> str:
 
 
 def _level_name(name: str) -> str:
-    # Reading must not create the logger, because a client could fill the memory with names.
-    logger = logging.getLogger() if name == "root" else logging.Logger.manager.loggerDict.get(name)
-    return logging.getLevelName(logger.level if isinstance(logger, logging.Logger) else logging.NOTSET)
+    return logging.getLevelName(level_of(name))

@@ -31,6 +31,18 @@ class PageLink(TypedDict):
     role: str
 
 
+class Timeouts(TypedDict):
+    """How long the server works on a request, in seconds.
+
+    Attributes:
+        call: timeout of a call into the engine.
+        script: timeout of a script.
+    """
+
+    call: float
+    script: float
+
+
 class Session(TypedDict):
     """What the page shows, and for which caller.
 
@@ -39,6 +51,8 @@ class Session(TypedDict):
         caller: the name of the caller's token, or the kind of access without one.
         tokens: whether a token can grant a higher role.
         kind: the kind of the engine.
+        rank: which process of a deployment this is, such as `worker 0`; empty for callers below viewer.
+        timeouts: how long a response can take.
         routes: `METHOD /path` to the role that it requires; empty for callers below viewer.
         pages: the pages of plugins; empty for callers below viewer.
     """
@@ -47,6 +61,8 @@ class Session(TypedDict):
     caller: str
     tokens: bool
     kind: str
+    rank: str
+    timeouts: Timeouts
     routes: dict[str, str]
     pages: list[PageLink]
 
@@ -71,9 +87,20 @@ def session() -> Session:
         "caller": who.name,
         "tokens": app.state.gate.tokens.in_use,
         "kind": engine_kind(),
+        "rank": _rank() if may_read else "",
+        "timeouts": {"call": app.settings.call_timeout, "script": app.settings.script_timeout},
         "routes": {f"{r.method} {r.path}": str(r.access) for r in routes_of(app)} if may_read else {},
         "pages": [{"title": p.title, "path": p.path, "role": str(p.role)} for p in pages] if may_read else [],
     }
+
+
+def _rank() -> str:
+    if engine_kind() == "mp":
+        return "MP server"
+    found = getattr(internal_app().state.lmcache_adapter, "lmcache_engine_metadata", None)
+    if found is None:
+        return ""
+    return "scheduler" if found.role == "scheduler" else f"worker {found.worker_id}"
 
 
 @router.get("/requests")

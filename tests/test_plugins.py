@@ -464,11 +464,12 @@ def test_broken_entry_points_are_reported(tmp_path: Path, monkeypatch: pytest.Mo
     assert client.get("/metrics").status_code == 200
 
 
-def copy_tree(to: Path, blueprints: Path) -> None:
-    """Copy the library to `to`, and the endpoints to `blueprints`."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "lmcache_internal", to, ignore=ignore)
-    shutil.copytree(ROOT / "blueprints", blueprints, ignore=ignore)
+def lay_out(to: Path, blueprints: Path) -> None:
+    """Link the library in `to`, and copy the endpoints to `blueprints`."""
+    to.mkdir(parents=True)
+    for each in (ROOT / "lmcache_internal").iterdir():
+        (to / each.name).symlink_to(each)
+    shutil.copytree(ROOT / "blueprints", blueprints, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def python(code: str, path: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -492,7 +493,7 @@ assert app.view_functions["conf.read_config"] is conf_api.read_config, "the endp
 
 def test_plugins_work_in_installed_package(tmp_path: Path) -> None:
     package = tmp_path / "site" / "lmcache_internal"
-    copy_tree(package, package / "blueprints")
+    lay_out(package, package / "blueprints")
     write(package.parent / "blueprints", users_api="raise RuntimeError('not ours')", __init__="")
     result = python(SERVE + IMPORT_ONE, package.parent, cwd=tmp_path)
     assert result.stderr == ""
@@ -500,7 +501,7 @@ def test_plugins_work_in_installed_package(tmp_path: Path) -> None:
 
 
 def test_plugins_work_in_checkout(tmp_path: Path) -> None:
-    copy_tree(tmp_path / "lmcache_internal", tmp_path / "blueprints")
+    lay_out(tmp_path / "lmcache_internal", tmp_path / "blueprints")
     result = python(SERVE, tmp_path, cwd=tmp_path.parent)
     assert result.stderr == ""
     assert result.stdout.splitlines() == in_process(tmp_path / "blueprints")
@@ -515,7 +516,7 @@ def test_plugins_work_in_checkout(tmp_path: Path) -> None:
     ],
 )
 def test_broken_built_in_endpoint_raises(tmp_path: Path, text: str, reason: str) -> None:
-    copy_tree(tmp_path / "lmcache_internal", tmp_path / "blueprints")
+    lay_out(tmp_path / "lmcache_internal", tmp_path / "blueprints")
     write(tmp_path / "blueprints", zz_api=text)
     result = python("from lmcache_internal import create_app; create_app(None)", tmp_path, cwd=tmp_path)
     last = result.stderr.splitlines()[-1]

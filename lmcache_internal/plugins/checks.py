@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Flask
 from werkzeug.routing import Rule
 
+from ..operations.flask_fastpath import LeanFlask
 from .report import PluginError
 
 Route = tuple[str, str]
@@ -23,14 +24,14 @@ def free_name(name: str, app: Flask) -> str:
     return next(candidate for candidate in candidates if candidate not in app.blueprints)
 
 
-def rules_of(router: Blueprint, app: Flask) -> list[Rule]:
+def rules_of(router: Blueprint, app: LeanFlask) -> list[Rule]:
     """Register the blueprint on `app`; return the rules that it makes there. Raises `PluginError`."""
-    name = free_name(router.name, app)
+    name, before = free_name(router.name, app), len(app.url_map.added)
     try:
         app.register_blueprint(router, name=name)
     except Exception as error:  # Deferred setup functions are plugin code and may raise anything.
         raise PluginError.of("its blueprint cannot be registered", error) from error
-    return [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith(f"{name}.")]
+    return [rule for rule in app.url_map.added[before:] if rule.endpoint.startswith(f"{name}.")]
 
 
 def routes_of(rules: Iterable[Rule]) -> list[Route]:

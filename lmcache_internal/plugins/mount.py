@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Flask
-
 from ..engine.kinds import EngineKind, kind_of
+from ..operations.flask_fastpath import LeanFlask
 from ..redaction import redact, redact_trace
 from ..redaction.log_lines import get_logger
 from .checks import Route, app_wide, free_name, reads_without_access, refuse_clashes, refuse_misuse, routes_of, rules_of
+from .health_checks import health_checks_of, in_context
 from .page import page_of
 from .report import PluginError, Plugins
 from .sources import Source, find, kinds_of, router_of, written_kinds
@@ -42,14 +43,12 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
     """
     plugins, kind = Plugins(), kind_of(app.state.lmcache_adapter)
     taken: dict[Route, str] = {}
-    scratch = Flask("scratch", static_folder=None)
-    scratch.url_rule_class = app.url_rule_class
-    scratch.state = app.state  # type: ignore[attr-defined]  # A plugin's setup may use the engine.
+    scratch: LeanFlask | None = None
     for source in _offered(find(directories), plugins, kind):
         # A plugin is tried on a scratch app first, so that a failing one leaves no routes behind. A built-in file
         # needs no trial, because its failure is fatal.
-        target = app if source.builtin else scratch
-        before = app_wide(target)
+        target = app if source.builtin else (scratch := scratch or _scratch_for(app))
+        before = Counter[str]() if source.builtin else app_wide(target)
         try:
             loaded = source.load()
             router = router_of(loaded)
@@ -60,24 +59,28 @@ def mount_plugins(app: InternalApp, directories: Iterable[Path]) -> Plugins:
             routes = routes_of(rules)
             refuse_clashes(routes, taken)
             refuse_misuse(loaded, rules, target.view_functions)
-            page = page_of(loaded, rules)
+            page, checks = page_of(loaded, rules), health_checks_of(loaded)
         except PluginError as error:
             if source.builtin:
                 raise PluginError(f"{source.name}: {error}") from error
-            reason = redact(str(error))
-            logger.error("Endpoint plugin %s is not served: %s", source.name, reason, exc_info=error.__cause__)
-            plugins.failed[source.name] = str(error)
-            plugins.public[source.name] = error.public
+            _fail(source, plugins, error)
             continue
         if not source.builtin:
             name = free_name(router.name, app)
             app.register_blueprint(router, name=name)
             app.bulkheads.add(app, name)
+            plugins.health_checks |= {f"{name}.{each}": in_context(app, check) for each, check in checks.items()}
             _warn(source, reads_without_access(rules, target.view_functions), app_wide(target) - before)
         taken.update(dict.fromkeys(routes, source.name))
         plugins.loaded.append(source.name)
         plugins.pages.extend([page] if page else [])
     return plugins
+
+
+def _scratch_for(app: InternalApp) -> LeanFlask:
+    scratch = LeanFlask(app.import_name)
+    scratch.state = app.state  # type: ignore[attr-defined]  # A plugin's setup may use the engine.
+    return scratch
 
 
 def _offered(sources: Iterable[Source], plugins: Plugins, kind: EngineKind) -> Iterator[Source]:
@@ -87,6 +90,13 @@ def _offered(sources: Iterable[Source], plugins: Plugins, kind: EngineKind) -> I
             _skip(source, plugins, kind)
         else:
             yield source
+
+
+def _fail(source: Source, plugins: Plugins, error: PluginError) -> None:
+    reason = redact(str(error))
+    logger.error("Endpoint plugin %s is not served: %s", source.name, reason, exc_info=error.__cause__)
+    plugins.failed[source.name] = str(error)
+    plugins.public[source.name] = error.public
 
 
 def _skip(source: Source, plugins: Plugins, kind: EngineKind) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -37,6 +38,7 @@ class Plugins(Struct):
         failed: file path or entry point of each plugin that failed to load, with the reason.
         public: the same keys, with the reason that anonymous clients may see.
         pages: the pages of the mounted plugins, in mounting order.
+        health_checks: the checks of the mounted plugins, by blueprint and name: `license.server`.
     """
 
     loaded: list[str] = []
@@ -44,3 +46,4 @@ class Plugins(Struct):
     failed: dict[str, str] = {}
     public: dict[str, str] = {}
     pages: list[Page] = []
+    health_checks: dict[str, Callable[[], object]] = {}

@@ -41,10 +41,7 @@ class Source(Struct, frozen=True):
 
 def find(directories: Iterable[Path]) -> Iterator[Source]:
     """Return the built-in endpoint files, those in `directories`, and the entry points of installed packages."""
-    package = Path(__file__).parent.parent
-    # An installed package contains the endpoints; in a checkout, they are beside it.
-    builtin = next(d for d in (package / "blueprints", package.parent / "blueprints") if d.is_dir())
-    yield from _files(builtin, BUILTIN_PACKAGE, builtin=True)
+    yield from _builtin_files()
     for directory in directories:
         digest = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:12]
         yield from _files(directory, f"lmcache_internal_plugins_{digest}")
@@ -103,6 +100,14 @@ def _files(directory: Path, package: str, builtin: bool = False) -> Iterator[Sou
         if file.match("test_*_api.py"):
             continue  # The test of an endpoint file.
         yield Source(str(file), functools.partial(_load_file, f"{package}.{file.stem}", directory), builtin)
+
+
+@functools.cache
+def _builtin_files() -> tuple[Source, ...]:
+    package = Path(__file__).parent.parent
+    # An installed package contains the endpoints; in a checkout, they are beside it.
+    directory = next(d for d in (package / "blueprints", package.parent / "blueprints") if d.is_dir())
+    return tuple(_files(directory, BUILTIN_PACKAGE, builtin=True))
 
 
 def _no_directory() -> object:

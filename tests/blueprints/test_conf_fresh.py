@@ -17,6 +17,7 @@ from lmcache_internal import EmbeddedManager
 from lmcache_internal.configuration.snapshot import _of_snapshot, masked
 from lmcache_internal.operations.serialize import encode_json
 from lmcache_internal.redaction import redact
+from tests.support import examples
 
 
 def shown(client: FlaskClient, path: str = "/conf?names=extra_config") -> tuple[str, str]:
@@ -60,7 +61,7 @@ structures = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(structures, structures)
 def test_tags_are_equal_only_for_equal_content(first: Any, second: Any) -> None:
     one, other = masked({"a": first}), masked({"a": second})

@@ -60,6 +60,13 @@ class TestAllOrNone:
         assert conf(client) == before
         assert history(client) == []
 
+    @pytest.mark.parametrize(("count", "more"), [(100, []), (101, ["1 more"]), (250, ["150 more"])])
+    def test_only_100_invalid_keys_are_listed(self, client: FlaskClient, count: int, more: list[str]) -> None:
+        values = {f"nope_{number}": 1 for number in range(count)}
+        errors = client.post("/conf", json=values).get_json()["errors"]
+        assert len(errors.keys() & values.keys()) == 100
+        assert [errors[name] for name in errors.keys() - values.keys()] == more
+
     def test_atomic_applies_all_valid_keys(self, client: FlaskClient) -> None:
         response = post(client, "atomic=true", min_retrieve_tokens="7", pin_timeout_sec=60)
         assert (response.status_code, response.get_json()) == (
@@ -306,9 +313,11 @@ class TestHistory:
         assert post(client).status_code == 200
         assert history(client) == []
 
-    def test_last_100_revisions_are_kept(self, client: FlaskClient) -> None:
+    def test_last_100_revisions_are_kept(self, client: FlaskClient, manager: EmbeddedManager) -> None:
+        assert history_of(manager).number == 0
         for number in range(1, KEPT + 3):
             post(client, min_retrieve_tokens=number)
+            assert history_of(manager).number == number
         assert [revision["number"] for revision in history(client)] == list(range(3, KEPT + 3))
         response = roll_back(client, 2)
         assert response.status_code == 404
@@ -465,3 +474,15 @@ def test_documented_commands_work(client: FlaskClient) -> None:
         path = url.removeprefix("http://localhost:7000")
         response = client.open(path, method=given.get("-X", "GET"), data=given.get("-d"), headers=headers)
         assert response.status_code == 200, command
+
+
+def test_without_sources_in_the_config_a_key_is_changed_until_it_has_its_first_value_again(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(EmbeddedConfig, "source_of")  # LMCache's config has no such method.
+    sources = []
+    for value in (None, 64, 0):
+        if value is not None:
+            assert client.post("/conf", json={"min_retrieve_tokens": value}).status_code == 200
+        sources.append([details(client, name)["source"] for name in ("min_retrieve_tokens", "pin_timeout_sec")])
+    assert sources == [["default", "default"], ["runtime", "default"], ["default", "default"]]

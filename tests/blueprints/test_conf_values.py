@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lmcache_internal import create_app
 from lmcache_internal.cli.conf.values import means, shown
 from lmcache_internal.conversion import MAX_DEPTH
-from tests.support import make_manager
+from tests.support import examples, make_manager
 
 # What PyYAML makes of keys; a tuple is one of `? [1, 2]`.
 KEYS = st.one_of(
@@ -30,7 +30,7 @@ EXTRA = st.dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(extra=EXTRA)
 def test_keys_that_are_no_strings_are_read_changed_and_brought_back(extra: dict[Any, Any]) -> None:
     with make_manager(extra_config=extra) as manager:

@@ -66,11 +66,11 @@ def test_an_engine_that_hangs_costs_only_its_facts(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(manager.runtime, "hashing", released.wait)
         began = time.monotonic()
         report = doctor(manager)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8
         released.set()
     assert report["facts"]["not_collected"] == {"hashing": "did not respond within 0.2 s"}
     reasons = {entry["code"]: entry["why"] for entry in report["not_checked"]}
-    assert reasons["hash-seed-unset"] == "there are no facts hashing.*: did not respond within 0.2 s"
+    assert reasons["hash-seed-unset"] == "the server did not report hashing.*: did not respond within 0.2 s"
 
 
 @pytest.mark.parametrize(

@@ -158,15 +158,15 @@ class TestCheck:
         "slots", ["[0,20000000]", ",".join(["[0,1999]"] * 1000), "[0,999999999999999999]", "[0,1048575],0"]
     )
     def test_too_many_slots_get_400_before_expansion(self, reading: FlaskClient, slots: str) -> None:
-        started = time.monotonic()
+        started = time.process_time()
         refused = refusal(reading, {"slot_mapping": slots, "chunk_size": 4})
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 1
         assert refused == (400, "Invalid slot_mapping format", f"{FORMAT}at most 1048576 slots in total")
 
     def test_parsing_a_long_mapping_is_linear(self, reading: FlaskClient) -> None:
-        started = time.monotonic()
+        started = time.process_time()
         status, _, _ = refusal(reading, {"slot_mapping": ",".join(["1"] * 100_000), "chunk_size": 0})
-        assert time.monotonic() - started < 3
+        assert time.process_time() - started < 3
         assert status == 400
 
     @pytest.mark.parametrize(

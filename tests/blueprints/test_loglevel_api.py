@@ -47,7 +47,10 @@ def test_invalid_level_changes_nothing(client: FlaskClient, logger: logging.Logg
 
 def test_json_error_has_common_format(client: FlaskClient) -> None:
     response = client.get("/loglevel?logger_name=x&level=FOO", headers={"Accept": "application/json"})
-    assert response.get_json() == {"error": "Invalid parameter", "message": "Invalid log level: FOO"}
+    assert response.get_json() == {
+        "error": "Invalid parameter",
+        "message": "Invalid log level: FOO; expected one of CRITICAL, ERROR, WARNING, INFO, DEBUG, NOTSET",
+    }
 
 
 def test_level_without_logger_gets_400(client: FlaskClient) -> None:

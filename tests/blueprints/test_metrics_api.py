@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterable
 
 import pytest
 from flask.testing import FlaskClient
-from prometheus_client import REGISTRY, CollectorRegistry, Counter
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -90,8 +91,9 @@ def test_output_is_identical_to_prometheus_client(accept: str) -> None:
 
 
 def without_process(exposition: bytes) -> list[bytes]:
-    """Return the lines except those that change constantly."""
-    return [line for line in exposition.splitlines() if not line.startswith((b"process_", b"python_gc_"))]
+    """Return the lines except those that change constantly, or by a thread of another test's app."""
+    changing = re.compile(rb"process_|python_gc_|(# (HELP|TYPE) )?lmcache_internal:check_status\b")
+    return [line for line in exposition.splitlines() if not changing.match(line)]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,29 @@ def test_name_filter_selects_samples_and_families(client: FlaskClient, query: st
     assert found - late == (everything - late if expected is None else expected)
 
 
+def test_a_selected_family_without_samples_is_omitted(client: FlaskClient) -> None:
+    without = Gauge("lmcache_test:without_samples", "", ["name"])
+    try:
+        for _ in range(2):
+            assert client.get("/metrics?name[]=lmcache_test:without_samples").text.strip() == ""
+    finally:
+        REGISTRY.unregister(without)
+
+
+@pytest.mark.parametrize("suffix", ["sum", "count"])
+def test_selected_values_match_full_output_at_each_scrape(client: FlaskClient, suffix: str) -> None:
+    name = f"lmcache_internal:request_seconds_{suffix}"
+
+    def value(query: str) -> float:
+        return next(
+            s.value for f in parse_text(client.get(f"/metrics{query}").text) for s in f.samples if s.name == name
+        )
+
+    for _ in range(3):
+        before, selected, after = value(""), value(f"?name[]={name}"), value("")
+        assert before < selected < after
+
+
 @pytest.mark.parametrize("accept", ["", PROMETHEUS_2, PROMETHEUS_3])
 def test_filtered_samples_match_full_output(client: FlaskClient, accept: str) -> None:
     options = {"headers": {"Accept": accept, "Accept-Encoding": "gzip"}}
@@ -152,6 +177,18 @@ def test_filtered_samples_match_full_output(client: FlaskClient, accept: str) ->
     }
     assert set(some.splitlines()) <= set(whole.splitlines())
     assert f"# HELP {STORED}" in some
+
+
+def test_filtered_values_are_those_of_the_moment_of_the_scrape(client: FlaskClient) -> None:
+    def filtered() -> float:
+        (line,) = (
+            line for line in client.get(f"/metrics?name[]={STORED}_total").text.splitlines() if line.startswith(SAMPLE)
+        )
+        return float(line.rpartition(" ")[2])
+
+    before = [filtered(), filtered()]
+    client.post("/cache/store?tokens_mock=9000,9016")
+    assert [filtered() - value for value in before] == [1, 1]
 
 
 def test_a_misspelt_name_is_met_with_the_right_one(client: FlaskClient) -> None:

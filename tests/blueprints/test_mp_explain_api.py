@@ -18,6 +18,7 @@ from lmcache_internal.engine.mp.prefix import Tier, prefix_of, tier_names, whole
 from lmcache_internal.engine.mp.runtime import Prompt
 from lmcache_internal.engine.prefix import MAX_CHUNKS, storage_kind
 from tests.mp_support import CHUNKS, INSTANCE, MODEL, TOKENS, mp_manager
+from tests.support import examples
 
 CHUNK = 16
 
@@ -134,7 +135,7 @@ def test_number_of_chunks_is_limited(mp_client: FlaskClient) -> None:
     assert mp_client.post(f"/cache/explain?tokens_mock=0,{CHUNK * MAX_CHUNKS}").status_code == 200
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(examples(10)))
 def test_explain_agrees_with_prefetches(mp: EmbeddedMPManager, mp_client: FlaskClient, seed: int) -> None:
     rng = random.Random(seed)
     prompts = [list(range(80)), [*range(16), *range(100, 164)]]

