@@ -7,9 +7,10 @@ without scrapes has neither the thread nor its wake-ups.
 from __future__ import annotations
 
 import threading
+import time
 from weakref import WeakSet
 
-from .health import Health
+from .health import FRESH_SECONDS, Health
 
 IDLE_SECONDS = 120.0
 """The thread ends after this time without a scrape. A longer scrape interval starts it again at each scrape."""
@@ -24,7 +25,9 @@ class BackgroundChecks:
         self._thread: threading.Thread | None = None
 
     def request(self, health: Health) -> None:
-        """Run all checks of `health` soon. Results that are less than a second old are not refreshed."""
+        """Run all checks of `health` soon, unless they were run in the last second."""
+        if time.monotonic() - health.refreshed < FRESH_SECONDS:
+            return  # Waking the thread for nothing would take the GIL from a busy engine.
         with self._changed:
             self._wanted.add(health)
             if self._thread is not None and self._thread.is_alive():
@@ -48,6 +51,7 @@ class BackgroundChecks:
                 return False
             health = self._next_wanted()
         if health is not None:
+            health.refreshed = time.monotonic()
             health.outcomes(health.names, None)
         return True
 

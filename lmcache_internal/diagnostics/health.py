@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from types import SimpleNamespace
 from typing import Any, Literal, cast
@@ -11,9 +13,10 @@ from msgspec import Struct
 
 from ..errors import ApiError, CallTimedOut
 from ..limits.server_load import Load
+from ..limits.timeouts import clock
 from ..plugins import Plugins
 from ..redaction import redact
-from .checks import IN_MEMORY, Degraded, Level, Outcome, Subject, Unhealthy
+from .checks import IN_MEMORY, Check, Degraded, Level, Outcome, Subject, Unhealthy
 from .checks_by_kind import checks_of
 from .modes import Modes, short
 from .shared_calls import SharedCall, SharedCalls
@@ -45,24 +48,34 @@ class Health:
 
     Attributes:
         latest: the last level of each check that has run.
+        since: when each check was first seen at its last level, in seconds since the epoch.
+        refreshed: the monotonic time when all checks were last run for the metrics.
     """
 
     def __init__(self, state: SimpleNamespace, plugins: Plugins, modes: Modes, timeout: float) -> None:
         self.latest: Mapping[str, Level] = {}
+        self.since: Mapping[str, float] = {}
+        self.refreshed = float("-inf")
+        self._seen: Mapping[str, Level] = {}  # Like `latest`, which is emptied when its results are too old.
+        self._lock = threading.Lock()
         self._state = state
         self._plugins = plugins
+        self._of_plugins = {name: functools.partial(_of_plugin, check) for name, check in plugins.health_checks.items()}
         self._modes = modes
         self._timeout = timeout
         self._calls = SharedCalls(CHECK_SECONDS, FRESH_SECONDS)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The checks of an engine of this kind."""
-        return tuple(checks_of(self._manager))
+        """The checks of an engine of this kind, and those of plugins."""
+        return tuple(self._checks(self._manager))
 
     @property
     def _manager(self) -> Any:
         return getattr(self._state, "lmcache_adapter", None)
+
+    def _checks(self, manager: Any) -> Mapping[str, Check]:
+        return {**checks_of(manager), **self._of_plugins}
 
     def outcomes(self, checks: Collection[str], load: Callable[[], Load] | None) -> dict[str, Outcome]:
         """Run `checks` concurrently, unless they have a fresh result.
@@ -72,15 +85,22 @@ class Health:
             load: returns the load of the server that received the request; None for another WSGI server.
         """
         subject = self.subject(load)
-        known = checks_of(subject.manager)
+        known = self._checks(subject.manager)
         runs = {check: functools.partial(_outcome_of, functools.partial(known[check], subject)) for check in checks}
         started = {
             check: self._calls.start(f"check {check}", runs[check]) for check in checks if check not in IN_MEMORY
         }
         outcomes = {check: self._outcome(started[check]) if check in started else runs[check]() for check in checks}
-        # A new dict, because a scrape may read the old one.
-        self.latest = {**self.latest, **{check: outcome.level for check, outcome in outcomes.items()}}
+        self._record({check: outcome.level for check, outcome in outcomes.items()})
         return outcomes
+
+    def _record(self, levels: Mapping[str, Level]) -> None:
+        now = time.time()
+        with self._lock:  # New dicts, because a scrape or another request may read the old ones.
+            changed = {check: now for check, level in levels.items() if self._seen.get(check) != level}
+            self.since = {**self.since, **changed}
+            self._seen = {**self._seen, **levels}
+            self.latest = {**self.latest, **levels}
 
     def subject(self, load: Callable[[], Load] | None) -> Subject:
         """Return the objects that are checked; `load` as in `outcomes`."""
@@ -100,10 +120,12 @@ class Verdict(Struct):
     Attributes:
         ok: whether the check passes.
         message: the reason or the finding; one line without secrets.
+        since: when the check was first seen at this level, as ISO 8601 in UTC.
     """
 
     ok: bool
     message: str
+    since: str
 
 
 class Report(Struct, dict=True, omit_defaults=True):
@@ -120,11 +142,19 @@ class Report(Struct, dict=True, omit_defaults=True):
     mode: str = ""
 
     @classmethod
-    def of(cls, outcomes: Mapping[str, Outcome], bad: Collection[Level], verbose: bool, detailed: bool) -> Report:
+    def of(
+        cls,
+        outcomes: Mapping[str, Outcome],
+        since: Mapping[str, float],
+        bad: Collection[Level],
+        verbose: bool,
+        detailed: bool,
+    ) -> Report:
         """Create the report of `outcomes`.
 
         Args:
             outcomes: check to outcome.
+            since: check to the time of its last change of level, in seconds since the epoch.
             bad: the levels that fail.
             verbose: whether the text lists the checks that pass.
             detailed: whether the caller has a role above public.
@@ -134,7 +164,9 @@ class Report(Struct, dict=True, omit_defaults=True):
             for check, outcome in outcomes.items()
         }
         failing = [check for check, outcome in outcomes.items() if outcome.level in bad]
-        checks = {check: Verdict(check not in failing, message) for check, message in messages.items()}
+        checks = {
+            check: Verdict(check not in failing, message, clock(since[check])) for check, message in messages.items()
+        }
         modes = short([mode for outcome in outcomes.values() for mode in outcome.modes])
         report = cls("failed" if failing else "ok", checks, modes)
         warns = [check for check in outcomes if outcomes[check].modes] if "warning" in bad else []
@@ -155,6 +187,16 @@ def _line(check: str, level: Level, fails: bool, message: str) -> str:
     if level != "ok":
         return f"[!]{check} warning: {message}"
     return f"[+]{check} ok: {message}".removesuffix(": ")
+
+
+def _of_plugin(check: Callable[[], object], _: Subject) -> Outcome:
+    try:
+        found = check()
+    except (ApiError, Degraded, Unhealthy):
+        raise
+    except BaseException as error:  # A plugin may raise anything, and the text of that may quote anything.
+        return Outcome("failed", type(error).__name__, f"{type(error).__name__}: {error}")
+    return Outcome("ok", "" if found is None else str(found))
 
 
 def _outcome_of(check: Callable[[], str | Outcome]) -> Outcome:

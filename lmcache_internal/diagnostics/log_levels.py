@@ -18,6 +18,25 @@ _pending: dict[str, tuple[threading.Timer, Levels]] = {}
 _lock = threading.Lock()
 
 
+def check_changeable(name: str) -> None:
+    """Raise `Forbidden` if the level of a logger cannot be changed: that of the audit logger (403)."""
+    if name == audit.logger.name:
+        raise Forbidden(f"The level of {name} cannot be changed over HTTP, because this could disable the audit log.")
+
+
+def level_of(name: str) -> int:
+    """Return a logger's own level. The logger is not created, so that no client can fill the memory with names."""
+    found = logging.getLogger() if name == "root" else logging.Logger.manager.loggerDict.get(name)
+    return found.level if isinstance(found, logging.Logger) else logging.NOTSET
+
+
+def inherited_level(name: str) -> int:
+    """Return the level that a logger without a level of its own has from its nearest parent with one."""
+    parents = name.split(".")[:-1]
+    names = (".".join(parents[:end]) for end in range(len(parents), 0, -1))
+    return next((level for parent in names if (level := level_of(parent))), logging.getLogger().level)
+
+
 def set_level(name: str, level: int, seconds: float | None = None) -> int:
     """Set a logger and all its handlers to `level`.
 
@@ -32,8 +51,7 @@ def set_level(name: str, level: int, seconds: float | None = None) -> int:
     Raises:
         Forbidden: it is the audit logger (403).
     """
-    if name == audit.logger.name:
-        raise Forbidden(f"The level of {name} cannot be changed over HTTP, because this could disable the audit log.")
+    check_changeable(name)
     target = logging.getLogger(name)
     with _lock:
         before: Levels = [(target, target.level), *((handler, handler.level) for handler in target.handlers)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from lmcache_internal import EmbeddedManager, create_app
-from tests.support import make_manager
+from tests.support import examples, make_manager
 
 CHUNK = 16
 FOUR_CHUNKS = 4 * 1024 / 2**30
@@ -136,7 +136,7 @@ class Changes(RuleBasedStateMachine):
 TestAgreement = Changes.TestCase
 # A failure is not shrunk, because that takes minutes: the sequence of changes is short.
 TestAgreement.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, phases=[Phase.reuse, Phase.generate]
+    max_examples=examples(30), stateful_step_count=25, deadline=None, phases=[Phase.reuse, Phase.generate]
 )
 
 

@@ -8,15 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lmcache_internal import EmbeddedConfig, EmbeddedEngine, EmbeddedManager, EmbeddedMetadata
+from lmcache_internal.engine.embedded import local_cpu
 from lmcache_internal.engine.embedded.kv_buffers import read_slots, write_slots
 from lmcache_internal.engine.embedded.local_cpu import GIB
 from lmcache_internal.errors import ConfigError
-from tests.support import CHUNK, SHAPE, eventually, make_manager
+from tests.support import CHUNK, SHAPE, examples, make_manager
 
 CHUNK_BYTES = CHUNK * 64
 SLOTS = 8 * CHUNK
@@ -194,12 +196,20 @@ class TestPins:
         assert engine.lookup(list(range(CHUNK))) == 0
         assert engine.lookup(TOKENS) == 2 * CHUNK
 
-    def test_the_monitor_drops_expired_pins(self, manager: EmbeddedManager, engine: EmbeddedEngine) -> None:
+    def test_the_monitor_drops_expired_pins(
+        self, manager: EmbeddedManager, engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = SimpleNamespace(now=100.0)
+        monkeypatch.setattr(local_cpu, "time", SimpleNamespace(monotonic=lambda: clock.now))
+        (monitor,) = manager.periodic_threads
         engine.store(TOKENS[:CHUNK])
         engine.lookup(TOKENS[:CHUNK], lookup_id="expired", pin=True)
-        assert engine.check_pins() == "dropped 0 pins"
+        clock.now += manager.config.pin_timeout_sec - 0.1
+        monitor._run_once()
         assert engine.clear() == 0
-        assert eventually(lambda: engine.clear() >= 0 and engine.lookup(TOKENS) == 0)
+        clock.now += 0.2
+        monitor._run_once()
+        assert engine.clear() == CHUNK
         assert manager.periodic_threads[0].get_status()["last_summary"]["message"] == "dropped 1 pins"
 
 
@@ -306,7 +316,7 @@ def test_concurrent_calls_of_eight_threads_keep_chunks_correct(tmp_path: Path) -
         right = content(manager)
         failures: list[BaseException] = []
         hits = [0] * 8
-        until = time.monotonic() + 1
+        until = time.monotonic() + examples(20) / 10
 
         def work(thread: int) -> None:
             rng = random.Random(thread)
@@ -319,7 +329,7 @@ def test_concurrent_calls_of_eight_threads_keep_chunks_correct(tmp_path: Path) -
                 lambda _: engine.reset_metrics(),
             ]
             try:
-                while time.monotonic() < until:
+                while time.monotonic() < until or (not hits[thread] and time.monotonic() < until + 10):
                     rng.choice(actions)(rng.choice(prompts))
                     hits[thread] += sum(engine.retrieve(rng.choice(prompts)))
                     assert content(manager) == right

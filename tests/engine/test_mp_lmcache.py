@@ -186,7 +186,7 @@ def test_slow_file_system_is_examined_for_a_limited_time(monkeypatch: pytest.Mon
     prompt = Prompt("m", 1, [])
     began = time.monotonic()
     tier = lmcache_prefix._l2("L2:fs", adapter, prompt, range(1000))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert 0 < len(tier.keys) < 1000
     assert "of 1000 objects were not looked up, because it is slow" in tier.not_checked
     assert lmcache_prefix._l2("L2:fs", adapter, prompt, range(3)).not_checked == ""

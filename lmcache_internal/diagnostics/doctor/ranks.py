@@ -68,8 +68,8 @@ class Rank:
         # The facts of another server may have any size, and every rule that needs the group repeats the reason.
         reason = cut(str(self.facts.get(NOT_COLLECTED, {}).get(group) or ""), _LONGEST_REASON)
         if reason and group not in self.facts:
-            return f"there are no facts {group}.*: {reason}"
-        return f"there is no fact {path}" + (f": {reason}" if reason else "")
+            return f"the server did not report {group}.*: {reason}"
+        return f"the server did not report {path}" + (f": {reason}" if reason else "")
 
 
 def rank_name(facts: Mapping[str, Any]) -> str:

@@ -84,8 +84,6 @@ class PeriodicThread(threading.Thread):
             message, success = self._work(), True
         except Exception as error:  # One failed run must not end the thread; the status reports the error.
             message, success = f"{type(error).__name__}: {error}", False
-        self.total_runs += 1
-        self.failed_runs += not success
         self._last_run = time.time()
         self._last_summary = {
             "timestamp": self._last_run,
@@ -94,3 +92,5 @@ class PeriodicThread(threading.Thread):
             "message": message,
             "extra_info": {},
         }
+        self.failed_runs += not success
+        self.total_runs += 1  # Last, because a reader that sees it expects the summary of this run.

@@ -37,7 +37,11 @@ def test_a_rule_without_its_facts_is_not_checked_with_the_reason() -> None:
     assert [found.ranks for found in report.findings] == [["worker 0"]]
     assert report.checked == ["example"]
     (entry,) = report.not_checked
-    assert (entry.code, entry.why, entry.ranks) == ("example", "there are no facts mode.*: timed out", ["worker 1"])
+    assert (entry.code, entry.why, entry.ranks) == (
+        "example",
+        "the server did not report mode.*: timed out",
+        ["worker 1"],
+    )
 
 
 @pytest.mark.parametrize("kind", ["in_rank", "in_fleet"])
@@ -56,7 +60,7 @@ def test_a_fact_that_a_rule_reads_without_declaring_it_is_reported_as_missing() 
         yield Finding(message=str(each["mode.frozen"]), evidence={})
 
     (entry,) = examine([rank("a")], [trouble(in_rank=rule)]).not_checked
-    assert entry.why == "there is no fact mode.frozen"
+    assert entry.why == "the server did not report mode.frozen"
 
 
 def test_equal_findings_of_several_ranks_are_one_finding() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from lmcache_internal.diagnostics.doctor import Rank
 from lmcache_internal.diagnostics.doctor.catalogue import troubles
 from lmcache_internal.diagnostics.doctor.examination import examine
 from lmcache_internal.engine.embedded.local_cpu import GIB
+from lmcache_internal.errors import CallTimedOut
+from lmcache_internal.limits.timeouts import Call, call_within, clock, stuck_calls
 from tests.diagnostics.doctor.diagnosis import by_code, found, report
 from tests.mp_support import mp_manager
-from tests.support import CHUNK, make_manager
+from tests.support import CHUNK, eventually, make_manager
 
 CPU, DISK, REMOTE = "LocalCPUBackend", "LocalDiskBackend", "RemoteBackend"
 VLLM = {"vllm_version": "0.32.0"}
@@ -54,6 +58,28 @@ def test_a_healthy_rank_in_traffic_has_no_finding_and_all_rules_of_the_mode_ran(
         in_mode = {code for code, each in troubles().items() if each.group == "mode" and role in each.roles}
         expected = in_mode - {"lookup-server-missing"}  # The embedded engine is not part of vLLM.
         assert expected <= {*response["checked"]}
+
+
+def test_calls_that_do_not_return_are_found_and_the_oldest_is_named(worker: EmbeddedManager) -> None:
+    released, before = threading.Event(), time.time()
+    for name in ("close the backend", "list backends"):
+        with pytest.raises(CallTimedOut):
+            call_within(name, released.wait, 0.01)
+    try:
+        assert "calls-stuck" not in found(worker)  # They may only be slow.
+        for age, call in zip((60, 30), stuck_calls.running(), strict=True):
+            assert isinstance(call, Call)
+            call.started = before - age
+        finding = found(worker)["calls-stuck"]
+    finally:
+        released.set()
+        assert eventually(lambda: not stuck_calls.running())
+    assert (finding["severity"], finding["message"]) == ("error", "The call to close the backend does not return.")
+    assert finding["evidence"] == {
+        "since": clock(before - 60),
+        "other calls that do not return": {"list backends": clock(before - 30)},
+    }
+    assert "calls-stuck" not in found(worker)
 
 
 def test_an_mp_server_has_no_finding(tmp_path: Path) -> None:

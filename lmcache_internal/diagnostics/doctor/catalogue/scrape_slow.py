@@ -29,7 +29,7 @@ trouble = Trouble(
     "`GET /metrics` waits for all collectors, so Prometheus' scrape times out and all metrics of the rank are "
     "missing.",
     confirm="`time curl http://RANK/metrics`, and `GET /threads` meanwhile, which shows the collector that runs.",
-    next_step="Remove or fix the slow collector. Until then, scrape selected series with name[], and raise "
-    "scrape_timeout.",
+    next_step="If calls-stuck is found, too, fix that first. Otherwise, remove or fix the slow collector. Until then, "
+    "scrape selected series with name[], and raise scrape_timeout.",
     in_rank=find,
 )
