@@ -22,6 +22,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 CHROMEDRIVER = Path("/usr/bin/chromedriver")
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # The key of an element's id, see the W3C's WebDriver.
+_ATTEMPTS = 5
 _FLAGS = [
     "--headless",
     "--no-sandbox",  # Chromium's sandbox refuses to run as root, as CI does.
@@ -35,6 +36,18 @@ _FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # Loopback only, also where there is internet.
     "--window-size=1400,1000",
 ]
+
+
+KEYS = {
+    "Shift": "\ue008",
+    "Tab": "\ue004",
+    "Enter": "\ue007",
+    "Escape": "\ue00c",
+    "Space": " ",
+    "Down": "\ue015",
+    "Backspace": "\ue003",
+}
+"""The keys that are no characters, as the W3C's WebDriver encodes them."""
 
 
 class WebDriverError(Exception):
@@ -53,7 +66,7 @@ class Browser:
         self._port = port
         self._session = ""
         options = {"binary": str(CHROMIUM), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
-        timeouts = {"pageLoad": 30_000, "script": 10_000, "implicit": 5_000}  # Waits for an element, too.
+        timeouts = {"pageLoad": 120_000, "script": 60_000, "implicit": 30_000}  # Waits for an element, too.
         wanted = {
             "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
@@ -75,14 +88,35 @@ class Browser:
         return self._call("POST", "/execute/sync", {"script": script, "args": arguments})
 
     def click(self, xpath: str) -> None:
-        self._call("POST", f"{self._find(xpath)}/click", {})
+        self._on(xpath, "POST", "/click", {})
 
     def type(self, xpath: str, text: str) -> None:
-        self._call("POST", f"{self._find(xpath)}/value", {"text": text})
+        self._on(xpath, "POST", "/value", {"text": text})
 
     def text(self, xpath: str) -> str:
         """What of the element's text is shown."""
-        return str(self._call("GET", f"{self._find(xpath)}/text"))
+        return str(self._on(xpath, "GET", "/text"))
+
+    def hold(self, xpath: str, seconds: float) -> None:
+        """Press the mouse button on an element, and release it after some time."""
+        element = {_ELEMENT: self._find(xpath).removeprefix("/element/")}
+        actions = [
+            {"type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": element},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pause", "duration": int(seconds * 1000)},
+            {"type": "pointerUp", "button": 0},
+        ]
+        self._call("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": actions}]})
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, as a user does: a character, a name of `KEYS`, or `Shift+` and a name."""
+        actions = []
+        for key in keys:
+            *modifiers, last = key.split("+") if len(key) > 1 else [key]
+            values = [KEYS[name] for name in modifiers] + [KEYS.get(last, last)]
+            actions += [{"type": "keyDown", "value": value} for value in values]
+            actions += [{"type": "keyUp", "value": value} for value in reversed(values)]
+        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
 
     def console(self) -> list[str]:
         """What the console says since the last call: violations of a content security policy, too."""
@@ -103,6 +137,19 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._devtools("Emulation.setEmulatedMedia", {"features": features})
 
+    def on_each_page(self, script: str) -> str:
+        """Run a script at the start of each page from now on; return its id."""
+        added = self._devtools("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+        return str(added["identifier"])
+
+    def no_longer_on_each_page(self, identifier: str) -> None:
+        """Undo `on_each_page`."""
+        self._devtools("Page.removeScriptToEvaluateOnNewDocument", {"identifier": identifier})
+
+    def collect(self) -> None:
+        """Collect the garbage of the page."""
+        self._devtools("HeapProfiler.collectGarbage", {})
+
     def main_thread_seconds(self) -> float:
         """Return the CPU time of the page's main thread since the first call."""
         self._devtools("Performance.enable", {"timeDomain": "threadTicks"})
@@ -113,8 +160,11 @@ class Browser:
         return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def screenshot(self, path: Path) -> None:
-        """Write what the window shows to a PNG file."""
-        path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
+        """Write the whole page, also what is below the window, to a PNG file."""
+        height = self._devtools("Page.getLayoutMetrics", {})["cssContentSize"]["height"]
+        clip = {"x": 0, "y": 0, "width": self.run("return innerWidth"), "height": height, "scale": 1}
+        taken = self._devtools("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
+        path.write_bytes(base64.b64decode(taken["data"]))
 
     def _log(self, kind: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._call("POST", "/se/log", {"type": kind})
@@ -138,8 +188,18 @@ class Browser:
         found = self._call("POST", "/element", {"using": "xpath", "value": xpath})
         return f"/element/{found[_ELEMENT]}"
 
+    def _on(self, xpath: str, method: str, command: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Send a command to an element; again if the page replaced it in between, as a poll does."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._call(method, self._find(xpath) + command, body)
+            except WebDriverError as error:
+                if "stale element" not in str(error):
+                    raise
+        return self._call(method, self._find(xpath) + command, body)
+
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=180)
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, f"/session{self._session}{path}", content)
@@ -183,7 +243,7 @@ def running(
         ) as process,
     ):
         try:
-            eventually(lambda: process.poll() is not None or is_up(), seconds=90)
+            eventually(lambda: process.poll() is not None or is_up(), seconds=180)
             assert is_up(), f"{command} is not up:\n{log.read_text()[-3000:]}"
             yield
         finally:

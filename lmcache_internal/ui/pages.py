@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import posixpath
+import re
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +19,7 @@ POLICY = (
 )
 """The Content-Security-Policy of the page: no inline scripts or styles, and nothing from other origins."""
 
+_IMPORT = re.compile(r'^(?:import|\}) .*?from "(\.[^"]*)";$', re.MULTILINE)
 _ASSETS = Path(__file__).parent / "assets"
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -35,12 +38,13 @@ def page(root: str, *, base: str = "", socket: str = "", token: bool = False, fl
         token: whether these commands need a token.
         fleet: the name of the server in a fleet; the page then leads back to the page of the fleet.
     """
-    return _html("index.html", root=root, base=base, socket=socket, token=token, fleet=fleet)
+    modules = _imported_by("main.js")
+    return _html("index.html", root=root, modules=modules, base=base, socket=socket, token=token, fleet=fleet)
 
 
 def fleet_page() -> Response:
     """Return the page that shows a fleet."""
-    return _html("fleet/index.html")
+    return _html("fleet/index.html", root="", modules=_imported_by("fleet/main.js"))
 
 
 def redirect_to_page() -> Response:
@@ -71,6 +75,24 @@ def _assets() -> dict[str, tuple[bytes, str]]:
     """Return all assets by name. They are read once, so a name from a client never becomes a path."""
     files = (file for file in _ASSETS.rglob("*") if file.suffix in _MEDIA_TYPES)
     return {file.relative_to(_ASSETS).as_posix(): (file.read_bytes(), _MEDIA_TYPES[file.suffix]) for file in files}
+
+
+@functools.cache
+def _imported_by(entry: str) -> tuple[str, ...]:
+    """Return the modules that a module imports, directly or not.
+
+    The page names them, so that a browser loads all of them at once, and not each after the module that imports it.
+    """
+    found: dict[str, None] = {}
+    waiting = [entry]
+    while waiting:
+        module = waiting.pop()
+        for path in _IMPORT.findall(_assets()[module][0].decode()):
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(module), path))
+            if name not in found:
+                found[name] = None
+                waiting.append(name)
+    return tuple(found)
 
 
 @functools.cache

@@ -7,6 +7,8 @@ export default [
     languageOptions: { globals: globals.browser },
     rules: {
       eqeqeq: "error",
+      "max-lines": ["error", 250],
+      "max-lines-per-function": ["error", { max: 50, skipBlankLines: true, skipComments: true }],
       "no-eval": "error",
       "no-implied-eval": "error",
       "no-restricted-properties": [

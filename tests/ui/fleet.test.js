@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stepFor } from "../../lmcache_internal/ui/assets/fleet/charts.js";
-import { FleetHistory, LENGTH, figuresOf } from "../../lmcache_internal/ui/assets/fleet/history.js";
+import { FleetHistory, figuresOf } from "../../lmcache_internal/ui/assets/fleet/history.js";
 import { rangesOf } from "../../lmcache_internal/ui/assets/fleet/ranges.js";
 import { groupsOf, sorted, stateOf, summaryOf, textsOf } from "../../lmcache_internal/ui/assets/fleet/rows.js";
 import { valuesIn } from "../../lmcache_internal/ui/assets/fleet/search.js";
+import { FleetState } from "../../lmcache_internal/ui/assets/fleet/state.js";
+import { Readings } from "../../lmcache_internal/ui/assets/readings.js";
 
 const row = (number, more = {}) => ({
   number,
@@ -21,43 +23,113 @@ const row = (number, more = {}) => ({
   ...more,
 });
 
+/** The figures of a rank after two polls that are some seconds apart. */
+function figures(before, now, seconds) {
+  const readings = new Readings();
+  readings.add(0, before);
+  readings.add(seconds * 1000, now);
+  return figuresOf(readings);
+}
+
 test("rates are per second, and there is no hit rate without traffic", () => {
   const before = row(1, { hit: 10, requested: 100, stored: 5, usage: 1 });
-  const now = row(1, { hit: 60, requested: 200, stored: 5, usage: 2 });
-  assert.deepEqual(figuresOf(before, now, 2), { hitRate: 0.5, requested: 50, stored: 0, usage: 2 });
-  assert.equal(figuresOf(now, now, 2).hitRate, null);
-  assert.deepEqual(figuresOf(undefined, now, 0), { hitRate: null, requested: null, stored: null, usage: 2 });
+  const now = row(1, { hit: 60, requested: 600, stored: 5, usage: 2 });
+  assert.deepEqual(figures(before, now, 10), { hitRate: 0.1, requested: 50, stored: 0, usage: 2 });
+  assert.equal(figures(now, now, 10).hitRate, null);
+  assert.deepEqual(figures(before, now, 2), { hitRate: 0.1, requested: null, stored: null, usage: 2 });
+  assert.deepEqual(figures(before, now, 0), { hitRate: null, requested: null, stored: null, usage: 1 });
 });
 
-test("a scheduler has the hit rate of its lookups, an MP server none", () => {
+test("a scheduler has the hit rate of its lookups; a rank without counters has none", () => {
   const before = row(0, { found: 0, looked_up: 0 });
-  assert.equal(figuresOf(before, row(0, { found: 3, looked_up: 4 }), 1).hitRate, 0.75);
-  assert.deepEqual(figuresOf(row(0), row(0), 1), { hitRate: null, requested: null, stored: null, usage: null });
+  assert.equal(figures(before, row(0, { found: 3, looked_up: 4 }), 1).hitRate, 0.75);
+  assert.deepEqual(figures(row(0), row(0), 10), { hitRate: null, requested: null, stored: null, usage: null });
 });
 
 test("the hit rate of the fleet is that of its tokens, not the mean of its ranks", () => {
   const history = new FleetHistory();
   history.add([row(1, { hit: 0, requested: 0 }), row(2, { hit: 0, requested: 0 })], 0);
-  history.add([row(1, { hit: 90, requested: 100 }), row(2, { hit: 0, requested: 900 })], 1000);
+  history.add([row(1, { hit: 90, requested: 100 }), row(2, { hit: 0, requested: 900 })], 10_000);
   assert.equal(history.total.hitRate, 0.09);
-  assert.equal(history.total.requested, 1000);
+  assert.equal(history.total.requested, 100);
+});
+
+/** The history of polls every 2 s of an engine that updates its counters every 10 s; it gets 100 tokens per second. */
+function polled(seconds, phase = 0) {
+  const history = new FleetHistory();
+  for (let second = 0; second <= seconds; second += 2) {
+    const requested = Math.floor((second + phase) / 10) * 1000;
+    history.add([row(1, { requested, hit: requested / 4 })], second * 1000);
+  }
+  return history;
+}
+
+test("constant traffic has a constant rate from the first one on, after 10 s", () => {
+  for (let phase = 0; phase < 10; phase += 1) {
+    const history = polled(120, phase);
+    const rates = history.line(1, "requested");
+    assert.deepEqual([rates.slice(0, 5), [...new Set(rates.slice(5))]], [Array(5).fill(null), [100]], `phase ${phase}`);
+    assert.equal(history.total.hitRate, 0.25);
+  }
+});
+
+test("after a restart, rates begin again", () => {
+  const history = polled(120);
+  history.add([row(1, { requested: 50, started: 99 })], 122_000);
+  assert.equal(history.total.requested, null);
+  history.add([row(1, { requested: 1050, started: 99 })], 132_000);
+  assert.equal(history.total.requested, 100);
 });
 
 test("a rank that is down has a gap, and its rate afterwards is over the whole time", () => {
   const history = new FleetHistory();
   history.add([row(1, { requested: 0 })], 0);
   history.add([row(1, { error: "down", age: 2, requested: 0 })], 2000);
-  history.add([row(1, { requested: 400 })], 4000);
-  assert.deepEqual(history.ranks.get(1).requested, [null, null, 100]);
+  history.add([row(1, { requested: 1000 })], 10_000);
+  assert.deepEqual(history.line(1, "requested"), [null, null, 100]);
+  assert.deepEqual(history.line("sum", "requested"), [null, null, 100]);
 });
 
-test("the history has a limit, also for a rank that appears later", () => {
+test("figures that a poll shows again are one reading", () => {
   const history = new FleetHistory();
-  for (let index = 0; index < LENGTH + 10; index += 1)
-    history.add([row(1), ...(index > 5 ? [row(2)] : [])], index * 2000);
-  for (const lines of [history.sum, history.ranks.get(1), history.ranks.get(2)])
-    assert.equal(lines.usage.length, LENGTH);
-  assert.equal(history.times.length, LENGTH);
+  for (const age of [0, 2, 4]) history.add([row(1, { requested: 0, age })], age * 1000);
+  assert.equal(history.readings.get(1).kept.length, 1);
+});
+
+test("a rank that leaves and returns begins again", () => {
+  const history = new FleetHistory();
+  for (const [index, rows] of [[row(1, { usage: 1 }), row(2)], [row(2)], [row(1, { usage: 3 }), row(2)]].entries())
+    history.add(rows, index * 2000);
+  assert.deepEqual(history.line(1, "usage"), [null, null, 3]);
+  history.add([row(2)], 8000);
+  assert.deepEqual([[...history.readings.keys()], history.timeline.lines.size], [[2], 8]);
+});
+
+test("a chosen rank that is no longer listed stays chosen", () => {
+  const state = new FleetState();
+  state.add({ ranks: [row(1), row(2)], time: 0, problem: null });
+  state.chosen.add(1);
+  state.add({ ranks: [row(2)], time: 1, problem: null });
+  assert.deepEqual(state.numbers, [1]);
+  assert.equal(state.scope, "1 chosen rank (1; no longer listed: 1)");
+});
+
+test("a role that does not allow a change is named with its ranks", () => {
+  const state = new FleetState();
+  const at = (number, role, needs) => row(number, { role, needs });
+  const add = (...ranks) => state.add({ ranks, time: 0, problem: null });
+  add(at(0, "admin", {}), row(1), row(2, { error: "down", role: "" }));
+  assert.equal(state.refusal("configuration"), "");
+  const viewer = { configuration: "admin", loglevels: "operator" };
+  add(at(0, "admin", {}), at(1, "viewer", viewer), at(2, "operator", { configuration: "admin" }));
+  assert.equal(
+    state.refusal("configuration"),
+    "needs role admin; 1 of 3 ranks grants operator, 1 of 3 ranks grants viewer",
+  );
+  assert.equal(state.refusal("loglevels"), "needs role operator; 1 of 3 ranks grants viewer");
+  state.chosen.add(2);
+  assert.equal(state.refusal("configuration"), "needs role admin; 1 of 1 rank grants operator");
+  assert.equal(state.refusal("loglevels"), "");
 });
 
 test("ranges are written as --index takes them", () => {

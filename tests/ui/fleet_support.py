@@ -15,15 +15,19 @@ from pathlib import Path
 
 import yaml
 from flask.testing import FlaskClient
+from werkzeug.serving import make_server
 
 from lmcache_internal.cli.credentials import BearerToken
+from lmcache_internal.cli.discovery import find
 from lmcache_internal.cli.fleet import Fleet
 from lmcache_internal.cli.outcome import Found
 from lmcache_internal.cli.output import Screen
+from lmcache_internal.cli.sources import Source
 from lmcache_internal.cli.targets import target_at
 from lmcache_internal.cli.ui.app import create_gateway
 from lmcache_internal.cli.ui.login import Login
-from tests.support import ROOT
+from lmcache_internal.cli.ui.state import Gateway
+from tests.support import ROOT, free_port
 
 PORT = 8765
 
@@ -34,7 +38,36 @@ def gateway_client(urls: Sequence[str], token: str | None = None, login: Login |
     screen = Screen()
     screen.quiet = True
     fleet = Fleet(found, BearerToken(token) if token else None, 10, screen)
-    return create_gateway(fleet, login or Login(), PORT).test_client()
+    return create_gateway(Gateway(fleet), login or Login(), PORT).test_client()
+
+
+def searching(source: Source, token: BearerToken | None = None) -> tuple[Gateway, FlaskClient]:
+    """A gateway to the servers that options choose, which can search again, and a client with a session."""
+
+    def search() -> Found:
+        return find(source, token, 5)
+
+    screen = Screen()
+    screen.quiet = True
+    gateway, login = Gateway(Fleet(search(), token, 10, screen, source, search=search)), Login()
+    client = create_gateway(gateway, login, PORT).test_client()
+    assert client.get(f"/login?token={login.token}").status_code == 200
+    return gateway, client
+
+
+@contextlib.contextmanager
+def served(gateway: Gateway) -> Iterator[str]:
+    """A gateway of this process on a port of loopback, and its login link."""
+    login, port = Login(), free_port()
+    server = make_server("127.0.0.1", port, create_gateway(gateway, login, port), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}/login?token={login.token}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def logged_in(urls: Sequence[str], token: str | None = None) -> FlaskClient:

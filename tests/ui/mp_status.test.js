@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { adaptersOf, l1Of, partsOf, prefetchesOf, workersOf } from "../../lmcache_internal/ui/assets/mp_status.js";
+import {
+  adaptersOf,
+  l1Of,
+  mostPrefetchesOf,
+  partsOf,
+  prefetchPhasesOf,
+  prefetchesOf,
+  workersOf,
+} from "../../lmcache_internal/ui/assets/mp_status.js";
 
 const REAL = {
   is_healthy: true,
@@ -50,6 +58,15 @@ test("parts report whether they are healthy", () => {
   assert.equal(prefetchesOf({ storage_manager: REAL.storage_manager }), 7);
 });
 
+test("prefetches are counted by phase, where the server does", () => {
+  const controller = { lookup_phase_count: 1, load_phase_count: 2, pending_queue_size: 40, max_in_flight: 8 };
+  const status = { storage_manager: { prefetch_controller: controller } };
+  const counts = prefetchPhasesOf(status).map(([, count]) => count);
+  assert.deepEqual(counts, [null, 40, 1, 2, null]);
+  assert.equal(mostPrefetchesOf(status), 8);
+  assert.deepEqual(prefetchPhasesOf(REAL), []);
+});
+
 test("a status of an unknown shape shows nothing, and fails nowhere", () => {
   const strange = [null, undefined, {}, [], "text", 5, { storage_manager: null }];
   strange.push({ storage_manager: { l1_managers: [], l2_adapters: {}, l1_usage: "x" }, registered_gpu_ids: 5 });
@@ -59,5 +76,7 @@ test("a status of an unknown shape shows nothing, and fails nowhere", () => {
     for (const read of [workersOf, partsOf]) assert.ok(Array.isArray(read(status)));
     assert.ok(Array.isArray(adaptersOf(status, strange[0])));
     assert.equal(prefetchesOf(status), null);
+    assert.equal(mostPrefetchesOf(status), null);
+    assert.deepEqual(prefetchPhasesOf(status), []);
   }
 });

@@ -53,7 +53,8 @@ def open_view(browser: Browser, server: InternalAPIServer, view: str = "overview
 
 
 def shown(browser: Browser) -> str:
-    return str(browser.run("return document.body.innerText"))
+    """Return the text of the page; the spaces before units do not break lines, and are usual ones here."""
+    return str(browser.run("return document.body?.innerText ?? ''")).replace("\u00a0", " ")
 
 
 def see(browser: Browser, text: str) -> None:
@@ -76,9 +77,14 @@ def axe_findings(browser: Browser) -> list[tuple[str, str]]:
     """Return what axe-core finds in the page: rule and element."""
     browser.run(AXE.read_text())
     browser.run("window.axeResult = null; axe.run().then((found) => { window.axeResult = found.violations; })")
-    assert eventually(lambda: browser.run("return window.axeResult") is not None, 15)
+    assert eventually(lambda: browser.run("return window.axeResult") is not None)
     found: list[dict[str, Any]] = browser.run("return window.axeResult")
     return [(rule["id"], rule["nodes"][0]["html"]) for rule in found]
+
+
+def see_dialog(browser: Browser) -> None:
+    """Wait for a dialog. Some open only after a request."""
+    assert eventually(lambda: bool(browser.run("return document.querySelector('dialog[open]') !== null")))
 
 
 def key(browser: Browser, name: str) -> None:
@@ -90,3 +96,12 @@ def key(browser: Browser, name: str) -> None:
 def manager_of(server: InternalAPIServer) -> Any:
     assert server.app is not None
     return server.app.state.lmcache_adapter
+
+
+def scrolled(browser: Browser) -> list[str]:
+    """Return the page and the parts of it that need horizontal scrolling."""
+    found: list[str] = browser.run("""return [document.documentElement, ...document.querySelectorAll('main *')]
+        .filter((part, index) => index === 0 || ['auto', 'scroll'].includes(getComputedStyle(part).overflowX))
+        .filter((part) => part.scrollWidth > part.clientWidth)
+        .map((part) => `${part.tagName} ${part.ariaLabel ?? ''}`)""")
+    return found

@@ -7,7 +7,18 @@ import pytest
 from lmcache_internal import InternalAPIServer
 from tests.browser import Browser
 from tests.support import eventually
-from tests.ui.support import MP_VIEWS, axe_findings, fill, manager_of, open_view, press, see, shown
+from tests.ui.support import (
+    MP_VIEWS,
+    axe_findings,
+    fill,
+    manager_of,
+    open_view,
+    press,
+    scrolled,
+    see,
+    see_dialog,
+    shown,
+)
 
 
 @pytest.mark.parametrize("view", MP_VIEWS)
@@ -18,7 +29,7 @@ def test_each_view_of_an_mp_server_shows_its_data(browser: Browser, mp_server: I
     assert axe_findings(browser) == []
     browser.resize(400, 800)
     try:
-        assert eventually(lambda: bool(browser.run("return document.documentElement.scrollWidth <= window.innerWidth")))
+        assert eventually(lambda: scrolled(browser) == []), scrolled(browser)
     finally:
         browser.resize(1400, 1000)
     assert browser.console() == []
@@ -36,6 +47,14 @@ def test_views_of_other_engines_are_not_offered(
     assert "MP server" not in browser.run(navigation)
 
 
+def test_the_overview_of_an_mp_server_has_its_parts(browser: Browser, mp_server: InternalAPIServer) -> None:
+    open_view(browser, mp_server)
+    for text in ("Healthy", "for ", "Uptime", "Recent changes", "LMCache "):
+        see(browser, text)
+    open_view(browser, mp_server, "mp")
+    see(browser, "Prefetches")
+
+
 def test_quotas_are_set_changed_and_removed(browser: Browser, mp_server: InternalAPIServer) -> None:
     quotas = manager_of(mp_server).engine.storage_manager.quota_manager
     open_view(browser, mp_server, "mp")
@@ -48,8 +67,7 @@ def test_quotas_are_set_changed_and_removed(browser: Browser, mp_server: Interna
         press(browser, "Apply")
         assert eventually(lambda: not browser.run("return document.querySelector('dialog') !== null"))
         see(browser, f"{limit} GiB")
-    assert quotas.get_limit_bytes("alice") == 2**28
-    assert quotas.get_limit_bytes("") == 2**30
+    assert eventually(lambda: (quotas.get_limit_bytes("alice"), quotas.get_limit_bytes("")) == (2**28, 2**30))
     fill(browser, "Limit in GiB", "much")
     press(browser, "Set quota")
     press(browser, "Apply")
@@ -68,8 +86,9 @@ def test_l1_is_cleared(browser: Browser, mp_server: InternalAPIServer) -> None:
     press(browser, "Look up and explain")
     see(browser, "tokens are cached")
     press(browser, "Clear…")
+    see_dialog(browser)
     assert "lmcache-internal" not in browser.run("return document.querySelector('dialog').innerText")
     browser.type("//dialog//input", "clear")
     press(browser, "Apply")
     see(browser, "L1: 0 objects in memory")
-    assert "Store" not in shown(browser)
+    assert eventually(lambda: "Store" not in shown(browser))

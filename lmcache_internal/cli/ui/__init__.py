@@ -1,7 +1,8 @@
 """`ui`: serve a dashboard of all servers on loopback.
 
 The gateway is a small Flask app: `app.py` assembles it, `guard.py` authorizes its requests, `ranks.py` polls the ranks,
-`proxy.py` forwards the requests of a rank's page, and `fleet_api.py` and `change_api.py` are its endpoints.
+`search.py` finds them again, `proxy.py` forwards the requests of a rank's page, and `fleet_api.py`, `change_api.py` and
+`explain_api.py` are its endpoints.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import socket
 import sys
 import webbrowser
+from contextlib import AbstractContextManager
 
 import click
 
@@ -43,11 +45,14 @@ def ui(fleet: Fleet, port: int, browser: bool) -> None:
 
     from .app import create_gateway
     from .login import Login
+    from .login_file import login_file
+    from .state import Gateway
 
     login = Login()
     with _listener(port) as listening:
         port = listening.getsockname()[1]
-        app = create_gateway(fleet, login, port)
+        state = Gateway(fleet)
+        app = create_gateway(state, login, port)
         server = waitress.create_server(
             app,
             sockets=[listening],
@@ -56,21 +61,34 @@ def ui(fleet: Fleet, port: int, browser: bool) -> None:
             max_request_body_size=app.config["MAX_CONTENT_LENGTH"],
         )
         base = f"http://{HOST}:{port}"
+        opened = contextlib.ExitStack()
 
         def offer() -> str:
+            """Print the next link, after the one before was used."""
+            opened.close()
             link = f"{base}/login?token={login.token}"
             click.echo(f"Log in: {link}")
             return link
 
-        click.echo(f"The dashboard of {servers(len(fleet.targets))} is at {base}. Press Ctrl-C to stop.")
-        link = offer()
-        login.on_exchange = offer
-        sys.stdout.flush()
-        if browser and any(os.environ.get(name) for name in _DISPLAYS):
-            webbrowser.open(link)
-        with contextlib.suppress(KeyboardInterrupt):
+        with opened, contextlib.suppress(KeyboardInterrupt):
+            click.echo(f"The dashboard of {servers(len(fleet.targets))} is at {base}. Press Ctrl-C to stop.")
+            link = offer()
+            login.on_exchange = offer
+            sys.stdout.flush()
+            if browser and any(os.environ.get(name) for name in _DISPLAYS):
+                _open(opened, login_file(link))
+            state.search.start()
             server.run()
+        state.search.stop()
         server.close()
+
+
+def _open(opened: contextlib.ExitStack, file: AbstractContextManager[str]) -> None:
+    """Open the login file in a browser."""
+    try:
+        webbrowser.open(opened.enter_context(file))
+    except OSError as error:
+        click.echo(f"Cannot write a file for the browser ({error}). Open the link yourself.", err=True)
 
 
 def _listener(port: int) -> socket.socket:

@@ -6,25 +6,24 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from ...errors import ApiError
-from ..fleet import Fleet
-from . import change_api, fleet_api, guard, proxy
+from . import change_api, explain_api, fleet_api, guard, proxy
 from .login import Login
 from .state import KEY, Gateway
 
 
-def create_gateway(fleet: Fleet, login: Login, port: int) -> Flask:
+def create_gateway(state: Gateway, login: Login, port: int) -> Flask:
     """Create the gateway.
 
     Args:
-        fleet: the servers; the gateway talks to no others.
+        state: the servers; the gateway talks to no others.
         login: its login links and sessions.
         port: the port of loopback where it is served.
     """
     app = Flask("lmcache_internal_ui", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = proxy.MAX_BODY
-    app.extensions[KEY] = Gateway(fleet)
+    app.extensions[KEY] = state
     guard.guard(app, login, port)
-    for module in (fleet_api, change_api, proxy):
+    for module in (fleet_api, change_api, explain_api, proxy):
         app.register_blueprint(module.router)
     app.register_error_handler(ApiError, _refused)
     app.register_error_handler(HTTPException, _not_found)

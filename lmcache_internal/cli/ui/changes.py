@@ -1,14 +1,15 @@
-"""Changes of the configuration that all chosen ranks have accepted in a dry run, until they are applied."""
+"""Changes that all chosen ranks have accepted in a check, until they are applied."""
 
 from __future__ import annotations
 
 import secrets
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from ..conf.transaction import Check, Request
+from ..fleet import Job
+from ..outcome import Outcome
 from ..targets import Target
 
 KEPT = 16
@@ -22,14 +23,16 @@ class Accepted:
     """A change that all of its ranks accept.
 
     Attributes:
-        request: the change.
-        checks: the response of each rank to the dry run.
+        targets: the ranks.
+        apply: applies it to one rank.
+        undo: returns the command that undoes it on one rank.
         until: when it expires, in seconds of the monotonic clock.
     """
 
-    request: Request
-    checks: Mapping[Target, Check]
-    until: float
+    targets: Sequence[Target]
+    apply: Job
+    undo: Callable[[Outcome], Sequence[str]]
+    until: float = field(default_factory=lambda: time.monotonic() + SECONDS)
 
 
 class Changes:
@@ -39,11 +42,11 @@ class Changes:
         self._lock = threading.Lock()
         self._known: dict[str, Accepted] = {}
 
-    def keep(self, request: Request, checks: Mapping[Target, Check]) -> str:
+    def keep(self, change: Accepted) -> str:
         """Keep a change; returns its id."""
         name = secrets.token_urlsafe(16)
         with self._lock:
-            self._known[name] = Accepted(request, checks, time.monotonic() + SECONDS)
+            self._known[name] = change
             while len(self._known) > KEPT:
                 del self._known[next(iter(self._known))]
         return name

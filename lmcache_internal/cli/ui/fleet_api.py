@@ -39,8 +39,9 @@ def part(name: str) -> Response:
 
 @router.get("/fleet/poll")
 def poll() -> dict[str, Any]:
-    """Ask all ranks, and return a row for each; `time` in ms since the epoch."""
-    return {"ranks": gateway().ranks.poll(), "time": round(time.time() * 1000)}
+    """Ask all ranks, and return a row for each; `time` in ms since the epoch; `problem`: why the list is old."""
+    state = gateway()
+    return {"ranks": state.ranks.poll(), "time": round(time.time() * 1000), "problem": state.search.problem}
 
 
 @router.get("/fleet/conf")
@@ -61,18 +62,18 @@ def threads() -> dict[str, Any]:
     """Return the stacks of the threads of all ranks, each with the ranks that have it."""
     state = gateway()
     outcomes = [outcome.map(groups_of) for outcome in _ask(lambda client: fetch_groups(client, {"group": "true"}))]
-    return {"stacks": grouped_stacks(outcomes, state.numbers), "failed": failures(outcomes, state.numbers)}
+    return {"stacks": grouped_stacks(outcomes, state.label), "failed": failures(outcomes, state.label)}
 
 
 def _common(job: Job) -> dict[str, Any]:
     state, outcomes = gateway(), _ask(job)
-    return {"names": grouped(outcomes, state.numbers), "failed": failures(outcomes, state.numbers)}
+    return {"names": grouped(outcomes, state.label), "failed": failures(outcomes, state.label)}
 
 
 def _ask(job: Job) -> Sequence[Outcome]:
     state = gateway()
     with state.job():
-        return state.fleet.narrowed(state.fleet.targets, SECONDS).each(job)
+        return state.fleet.narrowed(state.targets(None), SECONDS).each(job)
 
 
 def _setting(fields: dict[str, Any]) -> dict[str, Any]:

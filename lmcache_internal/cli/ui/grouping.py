@@ -9,18 +9,18 @@ from typing import Any
 from ..outcome import Outcome
 from ..targets import Target
 
-Numbers = Callable[[Sequence[Target]], str]
-"""Returns the numbers of targets, such as `0,2-4`."""
+Label = Callable[[Sequence[Target]], str]
+"""Returns what the page calls ranks, such as `4 worker 3` or `0,2-4`."""
 NAMES = 20
 """How many names of threads are listed for one stack."""
 
 
-def grouped(outcomes: Sequence[Outcome], numbers: Numbers) -> list[dict[str, Any]]:
+def grouped(outcomes: Sequence[Outcome], label: Label) -> list[dict[str, Any]]:
     """Return each name with its values, the most common first, and the ranks of each value.
 
     Args:
         outcomes: their data are values by name.
-        numbers: returns the numbers of targets.
+        label: returns what the page calls ranks.
     """
     found: dict[str, dict[str, tuple[Any, list[Target]]]] = {}
     for outcome in outcomes:
@@ -31,7 +31,7 @@ def grouped(outcomes: Sequence[Outcome], numbers: Numbers) -> list[dict[str, Any
         {
             "name": name,
             "values": [
-                {"value": value, "ranks": numbers(targets)}
+                {"value": value, "ranks": label(targets)}
                 for value, targets in sorted(values.values(), key=lambda item: -len(item[1]))
             ],
         }
@@ -39,21 +39,21 @@ def grouped(outcomes: Sequence[Outcome], numbers: Numbers) -> list[dict[str, Any
     ]
 
 
-def failures(outcomes: Sequence[Outcome], numbers: Numbers) -> list[dict[str, Any]]:
+def failures(outcomes: Sequence[Outcome], label: Label) -> list[dict[str, Any]]:
     """Return each reason with the ranks that failed for it."""
     found: dict[str, list[Target]] = {}
     for outcome in outcomes:
         if not outcome.ok:
             found.setdefault(outcome.error or "", []).append(outcome.target)
-    return [{"error": error, "ranks": numbers(targets)} for error, targets in found.items()]
+    return [{"error": error, "ranks": label(targets)} for error, targets in found.items()]
 
 
-def grouped_stacks(outcomes: Sequence[Outcome], numbers: Numbers) -> list[dict[str, Any]]:
+def grouped_stacks(outcomes: Sequence[Outcome], label: Label) -> list[dict[str, Any]]:
     """Return each stack with the number of its threads, their names and the ranks, the most common first.
 
     Args:
         outcomes: their data are the stacks with the names of their threads.
-        numbers: returns the numbers of targets.
+        label: returns what the page calls ranks.
     """
     found: dict[Any, tuple[list[Target], list[str]]] = {}
     for outcome in outcomes:
@@ -65,7 +65,7 @@ def grouped_stacks(outcomes: Sequence[Outcome], numbers: Numbers) -> list[dict[s
         {
             "count": len(names),
             "names": list(dict.fromkeys(names))[:NAMES],
-            "ranks": numbers(targets),
+            "ranks": label(targets),
             "stack": stack,
         }
         for stack, (targets, names) in sorted(found.items(), key=lambda item: -len(item[1][1]))

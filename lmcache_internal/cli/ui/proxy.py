@@ -23,6 +23,9 @@ from .state import gateway
 
 MAX_BODY = 16 << 20
 """The largest body of a request to a rank, in bytes."""
+SCRIPT_SECONDS = 300.0
+"""The timeout of a script. The rank ends it earlier, unless its own timeout is longer."""
+_SCRIPT = "run_script"
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 _SENT = ("Accept", "Content-Type", "If-Match", "If-None-Match", "Lmcache-Internal-Poll")
 _KEPT = ("ETag", "Script-Output", "Retry-After")
@@ -73,7 +76,8 @@ def forward(number: int, path: str) -> Response:
     if name != path and request.method == "GET" and has_asset(name):
         return asset(name)
     headers = {name: request.headers[name] for name in _SENT if name in request.headers}
-    with state.forward(rank), Client(rank.target, state.fleet.token, ENGINE_SECONDS) as client:
+    seconds = SCRIPT_SECONDS if path == _SCRIPT else ENGINE_SECONDS
+    with state.forward(rank), Client(rank.target, state.fleet.token, seconds) as client:
         try:
             answer = client.request(
                 request.method, _target_path(number), _EVERY_STATUS, content=request.get_data(), headers=headers

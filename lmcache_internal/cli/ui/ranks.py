@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from ..client import Client, Failure
 from ..credentials import BearerToken
-from ..outcome import Outcome
+from ..outcome import Found, Outcome
 from ..targets import Target
+from .listing import Numbers, merged
 from .reading import Identity, identify, read_figures, text
 
 FETCH_SECONDS = 3.0
@@ -28,6 +29,8 @@ FRESH_SECONDS = 1.0
 """A rank is not asked again within this time, however many pages poll."""
 IDENTITY_SECONDS = 60.0
 """How often a rank is asked again what it is."""
+REQUESTS = 8
+"""How many requests are forwarded to one rank at the same time."""
 ABANDONED_SECONDS = 2 * FETCH_SECONDS
 """A fetch that takes longer gives its slot back. The rank is asked again when the fetch ends."""
 SLOTS = {False: 16, True: 8}
@@ -40,11 +43,13 @@ class Rank:
     Attributes:
         number: its number in the paths of the gateway.
         target: where it is.
+        requests: the slots for forwarded requests.
     """
 
     def __init__(self, number: int, target: Target) -> None:
         self.number = number
         self.target = target
+        self.requests = threading.BoundedSemaphore(REQUESTS)
         self.slow = False
         self.running = False
         self.began = float("-inf")
@@ -97,6 +102,7 @@ class Rank:
             "version": identity.version if identity else "",
             "model": identity.model if identity else "",
             "role": identity.role if identity else "",
+            "needs": identity.needs if identity else {},
             **self.figures,
         }
 
@@ -110,10 +116,30 @@ class Ranks:
     """
 
     def __init__(self, targets: Sequence[Target], token: BearerToken | None) -> None:
-        self.all = [Rank(number, target) for number, target in zip(_numbers(targets), targets, strict=True)]
-        self.by_number = {rank.number: rank for rank in self.all}
+        self.all: list[Rank] = []
+        self.by_number: dict[int, Rank] = {}
+        self._numbers = Numbers()
         self._token = token
         self._changed = threading.Condition()
+        self.replace(Found(targets))
+
+    def replace(self, found: Found) -> None:
+        """List the servers of another search: ranks that stay keep their numbers and figures."""
+        with self._changed:
+            targets = merged([rank.target for rank in self.all], found)
+            numbers = self._numbers.add(targets)
+            self.by_number = dict(zip(numbers, map(self._rank, numbers, targets), strict=True))
+            self.all = list(self.by_number.values())
+
+    def number(self, target: Target) -> int | None:
+        """Return the number of a server, also of one that is no longer listed; None if it was forgotten."""
+        return self._numbers.of(target)
+
+    def _rank(self, number: int, target: Target) -> Rank:
+        """Return the rank at an address, which is a new one if it was not listed."""
+        rank = self.by_number.get(number) or Rank(number, target)
+        rank.target = target
+        return rank
 
     def poll(self) -> list[dict[str, Any]]:
         """Ask the ranks, and return a row for each. Ranks that are slow or down keep their last figures."""
@@ -158,9 +184,3 @@ class Ranks:
             else:
                 rank.identified = float("-inf")  # Another process may answer the next time.
             self._changed.notify_all()
-
-
-def _numbers(targets: Sequence[Target]) -> list[int]:
-    """Return the numbers of ranks: their indices, as in `--index`, or their positions if two have the same index."""
-    indices = [target.index for target in targets if target.index is not None]
-    return indices if len(set(indices)) == len(targets) else list(range(len(targets)))

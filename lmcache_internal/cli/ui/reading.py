@@ -6,13 +6,13 @@ checked.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from ...roles import Role
 from ..client import Client, Failure
 from ..mp_stats import fetch_mp_stats
 from ..samples import START, fetch_samples
@@ -50,6 +50,10 @@ class _Meta(msgspec.Struct):
     worker_id: int | None = None
 
 
+CHANGES = {"configuration": "POST /conf", "loglevels": "PUT /loglevel"}
+"""The routes by which the page changes ranks, by its view."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """What a rank is.
@@ -71,6 +75,15 @@ class Identity:
     role: str
     routes: Mapping[str, str] = field(default_factory=dict)
     limit: float | None = None
+
+    @property
+    def needs(self) -> dict[str, str]:
+        """The role that each change requires, where that of the gateway is lower.
+
+        LMCache's own server has no roles; a rank that names an unknown role says no if it is asked.
+        """
+        found = {view: self.routes[route] for view, route in CHANGES.items() if route in self.routes}
+        return {view: needed for view, needed in found.items() if _is_below(self.role, needed)}
 
 
 def identify(client: Client) -> Identity:
@@ -114,7 +127,6 @@ def read_figures(client: Client, identity: Identity) -> dict[str, Any]:
 def _mp_figures(client: Client) -> dict[str, Any]:
     """Return the figures of an MP server: its hits are those of lookups, and its usage is that of L1."""
     stats = fetch_mp_stats(client)
-    uptime = stats["uptime_seconds"]
     return {
         **_health(stats),
         "hit": stats["hit_tokens"],
@@ -122,7 +134,7 @@ def _mp_figures(client: Client) -> dict[str, Any]:
         "evicted": stats["evictions"],
         "usage": stats["usage_bytes"],
         "limit": stats["usage_limit_bytes"],
-        "started": None if uptime is None else time.time() - uptime,
+        "started": stats["started"],
     }
 
 
@@ -138,6 +150,13 @@ def _health(found: Mapping[str, Any]) -> dict[str, Any]:
 def text(value: str) -> str:
     """Return a text of a rank on one line, at most 200 characters."""
     return one_line(value, LONGEST_TEXT)
+
+
+def _is_below(role: str, needed: str) -> bool:
+    try:
+        return Role.named(role) < Role.named(needed)
+    except ValueError:
+        return False
 
 
 def _optional(client: Client, path: str, type: Any) -> Any:

@@ -9,17 +9,16 @@ from typing import cast
 
 from flask import current_app
 
-from ...errors import BadRequest, Busy, NotFound
+from ...errors import BadRequest, Busy, Conflict, NotFound
 from ..fleet import Fleet
 from ..targets import Target, format_numbers
 from .changes import Changes
-from .ranks import Rank, Ranks
+from .ranks import REQUESTS, Rank, Ranks
+from .search import Search
 
 KEY = "lmcache_internal.ui.gateway"
 FLEET_JOBS = 2
 """How many requests may ask the whole fleet at the same time, besides polls."""
-RANK_REQUESTS = 8
-"""How many requests are forwarded to one rank at the same time."""
 
 
 class Gateway:
@@ -32,28 +31,38 @@ class Gateway:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self.ranks = Ranks(fleet.targets, fleet.token)
+        self.search = Search(fleet, self.ranks)
         self.changes = Changes()
         self._jobs = threading.BoundedSemaphore(FLEET_JOBS)
-        self._forwards = {number: threading.BoundedSemaphore(RANK_REQUESTS) for number in self.ranks.by_number}
 
     def rank(self, number: int) -> Rank:
         """Return a rank; raises `NotFound` for a number that is not listed (404)."""
-        if number not in self.ranks.by_number:
-            raise NotFound(f"There is no rank {number} here; there are: {format_numbers(self.ranks.by_number)}")
-        return self.ranks.by_number[number]
+        listed = self.ranks.by_number  # Another search replaces it.
+        if number not in listed:
+            raise NotFound(f"There is no rank {number} here; there are: {format_numbers(listed)}")
+        return listed[number]
 
     def targets(self, numbers: Sequence[int] | None) -> list[Target]:
         """Return the targets of ranks, or all for None; raises `BadRequest` (400), `NotFound` (404)."""
         if numbers is None:
-            return self.fleet.targets
+            return [rank.target for rank in self.ranks.all]
         if not numbers:
             raise BadRequest("ranks is empty; name at least one rank, or leave it out for all ranks")
         return [self.rank(number).target for number in dict.fromkeys(numbers)]
 
-    def numbers(self, targets: Sequence[Target]) -> str:
-        """Return the numbers of targets, such as `0,2-4`."""
-        known = {rank.target: rank.number for rank in self.ranks.all}
-        return format_numbers([known[target] for target in targets])
+    def label(self, targets: Sequence[Target]) -> str:
+        """Return what the page calls ranks: one by its number and name (`4 worker 3`), several by number (`0,2-4`)."""
+        numbers = {number for target in targets if (number := self.ranks.number(target)) is not None}
+        listed = self.ranks.by_number  # Another search replaces it.
+        if len(numbers) == 1 and (rank := listed.get(min(numbers))):
+            return f"{rank.number} {rank.name}"
+        return format_numbers(numbers)
+
+    def check_listed(self, targets: Sequence[Target]) -> None:
+        """Raise `Conflict` if a server is no longer listed (409)."""
+        listed = {rank.target.address for rank in self.ranks.all}
+        if left := [target for target in targets if target.address not in listed]:
+            raise Conflict(f"No longer listed: ranks {self.label(left)}. Nothing was applied; check the change again")
 
     @contextmanager
     def job(self) -> Iterator[None]:
@@ -64,7 +73,7 @@ class Gateway:
     @contextmanager
     def forward(self, rank: Rank) -> Iterator[None]:
         """Hold a slot for a request to one rank; raises `Busy` if there is none (503)."""
-        with _slot(self._forwards[rank.number], f"{RANK_REQUESTS} requests to {rank.name} are in progress; try again"):
+        with _slot(rank.requests, f"{REQUESTS} requests to {rank.name} are in progress; try again"):
             yield
 
 

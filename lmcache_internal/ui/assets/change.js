@@ -1,18 +1,7 @@
 // The dialog before a change: it shows the commands that do the same, and asks.
 
-import { h } from "./dom.js";
-import { ApiError } from "./client.js";
-
-/**
- * @typedef {object} Change
- * @property {string} title - what happens, such as "Close the backend LocalDiskBackend"
- * @property {string} method
- * @property {string} path
- * @property {unknown} [body]
- * @property {string[]} [command] - the arguments of `lmcache-internal` that do the same, if it has such a command
- * @property {string} [type] - a name to type first, where the change cannot be undone
- * @property {Node} [details]
- */
+import { errorText } from "./client.js";
+import { h, input, openDialog, whileDisabled } from "./dom.js";
 
 /**
  * Return the curl command that makes a change.
@@ -31,12 +20,12 @@ export function curlOf(base, { method, path, body }, token, socket) {
 }
 
 /**
- * Return the command of the CLI that makes a change.
+ * Return a command of the CLI for a server.
  * @param {string} base - the URL of the server
- * @param {Change} change
+ * @param {string[]} command
  * @param {string} [socket] - the Unix socket of the server
  */
-export function commandOf(base, { command = [] }, socket) {
+export function commandOf(base, command, socket) {
   const words = ["lmcache-internal", ...command, ...(socket ? ["--socket", socket] : ["--url", base])];
   return words.map((word) => (/^[\w./:=,-]+$/.test(word) ? word : quoted(word))).join(" ");
 }
@@ -48,7 +37,7 @@ function quoted(text) {
 
 /**
  * Ask before a change.
- * @param {import("./client.js").Client} client
+ * @param {Client} client
  * @param {Change} change
  * @returns {Promise<boolean>}
  */
@@ -58,16 +47,16 @@ export async function confirm(client, change) {
 
 /**
  * Ask, and make the change. An error is shown in the dialog, which stays open.
- * @param {import("./client.js").Client} client
+ * @param {Client} client
  * @param {Change} change
  * @returns {Promise<string | null>} the body of the response; null if the change was not made
  */
 export function make(client, change) {
-  return ask(client, change, async () => (await client.request(change.method, change.path, change.body)).text());
+  return ask(client, change, () => client.request(change.method, change.path, change.body));
 }
 
 /**
- * @param {import("./client.js").Client} client
+ * @param {Client} client
  * @param {Change} change
  * @param {() => Promise<string>} act - what the button Apply does
  * @returns {Promise<string | null>} the result of `act`; null if the user cancelled
@@ -75,52 +64,38 @@ export function make(client, change) {
 function ask(client, change, act) {
   return new Promise((resolve) => {
     const message = h("p", { role: "alert", class: "error" });
-    const typed = textField();
-    const apply = /** @type {HTMLButtonElement} */ (
-      h("button", { class: "primary", disabled: Boolean(change.type) }, "Apply")
-    );
+    const typed = input({ "aria-label": "Name" });
+    const apply = h("button", { class: "primary", disabled: Boolean(change.type) }, "Apply");
     const cancel = h("button", { onclick: () => dialog.close() }, "Cancel");
     typed.addEventListener("input", () => (apply.disabled = typed.value !== change.type));
     const { base, socket, token } = client.address;
     const commands = [
       curlOf(base, change, token, socket),
-      ...(change.command ? [commandOf(base, change, socket)] : []),
+      ...(change.command ? [commandOf(base, change.command, socket)] : []),
     ];
-    const dialog = /** @type {HTMLDialogElement} */ (
-      h(
-        "dialog",
-        { "aria-label": change.title },
-        h("h2", {}, `${change.title}?`),
-        change.details,
-        h("p", {}, change.command ? "These commands do the same:" : "This command does the same:"),
-        h("pre", {}, commands.join("\n")),
-        change.type && h("label", {}, `This cannot be undone. Type ${change.type} to continue: `, typed),
-        message,
-        h("p", { class: "buttons" }, apply, cancel),
-      )
+    const dialog = h(
+      "dialog",
+      { "aria-label": change.title },
+      h("h2", {}, `${change.title}?`),
+      change.details && h("p", {}, change.details),
+      h("p", {}, change.command ? "These commands do the same:" : "This command does the same:"),
+      h("pre", {}, commands.join("\n")),
+      change.type && h("label", {}, `This cannot be undone. Type ${change.type} to continue: `, typed),
+      message,
+      h("p", { class: "tools" }, apply, cancel),
     );
     /** @type {string | null} */
     let result = null;
-    apply.addEventListener("click", async () => {
-      apply.disabled = true;
+    const attempt = async () => {
       try {
         result = await act();
         dialog.close();
       } catch (error) {
-        message.textContent =
-          error instanceof ApiError ? `${error.status || "Error"}: ${error.message}` : String(error);
-        apply.disabled = false;
+        message.textContent = errorText(error);
       }
-    });
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(result);
-    });
-    document.body.append(dialog);
-    dialog.showModal();
+    };
+    apply.addEventListener("click", () => whileDisabled(apply, attempt));
+    dialog.addEventListener("close", () => resolve(result));
+    openDialog(dialog);
   });
-}
-
-function textField() {
-  return /** @type {HTMLInputElement} */ (h("input", { type: "text", autocomplete: "off", "aria-label": "Name" }));
 }

@@ -1,26 +1,25 @@
 // What changed lately, from the audit log and the revisions of the configuration.
 
-/** @typedef {{time: string, caller?: string, method: string, path: string, arguments?: Record<string, unknown>, status: number}} AuditEntry */
-/** @typedef {{number: number, time: string, changes: Record<string, {old: unknown, new: unknown}>, rollback: boolean}} Revision */
-/** @typedef {{time: number, label: string}} Change - time in ms since the epoch */
-
 const READS = new Set(["/cache/explain", "/cache/checksums"]);
+const TRUE = /^(true|1|yes|on|t|y)$/i; // As the server reads it.
 
 /**
  * Return the changes, oldest first. A change of the configuration appears once, as its revision.
  * @param {AuditEntry[]} audit - empty if the role may not read it
  * @param {Revision[]} revisions
- * @returns {Change[]}
+ * @returns {Mark[]}
  */
 export function changesOf(audit, revisions) {
-  const made = audit.filter(
-    ({ method, path, status }) => status < 400 && method !== "GET" && !READS.has(path) && !path.startsWith("/conf"),
+  const changed = audit.filter(({ method, status }) => status < 400 && method !== "GET");
+  const made = changed.filter(
+    ({ path, arguments: given }) =>
+      !READS.has(path) && !path.startsWith("/conf") && !TRUE.test(String(given?.dry_run ?? "")),
   );
   const labelled = [
     ...made.map((entry) => ({ time: Date.parse(entry.time), label: labelOf(entry) })),
     ...revisions.map((revision) => ({ time: Date.parse(revision.time), label: revisionLabel(revision) })),
   ];
-  return labelled.sort((a, b) => a.time - b.time);
+  return labelled.filter(({ time }) => Number.isFinite(time)).sort((a, b) => a.time - b.time);
 }
 
 /** @param {AuditEntry} entry */

@@ -1,18 +1,11 @@
 // A line chart over time in SVG: axes with units, a readout for pointer and keyboard, and a table as text alternative.
 
 import { h, replace, svg } from "./dom.js";
+import { BOTTOM, HEIGHT, LEFT, RIGHT, TOP, nearest, pathOf, timeScale, valueScale } from "./plot.js";
+import { plainTable, tableLine } from "./rows.js";
 import { format, ticks } from "./scales.js";
+import { clock } from "./texts.js";
 
-/** @typedef {import("./scales.js").Unit} Unit */
-/** @typedef {{name: string, values: (number | null)[]}} Series - one value for each time */
-/** @typedef {{time: number, label: string}} Mark */
-/** @typedef {{times: number[], series: Series[], marks?: Mark[]}} Data - times in ms since the epoch */
-
-const HEIGHT = 180;
-const LEFT = 58;
-const RIGHT = 10;
-const TOP = 8;
-const BOTTOM = 22;
 const TABLE_ROWS = 30;
 
 export class LineChart {
@@ -25,9 +18,9 @@ export class LineChart {
     this.title = title;
     this.unit = unit;
     this.highest = highest;
-    /** @type {Data} */
+    /** @type {ChartData} */
     this.data = { times: [], series: [] };
-    /** @type {number | null} */
+    /** @type {number | null} - the time of the cursor, which stays at its value while points are added and dropped */
     this.cursor = null;
     this.plot = h("div", { class: "plot", tabindex: 0, role: "img", "aria-label": title });
     this.readout = h("output", { class: "readout" });
@@ -42,7 +35,7 @@ export class LineChart {
     new ResizeObserver(() => this.draw()).observe(this.plot);
   }
 
-  /** @param {Data} data */
+  /** @param {ChartData} data */
   update(data) {
     this.data = data;
     this.draw();
@@ -62,26 +55,25 @@ export class LineChart {
     return `line line-${number}`;
   }
 
-  /** @param {number} index */
-  x(index) {
-    const { times } = this.data;
-    const [first, last] = [times[0], times[times.length - 1]];
-    return LEFT + ((times[index] - first) / Math.max(1, last - first)) * (this.width - LEFT - RIGHT);
+  /** The index of the values that the readout shows; -1 without values. */
+  get index() {
+    return nearest(this.data.times, this.cursor ?? Infinity);
   }
 
   draw() {
     const { times, series } = this.data;
-    const marks = ticks(this.highest ?? largest(series), this.unit);
-    const top = marks[marks.length - 1];
-    const y = (/** @type {number} */ value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
+    const values = ticks(this.highest ?? largest(series), this.unit);
+    const x = timeScale(times, this.width);
+    const y = valueScale(values[values.length - 1]);
+    const places = times.map((time) => x(time).toFixed(1));
     const picture = svg(
       "svg",
       { width: this.width, height: HEIGHT, "aria-hidden": "true", focusable: "false" },
-      marks.map((value) => this.gridLine(y(value), value)),
-      this.timeLabels(),
-      this.changeMarks(),
-      this.lines(y),
-      this.cursor === null ? null : this.cursorLine(this.cursor),
+      values.map((value) => this.gridLine(y(value), value)),
+      this.timeLabels(x),
+      this.changeMarks(x),
+      this.lines(places, y),
+      this.cursor !== null && times.length > 0 && vertical("cursor", x(times[this.index])),
     );
     replace(this.plot, picture, times.length < 2 && h("p", { class: "empty" }, "Collecting data…"));
     this.plot.setAttribute("aria-label", `${this.title}. ${this.describe(times.length - 1)}`);
@@ -90,27 +82,14 @@ export class LineChart {
   }
 
   /**
-   * @param {(value: number) => number} y
+   * @param {string[]} xs - the place of each time
+   * @param {Scale} y
    * @returns {SVGElement[]}
    */
-  lines(y) {
+  lines(xs, y) {
     return this.data.series.map(({ values }, number) =>
-      svg("path", { class: this.lineClass(number), d: this.path(values, y) }),
+      svg("path", { class: this.lineClass(number), d: pathOf(values, xs, y) }),
     );
-  }
-
-  /**
-   * @param {(number | null)[]} values
-   * @param {(value: number) => number} y
-   */
-  path(values, y) {
-    let commands = "";
-    let drawing = false;
-    values.forEach((value, index) => {
-      if (value !== null) commands += `${drawing ? "L" : "M"}${this.x(index).toFixed(1)} ${y(value).toFixed(1)}`;
-      drawing = value !== null;
-    });
-    return commands;
   }
 
   /**
@@ -122,49 +101,36 @@ export class LineChart {
     return svg("g", { class: "grid" }, svg("line", { x1: LEFT, x2: this.width - RIGHT, y1: y, y2: y }), label);
   }
 
-  timeLabels() {
+  /** @param {Scale} x */
+  timeLabels(x) {
     const { times } = this.data;
     if (times.length < 2) return null;
-    const ends = /** @type {[number, string][]} */ ([
-      [0, "start"],
-      [times.length - 1, "end"],
-    ]);
-    return ends.map(([index, anchor]) =>
-      svg("text", { x: this.x(index), y: HEIGHT - 6, "text-anchor": anchor }, clock(times[index])),
+    return [times[0], times[times.length - 1]].map((time, index) =>
+      svg("text", { x: x(time), y: HEIGHT - 6, "text-anchor": index ? "end" : "start" }, clock(time)),
     );
   }
 
-  changeMarks() {
+  /** @param {Scale} x */
+  changeMarks(x) {
     const { times, marks = [] } = this.data;
-    const [first, last] = [times[0], times[times.length - 1]];
     return marks
-      .filter(({ time }) => time >= first && time <= last)
-      .map(({ time, label }) => {
-        const x = LEFT + ((time - first) / Math.max(1, last - first)) * (this.width - LEFT - RIGHT);
-        return svg("line", { class: "mark", x1: x, x2: x, y1: TOP, y2: HEIGHT - BOTTOM }, svg("title", {}, label));
-      });
+      .filter(({ time }) => time >= times[0] && time <= times[times.length - 1])
+      .map(({ time, label }) => vertical("mark", x(time), svg("title", {}, label)));
   }
 
-  /** @param {number} index */
-  cursorLine(index) {
-    const x = this.x(index);
-    return svg("line", { class: "cursor", x1: x, x2: x, y1: TOP, y2: HEIGHT - BOTTOM });
-  }
-
-  /** @param {number} x */
+  /** @param {number} x - in pixels */
   point(x) {
     const { times } = this.data;
     if (times.length === 0) return;
     const part = (x - LEFT) / (this.width - LEFT - RIGHT);
     const wanted = times[0] + part * (times[times.length - 1] - times[0]);
-    const distances = times.map((time) => Math.abs(time - wanted));
-    this.moveTo(distances.indexOf(Math.min(...distances)));
+    this.moveTo(times[nearest(times, wanted)]);
   }
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    const last = this.data.times.length - 1;
-    const at = this.cursor ?? last;
+    const { times } = this.data;
+    const [at, last] = [this.index, times.length - 1];
     /** @type {Record<string, number | null>} */
     const moves = {
       ArrowLeft: Math.max(0, at - 1),
@@ -175,32 +141,25 @@ export class LineChart {
     };
     if (last < 0 || !(event.key in moves)) return;
     event.preventDefault();
-    this.moveTo(moves[event.key]);
+    const index = moves[event.key];
+    this.moveTo(index === null ? null : times[index]);
   }
 
-  /** @param {number | null} index */
-  moveTo(index) {
-    if (index === this.cursor) return;
-    this.cursor = index;
+  /** @param {number | null} time - null for the latest values */
+  moveTo(time) {
+    if (time === this.cursor) return;
+    this.cursor = time;
     this.draw();
   }
 
   legend() {
-    const index = Math.min(this.cursor ?? Infinity, this.data.times.length - 1);
+    const { index } = this;
     const when = this.cursor === null || index < 0 ? "now" : clock(this.data.times[index]);
-    const entries = this.listed.map(({ name, values }, number) =>
-      h(
-        "span",
-        { class: "entry" },
-        svg(
-          "svg",
-          { width: 24, height: 8, "aria-hidden": "true" },
-          svg("path", { class: this.lineClass(number), d: "M0 4L24 4" }),
-        ),
-        ` ${name} `,
-        h("b", {}, format(values[index], this.unit)),
-      ),
-    );
+    const entries = this.listed.map(({ name, values }, number) => {
+      const line = svg("path", { class: this.lineClass(number), d: "M0 4L24 4" });
+      const sample = svg("svg", { width: 24, height: 8, "aria-hidden": "true" }, line);
+      return h("span", { class: "entry" }, sample, ` ${name} `, h("b", {}, format(values[index], this.unit)));
+    });
     replace(this.readout, h("span", { class: "when" }, when), entries);
   }
 
@@ -213,28 +172,23 @@ export class LineChart {
     if (!(/** @type {HTMLDetailsElement} */ (this.table.parentElement).open)) return;
     const { times } = this.data;
     const series = this.listed;
-    const head = h(
-      "tr",
-      {},
-      h("th", { scope: "col" }, "Time"),
-      series.map(({ name }) => h("th", { scope: "col" }, name)),
-    );
-    const rows = times
-      .map((time, index) =>
-        h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, clock(time)),
-          series.map(({ values }) => h("td", {}, format(values[index], this.unit))),
-        ),
-      )
-      .slice(-TABLE_ROWS)
-      .reverse();
-    replace(
-      this.table,
-      h("table", {}, h("caption", { class: "hidden" }, this.title), h("thead", {}, head), h("tbody", {}, rows)),
-    );
+    const columns = ["Time", ...series.map(({ name }) => name)];
+    const lines = Array.from({ length: Math.min(TABLE_ROWS, times.length) }, (_, back) => {
+      const index = times.length - 1 - back;
+      return tableLine(columns, [clock(times[index]), ...series.map(({ values }) => format(values[index], this.unit))]);
+    });
+    replace(this.table, plainTable(this.title, columns, h("tbody", {}, lines)));
   }
+}
+
+/**
+ * Return a vertical line over the whole plot.
+ * @param {string} kind
+ * @param {number} x
+ * @param {SVGElement} [title]
+ */
+function vertical(kind, x, title) {
+  return svg("line", { class: kind, x1: x, x2: x, y1: TOP, y2: HEIGHT - BOTTOM }, title);
 }
 
 /** @param {Series[]} series */
@@ -242,9 +196,4 @@ function largest(series) {
   let found = 0;
   for (const { values } of series) for (const value of values) if (value !== null && value > found) found = value;
   return found;
-}
-
-/** @param {number} time - in ms since the epoch */
-export function clock(time) {
-  return new Date(time).toLocaleTimeString([], { hour12: false });
 }

@@ -1,6 +1,9 @@
 // Sends requests to the server. The token is kept in memory only, and is sent as a header.
 
-const TIMEOUT_MS = 30_000;
+// The server responds within its own timeouts, which the session contains. The page waits for that response.
+const MARGIN_SECONDS = 5;
+const LONGEST_MS = 2 ** 31 - 1; // Of a timer in a browser.
+const NO_ENGINE = /^LMCache engine not configured/;
 
 /** A response that is not a success, or no response (status 0). */
 export class ApiError extends Error {
@@ -25,6 +28,8 @@ export class Client {
   constructor(root, gateway = {}) {
     this.root = root;
     this.token = "";
+    /** The timeouts of the server, in seconds. */
+    this.timeouts = { call: 30, script: 60 };
     this.gateway = gateway;
   }
 
@@ -34,70 +39,104 @@ export class Client {
     return { base, socket, token: Boolean(this.token) || token === "1" };
   }
 
+  /** @param {string} path */
+  json(path) {
+    return this.send("GET", path);
+  }
+
+  /** @param {string} path */
+  text(path) {
+    return this.request("GET", path, undefined, "text/plain");
+  }
+
   /**
+   * Send a request, and return the JSON of the response.
+   * @param {string} method
    * @param {string} path
+   * @param {unknown} [body] - as of `request`
    * @returns {Promise<any>}
    * @throws {ApiError}
    */
-  async json(path) {
-    return JSON.parse(await (await this.request("GET", path)).text());
+  async send(method, path, body) {
+    const found = parsed(await this.request(method, path, body));
+    if (found === undefined) throw new ApiError(0, `the response to ${method} ${path} is not JSON`);
+    return found;
   }
 
   /**
+   * Send a request, and return the body of the response.
+   * @param {string} method
    * @param {string} path
+   * @param {unknown} [body] - a form, or what is sent as JSON
+   * @param {string} [accept]
    * @returns {Promise<string>}
    * @throws {ApiError}
    */
-  async text(path) {
-    return (await this.request("GET", path, undefined, "text/plain")).text();
-  }
-
-  /**
-   * @param {string} method
-   * @param {string} path
-   * @param {any} [body] - a form, or what is sent as JSON
-   * @param {string} [accept]
-   * @returns {Promise<Response>}
-   * @throws {ApiError}
-   */
   async request(method, path, body, accept = "application/json") {
-    const isForm = body instanceof FormData;
     /** @type {Record<string, string>} */
     const headers = { Accept: accept };
     if (method === "GET") headers["Lmcache-Internal-Poll"] = "1"; // Keeps it out of the list of recent requests.
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
-    if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
-    const options = {
-      method,
-      headers,
-      body: body === undefined || isForm ? body : JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    };
-    let response;
+    if (body !== undefined && !(body instanceof FormData)) headers["Content-Type"] = "application/json";
+    const content = body === undefined || body instanceof FormData ? body : JSON.stringify(body);
+    const wait = waitMs(path === "/run_script" ? this.timeouts.script : this.timeouts.call);
+    let response, text;
     try {
+      const options = { method, headers, body: content, signal: AbortSignal.timeout(wait) };
       response = await fetch(this.root + path, options);
+      text = await response.text(); // The server may hang or end in the middle of the body, too.
     } catch (error) {
       const late = error instanceof DOMException && error.name === "TimeoutError";
-      throw new ApiError(0, late ? `no response in ${TIMEOUT_MS / 1000} s` : "the server cannot be reached");
+      throw new ApiError(0, late ? `no response in ${wait / 1000} s` : "the server cannot be reached");
     }
-    if (!response.ok) throw await errorOf(response);
-    return response;
+    if (!response.ok) throw errorOf(response, text);
+    return text;
   }
 }
 
-/** @param {Response} response */
-async function errorOf(response) {
-  const text = await response.text();
-  const body = parsed(text);
-  const message = body?.message || body?.error || text.trim() || response.statusText;
-  return new ApiError(response.status, String(message), body);
+/**
+ * Return how long the page waits for a response, in ms.
+ * @param {number} seconds - the timeout of the server
+ */
+export function waitMs(seconds) {
+  return Math.min(LONGEST_MS, (seconds + MARGIN_SECONDS) * 1000);
 }
 
-/** @param {string} text */
+/**
+ * Return the text of an error, with the status if there was a response.
+ * @param {unknown} error
+ */
+export function errorText(error) {
+  if (error instanceof ApiError) return `${error.status || "Error"}: ${error.message}`;
+  return `This page has a fault: ${error}. Reload it, and report the fault.`;
+}
+
+/**
+ * Return why a page has no data.
+ * @param {unknown} error
+ */
+export function problemOf(error) {
+  if (!(error instanceof ApiError)) return errorText(error);
+  const hint = NO_ENGINE.test(error.message) ? " A scheduler has none: open the page of a worker." : "";
+  return error.status ? `${errorText(error)}${hint}` : `No data: ${error.message}.`;
+}
+
+/** @param {Response} response @param {string} text - its body */
+function errorOf({ status, statusText }, text) {
+  const body = parsed(text) ?? null;
+  const message = body?.message || body?.error || text.trim() || statusText;
+  return new ApiError(status, String(message), body);
+}
+
+/**
+ * Return the value of a JSON text; undefined if it is not JSON.
+ * @param {string} text
+ * @returns {any}
+ */
 function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return null;
+    return undefined;
   }
 }

@@ -1,46 +1,49 @@
 // Buttons for changes, and the modes that every engine has.
 
-import { h, replace } from "./dom.js";
-
-/** @typedef {import("./change.js").Change} Change */
+import { h, input, replace } from "./dom.js";
 
 /**
- * Return a function that creates a button for a change. A button that the role does not allow is disabled, and names
- * the required role.
- * @param {import("./views.js").Context} context
- * @param {() => Promise<void>} refresh - called after a change
+ * Return a button. If the role does not allow what it does, it is disabled and names the required role.
+ * @param {string} label
+ * @param {string} needed - the role that the caller lacks, or ""
+ * @param {() => unknown} act
+ * @param {Record<string, any>} [more] - attributes
  */
-export function buttons({ requires, change }, refresh) {
+export function roleButton(label, needed, act, more) {
+  const title = needed && `Requires the role ${needed}`;
+  const attributes = { type: "button", disabled: Boolean(needed), title, onclick: act, ...more };
+  return h("button", attributes, needed ? `${label} (${needed})` : label);
+}
+
+/**
+ * Return a function that creates a button for a change.
+ * @param {Context} context
+ */
+export function buttons({ requires, change, refresh }) {
   /**
    * @param {string} label
    * @param {string} route - `METHOD /path`, with variables in braces
    * @param {Change | (() => Change)} wanted
+   * @param {Record<string, any>} [more] - attributes
    */
-  return (label, route, wanted) => {
-    const needed = requires(route);
+  return (label, route, wanted, more) => {
     const act = async () => {
       if ((await change(typeof wanted === "function" ? wanted() : wanted)) !== null) await refresh();
     };
-    const title = needed && `Requires the role ${needed}`;
-    return h("button", { type: "button", disabled: Boolean(needed), title, onclick: act }, labelOf(label, needed));
+    return roleButton(label, requires(route), act, more);
   };
-}
-
-/** @param {string} label @param {string} needed - the role that the caller lacks, or "" */
-export function labelOf(label, needed) {
-  return needed ? `${label} (${needed})` : label;
 }
 
 /**
  * Return the controls to drain a rank, and a function that reads its state.
- * @param {import("./views.js").Context} context
+ * @param {Context} context
  */
 export function drainControls(context) {
   const state = h("span");
   const reason = input({ "aria-label": "Reason of the drain", placeholder: "Reason", maxlength: 200 });
   const minutes = input({ "aria-label": "Minutes", placeholder: "Minutes; empty: no end", pattern: "[0-9]{1,5}" });
   const actions = h("span", { class: "tools" });
-  const button = buttons(context, refresh);
+  const button = buttons(context);
 
   async function refresh() {
     const found = await context.client.json("/admin/drain");
@@ -49,12 +52,9 @@ export function drainControls(context) {
       ? `Drained since ${found.since}${until}: ${found.reason || "no reason given"}.`
       : "In rotation.";
     reason.hidden = minutes.hidden = found.drained;
-    replace(
-      actions,
-      found.drained
-        ? button("Undrain", "POST /admin/undrain", UNDRAIN)
-        : button("Drain", "POST /admin/drain", () => drainChange(reason.value.trim(), Number(minutes.value) * 60)),
-    );
+    const drain = () => drainChange(reason.value.trim(), Number(minutes.value) * 60);
+    const undrain = button("Undrain", "POST /admin/undrain", UNDRAIN);
+    replace(actions, found.drained ? undrain : button("Drain", "POST /admin/drain", drain));
   }
 
   return { element: h("div", { class: "tools" }, state, reason, minutes, actions), refresh };
@@ -82,9 +82,4 @@ export function drainChange(reason, seconds) {
     path: `/admin/drain${query && `?${query}`}`,
     command: ["drain", ...(reason ? ["--reason", reason] : []), ...(end ? ["--seconds", end] : [])],
   };
-}
-
-/** @param {Record<string, any>} attributes */
-function input(attributes) {
-  return /** @type {HTMLInputElement} */ (h("input", { type: "text", ...attributes }));
 }

@@ -1,6 +1,4 @@
-// Computes rates and quantiles from two scrapes. A counter that has become smaller was reset with the engine.
-
-/** @typedef {import("./exposition.js").Scrape} Scrape */
+// Computes increases, shares and quantiles. A counter that has become smaller was reset with the engine.
 
 /**
  * Return the increase of a counter.
@@ -13,27 +11,21 @@ export function increase(before, now) {
 }
 
 /**
- * Return the increase of a counter per second; null if it cannot be known.
- * @param {Scrape} before
- * @param {Scrape} now
- * @param {string} name
+ * Return an increase per second; null if it is not known.
+ * @param {number | null} increased
+ * @param {number} ms - the time in which it increased
  */
-export function rate(before, now, name) {
-  const seconds = (now.time - before.time) / 1000;
-  const increased = increase(before.sum(name), now.sum(name));
-  return seconds <= 0 || increased === null ? null : increased / seconds;
+export function perSecond(increased, ms) {
+  return increased === null || ms <= 0 ? null : (increased * 1000) / ms;
 }
 
 /**
  * Return a share such as the hit rate, from 0 to 1; null without traffic, which is not a rate of 0.
- * @param {Scrape} before
- * @param {Scrape} now
- * @param {string} part
- * @param {string} whole
+ * @param {number | null} part
+ * @param {number | null} whole
  */
-export function share(before, now, part, whole) {
-  const [hit, requested] = [part, whole].map((name) => increase(before.sum(name), now.sum(name)));
-  return hit === null || !requested ? null : Math.min(1, hit / requested);
+export function share(part, whole) {
+  return part === null || !whole ? null : Math.min(1, part / whole);
 }
 
 /**

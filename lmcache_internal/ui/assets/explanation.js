@@ -1,17 +1,15 @@
 // Shows which chunks of a prompt are cached, and why the others are not.
 
 import { h, svg } from "./dom.js";
+import { advice } from "./next_step.js";
 import { table } from "./rows.js";
-
-/** @typedef {{start: number, end: number, backends: string[], storage: string | null, hit: boolean, key: {chunk_hash: string}}} Chunk */
-/** @typedef {{code: string, message: string, next_step: string, evidence: Record<string, unknown>}} Reason */
-/** @typedef {{tokens: number, chunk_size: number, hit_tokens: number | null, missing_tokens: number | null, remainder_tokens: number, chunks: Chunk[], reasons: Reason[], not_checked: string[]}} Explanation */
+import { message as parts } from "./texts.js";
 
 const WIDTH = 1000;
 const ROWS = 500;
 
-/** @param {Explanation} found */
-export function explanation(found) {
+/** @param {Explanation} found @param {Address} address - of the rank */
+export function explanation(found, address) {
   const rows = found.chunks
     .slice(0, ROWS)
     .map(({ start, end, hit, backends, key }) => [
@@ -27,7 +25,7 @@ export function explanation(found) {
     h("p", { class: "badge" }, summaryOf(found)),
     strip(found),
     found.reasons.length > 0 && h("h2", {}, "Why not all"),
-    found.reasons.map(reason),
+    found.reasons.map((each) => reason(each, address)),
     found.not_checked.length > 0 && h("p", { class: "quiet" }, `Not checked: ${found.not_checked.join(", ")}.`),
     h(
       "details",
@@ -39,7 +37,7 @@ export function explanation(found) {
   );
 }
 
-/** @param {Explanation} found */
+/** @param {Pick<Explanation, "tokens" | "chunk_size" | "hit_tokens" | "remainder_tokens">} found */
 export function summaryOf({ tokens, chunk_size: size, hit_tokens: hit, remainder_tokens: rest }) {
   const cached = hit === null ? "This rank has no storage" : `${hit} of ${tokens} tokens are cached`;
   const tail = rest > 0 ? `; the last ${rest} are not a whole chunk of ${size}` : "";
@@ -75,13 +73,20 @@ function strip({ chunks }) {
   );
 }
 
-/** @param {Reason} found */
-function reason({ code, message, next_step: next, evidence }) {
-  return h(
-    "section",
-    { class: "group" },
-    h("p", {}, message, h("span", { class: "quiet" }, ` (${code})`)),
-    h("p", {}, h("b", {}, "Next step: "), next),
-    h("details", {}, h("summary", {}, "Evidence"), h("pre", {}, JSON.stringify(evidence, null, 2))),
-  );
+/** @param {Reason} found @param {Address} address */
+function reason(found, address) {
+  const text = h("p", {}, parts(found.message), h("span", { class: "quiet" }, ` (${found.code})`));
+  return h("section", { class: "group" }, text, advice(found, address));
 }
+
+/**
+ * Return what a user typed as a range (`0,1024`) or as a list of tokens (`[1, 2]`, `1 2`).
+ * @param {string} text
+ * @returns {{range: string} | {tokens: number[]}}
+ */
+export function tokensOf(text) {
+  const isRange = /^\s*\d+\s*[,:]\s*\d+\s*$/.test(text);
+  return isRange ? { range: text.replace(/\s/g, "") } : { tokens: (text.match(/-?\d+/g) ?? []).map(Number) };
+}
+
+export const TOKENS_HINT = "A range, such as 0,1024, or the tokens of a prompt as a list: [1, 2, 3].";

@@ -1,7 +1,5 @@
 // Reads the Prometheus text format, see https://prometheus.io/docs/instrumenting/exposition_formats/.
 
-/** @typedef {{name: string, labels: Record<string, string>, value: number}} Sample */
-
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+\S+)?$/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 /** @type {Record<string, string>} */

@@ -1,17 +1,5 @@
 // Merges sampled stacks into a flame graph: a tree of frames, each as wide as its share of the samples.
 
-/** @typedef {{file: string, line: number, function: string}} Frame */
-/** @typedef {{thread: string, count: number, stack: Frame[]}} Sampled - a stack, outermost frame first */
-
-/**
- * @typedef {object} Node
- * @property {string} name - a function with its file, or a thread
- * @property {number} count - samples in this frame and the frames that it called
- * @property {number} own - samples in this frame alone
- * @property {Node | null} parent
- * @property {Node[]} children - widest first
- */
-
 /** Functions of Python's own library in which a thread only waits. */
 const WAITING = /(^|\/)(threading|selectors|queue|socket|ssl|subprocess|asyncio\/\w+|multiprocessing\/\w+)\.py$/;
 
@@ -26,7 +14,7 @@ export function waits({ stack }) {
 
 /**
  * @param {Sampled[]} stacks
- * @returns {Node} - the root, which is all samples
+ * @returns {FlameNode} - the root, which is all samples
  */
 export function merge(stacks) {
   const root = node("all", null);
@@ -43,20 +31,20 @@ export function merge(stacks) {
   return root;
 }
 
-/** @param {Frame} frame */
+/** @param {StackFrame} frame */
 export function nameOf({ file, function: called }) {
   return `${called} (${file.split("/").slice(-2).join("/")})`;
 }
 
 /**
  * Return the frames below one that are wide enough to see, each with its place.
- * @param {Node} top - fills the width
+ * @param {FlameNode} top - fills the width
  * @param {number} width
  * @param {number} [narrowest]
- * @returns {{node: Node, x: number, width: number, depth: number}[]}
+ * @returns {FlameBox[]}
  */
 export function layout(top, width, narrowest = 1) {
-  /** @type {{node: Node, x: number, width: number, depth: number}[]} */
+  /** @type {FlameBox[]} */
   const boxes = [];
   const pending = [{ node: top, x: 0, width, depth: 0 }];
   for (let box = pending.pop(); box; box = pending.pop()) {
@@ -74,13 +62,13 @@ export function layout(top, width, narrowest = 1) {
 
 /**
  * Return the frames by their own samples, most first.
- * @param {Node} root
+ * @param {FlameNode} root
  * @returns {{name: string, own: number, total: number}[]}
  */
 export function busiest(root) {
   /** @type {Map<string, {name: string, own: number, total: number}>} */
   const found = new Map();
-  /** @param {Node} at @param {Set<string>} outer */
+  /** @param {FlameNode} at @param {Set<string>} outer */
   const visit = (at, outer) => {
     const entry = found.get(at.name) ?? { name: at.name, own: 0, total: 0 };
     entry.own += at.own;
@@ -94,9 +82,9 @@ export function busiest(root) {
 
 /**
  * Return the frame that an arrow key leads to; null if there is none.
- * @param {Node} at
+ * @param {FlameNode} at
  * @param {string} key
- * @returns {Node | null}
+ * @returns {FlameNode | null}
  */
 export function neighbor(at, key) {
   const siblings = at.parent?.children ?? [at];
@@ -109,14 +97,14 @@ export function neighbor(at, key) {
 
 /**
  * @param {string} name
- * @param {Node | null} parent
- * @returns {Node}
+ * @param {FlameNode | null} parent
+ * @returns {FlameNode}
  */
 function node(name, parent) {
   return { name, count: 0, own: 0, parent, children: [] };
 }
 
-/** @param {Node} parent @param {string} name */
+/** @param {FlameNode} parent @param {string} name */
 function childOf(parent, name) {
   const known = parent.children.find((child) => child.name === name);
   if (known) return known;
@@ -125,7 +113,7 @@ function childOf(parent, name) {
   return child;
 }
 
-/** @param {Node} at */
+/** @param {FlameNode} at */
 function sort(at) {
   at.children.sort((a, b) => b.count - a.count);
   at.children.forEach(sort);

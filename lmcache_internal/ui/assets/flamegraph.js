@@ -1,11 +1,10 @@
 // A flame graph in SVG: arrow keys move between frames, Enter zooms in, Escape zooms out; a table as text alternative.
 
+import { share } from "./deltas.js";
 import { h, replace, svg } from "./dom.js";
 import { busiest, layout, merge, neighbor } from "./flame.js";
 import { table } from "./rows.js";
 import { format } from "./scales.js";
-
-/** @typedef {import("./flame.js").Node} Node */
 
 const ROW = 20;
 const TABLE_ROWS = 50;
@@ -33,13 +32,13 @@ export class FlameGraph {
     new ResizeObserver(() => this.draw()).observe(this.plot);
   }
 
-  /** @param {import("./flame.js").Sampled[]} stacks */
+  /** @param {Sampled[]} stacks */
   update(stacks) {
     this.root = this.top = this.selected = merge(stacks);
     const rows = busiest(this.root)
       .slice(0, TABLE_ROWS)
       .map(({ name, own, total }) => [name, this.share(own), this.share(total)]);
-    replace(this.table, table("Frames", ["Frame", "Own", "With the frames it called"], rows));
+    replace(this.table, table("Frames", ["Frame", "Own", "Total"], rows));
     this.draw();
   }
 
@@ -51,7 +50,7 @@ export class FlameGraph {
 
   /** @param {number} count */
   share(count) {
-    return format(this.root.count ? count / this.root.count : null, "percent");
+    return format(share(count, this.root.count), "percent");
   }
 
   draw() {
@@ -59,31 +58,25 @@ export class FlameGraph {
     const boxes = this.root.count ? layout(this.top, width) : [];
     const depth = Math.max(0, ...boxes.map((box) => box.depth)) + 1;
     const attributes = { width, height: depth * ROW, "aria-hidden": "true", focusable: "false" };
-    replace(
-      this.plot,
-      svg(
-        "svg",
-        attributes,
-        boxes.map((box) => this.box(box)),
-      ),
-    );
+    const shapes = boxes.map((box) => this.box(box));
+    replace(this.plot, svg("svg", attributes, shapes));
     const { name, count, own } = this.selected;
     const text = `${name}: ${this.share(count)} of the samples, ${this.share(own)} in itself`;
     replace(this.readout, this.root.count ? text : "No samples");
     this.plot.setAttribute("aria-label", `Flame graph. ${this.root.count ? text : "No samples"}`);
   }
 
-  /** @param {{node: Node, x: number, width: number, depth: number}} box */
+  /** @param {FlameBox} box */
   box({ node, x, width, depth }) {
     const found = this.search && node.name.toLowerCase().includes(this.search);
-    const kind = `frame-${depth % 3}${node === this.selected ? " selected" : ""}${found ? " found" : ""}`;
+    const kinds = [`frame-${depth % 3}`, node === this.selected ? "selected" : "", found ? "found" : ""];
     const room = Math.floor((width - 6) / CHARACTER);
     const place = { x: x.toFixed(1), y: depth * ROW };
     const shape = svg("rect", { ...place, width: Math.max(0.5, width - 1).toFixed(1), height: ROW - 1 });
     const label = room > 2 && svg("text", { x: (x + 3).toFixed(1), y: depth * ROW + 14 }, cut(node.name, room));
-    const box = svg("g", { class: kind }, svg("title", {}, `${node.name}: ${this.share(node.count)}`), shape, label);
-    box.addEventListener("click", () => this.zoom(node));
-    return box;
+    const title = svg("title", {}, `${node.name}: ${this.share(node.count)}`);
+    const attributes = { class: kinds.filter(Boolean).join(" "), onclick: () => this.zoom(node) };
+    return svg("g", attributes, title, shape, label);
   }
 
   /** @param {KeyboardEvent} event */
@@ -95,13 +88,13 @@ export class FlameGraph {
     event.preventDefault();
   }
 
-  /** @param {Node} node */
+  /** @param {FlameNode} node */
   zoom(node) {
     this.top = this.selected = node;
     this.draw();
   }
 
-  /** @param {Node | null} node */
+  /** @param {FlameNode | null} node */
   select(node) {
     if (node) this.selected = node;
     if (this.selected === this.top.parent) this.top = this.selected;

@@ -3,12 +3,13 @@
 import { ApiError } from "./client.js";
 import { h, replace } from "./dom.js";
 import { duration } from "./scales.js";
+import { timed } from "./texts.js";
 
-/** @typedef {import("./exposition.js").Scrape} Scrape */
-/** @typedef {{status: string, checks: Record<string, {ok: boolean, message: string}>}} Health */
+/** The checks that fail no /healthz. */
+const NOTICES = ["modes", "drain"];
 
 /**
- * @param {import("./client.js").Client} client
+ * @param {Client} client
  * @returns {Promise<Health>}
  */
 export async function readHealth(client) {
@@ -21,15 +22,15 @@ export async function readHealth(client) {
 }
 
 /**
- * Return since when each check fails, as seen by this page.
- * @param {Map<string, number>} before - check to time, in ms
+ * Return since when the rank is healthy, or at least one check fails; in ms since the epoch, NaN if it is unknown.
  * @param {Health} found
- * @param {number} now
- * @returns {Map<string, number>}
  */
-export function failingSince(before, found, now) {
-  const failing = Object.entries(found.checks ?? {}).filter(([, { ok }]) => !ok);
-  return new Map(failing.map(([name]) => [name, before.get(name) ?? now]));
+export function statusSince({ status, checks }) {
+  const times = (/** @type {boolean} */ ok) =>
+    Object.entries(checks)
+      .filter(([name, check]) => check.ok === ok && !NOTICES.includes(name))
+      .map(([, { since }]) => Date.parse(since));
+  return status === "ok" ? Math.max(...times(true)) : Math.min(...times(false));
 }
 
 /**
@@ -50,33 +51,28 @@ export function modesOf(scrape) {
 /**
  * @param {HTMLElement} element
  * @param {Health} found
- * @param {number} since - when the status changed, in ms
- * @param {Map<string, number>} failing
  * @param {string[]} modes
  */
-export function showHealth(element, found, since, failing, modes) {
+export function showHealth(element, found, modes) {
   const ok = found.status === "ok";
-  const word = ok ? "✔ Healthy" : `✘ ${failing.size || "Some"} failing`;
-  const ago = (/** @type {number} */ time) => `for ${duration((Date.now() - time) / 1000)} as seen here`;
-  const reasons = [...failing].map(([name, time]) =>
-    h(
-      "li",
-      {},
-      h("b", {}, name),
-      `: ${found.checks[name].message || "no message"} `,
-      h("span", { class: "quiet" }, ago(time)),
-    ),
+  const failing = Object.entries(found.checks).filter(([, check]) => !check.ok);
+  const word = ok ? "✔ Healthy" : `✘ ${failing.length || "Some"} failing`;
+  const reasons = failing.map(([name, { message, since }]) =>
+    h("li", {}, h("b", {}, name), `: ${timed(message || "no message")} `, ago(Date.parse(since))),
   );
-  const messages = ["modes", "drain"].map((name) => found.checks?.[name]?.message).filter(Boolean);
+  const messages = NOTICES.map((name) => found.checks[name]?.message).filter(Boolean);
+  const shown = modes.map((mode) => h("span", { class: "mode" }, `▲ ${mode}`));
   replace(
     element,
-    h("p", { class: ok ? "badge ok" : "badge bad" }, word, h("span", { class: "quiet" }, ` ${ago(since)}`)),
+    h("p", { class: ok ? "badge ok" : "badge bad" }, word, " ", ago(statusSince(found))),
     reasons.length > 0 && h("ul", {}, reasons),
-    h(
-      "p",
-      { class: "tools" },
-      modes.length > 0 ? modes.map((mode) => h("span", { class: "mode" }, `▲ ${mode}`)) : "Mode: normal",
-    ),
-    messages.length > 0 && h("p", { class: "quiet" }, messages.join("; ")),
+    h("p", { class: "tools" }, shown.length > 0 ? shown : "Mode: normal"),
+    messages.length > 0 && h("p", { class: "quiet" }, timed(messages.join("; "))),
   );
+}
+
+/** @param {number} time - in ms since the epoch; NaN if it is unknown, as with older servers */
+function ago(time) {
+  const title = Number.isFinite(time) && new Date(time).toISOString();
+  return title && h("time", { class: "quiet", datetime: title }, `for ${duration((Date.now() - time) / 1000)}`);
 }

@@ -1,13 +1,8 @@
 // What the overview shows over time, computed from one scrape to the next.
 
-import { bucketIncrease, quantile, rate, share } from "./deltas.js";
-
-/** @typedef {import("./exposition.js").Scrape} Scrape */
-/** @typedef {import("./exposition.js").Sample} Sample */
-
-const LENGTH = 450; // 15 minutes at a poll every 2 s.
-const SHORTEST_MS = 1000; // A rate over less time is noise.
-const LATENCY_SCRAPES = 15; // Quantiles cover 30 s, because single polls see few calls.
+import { bucketIncrease, increase, perSecond, quantile, share } from "./deltas.js";
+import { Readings } from "./readings.js";
+import { Timeline } from "./timeline.js";
 
 const LATENCIES = {
   retrieve: "lmcache:time_to_retrieve",
@@ -33,64 +28,50 @@ const GAUGES = {
   disk: ["lmcache:local_storage_usage", "lmcache_mp_l2_usage_bytes"],
 };
 
+/** The start of the process, after which counters begin at 0. */
+export const STARTED = "process_start_time_seconds";
+
 export class History {
   constructor() {
-    /** @type {number[]} */
-    this.times = [];
-    /** @type {Record<string, (number | null)[]>} */
-    this.values = {};
-    /** @type {Scrape[]} */
-    this.scrapes = [];
+    this.timeline = new Timeline();
+    /** @type {Readings<Scrape>} */
+    this.readings = new Readings();
   }
 
   /** @param {Scrape} scrape */
   add(scrape) {
-    const before = this.scrapes.at(-1);
-    if (before && scrape.time - before.time < SHORTEST_MS) return;
-    this.scrapes = [...this.scrapes, scrape].slice(-LATENCY_SCRAPES);
-    if (before === undefined) return;
-    this.times = [...this.times, scrape.time].slice(-LENGTH);
-    for (const [name, value] of Object.entries(this.derived(before, scrape))) {
-      const known = this.values[name] ?? Array(this.times.length - 1).fill(null);
-      this.values[name] = [...known, value].slice(-LENGTH);
-    }
+    const isFirst = this.readings.last === undefined;
+    if (!this.readings.add(scrape.time, scrape, scrape.sum(STARTED)) || isFirst) return;
+    this.timeline.add(scrape.time, valuesOf(this.readings));
   }
 
-  /**
-   * @param {Scrape} before
-   * @param {Scrape} now
-   * @returns {Record<string, number | null>}
-   */
-  derived(before, now) {
-    const oldest = this.scrapes[0];
-    const [hit, requested] = [COUNTERS.hit, COUNTERS.requested].map((names) => counterOf(now, names));
-    /** @type {Record<string, number | null>} */
-    const found = { hitRate: share(before, now, hit, requested) };
-    for (const [key, names] of Object.entries(COUNTERS)) found[key] = rate(before, now, counterOf(now, names));
-    for (const [key, names] of Object.entries(GAUGES)) found[key] = now.sum(present(now, names));
-    for (const [call, name] of Object.entries(LATENCIES)) {
-      const buckets = bucketIncrease(oldest.buckets(name), now.buckets(name));
-      found[`${call}50`] = quantile(0.5, buckets);
-      found[`${call}95`] = quantile(0.95, buckets);
-    }
-    return found;
+  /** The latest scrape. */
+  get scrape() {
+    return this.readings.last?.value;
   }
+}
 
-  /**
-   * @param {string} name
-   * @returns {number | null}
-   */
-  last(name) {
-    return this.values[name]?.at(-1) ?? null;
+/**
+ * Return what the charts show at the time of the last reading.
+ * @param {Readings<Scrape>} readings
+ */
+function valuesOf(readings) {
+  const [now, oldest, base] = [readings.last, readings.oldest, readings.base].map((reading) => reading?.value);
+  /** @type {Record<string, number | null>} */
+  const found = {};
+  if (!now || !oldest) return found;
+  /** @param {Scrape} before @param {string[]} names */
+  const grown = (before, names) => increase(before.sum(counterOf(now, names)), now.sum(counterOf(now, names)));
+  found.hitRate = share(grown(oldest, COUNTERS.hit), grown(oldest, COUNTERS.requested));
+  for (const [key, names] of Object.entries(COUNTERS))
+    found[key] = base ? perSecond(grown(base, names), now.time - base.time) : null;
+  for (const [key, names] of Object.entries(GAUGES)) found[key] = now.sum(present(now, names));
+  for (const [call, name] of Object.entries(LATENCIES)) {
+    const buckets = bucketIncrease(oldest.buckets(name), now.buckets(name));
+    found[`${call}50`] = quantile(0.5, buckets);
+    found[`${call}95`] = quantile(0.95, buckets);
   }
-
-  /**
-   * @param {string} label
-   * @param {string} key
-   */
-  series(label, key) {
-    return { name: label, values: this.values[key] ?? this.times.map(() => null) };
-  }
+  return found;
 }
 
 /**

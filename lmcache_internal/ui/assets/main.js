@@ -1,11 +1,12 @@
-// The frame of the dashboard: navigation, session, polling, and the age of the data.
+// The page of a rank: navigation, session and polling.
 
 import { confirm, make } from "./change.js";
 import { ApiError, Client } from "./client.js";
-import { h, replace } from "./dom.js";
-import { links } from "./navigation.js";
+import { h, input, replace } from "./dom.js";
+import { Frame } from "./frame.js";
+import { links, pageEntry } from "./navigation.js";
 import { Poller } from "./poller.js";
-import { duration } from "./scales.js";
+import { inTurns } from "./turns.js";
 import { VIEWS } from "./views.js";
 
 const ROLES = ["public", "viewer", "operator", "admin"];
@@ -13,20 +14,18 @@ const ROLES = ["public", "viewer", "operator", "admin"];
 const client = new Client(document.documentElement.dataset.root ?? "", document.documentElement.dataset);
 /** @type {Map<string, string>} - `METHOD /path` to the required role */
 const access = new Map();
-/** @type {import("./navigation.js").Page[]} */
+/** @type {PluginPage[]} */
 let pages = [];
 let role = "";
-let lastSuccess = 0;
+let rank = "";
+/** Whether the chosen view has yet to be read. */
+let isUnread = true;
 
-const navigation = h("nav", { "aria-label": "Views" });
-const status = h("p", { class: "status", role: "status" });
-const problem = h("p", { class: "error", role: "alert" });
 const who = h("span", { class: "quiet" });
-const main = h("main", { tabindex: -1 });
-const token = /** @type {HTMLInputElement} */ (
-  h("input", { type: "password", autocomplete: "off", "aria-label": "Token", placeholder: "Token" })
-);
+const token = input({ type: "password", "aria-label": "Token", placeholder: "Token" });
 const login = h("form", { class: "login" }, token, " ", h("button", {}, "Use token"));
+const frame = new Frame("LMCache", [who, " ", login]);
+const { main } = frame;
 
 /** @type {Map<string, {element: HTMLElement, refresh: () => Promise<void>}>} */
 const opened = new Map();
@@ -54,13 +53,15 @@ function current() {
   const view = chosen();
   let instance = opened.get(view.id);
   if (!instance) {
-    instance = view.create({
+    const { element, refresh: read } = view.create({
       client,
       requires,
       has: (route) => access.has(route),
       change: (change) => make(client, change),
       confirm: (change) => confirm(client, change),
+      refresh: () => refresh().catch(() => {}), // The page shows the error.
     });
+    instance = { element, refresh: inTurns(read) };
     opened.set(view.id, instance);
   }
   return instance;
@@ -73,28 +74,32 @@ function refused() {
 
 function show() {
   const view = chosen();
-  document.title = `${view.title} · LMCache`;
+  frame.title.textContent = ["LMCache", client.gateway.fleet ?? rank].filter(Boolean).join(" · ");
+  document.title = `${view.title} · ${frame.title.textContent}`;
   const views = access.size ? offered() : [];
   const entries = [
     ...(client.gateway.fleet ? [{ title: "← Fleet", href: "/", needed: "" }] : []),
     ...views.map(({ id, title, route }) => ({ title, href: `#${id}`, needed: requires(route) })),
-    ...pages.map((page) => ({ title: page.title, href: client.root + page.path, needed: above(page.role) })),
+    ...pages.map((page) => pageEntry(page, above(page.role), client.root, client.gateway)),
     { title: "API", href: `${client.root}/docs`, needed: "" },
   ];
-  replace(navigation, links(entries, `#${view.id}`));
-  navigation.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  frame.navigate(links(entries, `#${view.id}`));
   const needed = refused();
   const notice = h("p", { class: "notice" }, `This view requires the role ${needed}. Your role is ${role}.`);
-  const content = access.size ? current().element : h("p", { class: "quiet" }, "Loading…");
+  const content = access.size ? current().element : h("p", { class: "quiet loading" }, "Loading…");
   replace(main, h("h1", {}, view.title), needed ? notice : content);
 }
 
 async function startSession() {
+  const token = client.token;
   const session = await client.json("/ui/session");
+  if (token !== client.token) return startSession(); // Another token was entered meanwhile.
   if (session.role !== role) opened.clear(); // Views are created for a role.
   role = session.role;
-  who.textContent = `${session.caller}, ${session.role}`;
+  rank = session.rank ?? "";
+  who.textContent = `${session.caller}, role ${session.role}`;
   login.hidden = !session.tokens;
+  client.timeouts = session.timeouts ?? client.timeouts; // Older servers behind a gateway have none.
   pages = session.pages;
   access.clear();
   for (const [route, needed] of Object.entries(session.routes)) access.set(route, needed);
@@ -102,34 +107,42 @@ async function startSession() {
   if (!access.size) throw new ApiError(401, "This server requires a token. Enter one above.");
 }
 
-async function refresh() {
+/** Read whether the server is there, and whether the role is still the same. */
+async function ping() {
+  const session = await client.json("/ui/session");
+  if (session.role !== role) access.clear();
+}
+
+/**
+ * Read from the server, and show an error. What another view or another token has asked for shows nothing any more.
+ * @param {() => Promise<void>} read
+ */
+async function attempt(read) {
+  const asked = [location.hash, client.token];
+  const isCurrent = () => asked[0] === location.hash && asked[1] === client.token;
   try {
     if (!access.size) await startSession();
-    if (refused()) await client.json("/ui/session");
-    else await current().refresh();
-    lastSuccess = Date.now();
-    problem.textContent = "";
+    await read();
+    if (!isCurrent()) return;
+    frame.succeeded();
+    frame.show(null);
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401) access.clear();
-    problem.textContent = error.status ? `${error.status}: ${error.message}` : `No data: ${error.message}.`;
+    if (!(error instanceof ApiError)) console.error(error);
+    if (isCurrent()) {
+      frame.show(error);
+      if (error instanceof ApiError && error.status === 401) access.clear();
+    }
     throw error;
-  } finally {
-    showAge();
   }
 }
 
-function showAge() {
-  const seconds = (Date.now() - lastSuccess) / 1000;
-  const old = seconds > 6;
-  status.textContent = lastSuccess === 0 ? "No data yet" : old ? `Data is ${duration(seconds)} old` : "Live";
-  status.classList.toggle("old", old);
+async function refresh() {
+  isUnread = true; // Until it succeeds: each poll tries again.
+  await attempt(() => (refused() ? ping() : current().refresh()));
+  isUnread = false;
 }
 
-const poller = new Poller(async () => {
-  if (chosen().live || !access.size || lastSuccess === 0) await refresh();
-  else await client.json("/ui/session").then(() => (lastSuccess = Date.now()));
-});
+const poller = new Poller(() => (chosen().live || isUnread || !access.size ? refresh() : attempt(ping)));
 
 login.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -141,27 +154,7 @@ login.addEventListener("submit", (event) => {
 window.addEventListener("hashchange", () => {
   show();
   main.focus({ preventScroll: true });
-  refresh().catch(() => {});
+  refresh().catch(() => {}); // The page shows the error.
 });
-setInterval(showAge, 1000);
-
-const skip = h("a", { href: "#", class: "skip" }, "Skip to content");
-skip.addEventListener("click", (event) => {
-  event.preventDefault();
-  main.focus();
-});
-const header = h(
-  "header",
-  {},
-  skip,
-  h("strong", {}, ["LMCache", client.gateway.fleet].filter(Boolean).join(" · ")),
-  " ",
-  status,
-  " ",
-  who,
-  " ",
-  login,
-);
-document.body.replaceChildren(header, navigation, problem, main);
 show();
 poller.now();

@@ -1,8 +1,6 @@
 // Reads GET /status of an MP server. Its parts differ between versions of LMCache, so each part may be missing.
 
-/** @typedef {{used: number | null, total: number | null, objects: number | null}} Tier */
-/** @typedef {{name: string, healthy: boolean | null, used: number | null, objects: number | null, details: string}} Adapter */
-/** @typedef {{id: string, model: string, worldSize: string, layout: string}} Worker */
+import { shownValue } from "./values.js";
 
 /**
  * Return the usage of L1, in bytes and objects.
@@ -43,7 +41,7 @@ export function adaptersOf(status, adapters) {
       healthy: typeof healthy === "boolean" ? healthy : null,
       used: numberOf(bytes),
       objects: numberOf(objects),
-      details: [type, ...Object.entries(rest).map(([name, value]) => `${name}: ${shown(value)}`)]
+      details: [type, ...Object.entries(rest).map(([name, value]) => `${name}: ${shownValue(value)}`)]
         .filter(Boolean)
         .join(", "),
     };
@@ -53,7 +51,7 @@ export function adaptersOf(status, adapters) {
 /**
  * Return the registered workers.
  * @param {any} status
- * @returns {Worker[]}
+ * @returns {MPWorker[]}
  */
 export function workersOf(status) {
   const described = Object.entries(status?.cache_context_meta ?? {});
@@ -95,6 +93,36 @@ export function prefetchesOf(status) {
   );
 }
 
+/** What the prefetch controller counts, in the order in which a prefetch passes it. @type {[string, string][]} */
+const PHASES = [
+  ["Submitted", "submission_queue_size"],
+  ["Waiting for a slot", "pending_queue_size"],
+  ["Looking up objects in L2", "lookup_phase_count"],
+  ["Loading objects into L1", "load_phase_count"],
+  ["Completed, result not read yet", "completed_results_count"],
+];
+
+/**
+ * Return the number of prefetches in each phase; empty if the server does not report phases.
+ * @param {any} status
+ * @returns {[string, number | null][]}
+ */
+export function prefetchPhasesOf(status) {
+  const controller = status?.storage_manager?.prefetch_controller;
+  const phases = PHASES.map(
+    ([title, name]) => /** @type {[string, number | null]} */ ([title, numberOf(controller?.[name])]),
+  );
+  return phases.some(([, count]) => count !== null) ? phases : [];
+}
+
+/**
+ * Return the most prefetches that run at the same time; null if the server does not report it.
+ * @param {any} status
+ */
+export function mostPrefetchesOf(status) {
+  return numberOf(status?.storage_manager?.prefetch_controller?.max_in_flight);
+}
+
 /** @param {any[]} parts @param {string} name */
 function totalOf(parts, name) {
   const values = parts.map((part) => numberOf(part?.[name])).filter((value) => value !== null);
@@ -109,9 +137,4 @@ function numberOf(value) {
 /** @param {unknown} value @returns {any[]} */
 function listOf(value) {
   return Array.isArray(value) ? value : [];
-}
-
-/** @param {unknown} value */
-function shown(value) {
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

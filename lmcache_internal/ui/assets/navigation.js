@@ -2,20 +2,37 @@
 
 import { h } from "./dom.js";
 
-/** @typedef {{title: string, path: string, role: string}} Page - a page of a plugin, with the role that it requires */
-/** @typedef {{title: string, href: string, needed: string}} Entry - `needed`: the role that the caller lacks, or "" */
-
 /**
- * @param {Entry[]} entries
+ * @param {NavigationEntry[]} entries
  * @param {string} current - the `href` of the view that is shown
  */
 export function links(entries, current) {
-  return entries.map(({ title, href, needed }) =>
+  return entries.map(({ title, href, needed, place }) =>
     h(
-      "a",
-      { href, "aria-current": href === current ? "page" : null, title: needed && `Requires the role ${needed}` },
+      href === null ? "span" : "a",
+      {
+        href,
+        rel: place && "noreferrer",
+        "aria-current": href === current ? "page" : null,
+        title: needed && `Requires the role ${needed}`,
+      },
       title,
       needed && h("span", { class: "needed" }, ` (${needed})`),
+      place && h("span", { class: "needed" }, href === null ? ` (only at ${place})` : ` (opens at ${place})`),
     ),
   );
+}
+
+/**
+ * Return the entry for a page of a plugin. A gateway passes on no pages, so that they open at the server itself.
+ * @param {PluginPage} page
+ * @param {string} needed - the role that the caller lacks, or ""
+ * @param {string} root - the path where the app is mounted
+ * @param {DOMStringMap} gateway - how to reach the server, if this page came through a gateway
+ * @returns {NavigationEntry}
+ */
+export function pageEntry({ title, path }, needed, root, { fleet, base = "", socket = "" }) {
+  if (!fleet) return { title, href: root + path, needed };
+  const opens = !socket && /^https?:\/\//.test(base) && path.startsWith("/");
+  return { title, href: opens ? base + path : null, needed, place: socket || base };
 }

@@ -21,12 +21,14 @@ export class Poller {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
     this.running = false;
+    this.again = false;
     document.addEventListener("visibilitychange", () => !document.hidden && this.now());
   }
 
-  /** Poll at once, then regularly. */
+  /** Poll at once, or as soon as the running poll has ended; then regularly. */
   async now() {
     clearTimeout(this.timer);
+    this.again = this.running;
     if (this.running || document.hidden) return;
     this.running = true;
     const began = performance.now();
@@ -37,6 +39,7 @@ export class Poller {
       this.failures += 1;
     }
     this.running = false;
-    this.timer = setTimeout(() => this.now(), pauseAfter(performance.now() - began, this.failures));
+    const pause = this.again ? 0 : pauseAfter(performance.now() - began, this.failures);
+    this.timer = setTimeout(() => this.now(), pause);
   }
 }

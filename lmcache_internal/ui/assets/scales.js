@@ -1,4 +1,6 @@
-// Chooses axes and formats numbers.
+// Chooses axes and formats numbers. The decimal separator is a point in every language, as in commands and settings.
+
+export const GIB = 1024 ** 3;
 
 /**
  * Return at most `count` + 1 round values from 0 to at least `highest`.
@@ -20,8 +22,6 @@ export function ticks(highest, unit = "number", count = 4) {
   return Array.from({ length: steps + 1 }, (_, index) => Number((index * step).toPrecision(12)));
 }
 
-/** @typedef {"percent" | "seconds" | "bytes" | "per second" | "number"} Unit */
-
 /**
  * Return a number with its unit; a dash for null.
  * @param {number | null | undefined} value
@@ -29,7 +29,7 @@ export function ticks(highest, unit = "number", count = 4) {
  */
 export function format(value, unit) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (unit === "percent") return `${trimmed(value * 100)} %`;
+  if (unit === "percent") return percent(value * 100);
   if (unit === "bytes") return bytes(value);
   if (unit === "seconds") return time(value);
   return unit === "per second" ? `${compact(value)}/s` : compact(value);
@@ -47,35 +47,56 @@ export function duration(seconds) {
     [Math.floor(whole / 60) % 60, "min"],
     [whole % 60, "s"],
   ].filter(([count]) => Number(count) > 0);
-  return parts.length === 0
-    ? "0 s"
-    : parts
-        .slice(0, 2)
-        .map(([count, unit]) => `${count} ${unit}`)
-        .join(" ");
+  const largest = parts.slice(0, 2).map(([count, unit]) => `${count}\u00a0${unit}`);
+  return largest.join("\u00a0") || "0\u00a0s";
 }
 
-/** @param {number} seconds */
-function time(seconds) {
-  if (seconds >= 1 || seconds === 0) return `${trimmed(seconds)} s`;
-  return seconds < 0.001 ? `${trimmed(seconds * 1e6)} µs` : `${trimmed(seconds * 1000)} ms`;
+/**
+ * Return a percentage with at most two decimals. What is not quite nothing or not quite all is shown as such.
+ * @param {number} value - in percent
+ */
+function percent(value) {
+  if (value > 0 && value < 0.01) return "<\u00a00.01\u00a0%";
+  if (value < 100 && rounded(value) === 100) return ">\u00a099.9\u00a0%";
+  return withUnit(Number(value.toFixed(2)), "%");
+}
+
+/** @param {number} value */
+function time(value) {
+  const seconds = rounded(value); // First, so that 999.9 ms is 1 s.
+  if (seconds >= 1 || seconds === 0) return withUnit(seconds, "s");
+  return seconds < 0.001 ? withUnit(seconds * 1e6, "µs") : withUnit(seconds * 1000, "ms");
 }
 
 /** @param {number} value */
 function bytes(value) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   const power = value >= 1 ? Math.min(units.length - 1, Math.floor(Math.log2(value) / 10)) : 0;
-  return `${trimmed(value / 1024 ** power)} ${units[power]}`;
+  return withUnit(value / 1024 ** power, units[power]);
 }
 
 /** @param {number} value */
 function compact(value) {
-  if (Math.abs(value) >= 1e9) return `${trimmed(value / 1e9)} G`;
-  if (Math.abs(value) >= 1e6) return `${trimmed(value / 1e6)} M`;
-  return Math.abs(value) >= 1e4 ? `${trimmed(value / 1e3)} k` : trimmed(value);
+  const number = rounded(value);
+  const size = Math.abs(number);
+  if (size >= 1e9) return withUnit(number / 1e9, "G");
+  if (size >= 1e6) return withUnit(number / 1e6, "M");
+  return size >= 1e4 ? withUnit(number / 1e3, "k") : String(number);
 }
 
-/** @param {number} value */
-function trimmed(value) {
-  return String(Number(value.toPrecision(3)));
+/**
+ * Return a number with three digits, and its unit in the same line.
+ * @param {number} value
+ * @param {string} unit
+ */
+function withUnit(value, unit) {
+  return `${rounded(value)}\u00a0${unit}`;
+}
+
+/**
+ * Return a number with three digits.
+ * @param {number} value
+ */
+function rounded(value) {
+  return Number(value.toPrecision(3));
 }

@@ -1,9 +1,8 @@
 // A table with a filter.
 
-import { h, replace } from "./dom.js";
-
-/** @typedef {import("./dom.js").Child} Child */
-/** @typedef {{text: string, cells: Child[]}} Row - `text` is what the filter searches */
+import { h, input, replace } from "./dom.js";
+import { scrollTable, tableLine } from "./rows.js";
+import { contains, counted } from "./texts.js";
 
 export class FilterTable {
   /**
@@ -12,48 +11,60 @@ export class FilterTable {
    * @param {string} [empty] - what the table shows instead of no rows
    */
   constructor(caption, columns, empty = "Nothing to show.") {
-    this.columns = columns.length;
+    this.columns = columns;
     this.empty = empty;
-    /** @type {Row[]} */
+    /** @type {{text: string, line: HTMLElement}[]} */
     this.rows = [];
-    this.filter = /** @type {HTMLInputElement} */ (
-      h("input", { type: "search", placeholder: "Filter", "aria-label": `Filter ${caption}` })
-    );
-    this.filter.addEventListener("input", () => this.draw());
+    const name = `Filter ${caption}`;
+    this.filter = input({ type: "search", placeholder: "Filter", "aria-label": name, oninput: () => this.draw() });
     this.count = h("span", { class: "quiet", role: "status" });
     this.body = h("tbody");
-    const head = h(
-      "tr",
-      {},
-      columns.map((column) => h("th", { scope: "col" }, column)),
-    );
-    const table = h("table", {}, h("caption", { class: "hidden" }, caption), h("thead", {}, head), this.body);
-    const scroll = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, table);
-    this.element = h("div", {}, h("p", { class: "tools" }, this.filter, " ", this.count), scroll);
+    this.tools = h("div", { class: "tools" }, this.filter, this.count);
+    this.element = h("div", {}, this.tools, scrollTable(caption, columns, this.body));
   }
 
-  /** @param {Row[]} rows */
+  /** @param {TableRow[]} rows */
   update(rows) {
-    this.rows = rows;
+    this.rows = rows.map(({ text, cells }) => ({ text, line: tableLine(this.columns, cells) }));
     this.draw();
   }
 
   draw() {
-    const wanted = this.filter.value.toLowerCase();
-    const shown = this.rows.filter(({ text }) => text.toLowerCase().includes(wanted));
-    this.count.textContent =
-      shown.length === this.rows.length ? `${shown.length}` : `${shown.length} of ${this.rows.length}`;
-    const lines = shown.map(({ cells }) =>
-      h(
-        "tr",
-        {},
-        cells.map((cell) => h("td", {}, cell)),
-      ),
-    );
+    const shown = this.rows.filter(({ text }) => contains(text, this.filter.value));
+    const all = counted(this.rows.length, "entry", "entries");
+    this.count.textContent = shown.length === this.rows.length ? all : `${shown.length} of ${all}`;
+    const lines = shown.map(({ line }) => line);
     const none = this.rows.length > 0 ? "Nothing matches the filter." : this.empty;
-    replace(
-      this.body,
-      lines.length > 0 ? lines : h("tr", {}, h("td", { colspan: this.columns, class: "quiet" }, none)),
-    );
+    const empty = h("tr", {}, h("td", { colspan: this.columns.length, class: "quiet" }, none));
+    replace(this.body, lines.length > 0 ? lines : empty);
   }
+}
+
+/**
+ * Return a view that is a table with a filter.
+ * @param {Omit<View, "create">} view
+ * @param {string} caption
+ * @param {string[]} columns
+ * @param {(client: Client) => Promise<TableRow[]>} read
+ * @param {string} [empty]
+ * @returns {View}
+ */
+export function tableView(view, caption, columns, read, empty) {
+  return {
+    ...view,
+    create({ client }) {
+      const table = new FilterTable(caption, columns, empty);
+      return { element: table.element, refresh: async () => table.update(await read(client)) };
+    },
+  };
+}
+
+/**
+ * Return the row of a name and its value.
+ * @param {string} name
+ * @param {string} value
+ * @returns {TableRow}
+ */
+export function namedRow(name, value) {
+  return { text: `${name} ${value}`, cells: [h("code", {}, name), value] };
 }

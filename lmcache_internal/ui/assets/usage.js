@@ -1,9 +1,6 @@
 // The storage backends of an engine: usage against the limit.
 
-/** @typedef {import("./exposition.js").Scrape} Scrape */
-/** @typedef {{name: string, state: string, used: number | null, limit: number | null}} Usage - in bytes */
-
-const GIB = 1024 ** 3;
+import { GIB } from "./scales.js";
 
 /** @type {Record<string, {metric: string, limit: string}>} */
 const KNOWN = {

@@ -1,14 +1,14 @@
 // Charts of the fleet: the sum of all ranks, and a line for each rank.
 
 import { LineChart } from "../chart.js";
-import { h, svg } from "../dom.js";
+import { h, input, svg } from "../dom.js";
+import { pathOf } from "../plot.js";
 
-/** @typedef {import("./history.js").Figures} Figures */
-
+const DISTINCT = 8; // So many ranks have lines of their own color and dashes.
 const FEW = 20; // More lines are drawn only on request.
 const MAX_POINTS = 6_000; // Of all lines of a chart together; more would take too long to draw.
 
-/** @type {import("./state.js").FleetView} */
+/** @type {FleetView} */
 export const view = { id: "charts", title: "Charts", create };
 
 /** The first series is the sum. */
@@ -20,45 +20,28 @@ class FleetChart extends LineChart {
 
   /** @param {number} number */
   lineClass(number) {
-    return number === 0 ? "line line-0 sum" : this.data.series.length <= 4 ? super.lineClass(number) : "line rank";
+    return number === 0
+      ? "line line-0 sum"
+      : this.data.series.length <= 1 + DISTINCT
+        ? super.lineClass(number)
+        : "line rank";
   }
 
   /**
    * Return the lines of all ranks as one element, because the browser spends more time on 200 elements.
-   * @param {(value: number) => number} y
+   * @param {string[]} xs
+   * @param {Scale} y
    */
-  lines(y) {
+  lines(xs, y) {
     const [sum, ...ranks] = this.data.series;
-    if (!sum || ranks.length <= 3) return super.lines(y);
-    const { times } = this.data;
-    const [first, last] = [this.x(0), this.x(times.length - 1)];
-    const scale = (last - first) / Math.max(1, times[times.length - 1] - times[0]);
-    const xs = times.map((time) => (first + (time - times[0]) * scale).toFixed(1));
-    const step = stepFor(times.length, ranks.length);
-    const all = ranks.map(({ values }) => pathOf(values, xs, y, step)).join("");
+    if (!sum || ranks.length <= DISTINCT) return super.lines(xs, y);
+    const step = stepFor(xs.length, ranks.length);
+    const all = ranks.map(({ values }) => pathOf(values, xs, y, step, 0)).join("");
     return [
       svg("path", { class: "line rank", d: all }),
-      svg("path", { class: this.lineClass(0), d: pathOf(sum.values, xs, y, 1) }),
+      svg("path", { class: this.lineClass(0), d: pathOf(sum.values, xs, y, 1, 0) }),
     ];
   }
-}
-
-/**
- * Return the commands of a line, with every `step`th point.
- * @param {(number | null)[]} values
- * @param {string[]} xs
- * @param {(value: number) => number} y
- * @param {number} step
- */
-export function pathOf(values, xs, y, step) {
-  let commands = "";
-  let drawing = false;
-  for (let index = (values.length - 1) % step; index < values.length; index += step) {
-    const value = values[index];
-    if (value !== null) commands += `${drawing ? "L" : "M"}${xs[index]} ${Math.round(y(value))}`;
-    drawing = value !== null;
-  }
-  return commands;
 }
 
 /**
@@ -70,7 +53,7 @@ export function stepFor(length, count) {
   return Math.max(1, Math.ceil((length * count) / MAX_POINTS));
 }
 
-/** @param {import("./state.js").FleetContext} context */
+/** @param {FleetContext} context */
 function create({ state }) {
   const charts = /** @type {[keyof Figures, string, FleetChart][]} */ ([
     ["hitRate", "all ranks", new FleetChart("Token hit rate", "percent", 1)],
@@ -78,9 +61,14 @@ function create({ state }) {
     ["stored", "sum", new FleetChart("Stored tokens", "per second")],
     ["usage", "sum", new FleetChart("Usage of the local backends", "bytes")],
   ]);
-  const each = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox", onchange: () => poll() }));
   let touched = false;
-  each.addEventListener("change", () => (touched = true));
+  const each = input({
+    type: "checkbox",
+    onchange: () => {
+      touched = true;
+      poll();
+    },
+  });
 
   function poll() {
     const { history, rows, chosen } = state;
@@ -89,9 +77,9 @@ function create({ state }) {
     for (const [key, name, chart] of charts) {
       const lines = shown.map((row) => ({
         name: `${row.number} ${row.name}`,
-        values: history.ranks.get(row.number)?.[key] ?? [],
+        values: history.line(row.number, key),
       }));
-      chart.update({ times: history.times, series: [{ name, values: history.sum[key] }, ...lines] });
+      chart.update({ times: history.timeline.times, series: [{ name, values: history.line("sum", key) }, ...lines] });
     }
   }
 

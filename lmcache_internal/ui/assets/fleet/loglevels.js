@@ -1,77 +1,49 @@
 // The log levels of all ranks: where they differ, and a change of all or chosen ranks.
 
-import { ApiError } from "../client.js";
 import { h, replace } from "../dom.js";
+import { levelFields } from "../levels.js";
 import { FilterTable } from "../table.js";
-import { failuresOf, post, propose } from "./proposal.js";
+import { failuresOf, propose } from "./proposal.js";
+import { proposalForm } from "./submit.js";
 
-const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET"];
-
-/** @type {import("./state.js").FleetView} */
+/** @type {FleetView} */
 export const view = { id: "loglevels", title: "Log levels", create };
 
-/** @param {import("./state.js").FleetContext} context */
-function create({ client, state }) {
+/** @param {FleetContext} context */
+function create({ client, state, refresh: again }) {
   const table = new FilterTable("log levels", ["Logger", "Level", "Ranks"]);
   const failed = h("div");
-  const scope = h("b");
-  const message = h("p", { role: "alert", class: "error" });
-  const logger = input({ required: true, placeholder: "lmcache" });
-  const span = input({ placeholder: "10m; empty: until restart", pattern: "[0-9]{1,7}[smh]?" });
-  const level = /** @type {HTMLSelectElement} */ (
-    h(
-      "select",
-      {},
-      LEVELS.map((name) => h("option", {}, name)),
-    )
-  );
-  const form = h(
-    "form",
-    { class: "tools" },
-    h("label", {}, "Logger ", logger),
-    h("label", {}, "Level ", level),
-    h("label", {}, "For ", span),
-    h("button", { class: "primary" }, "Set…"),
-    h("span", {}, "on ", scope),
-  );
+  const fields = levelFields();
+  const form = proposalForm(fields.labels, "Set…", async () => {
+    const { time: span, ...wanted } = fields.read();
+    const checked = await client.send("POST", "/fleet/loglevel/check", { ...wanted, span, ranks: state.numbers });
+    const title = `Set ${wanted.logger} to ${wanted.level} on ${state.scope}`;
+    if (await propose(client, title, checked)) await again();
+  });
 
   async function refresh() {
     const found = await client.json("/fleet/loglevels");
     replace(failed, failuresOf("No log levels", found.failed));
-    const rows = found.names.flatMap((/** @type {any} */ { name, values }) =>
-      values
-        .filter((/** @type {any} */ { value }) => values.length > 1 || value !== "NOTSET")
-        .map((/** @type {any} */ { value, ranks }) => ({
-          text: `${name} ${value} ${ranks}`,
-          cells: [h("code", {}, name), values.length > 1 ? h("b", {}, value) : value, ranks],
-        })),
-    );
-    table.update(rows);
+    table.update(found.names.flatMap(rowsOf));
   }
 
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    message.textContent = "";
-    const wanted = { logger: logger.value.trim(), level: level.value, span: span.value.trim(), ranks: state.numbers };
-    const set = (/** @type {boolean} */ dry) => post(client, "/fleet/loglevel", { ...wanted, dry_run: dry });
-    try {
-      const { command } = await set(true);
-      const title = `Set ${wanted.logger} to ${wanted.level} on ${state.scope}`;
-      if (await propose(title, [], command, () => set(false))) await refresh();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      message.textContent = error.message;
-    }
-  });
-
   return {
-    element: h("div", {}, failed, form, message, table.element),
+    element: h("div", {}, failed, form.element, form.message, table.element),
     refresh,
-    poll: () => (scope.textContent = state.scope),
+    poll: () => form.show(state, view.id),
   };
 }
 
-/** @param {Record<string, any>} attributes */
-function input(attributes) {
-  return /** @type {HTMLInputElement} */ (h("input", { type: "text", autocomplete: "off", ...attributes }));
+/**
+ * @param {{name: string, values: {value: string, ranks: string}[]}} logger
+ * @returns {TableRow[]}
+ */
+function rowsOf({ name, values }) {
+  const differs = values.length > 1;
+  return values
+    .filter(({ value }) => differs || value !== "NOTSET")
+    .map(({ value, ranks }) => ({
+      text: `${name} ${value} ${ranks}`,
+      cells: [h("code", {}, name), differs ? h("b", {}, value) : value, ranks],
+    }));
 }

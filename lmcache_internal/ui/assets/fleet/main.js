@@ -1,31 +1,30 @@
-// The frame of the fleet's page: navigation, polling, and the age of the data.
+// The page of a fleet: navigation and polling.
 
 import { ApiError, Client } from "../client.js";
-import { h, replace } from "../dom.js";
+import { h, replace, setText } from "../dom.js";
+import { Frame } from "../frame.js";
 import { Poller } from "../poller.js";
-import { duration } from "../scales.js";
+import { timed } from "../texts.js";
+import { inTurns } from "../turns.js";
 import { view as charts } from "./charts.js";
 import { view as configuration } from "./configuration.js";
+import { view as explain } from "./explain.js";
 import { view as loglevels } from "./loglevels.js";
 import { view as search } from "./search.js";
 import { FleetState } from "./state.js";
 import { view as threads } from "./threads.js";
 import { view as wall } from "./wall.js";
 
-const VIEWS = [wall, charts, configuration, loglevels, threads, search];
+const VIEWS = [wall, charts, configuration, loglevels, threads, explain, search];
 
 const client = new Client("");
 const state = new FleetState();
-/** @type {Map<string, ReturnType<import("./state.js").FleetView["create"]>>} */
+/** @type {Map<string, ReturnType<FleetView["create"]>>} */
 const opened = new Map();
-let lastSuccess = 0;
-let failed = false;
-
-const navigation = h("nav", { "aria-label": "Views" });
-const status = h("p", { class: "status", role: "status" });
-const problem = h("p", { class: "error", role: "alert" });
-const main = h("main", { tabindex: -1 });
 const roles = h("span", { class: "quiet" });
+const listed = h("p", { class: "notice", role: "status" });
+const frame = new Frame("LMCache fleet", [roles], [listed]);
+let failed = false;
 
 function chosen() {
   return VIEWS.find(({ id }) => `#${id}` === location.hash) ?? VIEWS[0];
@@ -33,76 +32,60 @@ function chosen() {
 
 function current() {
   const view = chosen();
-  const instance = opened.get(view.id) ?? view.create({ client, state });
-  opened.set(view.id, instance);
+  let instance = opened.get(view.id);
+  if (!instance) {
+    const { element, refresh: read, poll } = view.create({ client, state, refresh });
+    instance = { element, refresh: inTurns(read), poll };
+    opened.set(view.id, instance);
+  }
   return instance;
 }
 
-async function show() {
+function show() {
   const view = chosen();
   document.title = `${view.title} · LMCache fleet`;
-  replace(
-    navigation,
+  frame.navigate(
     VIEWS.map(({ id, title }) => h("a", { href: `#${id}`, "aria-current": id === view.id ? "page" : null }, title)),
   );
-  replace(main, h("h1", {}, view.title), current().element);
+  replace(frame.main, h("h1", {}, view.title), current().element);
   current().poll();
-  await reported(() => current().refresh());
+  refresh();
 }
 
-/**
- * Do something, and show why it failed.
- * @param {() => Promise<void>} act
- */
-async function reported(act) {
+/** Read the chosen view again, and show an error, unless another view was opened meanwhile. */
+async function refresh() {
+  const { hash } = location;
+  let problem = null;
   try {
-    await act();
-    problem.textContent = "";
+    await current().refresh();
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    problem.textContent = error.status ? `${error.status}: ${error.message}` : `No data: ${error.message}.`;
+    if (!(error instanceof ApiError)) console.error(error);
+    problem = error;
   }
+  if (hash === location.hash) frame.show(problem);
 }
 
 async function poll() {
   try {
     state.add(await client.json("/fleet/poll"));
-    if (failed) problem.textContent = "";
-    [failed, lastSuccess] = [false, Date.now()];
+    frame.succeeded();
+    setText(listed, timed(state.problem ?? ""));
+    current().poll();
+    const found = [...new Set(state.rows.map(({ role }) => role).filter(Boolean))];
+    setText(roles, found.length ? `role ${found.join(", ")}` : "");
+    if (failed) frame.show(null);
+    failed = false;
   } catch (error) {
+    if (!(error instanceof ApiError)) console.error(error);
     failed = true;
-    await reported(() => Promise.reject(error));
+    frame.show(error);
     throw error;
-  } finally {
-    showAge();
   }
-  performance.mark("poll");
-  current().poll();
-  const found = [...new Set(state.rows.map(({ role }) => role).filter(Boolean))];
-  roles.textContent = found.length ? `role ${found.join(", ")}` : "";
-  performance.measure("poll", "poll");
-}
-
-function showAge() {
-  const seconds = (Date.now() - lastSuccess) / 1000;
-  const old = seconds > 6;
-  const text = lastSuccess === 0 ? "No data yet" : old ? `Data is ${duration(seconds)} old` : "Live";
-  if (status.textContent !== text) status.textContent = text;
-  status.classList.toggle("old", old);
 }
 
 window.addEventListener("hashchange", () => {
   show();
-  main.focus({ preventScroll: true });
+  frame.main.focus({ preventScroll: true });
 });
-setInterval(showAge, 1000);
-
-const skip = h("a", { href: "#", class: "skip" }, "Skip to content");
-skip.addEventListener("click", (event) => {
-  event.preventDefault();
-  main.focus();
-});
-const header = h("header", {}, skip, h("strong", {}, "LMCache fleet"), " ", status, " ", roles);
-document.body.replaceChildren(header, navigation, problem, main);
 show();
 new Poller(poll).now();

@@ -2,10 +2,7 @@
 
 import { duration, format } from "../scales.js";
 
-/** @typedef {import("./history.js").Row} Row */
-/** @typedef {import("./history.js").Figures} Figures */
 /** @typedef {"ok" | "warning" | "failing" | "unknown" | "down"} State */
-/** @typedef {{row: Row, figures: Figures | undefined}} Entry */
 
 /** @type {Record<State, string>} */
 export const SYMBOLS = { down: "✘", failing: "✘", warning: "▲", unknown: "?", ok: "✔" };
@@ -25,7 +22,7 @@ export const COLUMNS = [
   "Uptime",
 ];
 
-/** @param {Row} row @returns {State} */
+/** @param {RankRow} row @returns {State} */
 export function stateOf(row) {
   if (row.error !== null) return "down";
   const known = STATES.find((state) => state === row.health);
@@ -34,7 +31,7 @@ export function stateOf(row) {
 
 /**
  * Return the texts of a row, one for each column.
- * @param {Entry} entry
+ * @param {RankEntry} entry
  * @param {number} now - in ms since the epoch
  * @returns {string[]}
  */
@@ -58,7 +55,7 @@ export function textsOf({ row, figures }, now) {
 
 /**
  * Return what a column is sorted by: the worst health and the largest numbers are first, as in `lmcache-internal top`.
- * @param {Entry} entry
+ * @param {RankEntry} entry
  * @param {string} column
  * @returns {number | string | null} null for a rank without a value, which is last in both directions
  */
@@ -90,7 +87,7 @@ function sortKey({ row, figures }, column) {
 
 /**
  * Return the entries in the order of a column, ranks of equal values by number.
- * @param {Entry[]} entries
+ * @param {RankEntry[]} entries
  * @param {string} column
  * @param {boolean} reverse
  */
@@ -104,19 +101,19 @@ export function sorted(entries, column, reverse) {
   return keyed.map(({ entry }) => entry);
 }
 
-/** @param {{entry: Entry}} a @param {{entry: Entry}} b */
+/** @param {{entry: RankEntry}} a @param {{entry: RankEntry}} b */
 function order(a, b) {
   return a.entry.row.number - b.entry.row.number;
 }
 
 /**
  * Return the groups of entries by host, model or kind; one group without a name for none.
- * @param {Entry[]} entries
+ * @param {RankEntry[]} entries
  * @param {string} by
- * @returns {Map<string, Entry[]>}
+ * @returns {Map<string, RankEntry[]>}
  */
 export function groupsOf(entries, by) {
-  const groups = new Map(by === "" ? [["", /** @type {Entry[]} */ ([])]] : []);
+  const groups = new Map(by === "" ? [["", /** @type {RankEntry[]} */ ([])]] : []);
   for (const entry of entries) {
     const name = by === "host" || by === "model" || by === "kind" ? entry.row[by] || "unknown" : "";
     const group = groups.get(name);
@@ -128,7 +125,7 @@ export function groupsOf(entries, by) {
 
 /**
  * Return how many ranks are in each state, such as `3 ok, 1 down`.
- * @param {Row[]} rows
+ * @param {RankRow[]} rows
  */
 export function summaryOf(rows) {
   const counts = [...STATES].reverse().map((state) => ({

@@ -1,170 +1,77 @@
-// The wall of ranks: one row each, which is updated in place, so that a poll of 200 ranks costs little.
+// The wall of ranks: the state of each, to filter, sort, group and choose.
 
-import { h, replace } from "../dom.js";
+import { h, input, select, setText } from "../dom.js";
+import { showTiles } from "../rows.js";
 import { format } from "../scales.js";
-import { COLUMNS, groupsOf, sorted, stateOf, summaryOf, textsOf } from "./rows.js";
+import { contains } from "../texts.js";
+import { RankTable } from "./rank_table.js";
+import { summaryOf, textsOf } from "./rows.js";
 
-/** @typedef {import("./rows.js").Entry} Entry */
-/** @typedef {{element: HTMLElement, cells: HTMLElement[], texts: string[], box: HTMLInputElement}} Line */
+/** @type {[string, string][]} */
+const GROUPINGS = [
+  ["", "Not grouped"],
+  ["host", "By host"],
+  ["model", "By model"],
+  ["kind", "By kind"],
+];
 
-/** @type {import("./state.js").FleetView} */
+/** @type {FleetView} */
 export const view = { id: "ranks", title: "Ranks", create };
 
-const HEALTH = COLUMNS.indexOf("Health");
-
-/** @param {import("./state.js").FleetContext} context */
+/** @param {FleetContext} context */
 function create({ state }) {
-  let [column, reverse, order] = ["Rank", false, ""];
-  /** @type {Map<number, Line>} */
-  const lines = new Map();
-  const filter = /** @type {HTMLInputElement} */ (
-    h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter ranks", oninput: () => poll() })
-  );
-  const grouping = /** @type {HTMLSelectElement} */ (
-    h(
-      "select",
-      { "aria-label": "Group by", onchange: () => poll() },
-      ["", "host", "model", "kind"].map((by) => h("option", { value: by }, by ? `By ${by}` : "Not grouped")),
-    )
-  );
+  const filter = input({ type: "search", placeholder: "Filter", "aria-label": "Filter ranks", oninput: () => poll() });
+  const grouping = select({ "aria-label": "Group by", onchange: () => poll() }, GROUPINGS);
   const scope = h("span", { class: "quiet" });
-  const clear = h("button", { onclick: () => choose([], false) }, "Choose none");
-  const shown = h(
-    "button",
-    {
-      onclick: () =>
-        choose(
-          visible().map(({ row }) => row.number),
-          true,
-        ),
-    },
-    "Choose shown",
-  );
+  const clear = h("button", { onclick: () => choose([]) }, "Choose none");
+  const shown = h("button", { onclick: () => choose([...state.chosen, ...visible().map(({ row }) => row.number)]) });
+  shown.textContent = "Choose shown";
   const tiles = h("dl", { class: "tiles" });
-  const heads = COLUMNS.map((name) => h("th", { scope: "col" }, h("button", { onclick: () => sortBy(name) }, name)));
-  const head = h("tr", {}, h("th", { scope: "col" }, h("span", { class: "hidden" }, "Chosen")), heads);
-  const table = h("table", { class: "wall" }, h("caption", { class: "hidden" }, "Ranks"), h("thead", {}, head));
-  const scroll = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Ranks" }, table);
+  const table = new RankTable(
+    (number, chosen) =>
+      choose(chosen ? [...state.chosen, number] : [...state.chosen].filter((each) => each !== number)),
+    () => poll(),
+  );
 
-  /** @param {string} name */
-  function sortBy(name) {
-    reverse = name === column && !reverse;
-    column = name;
-    poll();
+  /** @param {number[]} numbers */
+  function choose(numbers) {
+    state.chosen = new Set(numbers);
+    showChosen();
   }
 
-  /** @param {number[]} numbers @param {boolean} add */
-  function choose(numbers, add) {
-    if (!add) state.chosen.clear();
-    for (const number of numbers) state.chosen.add(number);
-    for (const [number, { box }] of lines) box.checked = state.chosen.has(number);
-    scope.textContent = `Changes apply to ${state.scope}.`;
+  function showChosen() {
+    table.check(state.chosen);
+    setText(scope, `Changes apply to ${state.scope}.`);
   }
 
-  /** @returns {Entry[]} */
+  /** @returns {RankEntry[]} */
   function visible() {
-    const wanted = filter.value.toLowerCase();
     const entries = state.rows.map((row) => ({ row, figures: state.history.now.get(row.number) }));
-    const matches = (/** @type {Entry} */ entry) =>
-      `${textsOf(entry, state.time).join(" ")} ${entry.row.address}`.toLowerCase().includes(wanted);
-    return sorted(wanted ? entries.filter(matches) : entries, column, reverse);
+    const matches = (/** @type {RankEntry} */ entry) =>
+      contains(`${textsOf(entry, state.time).join(" ")} ${entry.row.address}`, filter.value);
+    return filter.value ? entries.filter(matches) : entries;
   }
 
   function poll() {
-    const entries = visible();
-    for (const entry of entries) update(lineOf(entry), textsOf(entry, state.time), entry);
-    const groups = groupsOf(entries, grouping.value);
-    const wanted = JSON.stringify([...groups].map(([name, group]) => [name, ...group.map(({ row }) => row.number)]));
-    if (wanted !== order) arrange(groups);
-    order = wanted;
-    heads.forEach((cell, index) => {
-      const direction = COLUMNS[index] !== column ? "none" : reverse ? "descending" : "ascending";
-      if (cell.getAttribute("aria-sort") !== direction) cell.setAttribute("aria-sort", direction);
-    });
-    showTiles();
-    choose([], true);
-  }
-
-  /** @param {Entry} entry */
-  function lineOf({ row }) {
-    let line = lines.get(row.number);
-    if (!line) {
-      line = newLine(row, (chosen) => {
-        if (chosen) state.chosen.add(row.number);
-        else state.chosen.delete(row.number);
-        choose([], true);
-      });
-      lines.set(row.number, line);
-    }
-    return line;
-  }
-
-  /** @param {Map<string, Entry[]>} groups */
-  function arrange(groups) {
-    const bodies = [...groups].map(([name, group]) => {
-      const title = `${name} (${group.length})`;
-      const first = name && h("tr", {}, h("th", { colspan: COLUMNS.length + 1, scope: "rowgroup" }, title));
-      return h(
-        "tbody",
-        {},
-        first,
-        group.map(({ row }) => /** @type {Line} */ (lines.get(row.number)).element),
-      );
-    });
-    replace(table, [
-      /** @type {HTMLTableElement} */ (table).caption,
-      /** @type {HTMLTableElement} */ (table).tHead,
-      ...bodies,
-    ]);
-  }
-
-  function showTiles() {
-    const { total } = state.history;
-    /** @type {[string, string][]} */
-    const values = [
-      ["Ranks", summaryOf(state.rows) || "–"],
-      ["Token hit rate", total.hitRate === null ? "no traffic" : format(total.hitRate, "percent")],
-      ["Requested", format(total.requested, "per second")],
-      ["Stored", format(total.stored, "per second")],
-      ["Usage", format(total.usage, "bytes")],
-    ];
-    replace(
-      tiles,
-      values.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
-    );
+    table.show(visible(), grouping.value, state.time, new Set(state.rows.map(({ number }) => number)));
+    showTiles(tiles, tilesOf(state));
+    showChosen();
   }
 
   const tools = h("p", { class: "tools" }, filter, grouping, shown, clear, scope);
-  return { element: h("div", {}, tiles, tools, scroll), refresh: async () => poll(), poll };
+  return { element: h("div", {}, tiles, tools, table.element), refresh: async () => poll(), poll };
 }
 
 /**
- * @param {import("./history.js").Row} row
- * @param {(chosen: boolean) => void} onchange
- * @returns {Line}
+ * @param {FleetState} state
+ * @returns {[string, string][]}
  */
-function newLine(row, onchange) {
-  const box = /** @type {HTMLInputElement} */ (
-    h("input", { type: "checkbox", "aria-label": `Choose rank ${row.number}`, onchange: () => onchange(box.checked) })
-  );
-  const link = h("a", { href: `/rank/${row.number}/ui` });
-  const cells = COLUMNS.map((_, index) => (index === 0 ? link : h("td")));
-  const element = h("tr", {}, h("td", {}, box), h("th", { scope: "row" }, link), cells.slice(1));
-  return { element, cells, texts: [], box };
-}
-
-/**
- * Write what has changed.
- * @param {Line} line
- * @param {string[]} texts
- * @param {Entry} entry
- */
-function update(line, texts, { row }) {
-  texts.forEach((text, index) => {
-    if (line.texts[index] === text) return;
-    line.cells[index].textContent = text;
-    if (index === 0) line.cells[0].title = row.address;
-    if (index === HEALTH) line.cells[index].className = `state ${stateOf(row)}`;
-  });
-  line.texts = texts;
+function tilesOf({ rows, history: { total } }) {
+  return [
+    ["Ranks", summaryOf(rows) || "–"],
+    ["Token hit rate", total.hitRate === null ? "no traffic" : format(total.hitRate, "percent")],
+    ["Tokens requested", format(total.requested, "per second")],
+    ["Tokens stored", format(total.stored, "per second")],
+    ["Usage", format(total.usage, "bytes")],
+  ];
 }

@@ -1,32 +1,35 @@
 // Changes and refused requests, newest first.
 
-import { FilterTable } from "../table.js";
+import { h } from "../dom.js";
+import { format } from "../scales.js";
+import { tableView } from "../table.js";
+import { timed } from "../texts.js";
+import { shownValue } from "../values.js";
 
-/** @type {import("../views.js").View} */
-export const view = {
-  id: "audit",
-  title: "Audit",
-  route: "GET /audit",
-  live: true,
-  create({ client }) {
-    const table = new FilterTable("audit", ["Time", "Caller", "Request", "Status", "Details"]);
-    const refresh = async () => {
-      const entries = await client.json("/audit");
-      table.update(entries.reverse().map(rowOf));
-    };
-    return { element: table.element, refresh };
-  },
-};
+export const view = tableView(
+  { id: "audit", title: "Audit", route: "GET /audit", live: true },
+  "audit",
+  ["Time", "Caller", "Request", "Status", "Duration", "Details"],
+  async (client) => (await client.json("/audit")).reverse().map(rowOf),
+  "No changes and no refused requests since the start.",
+);
 
 /** @param {Record<string, any>} entry */
 function rowOf(entry) {
-  const { time, caller, method, path, status, ...rest } = entry;
-  const cells = [
-    String(time ?? ""),
-    String(caller ?? ""),
-    `${method} ${path}`,
-    String(status ?? ""),
-    JSON.stringify(rest),
-  ];
-  return { text: cells.join(" "), cells };
+  const { time, caller, level, address, method, path, status, seconds, outcome, ...rest } = entry;
+  const origin = [level, address].filter(Boolean).join(", ");
+  const when = timed(String(time ?? ""));
+  const who = String(caller ?? "");
+  const details = detailsOf({ ...(outcome !== "done" && { outcome }), ...rest });
+  const others = [`${method} ${path}`, String(status ?? ""), format(seconds, "seconds"), details];
+  const cells = [when, [who, h("p", { class: "note" }, origin)], ...others];
+  return { text: [when, who, origin, ...others].join(" "), cells };
+}
+
+/** @param {Record<string, unknown>} details */
+function detailsOf(details) {
+  return Object.entries(details)
+    .map(([name, value]) => `${name}: ${shownValue(value)}`)
+    .filter((text) => !text.endsWith(": {}"))
+    .join(", ");
 }

@@ -4,16 +4,18 @@ import { buttons, drainControls } from "../controls.js";
 import { h, replace } from "../dom.js";
 import { table } from "../rows.js";
 
-/** @type {import("../views.js").View} */
+/** @typedef {ReturnType<typeof buttons>} Button */
+
+/** @type {View} */
 export const view = { id: "backends", title: "Backends", route: "GET /backends", live: true, create };
 
-/** @param {import("../views.js").Context} context */
+/** @param {Context} context */
 function create(context) {
   const { client } = context;
   const list = h("div");
   const modes = h("div", { class: "tools" });
   const drain = drainControls(context);
-  const button = buttons(context, refresh);
+  const button = buttons(context);
   const missing = button("Create missing backends", "POST /backends", {
     title: "Create the configured backends that do not exist",
     method: "POST",
@@ -46,59 +48,58 @@ function create(context) {
       row(name, String(kind), bypass.bypassed_backends.includes(name)),
     );
     replace(list, table("Backends", ["Name", "Class", "State", "Actions"], rows));
-    const frozen = freeze.freeze ? "disable" : "enable";
-    const hotWord = hot.hot_cache ? "disable" : "enable";
-    replace(
-      modes,
-      h("span", {}, freeze.freeze ? "Frozen: nothing is stored." : "Not frozen."),
-      button(freeze.freeze ? "Unfreeze" : "Freeze", `PUT /freeze/${frozen}`, {
-        title: `${freeze.freeze ? "Disable" : "Enable"} freeze mode`,
-        method: "PUT",
-        path: `/freeze/${frozen}`,
-        command: ["freeze", freeze.freeze ? "off" : "on"],
-      }),
-      h("span", {}, hot.hot_cache ? "Hot cache on." : "Hot cache off."),
-      button(hot.hot_cache ? "Turn off" : "Turn on", `PUT /hot_cache/${hotWord}`, {
-        title: `${hot.hot_cache ? "Disable" : "Enable"} the hot cache`,
-        method: "PUT",
-        path: `/hot_cache/${hotWord}`,
-        command: ["hot-cache", hot.hot_cache ? "off" : "on"],
-      }),
-    );
+    replace(modes, modeControls(button, freeze.freeze, FREEZE), modeControls(button, hot.hot_cache, HOT_CACHE));
   }
 
   return { element: h("div", {}, modes, drain.element, list, h("p", {}, missing)), refresh };
+}
+
+/** The modes: their path and name, and what is shown while they are on and off. */
+const FREEZE = {
+  path: "/freeze",
+  name: "freeze mode",
+  on: ["Frozen: nothing is stored.", "Unfreeze"],
+  off: ["Not frozen.", "Freeze"],
+};
+const HOT_CACHE = {
+  path: "/hot_cache",
+  name: "the hot cache",
+  on: ["Hot cache on.", "Turn off"],
+  off: ["Hot cache off.", "Turn on"],
+};
+
+/** @param {Button} button @param {boolean} isOn @param {typeof FREEZE} mode */
+function modeControls(button, isOn, mode) {
+  const [state, label] = isOn ? mode.on : mode.off;
+  const path = `${mode.path}/${isOn ? "disable" : "enable"}`;
+  const title = `${isOn ? "Disable" : "Enable"} ${mode.name}`;
+  const command = [mode.path.slice(1).replace("_", "-"), isOn ? "off" : "on"];
+  return [h("span", {}, state), button(label, `PUT ${path}`, { title, method: "PUT", path, command })];
 }
 
 /**
  * Return the changes that close, recreate and bypass a backend.
  * @param {string} name
  * @param {boolean} bypassed
- * @returns {import("../change.js").Change[]}
+ * @returns {Change[]}
  */
 function changesOf(name, bypassed) {
-  const encoded = encodeURIComponent(name);
-  const word = bypassed ? "remove" : "add";
+  const path = `/backends/${encodeURIComponent(name)}`;
+  const bypass = bypassed ? "remove" : "add";
   return [
-    {
-      title: `Close the backend ${name}`,
-      method: "DELETE",
-      path: `/backends/${encoded}`,
-      command: ["backends", "close", name],
-      type: name,
-    },
+    { title: `Close the backend ${name}`, method: "DELETE", path, command: ["backends", "close", name], type: name },
     {
       title: `Close and create the backend ${name} again`,
       method: "POST",
-      path: `/backends/${encoded}/recreate`,
+      path: `${path}/recreate`,
       command: ["backends", "recreate", name],
       type: name,
     },
     {
       title: bypassed ? `Use the backend ${name} again` : `Bypass the backend ${name}`,
       method: "PUT",
-      path: `/bypass/${word}?backend_name=${encoded}`,
-      command: ["bypass", word, name],
+      path: `/bypass/${bypass}?backend_name=${encodeURIComponent(name)}`,
+      command: ["bypass", bypass, name],
     },
   ];
 }

@@ -1,6 +1,6 @@
 // What a clear of the cache would remove.
 
-import { h, replace } from "../dom.js";
+import { h, replace, select } from "../dom.js";
 import { Scrape, parse } from "../exposition.js";
 import { l1Of } from "../mp_status.js";
 import { format } from "../scales.js";
@@ -9,33 +9,30 @@ const NAMES = ["lmcache:local_cache_usage", "lmcache:local_storage_usage", "lmca
 
 /**
  * Return the choice of the backend to clear, the size of the caches, and the change.
- * @param {import("../views.js").Context} context
+ * @param {Context} context
  */
 export function clearChoice({ client, has }) {
-  const isMp = () => has("POST /cache/clear");
-  const size = h("p");
-  const choice = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": "Backend to clear" }));
+  const isMp = has("POST /cache/clear");
+  const size = h("ul", { class: "plain" });
+  const choice = select({ "aria-label": "Backend to clear" }, []);
   /** @type {Record<string, string>} - backend to what is in it */
   let contents = {};
 
   async function refresh() {
-    contents = isMp() ? await ofMpServer(client) : await ofRank(client);
-    size.textContent = Object.entries(contents)
-      .map(([name, content]) => `${name}: ${content}`)
-      .join("; ");
+    contents = isMp ? await ofMpServer(client) : await ofRank(client);
+    const items = Object.entries(contents).map(([name, content]) => h("li", {}, `${name}: ${content}`));
+    replace(size, items);
     const chosen = choice.value;
-    replace(
-      choice,
-      Object.keys(contents).map((name) => h("option", { selected: name === chosen }, name)),
-    );
+    const options = Object.keys(contents).map((name) => h("option", { selected: name === chosen }, name));
+    replace(choice, options);
   }
 
   return {
     size,
     choice,
     refresh,
-    route: () => (isMp() ? "POST /cache/clear" : "DELETE /cache/clear"),
-    change: () => clearChange(choice.value, contents[choice.value] ?? "unknown", isMp()),
+    route: isMp ? "POST /cache/clear" : "DELETE /cache/clear",
+    change: () => clearChange(choice.value, contents[choice.value] ?? "unknown", isMp),
   };
 }
 
@@ -43,10 +40,10 @@ export function clearChoice({ client, has }) {
  * @param {string} backend
  * @param {string} content
  * @param {boolean} isMp
- * @returns {import("../change.js").Change}
+ * @returns {Change}
  */
 export function clearChange(backend, content, isMp) {
-  const details = typeof document === "undefined" ? undefined : h("p", {}, `This would remove: ${content}.`);
+  const details = `This would remove: ${content}.`;
   const title = `Clear ${backend}`;
   if (isMp) return { title, method: "POST", path: "/cache/clear", body: { tier: "l1" }, type: "clear", details };
   const path = `/cache/clear?locations=${encodeURIComponent(backend)}`;
@@ -54,7 +51,7 @@ export function clearChange(backend, content, isMp) {
 }
 
 /**
- * @param {import("../client.js").Client} client
+ * @param {Client} client
  * @returns {Promise<Record<string, string>>}
  */
 async function ofRank(client) {
@@ -72,7 +69,7 @@ async function ofRank(client) {
 }
 
 /**
- * @param {import("../client.js").Client} client
+ * @param {Client} client
  * @returns {Promise<Record<string, string>>}
  */
 async function ofMpServer(client) {

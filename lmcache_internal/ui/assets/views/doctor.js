@@ -1,29 +1,27 @@
 // Known troubles of this rank: findings with evidence and next step, and what was checked.
 
 import { h, replace } from "../dom.js";
-
-/** @typedef {{code: string, title: string, severity: string, message: string, evidence: Record<string, unknown>, next_step: string, reference: string}} Finding */
-/** @typedef {{findings: Finding[], checked: string[], not_checked: {code: string, why: string}[]}} Report */
+import { advice } from "../next_step.js";
+import { message } from "../texts.js";
 
 const SYMBOLS = /** @type {Record<string, string>} */ ({ error: "✘", warning: "▲", notice: "●" });
 
-/** @type {import("../views.js").View} */
+/** @type {View} */
 export const view = { id: "doctor", title: "Doctor", route: "GET /doctor", create };
 
-/** @param {import("../views.js").Context} context */
-function create({ client }) {
+/** @param {Context} context */
+function create({ client, refresh: again }) {
   const result = h("div", { role: "status" });
-  const refresh = async () => replace(result, ...parts(await client.json("/doctor")));
-  const again = h("button", { type: "button", onclick: () => refresh().catch(() => {}) }, "Examine again");
-  return { element: h("div", {}, h("p", { class: "tools" }, again), result), refresh };
+  const refresh = async () => replace(result, ...parts(await client.json("/doctor"), client.address));
+  const button = h("button", { type: "button", onclick: again }, "Examine again");
+  return { element: h("div", {}, h("p", { class: "tools" }, button), result), refresh };
 }
 
-/** @param {Report} report */
-function parts({ findings, checked, not_checked: skipped }) {
-  const none = h("p", { class: "badge ok" }, "✔ Nothing found in this rank");
+/** @param {Report} report @param {Address} address */
+function parts({ findings, checked, not_checked: skipped }, address) {
   return [
-    findings.length === 0 ? none : null,
-    ...findings.map(finding),
+    findings.length === 0 && h("p", { class: "badge ok" }, "✔ Nothing found in this rank"),
+    ...findings.map((found) => finding(found, address)),
     details(`Checked: ${checked.length}`, [h("p", {}, checked.join(", ") || "nothing")]),
     details(
       `Not checked: ${skipped.length}`,
@@ -32,16 +30,15 @@ function parts({ findings, checked, not_checked: skipped }) {
   ];
 }
 
-/** @param {Finding} found */
-function finding(found) {
+/** @param {Finding} found @param {Address} address */
+function finding(found, address) {
   return h(
     "section",
     { class: `group ${found.severity}` },
     h("h2", {}, `${SYMBOLS[found.severity] ?? ""} ${found.title}`),
     h("p", { class: "quiet" }, `${found.severity}, ${found.code}`),
-    h("p", {}, found.message),
-    h("p", {}, h("b", {}, "Next step: "), found.next_step),
-    details("Evidence", [h("pre", {}, JSON.stringify(found.evidence, null, 2))]),
+    h("p", {}, message(found.message)),
+    advice(found, address),
     found.reference && h("p", { class: "quiet" }, `See ${found.reference}`),
   );
 }

@@ -1,21 +1,13 @@
 // The environment variables of the process; secrets are masked by the server.
 
-import { h } from "../dom.js";
-import { FilterTable } from "../table.js";
+import { namedRow, tableView } from "../table.js";
 
-/** @type {import("../views.js").View} */
-export const view = {
-  id: "environment",
-  title: "Environment",
-  route: "GET /env",
-  create({ client }) {
-    const table = new FilterTable("environment", ["Variable", "Value"]);
-    const refresh = async () => {
-      const variables = Object.entries(JSON.parse(await client.text("/env")));
-      table.update(
-        variables.map(([name, value]) => ({ text: `${name} ${value}`, cells: [h("code", {}, name), String(value)] })),
-      );
-    };
-    return { element: table.element, refresh };
+export const view = tableView(
+  { id: "environment", title: "Environment", route: "GET /env" },
+  "environment",
+  ["Variable", "Value"],
+  async (client) => {
+    const variables = JSON.parse(await client.text("/env"));
+    return Object.entries(variables).map(([name, value]) => namedRow(name, String(value)));
   },
-};
+);

@@ -2,18 +2,26 @@
 
 import { LineChart } from "../chart.js";
 import { drainControls } from "../controls.js";
+import { share } from "../deltas.js";
 import { h, replace } from "../dom.js";
-import { adaptersOf, l1Of, partsOf, prefetchesOf, workersOf } from "../mp_status.js";
-import { meter, table } from "../rows.js";
+import {
+  adaptersOf,
+  l1Of,
+  mostPrefetchesOf,
+  partsOf,
+  prefetchPhasesOf,
+  prefetchesOf,
+  workersOf,
+} from "../mp_status.js";
+import { meter, showTiles, table } from "../rows.js";
 import { format } from "../scales.js";
+import { Timeline } from "../timeline.js";
 import { quotas } from "./mp_quotas.js";
 
-const LENGTH = 450; // 15 minutes at a poll every 2 s.
-
-/** @type {import("../views.js").View} */
+/** @type {View} */
 export const view = { id: "mp", title: "MP server", route: "GET /status", live: true, create };
 
-/** @param {import("../views.js").Context} context */
+/** @param {Context} context */
 function create(context) {
   const { client } = context;
   const tiles = h("dl", { class: "tiles" });
@@ -21,10 +29,10 @@ function create(context) {
   const parts = h("p");
   const tiers = h("div");
   const workers = h("div");
+  const prefetches = h("div");
   const quota = quotas(context);
   const drain = drainControls(context);
-  /** @type {{times: number[], l1: (number | null)[], l2: (number | null)[]}} */
-  const past = { times: [], l1: [], l2: [] };
+  const timeline = new Timeline();
 
   async function refresh() {
     const [status, config] = await Promise.all([
@@ -34,41 +42,33 @@ function create(context) {
       drain.refresh(),
     ]);
     const [l1, adapters] = [l1Of(status), adaptersOf(status, config)];
-    past.times.push(Date.now());
-    past.l1.push(l1.used);
-    past.l2.push(sumOf(adapters.map(({ used }) => used)));
-    for (const values of Object.values(past)) if (values.length > LENGTH) values.shift();
-    const series = [
-      { name: "L1", values: past.l1 },
-      { name: "L2", values: past.l2 },
-    ];
-    chart.update({ times: past.times, series });
-    showTiles(tiles, status, l1);
+    timeline.add(Date.now(), { L1: l1.used, L2: sumOf(adapters.map(({ used }) => used)) });
+    const series = ["L1", "L2"].map((name) => ({ name, values: timeline.values(name) }));
+    chart.update({ times: timeline.times, series });
+    showTiles(tiles, tilesOf(status, l1));
     const ill = partsOf(status).filter(([, healthy]) => !healthy);
-    replace(
-      parts,
-      ill.length === 0 ? "All parts are healthy." : `✘ Not healthy: ${ill.map(([name]) => name).join(", ")}`,
-    );
-    parts.className = ill.length === 0 ? "ok" : "bad";
+    const names = ill.map(([name]) => name).join(", ");
+    replace(parts, names ? `✘ Not healthy: ${names}` : "All parts are healthy.");
+    parts.className = names ? "bad" : "ok";
     replace(tiers, table("Tiers", ["Tier", "State", "Used", "Limit", "Objects", "Details"], tierRows(l1, adapters)));
     const rows = workersOf(status).map(({ id, model, worldSize, layout }) => [id, model, worldSize, layout]);
+    replace(prefetches, ...[prefetchTable(status)].flat());
     replace(workers, table("Workers", ["Instance", "Model", "World size", "KV cache"], rows));
   }
 
-  const sections = [
-    h("h2", {}, "L1 and L2"),
-    tiers,
-    h("h2", {}, "Workers"),
-    workers,
-    h("h2", {}, "Quotas"),
-    quota.element,
-  ];
-  return { element: h("div", {}, parts, tiles, drain.element, chart.element, sections), refresh };
+  const sections = Object.entries({
+    "L1 and L2": tiers,
+    Workers: workers,
+    Prefetches: prefetches,
+    Quotas: quota.element,
+  });
+  const parted = sections.map(([title, section]) => h("section", {}, h("h2", {}, title), section));
+  return { element: h("div", {}, parts, tiles, drain.element, chart.element, parted), refresh };
 }
 
 /**
- * @param {import("../mp_status.js").Tier} l1
- * @param {import("../mp_status.js").Adapter[]} adapters
+ * @param {Tier} l1
+ * @param {Adapter[]} adapters
  */
 function tierRows(l1, adapters) {
   const usage = h("span", {}, format(l1.used, "bytes"), " ", meter("Usage of L1", l1.used, l1.total));
@@ -84,25 +84,32 @@ function tierRows(l1, adapters) {
   return [first, ...others];
 }
 
+/** @param {any} status */
+function prefetchTable(status) {
+  const phases = prefetchPhasesOf(status);
+  if (phases.length === 0) return h("p", {}, "This server reports no phases of prefetches.");
+  const most = mostPrefetchesOf(status);
+  const rows = phases.map(([phase, count]) => [phase, format(count, "number")]);
+  return [
+    table("Prefetches", ["Phase", "Prefetches"], rows),
+    most !== null && h("p", { class: "quiet" }, `At most ${most} look up or load objects at the same time.`),
+  ];
+}
+
 /**
- * @param {HTMLElement} element
  * @param {any} status
- * @param {import("../mp_status.js").Tier} l1
+ * @param {Tier} l1
+ * @returns {[string, string][]}
  */
-function showTiles(element, status, l1) {
-  /** @type {[string, string][]} */
-  const tiles = [
-    ["L1 used", l1.used !== null && l1.total ? format(l1.used / l1.total, "percent") : "–"],
+function tilesOf(status, l1) {
+  return [
+    ["L1 used", format(share(l1.used, l1.total), "percent")],
     ["Active sessions", format(status.active_sessions, "number")],
     ["Running prefetches", format(prefetchesOf(status), "number")],
     ["Workers", String(workersOf(status).length)],
     ["Chunk size", format(status.chunk_size, "number")],
     ["Hash", String(status.hash_algorithm ?? "–")],
   ];
-  replace(
-    element,
-    tiles.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
-  );
 }
 
 /** @param {(number | null)[]} values */

@@ -1,15 +1,16 @@
 // The quotas of an MP server: how much of L1 each cache salt may use.
 
 import { buttons } from "../controls.js";
-import { h, replace } from "../dom.js";
+import { h, input, replace } from "../dom.js";
 import { meter, table } from "../rows.js";
+import { GIB, format } from "../scales.js";
 
-/** @param {import("../views.js").Context} context */
+/** @param {Context} context */
 export function quotas(context) {
   const list = h("div");
-  const salt = input("Cache salt", { placeholder: "_default: requests without a salt" });
-  const limit = input("Limit in GiB", { inputmode: "decimal", placeholder: "0.5" });
-  const button = buttons(context, refresh);
+  const salt = input({ "aria-label": "Cache salt", placeholder: "_default: requests without a salt" });
+  const limit = input({ "aria-label": "Limit in GiB", inputmode: "decimal", placeholder: "0.5" });
+  const button = buttons(context);
   const set = h("span", {});
   const form = h(
     "p",
@@ -23,8 +24,8 @@ export function quotas(context) {
     const { users } = await context.client.json("/quota");
     const rows = Object.entries(users).map(([name, { limit_gb: most, current_usage_gb: used }]) => [
       name,
-      h("span", {}, `${used.toPrecision(3)} GiB `, meter(`Usage of ${name}`, used, most)),
-      `${most} GiB`,
+      h("span", {}, `${format(used * GIB, "bytes")} `, meter(`Usage of ${name}`, used, most)),
+      `${most}\u00a0GiB`,
       button("Remove", "DELETE /quota/{cache_salt}", {
         title: `Remove the quota of ${name}`,
         method: "DELETE",
@@ -32,14 +33,10 @@ export function quotas(context) {
         command: ["quota", "delete", name],
       }),
     ]);
-    replace(
-      list,
-      rows.length > 0 ? table("Quotas", ["Cache salt", "Used", "Limit", "Action"], rows) : h("p", {}, "No quotas."),
-    );
-    replace(
-      set,
-      button("Set quota", "PUT /quota/{cache_salt}", () => quotaChange(salt.value.trim(), limit.value)),
-    );
+    const shown = table("Quotas", ["Cache salt", "Used", "Limit", "Action"], rows);
+    replace(list, rows.length > 0 ? shown : h("p", {}, "No quotas."));
+    const wanted = () => quotaChange(salt.value.trim(), limit.value);
+    replace(set, button("Set quota", "PUT /quota/{cache_salt}", wanted));
   }
 
   return { element: h("div", {}, list, form), refresh };
@@ -48,7 +45,7 @@ export function quotas(context) {
 /**
  * @param {string} salt - empty for requests without a salt
  * @param {string} limit - in GiB; the server refuses what is not a number
- * @returns {import("../change.js").Change}
+ * @returns {Change}
  */
 export function quotaChange(salt, limit) {
   const name = salt || "_default";
@@ -61,9 +58,4 @@ export function quotaChange(salt, limit) {
     body: { limit_gb: value },
     command: ["quota", "set", name, "--limit-gb", String(value)],
   };
-}
-
-/** @param {string} label @param {Record<string, string>} attributes */
-function input(label, attributes) {
-  return /** @type {HTMLInputElement} */ (h("input", { type: "text", "aria-label": label, ...attributes }));
 }

@@ -1,21 +1,23 @@
 // Health, modes, and the traffic of the cache over time.
 
-import { LineChart, clock } from "../chart.js";
+import { LineChart } from "../chart.js";
 import { changesOf } from "../changes.js";
 import { h, replace } from "../dom.js";
 import { Scrape, parse } from "../exposition.js";
-import { failingSince, modesOf, readHealth, showHealth } from "../health.js";
-import { History } from "../history.js";
+import { modesOf, readHealth, showHealth } from "../health.js";
+import { History, STARTED } from "../history.js";
+import { showTiles } from "../rows.js";
 import { duration, format } from "../scales.js";
+import { moment } from "../texts.js";
 import { CHARTS } from "./overview_charts.js";
 import { details } from "./overview_details.js";
 
 const LISTED = 10;
 
-/** @type {import("../views.js").View} */
+/** @type {View} */
 export const view = { id: "overview", title: "Overview", route: "GET /metrics", live: true, create };
 
-/** @param {import("../views.js").Context} context */
+/** @param {Context} context */
 function create(context) {
   const { client } = context;
   const history = new History();
@@ -24,82 +26,59 @@ function create(context) {
   const release = h("p", { class: "quiet" });
   const recent = h("ul", { class: "plain" });
   const charts = CHARTS.map(({ title, unit, highest, lines }) => ({
-    chart: new LineChart(title, unit, highest),
     lines,
+    chart: new LineChart(title, unit, highest),
   }));
   const slow = details(context);
-  let [status, since] = ["", 0];
-  /** @type {Map<string, number>} */
-  let failing = new Map();
 
   async function refresh() {
     const [checks, text] = await Promise.all([readHealth(client), client.text("/metrics")]);
-    if (status !== checks.status) [status, since] = [checks.status, Date.now()];
-    failing = failingSince(failing, checks, Date.now());
     const scrape = new Scrape(parse(text), Date.now());
     history.add(scrape);
     const { audit, revisions, version } = await slow.refresh(scrape, history);
     const marks = changesOf(audit, revisions);
-    showHealth(health, checks, since, failing, modesOf(scrape));
-    showTiles(tiles, history);
+    showHealth(health, checks, modesOf(scrape));
+    showTiles(tiles, tilesOf(history));
     release.textContent = `LMCache ${version}`;
-    for (const { chart, lines } of charts)
-      chart.update({ times: history.times, series: lines.map(([label, key]) => history.series(label, key)), marks });
+    const { timeline } = history;
+    for (const { chart, lines } of charts) {
+      const series = Object.entries(lines).map(([name, key]) => ({ name, values: timeline.values(key) }));
+      chart.update({ times: timeline.times, series, marks });
+    }
     showRecent(recent, marks);
   }
 
-  const grid = h(
-    "div",
-    { class: "charts" },
-    charts.map(({ chart }) => chart.element),
-  );
-  const parts = [
-    health,
-    tiles,
-    grid,
-    slow.element,
-    h("h2", {}, "Recent changes"),
-    recent,
-    h("h2", {}, "Version"),
-    release,
-  ];
-  return { element: h("div", {}, parts), refresh };
+  const graphs = charts.map(({ chart }) => chart.element);
+  const parts = [health, tiles, h("div", { class: "charts" }, graphs), slow.element];
+  const others = [h("h2", {}, "Recent changes"), recent, h("h2", {}, "Version"), release];
+  return { element: h("div", {}, parts, others), refresh };
 }
 
 /**
  * @param {HTMLElement} element
- * @param {import("../changes.js").Change[]} changes
+ * @param {Mark[]} changes
  */
 function showRecent(element, changes) {
   const latest = changes.slice(-LISTED).reverse();
-  replace(
-    element,
-    latest.map(({ time, label }) =>
-      h("li", {}, h("time", { datetime: new Date(time).toISOString() }, clock(time)), ` ${label}`),
-    ),
-    latest.length === 0 && h("li", {}, "None since the start."),
+  const items = latest.map(({ time, label }) =>
+    h("li", {}, h("time", { datetime: new Date(time).toISOString() }, moment(time)), ` ${label}`),
   );
+  replace(element, items, items.length === 0 && h("li", {}, "None since the start."));
 }
 
 /**
- * @param {HTMLElement} element
  * @param {History} history
+ * @returns {[string, string][]}
  */
-function showTiles(element, history) {
-  const scrape = history.scrapes.at(-1);
-  const started = scrape?.sum("process_start_time_seconds");
-  const hitRate = history.last("hitRate");
-  /** @type {[string, string][]} */
-  const tiles = [
+function tilesOf({ scrape, timeline }) {
+  const started = scrape?.sum(STARTED);
+  const hitRate = timeline.last("hitRate");
+  return [
     ["Token hit rate", hitRate === null ? "no traffic" : format(hitRate, "percent")],
-    ["Tokens requested", format(history.last("requested"), "per second")],
-    ["Tokens stored", format(history.last("stored"), "per second")],
-    ["Memory used", format(history.last("memory"), "bytes")],
+    ["Tokens requested", format(timeline.last("requested"), "per second")],
+    ["Tokens stored", format(timeline.last("stored"), "per second")],
+    ["Memory used", format(timeline.last("memory"), "bytes")],
     ["Stuck calls", format(scrape?.sum("lmcache_internal:stuck_calls"), "number")],
     ["Uptime", started ? duration(Date.now() / 1000 - started) : "–"],
   ];
-  replace(
-    element,
-    tiles.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
-  );
 }

@@ -1,47 +1,42 @@
 // The parts of the overview that change rarely: they are read every 10 s, so that a poll stays cheap.
 
+import { cached } from "../cached.js";
+import { share } from "../deltas.js";
 import { h, replace } from "../dom.js";
+import { STARTED } from "../history.js";
 import { meter, table } from "../rows.js";
 import { duration, format } from "../scales.js";
-import { Slow } from "../slow.js";
 import { LIMITS, usagesOf } from "../usage.js";
-
-/** @typedef {import("../exposition.js").Scrape} Scrape */
 
 const MS = 10_000;
 
-/** @param {import("../views.js").Context} context */
+/** @param {Context} context */
 export function details({ client, requires, has }) {
-  /** @param {string} route */
-  const readable = (route) => has(route) && !requires(route);
-  /** @param {string} route @param {() => Promise<any>} read @param {any} missing */
-  const whereReadable = async (route, read, missing) => (readable(route) ? await read() : missing);
-  const recent = new Slow(async () => {
-    const [audit, { revisions }] = await Promise.all([
-      whereReadable("GET /audit", () => client.json("/audit"), []),
-      whereReadable("GET /conf/history", () => client.json("/conf/history"), { revisions: [] }),
-    ]);
+  /** @param {string} path @param {any} missing - if the caller may not read it */
+  const read = async (path, missing) => {
+    const route = `GET ${path.split("?")[0]}`;
+    return has(route) && !requires(route) ? client.json(path) : missing;
+  };
+  const recent = cached(async () => {
+    const [audit, { revisions }] = await Promise.all([read("/audit", []), read("/conf/history", { revisions: [] })]);
     return { audit, revisions };
   }, MS);
-  const threads = new Slow(
-    () => whereReadable("GET /periodic-threads", () => client.json("/periodic-threads"), {}),
-    MS,
-  );
-  const limits = new Slow(() => whereReadable("GET /conf", () => client.json(`/conf?names=${LIMITS}`), {}), 60_000);
-  const version = new Slow(() => whereReadable("GET /version", () => client.json("/version"), "–"), Infinity);
+  const threads = cached(() => read("/periodic-threads", {}), MS);
+  const limits = cached(() => read(`/conf?names=${LIMITS}`, {}), 60_000);
+  const version = cached(() => read("/version", "–"), Infinity);
   const backends = h("div");
   const pings = h("p");
   const periodic = h("div");
 
   /** @param {Scrape} scrape @param {import("../history.js").History} history */
   async function refresh(scrape, history) {
-    const started = String(scrape.sum("process_start_time_seconds"));
+    const started = String(scrape.sum(STARTED));
     const key = `${started} ${scrape.sum("lmcache_internal:config_revision")}`;
     const [changes, threadList, config, release] = await Promise.all([
-      recent.get(key),
-      threads.get(started),
-      limits.get(key),
-      version.get(started),
+      recent(key),
+      threads(started),
+      limits(key),
+      version(started),
     ]);
     const usages = usagesOf(scrape, config);
     replace(backends, usages.length > 0 && [h("h2", {}, "Backends"), backendTable(usages)]);
@@ -50,26 +45,18 @@ export function details({ client, requires, has }) {
     return { ...changes, version: String(release) };
   }
 
-  const element = h(
-    "div",
-    {},
-    backends,
-    h("h2", {}, "Remote backend"),
-    pings,
-    h("h2", {}, "Periodic threads"),
-    periodic,
-  );
-  return { element, refresh };
+  const parts = [h("h2", {}, "Remote backend"), pings, h("h2", {}, "Periodic threads"), periodic];
+  return { element: h("div", {}, backends, parts), refresh };
 }
 
-/** @param {import("../usage.js").Usage[]} usages */
+/** @param {Usage[]} usages */
 function backendTable(usages) {
   const rows = usages.map(({ name, state, used, limit }) => [
     name,
     state,
     used === null ? "not reported" : format(used, "bytes"),
-    limit === null ? "–" : format(limit, "bytes"),
-    used !== null && limit ? [format(used / limit, "percent"), " "].join("") : "–",
+    format(limit, "bytes"),
+    format(share(used, limit), "percent"),
     meter(`Usage of ${name}`, used, limit),
   ]);
   return table("Backends", ["Backend", "State", "Used", "Limit", "Share", "Usage"], rows);
@@ -80,7 +67,7 @@ function pingText(scrape, history) {
   const ms = scrape.sum("lmcache:remote_ping_latency");
   if (ms === null) return "The engine reports no pings.";
   const errors = scrape.sum("lmcache:remote_ping_errors_total") ?? 0;
-  const rate = format(history.last("pingErrors"), "per second");
+  const rate = format(history.timeline.last("pingErrors"), "per second");
   const code = scrape.sum("lmcache:remote_ping_error_code");
   const last = code ? `; the last error has the code ${code}` : "";
   return `Ping ${format(ms / 1000, "seconds")}, ${format(errors, "number")} failed pings (${rate} now)${last}.`;

@@ -1,22 +1,21 @@
 // A CPU profile: samples of the threads' stacks as a flame graph.
 
-import { ApiError } from "../client.js";
-import { h } from "../dom.js";
+import { errorText } from "../client.js";
+import { h, input, whileDisabled } from "../dom.js";
 import { waits } from "../flame.js";
 import { FlameGraph } from "../flamegraph.js";
 import { copyButton } from "../rows.js";
-
-/** @typedef {import("../flame.js").Sampled} Sampled */
+import { format } from "../scales.js";
 
 const SAMPLES = 200;
 
-/** @param {import("../client.js").Client} client */
+/** @param {Client} client */
 export function profileOf(client) {
   const graph = new FlameGraph();
   /** @type {Sampled[]} */
   let stacks = [];
   const state = h("span", { class: "quiet", role: "status" });
-  const idle = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox" }));
+  const idle = input({ type: "checkbox", onchange: draw });
   const take = h("button", { type: "button", class: "primary" }, "Take a profile");
   const shown = () => stacks.filter((sampled) => !idle.checked || !waits(sampled));
   const copy = copyButton("Copy folded stacks", () => folded(shown()));
@@ -27,21 +26,18 @@ export function profileOf(client) {
     graph.update(shown());
   }
 
-  take.addEventListener("click", async () => {
-    take.setAttribute("disabled", "");
+  async function sample() {
     state.textContent = "Sampling…";
     try {
       const found = await client.json(`/threads?format=json&samples=${SAMPLES}`);
       stacks = found.stacks;
-      state.textContent = `${found.samples} samples in ${found.seconds} s`;
+      state.textContent = `${found.samples} samples in ${format(found.seconds, "seconds")}`;
       draw();
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      state.textContent = `${error.status}: ${error.message}`;
+      state.textContent = errorText(error);
     }
-    take.removeAttribute("disabled");
-  });
-  idle.addEventListener("change", draw);
+  }
+  take.addEventListener("click", () => whileDisabled(take, sample));
 
   const label = h("label", {}, idle, " Without threads that wait");
   return { graph, element: h("div", {}, h("div", { class: "tools" }, take, label, copy, state), graph.element) };

@@ -1,60 +1,75 @@
 // Run Python inside the engine's process.
 
 import { ApiError } from "../client.js";
+import { roleButton } from "../controls.js";
 import { h } from "../dom.js";
-import { format } from "../scales.js";
+import { duration, format } from "../scales.js";
+import { clock } from "../texts.js";
 
 const EXAMPLE = "# `app` is the Flask app; set `result`.\nresult = type(app.state.lmcache_adapter).__name__\n";
 
-/** @type {import("../views.js").View} */
+const MOST_RUNS = 10;
+
+/** @type {View} */
 export const view = { id: "scripts", title: "Scripts", route: "POST /run_script", create };
 
-/** @param {import("../views.js").Context} context */
+/** @param {Context} context */
 function create({ client, requires, confirm }) {
-  const source = /** @type {HTMLTextAreaElement} */ (
-    h("textarea", { rows: 12, spellcheck: "false", "aria-label": "Python source" }, EXAMPLE)
-  );
-  const run = h("button", { class: "primary", type: "button" }, "Run…");
-  const output = h("div", { role: "status" });
+  const source = h("textarea", { rows: 12, spellcheck: "false", "aria-label": "Python source" }, EXAMPLE);
+  const runs = h("div", { role: "status" });
 
-  run.addEventListener("click", async () => {
+  async function start() {
     const body = new FormData();
     body.append("script", new Blob([source.value]), "script.py");
     const title = "Run this script in the engine's process";
     if (!(await confirm({ title, method: "POST", path: "/run_script", body, command: ["script", "run", "FILE"] })))
       return;
-    output.replaceChildren(h("p", {}, "Running…"));
-    const began = performance.now();
+    const shown = running(client.timeouts.script);
+    runs.prepend(shown.element);
+    while (runs.children.length > MOST_RUNS) runs.lastChild?.remove();
     let outcome;
     try {
-      outcome = await (await client.request("POST", "/run_script", body)).json();
+      outcome = await client.send("POST", "/run_script", body);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      outcome = { ...error.body, error: error.message };
+      outcome = { ...(error instanceof ApiError && error.body), error: error instanceof Error ? error.message : error };
     }
-    output.replaceChildren(...shown(outcome, performance.now() - began));
-  });
-
-  async function refresh() {
-    const needed = requires("POST /run_script");
-    run.textContent = needed ? `Run (${needed})` : "Run…";
-    run.toggleAttribute("disabled", Boolean(needed));
+    shown.finish(outcome);
   }
 
-  return { element: h("div", {}, source, h("p", {}, run), output), refresh };
+  const needed = requires("POST /run_script");
+  const run = roleButton(needed ? "Run" : "Run…", needed, start, { class: "primary" });
+  return { element: h("div", {}, source, h("p", {}, run), runs), refresh: async () => {} };
 }
 
 /**
- * @param {Record<string, any>} outcome
- * @param {number} ms
+ * Return the section of a run: how long it has run, then its outcome.
+ * @param {number} limit - the timeout of scripts, in seconds
  */
-function shown(outcome, ms) {
-  const { result, stdout, error, traceback } = outcome;
+function running(limit) {
+  const began = performance.now();
+  const seconds = () => (performance.now() - began) / 1000;
+  const state = h("p", { role: "timer", "aria-live": "off" });
+  const show = () =>
+    (state.textContent = `Running for ${duration(seconds())}. It is stopped after ${duration(limit)}.`);
+  show();
+  const timer = setInterval(show, 1000);
+  const element = h("section", { class: "group" }, h("h2", {}, `Run at ${clock(Date.now())}`), state);
+
+  /** @param {Record<string, any>} outcome */
+  function finish(outcome) {
+    clearInterval(timer);
+    state.textContent = `Took ${format(seconds(), "seconds")}.`;
+    element.append(...blocks(outcome));
+  }
+  return { element, finish };
+}
+
+/** @param {Record<string, any>} outcome */
+function blocks({ result, stdout, error, traceback }) {
   const parts = Object.entries({ Result: result, Output: stdout, Error: error, Traceback: traceback });
-  const blocks = parts
+  return parts
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
-    .map(([name, value]) => [h("h2", {}, name), h("pre", {}, text(value))]);
-  return [...blocks.flat(), h("p", { class: "quiet" }, `Took ${format(ms / 1000, "seconds")}.`)];
+    .flatMap(([name, value]) => [h("h3", {}, name), h("pre", {}, text(value))]);
 }
 
 /** @param {unknown} value */

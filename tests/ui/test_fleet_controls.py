@@ -1,0 +1,185 @@
+"""The controls of the page of a fleet, in a real Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from lmcache_internal import InternalAPIServer
+from lmcache_internal.cli.sources import Source
+from lmcache_internal.cli.ui.state import Gateway
+from tests.browser import Browser
+from tests.cli.conftest import Fleet, fleets_in
+from tests.support import eventually
+from tests.ui.fleet_support import searching, served
+from tests.ui.support import fill, open_view, press, see, shown
+from tests.ui.test_appearance import LOADED
+from tests.ui.test_fleet_search import write
+
+
+@contextmanager
+def opened(browser: Browser, source: Source, view: str = "ranks", shows: str = "5 ok") -> Iterator[Gateway]:
+    """The page of a fleet with a view: the login page leads to it by itself, and shows the first poll."""
+    gateway, _ = searching(source)
+    with served(gateway) as link:
+        browser.open(link)
+        see(browser, shows)
+        browser.run("location.hash = arguments[0]", view)
+        yield gateway
+
+
+def focused(browser: Browser) -> str:
+    return str(browser.run("return document.activeElement.textContent"))
+
+
+def test_the_lines_of_the_ranks_are_hidden_and_shown_by_one_click(browser: Browser, ranks: Fleet) -> None:
+    with opened(browser, Source(config=ranks.config), "charts"):
+        see(browser, "4 worker 3")
+        for _ in range(2):
+            browser.click("//label[contains(., 'A line for each rank')]/input")
+            assert eventually(lambda: "4 worker 3" not in shown(browser))
+            browser.click("//label[contains(., 'A line for each rank')]/input")
+            see(browser, "4 worker 3")
+
+
+LONG_ENTRIES = """const entries = [...document.querySelectorAll('.readout .entry')];
+for (const entry of entries) entry.querySelector('b').textContent = '1000 MiB';
+return [entries.length, entries.filter((entry) => entry.scrollWidth > entry.clientWidth + 1).length];"""
+"""How many entries the legends have, and how many of them are wider than their place, with the longest values."""
+
+
+def test_the_values_of_a_legend_do_not_overlap(browser: Browser, ranks: Fleet) -> None:
+    with opened(browser, Source(config=ranks.config), "charts"):
+        see(browser, "4 worker 3")
+        try:
+            for width in (400, 1280, 2560):
+                browser.resize(width, 900)
+                assert browser.run(LONG_ENTRIES) == [4 * 6, 0], width
+        finally:
+            browser.resize(1400, 1000)
+
+
+CURRENT_IS_VISIBLE = """const all = document.querySelector('nav').getBoundingClientRect();
+const current = document.querySelector('nav [aria-current]').getBoundingClientRect();
+return current.left >= all.left - 1 && current.right <= all.right + 1;"""
+
+
+def test_a_narrow_window_shows_the_link_of_the_current_view(
+    browser: Browser, ranks: Fleet, server: InternalAPIServer
+) -> None:
+    browser.resize(400, 900)
+    try:
+        with opened(browser, Source(config=ranks.config), "threads"):
+            assert eventually(lambda: "Threads" in browser.run("return document.title"))
+            assert browser.run(CURRENT_IS_VISIBLE)
+        open_view(browser, server, "requests")
+        assert browser.run(CURRENT_IS_VISIBLE)
+    finally:
+        browser.resize(1400, 1000)
+
+
+def test_a_search_names_what_was_not_searched(browser: Browser, tmp_path: Path) -> None:
+    with fleets_in(tmp_path) as start:
+        source = Source(config=start(without=(4,)).config)
+        with opened(browser, source, "search", shows="4 ok, 1 down") as gateway:
+            browser.type("//input[@aria-label='Search the fleet']", "pin_timeout")
+            press(browser, "Search")
+            see(browser, "on ranks 0-3")
+            see(browser, "Not searched: 4 worker 3: cannot connect")
+            with gateway.job(), gateway.job():
+                press(browser, "Search")
+                see(browser, "Not searched: 503: 2 requests to the fleet are in progress; try again")
+            press(browser, "Search")
+            see(browser, "on ranks 0-3")
+
+
+def test_a_failed_refresh_is_shown(browser: Browser, ranks: Fleet) -> None:
+    with opened(browser, Source(config=ranks.config), "threads") as gateway:
+        see(browser, "MainThread")
+        with gateway.job(), gateway.job():
+            press(browser, "Refresh")
+            see(browser, "503: 2 requests to the fleet are in progress; try again")
+        press(browser, "Refresh")
+        assert eventually(lambda: "503" not in shown(browser))
+
+
+def test_a_change_that_fails_can_be_tried_again_and_the_focus_stays(browser: Browser, ranks: Fleet) -> None:
+    with opened(browser, Source(config=ranks.config), "loglevels") as gateway:
+        browser.type("//label[contains(., 'Logger')]/input", "lmcache.controls")
+        press(browser, "Set…")
+        see(browser, "All 5 ranks accept the change")
+        with gateway.job(), gateway.job():
+            press(browser, "Apply")
+            see(browser, "503: 2 requests to the fleet are in progress; try again")
+            assert eventually(lambda: focused(browser) == "Apply"), focused(browser)
+        press(browser, "Apply")
+        see(browser, "Applied to ranks 0-4.")
+        assert eventually(lambda: focused(browser) == "Close"), focused(browser)
+        press(browser, "Close")
+        assert eventually(lambda: focused(browser) == "Set…"), focused(browser)
+
+
+def is_first(browser: Browser, name: str) -> bool:
+    return bool(browser.run("return document.querySelector('.wall tbody th').textContent") == name)
+
+
+def test_a_poll_that_sorts_the_ranks_keeps_the_focus_at_its_rank(browser: Browser, tmp_path: Path) -> None:
+    with fleets_in(tmp_path) as start:
+        fleet = start()
+        with opened(browser, Source(config=fleet.config)):
+            press(browser, "Mode")
+            for name in ("3 worker 2", "1 worker 0"):
+                browser.run("document.querySelector(`[aria-label='Choose ${arguments[0]}']`).focus()", name)
+                assert fleet.run("freeze", "on", "--index", name[0]).exit_code == 0
+                assert eventually(partial(is_first, browser, name))
+                assert browser.run("return document.activeElement.getAttribute('aria-label')") == f"Choose {name}"
+
+
+def is_collected(browser: Browser) -> bool:
+    browser.collect()
+    return bool(browser.run("return window.left.deref() === undefined"))
+
+
+def test_ranks_that_have_left_cost_no_memory(browser: Browser, tmp_path: Path, ranks: Fleet) -> None:
+    path = tmp_path / "targets.yaml"
+    write(path, ranks, 1, 2)
+    with opened(browser, Source(listed=str(path)), shows="2 ok") as gateway:
+        browser.run("window.left = new WeakRef(document.querySelector('.wall tbody tr'))")
+        write(path, ranks, 2)
+        gateway.search.once()
+        assert eventually(lambda: "1 worker 0" not in shown(browser))
+        assert eventually(lambda: is_collected(browser))
+
+
+def test_a_page_that_is_open_for_days_keeps_no_marks(browser: Browser, ranks: Fleet) -> None:
+    with opened(browser, Source(config=ranks.config)):
+        marks = "return [...performance.getEntriesByType('mark'), ...performance.getEntriesByType('measure')].length"
+        assert browser.run(marks) == 0
+
+
+def test_a_prompt_is_explained_on_chosen_ranks(browser: Browser, ranks: Fleet) -> None:
+    assert ranks.run("cache", "store", "--tokens", "0:64", "--index", "2").exit_code == 0
+    with opened(browser, Source(config=ranks.config)):
+        for rank in (1, 2):
+            browser.click(f"//input[@aria-label='Choose {rank} worker {rank - 1}']")
+        browser.run("location.hash = 'explain'")
+        see(browser, "2 chosen ranks (1-2)")
+        fill(browser, "Tokens", "0,128")
+        press(browser, "Look up and explain")
+        see(browser, "64 of 128 tokens are cached")
+        see(browser, "0 of 128 tokens are cached")
+        see(browser, "(not-cached)")
+        assert browser.run("return document.querySelectorAll('main tbody tr').length") == 2
+        fill(browser, "Tokens", "nothing")
+        press(browser, "Look up and explain")
+        see(browser, "Not explained: ranks 1-2:")
+        browser.click("//nav//a[.='Ranks']")
+
+
+def test_the_page_names_all_modules_that_it_loads(browser: Browser, ranks: Fleet) -> None:
+    with opened(browser, Source(config=ranks.config)):
+        named, loaded = browser.run(LOADED)
+        assert named == loaded
+        assert len(named) > 25
