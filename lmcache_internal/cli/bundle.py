@@ -28,8 +28,10 @@ from .redact import redacted
 from .salts import without_salts
 from .targets import Target
 
+# In the order of the requests: the threads show where a stuck engine hangs, so they come before what may hang with it.
 _FILES = {
     "version.json": "/version",
+    "threads.txt": "/threads",
     "health.json": "/healthz",
     "meta.json": "/meta",
     "conf.json": "/conf?details=true",
@@ -41,12 +43,12 @@ _FILES = {
     "audit.json": "/audit",
     "routes.json": "/",
     "facts.json": "/doctor",
-    "threads.txt": "/threads",
     "loggers.txt": "/loglevel",
     "metrics.txt": "/metrics",
 }
 _MP_FILES = {
     "version.json": "/version",
+    "threads.txt": "/threads",
     "health.json": "/healthz",
     "healthcheck.json": "/healthcheck",
     "status.json": "/status",
@@ -57,11 +59,12 @@ _MP_FILES = {
     "audit.json": "/audit",
     "routes.txt": "/",
     "facts.json": "/doctor",
-    "threads.txt": "/threads",
     "loggers.txt": "/loglevel",
     "metrics.txt": "/metrics",
 }
 _NEEDED, _FACTS = "health.json", "facts.json"
+_FILE_SECONDS = 5.0
+"""The timeout of one file: requests that hang in a stuck engine leave time for the others."""
 
 
 @click.command(cls=Command)
@@ -97,7 +100,7 @@ def bundle(fleet: Fleet, output: Path | None, force: bool) -> None:
 
 
 def _collect(client: Client) -> dict[str, Any]:
-    """Fetch the files of one server; raises `Failure` if the server does not answer."""
+    """Fetch the files of one server; raises `Failure` if there is none."""
     files: dict[str, Any] = {}
     missing: dict[str, str] = {}
     for name, path in (_MP_FILES if client.target.mp else _FILES).items():
@@ -107,6 +110,8 @@ def _collect(client: Client) -> dict[str, Any]:
             if failure.unreachable and not files and not missing:
                 raise
             missing[name] = str(failure)
+    if not files:
+        raise Failure(next(iter(missing.values())))
     return {"files": without_salts(files), "missing": missing}
 
 
@@ -114,8 +119,8 @@ def _fetch(client: Client, name: str, path: str) -> Any:
     if name == _FACTS:
         return fetch(client)
     if name.endswith(".json"):
-        return client.json("GET", path, good=(503,) if name == _NEEDED else ())
-    return client.request("GET", path, headers={"Accept": "text/plain"}).text
+        return client.json("GET", path, good=(503,) if name == _NEEDED else (), seconds=_FILE_SECONDS)
+    return client.request("GET", path, headers={"Accept": "text/plain"}, seconds=_FILE_SECONDS).text
 
 
 def _facts(data: Mapping[str, Any]) -> Any:

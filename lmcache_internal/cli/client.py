@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..errors import CURL_ADVICE
 from ..system.peer_credentials import Peer
 from .answers import Answer, UnusableAnswerError, join_chunks
+from .connect_errors import known_reason
 from .credentials import CLIENT_VARIABLE, BearerToken
 from .targets import Target
 from .text import one_line
@@ -35,7 +37,7 @@ class Failure(Exception):
         status: the HTTP status, or None if there was no answer.
         body: the JSON body of the refusal, if any.
         unsure: whether the server may have carried out the request: it was sent, and its result is unknown.
-        unreachable: whether there was no HTTP answer at all.
+        unreachable: whether there was no HTTP answer at all, to this request or to an earlier one that was in time.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Client:
         self.target = target
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
+        self._answered = ""  # The last request that was answered.
         self._withheld = token is not None and target.listed and not token.for_listed
         token = None if self._withheld else token
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token.text}"} if token else {})
@@ -81,13 +84,16 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def request(self, method: str, path: str, good: tuple[int, ...] = (), **options: Any) -> Answer:
+    def request(
+        self, method: str, path: str, good: tuple[int, ...] = (), seconds: float | None = None, **options: Any
+    ) -> Answer:
         """Send a request.
 
         Args:
             method: the HTTP method.
             path: the path below the server's base URL, with a leading slash.
             good: the statuses that are an answer, besides 200 to 299.
+            seconds: the time limit for this request; by default, what is left for this client.
             options: `params`, `json`, `headers`, `files`, as httpx takes them.
 
         Raises:
@@ -95,13 +101,21 @@ class Client:
         """
         import httpx
 
+        began = time.monotonic()
+        end = self._deadline if seconds is None else min(self._deadline, began + seconds)
         try:
+            if end <= began:
+                raise httpx.PoolTimeout("no time is left")
+            options["timeout"] = end - began
             with self._http.stream(method, self.target.url + path, **options) as response:
-                content = join_chunks(self._chunks(response))
+                content = join_chunks(_chunks(response, end))
         except UnusableAnswerError as error:
             raise Failure(f"GET {path}: {error}" if method == "GET" else str(error), unsure=True) from error
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise Failure(self._explain(error), unsure=_was_sent(error), unreachable=True) from error
+            is_slow = isinstance(error, httpx.TimeoutException) and bool(self._answered)
+            reason = self._explain(error, f"{method} {path}", seconds)
+            raise Failure(reason, unsure=_was_sent(error), unreachable=not is_slow) from error
+        self._answered = f"{method} {path}"
         answer = Answer(response.status_code, content.decode("utf-8", "replace"), response.headers)
         if not response.is_success and response.status_code not in good:
             raise _refused(answer, response, self.target.mp, self._withheld)
@@ -126,22 +140,28 @@ class Client:
             message = f"{path} did not answer as expected ({error}): is this an LMCache internal API?"
             raise Failure(message, answer.status, unsure=True) from error
 
-    def _chunks(self, response: httpx.Response) -> Iterator[bytes]:
-        import httpx
-
-        for chunk in response.iter_bytes():
-            if time.monotonic() > self._deadline:
-                raise httpx.ReadTimeout("the answer does not end")
-            yield chunk
-
-    def _explain(self, error: Exception) -> str:
+    def _explain(self, error: Exception, request: str, seconds: float | None) -> str:
         import httpx
 
         if isinstance(error, httpx.TimeoutException):
-            return f"no answer within {self._seconds:g} s"
+            limit = self._seconds if seconds is None else min(seconds, self._seconds)
+            if self._answered:
+                return f"no answer to {request} within {limit:g} s, but {self._answered} was answered"
+            return f"no answer within {limit:g} s"
+        if known := known_reason(error, self.target.socket_path):
+            return one_line(f"cannot connect: {known}")
         if isinstance(error, httpx.ConnectError):
             return one_line(f"cannot connect: {str(error).partition('] ')[2] or error}")
         return one_line(f"the connection failed ({type(error).__name__}: {error})")
+
+
+def _chunks(response: httpx.Response, end: float) -> Iterator[bytes]:
+    import httpx
+
+    for chunk in response.iter_bytes():
+        if time.monotonic() > end:
+            raise httpx.ReadTimeout("the answer does not end")
+        yield chunk
 
 
 def _transport(target: Target, token: BearerToken | None) -> httpx.BaseTransport:
@@ -169,7 +189,14 @@ def _transport(target: Target, token: BearerToken | None) -> httpx.BaseTransport
 def _was_sent(error: Exception) -> bool:
     import httpx
 
-    unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError)
+    unsent = (
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+        httpx.UnsupportedProtocol,
+        httpx.InvalidURL,
+        UnicodeError,
+    )
     return not isinstance(error, unsent)
 
 
@@ -183,6 +210,7 @@ def _refused(answer: Answer, response: httpx.Response, is_mp: bool, withheld: bo
     if status == 401:
         sent = "Authorization" in response.request.headers
         hint = _WITHHELD if withheld else _NO_TOKEN
+        reason = reason.partition(f" {CURL_ADVICE}")[0]
         reason = f"the token is refused: {reason}" if sent else f"{reason.rstrip('.')}. {hint}"
     if status == 404 and is_mp and _is_unknown_path(reason):
         reason += " (MP servers have other endpoints than the ranks of an engine)"

@@ -15,9 +15,19 @@ from .fleet import Fleet
 from .next_steps import completed
 from .options import fleet_options
 from .outcome import Outcome
+from .runbook import complete_codes, print_section
 
 
 @click.command(cls=Command)
+@click.option(
+    "--about",
+    metavar="CODE",
+    is_eager=True,
+    expose_value=False,
+    callback=print_section,
+    shell_complete=complete_codes,
+    help="Print what the trouble of a finding means and what to do, and ask no server.",
+)
 @fleet_options(seconds=10)
 def doctor(fleet: Fleet) -> None:
     """Look for known troubles of all servers, and print the evidence and the next step of each.

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
 from ..conversion import cut
 from ..diagnostics.doctor.report import Diagnosis, Report
 from ..diagnostics.doctor.trouble import SEVERITIES
-from .targets import format_numbers
+from .targets import named
 from .text import printable
 
-RUNBOOK = "docs/runbook.md"
 _LONGEST_MESSAGE = 1000
 _LONGEST_EVIDENCE = 600
 _MOST_EVIDENCE = 8
@@ -44,7 +42,8 @@ def _findings(report: Report) -> Iterator[str]:
         yield f"  Ranks:     {named(found.ranks)}"
         yield from _evidence(found)
         yield f"  Next step: {found.next_step}"
-        yield f"  See:       {', '.join(filter(None, [f'{RUNBOOK}#{found.code}', found.reference]))}"
+        about = f"lmcache-internal doctor --about {found.code}"
+        yield f"  See:       {'; '.join(filter(None, [about, found.reference]))}"
         yield ""
 
 
@@ -87,11 +86,3 @@ def _summary(report: Report, examined: int, asked: int, noun: str) -> Iterator[s
         alike.setdefault((entry.why, named(entry.ranks)), []).append(entry.code)
     for (why, ranks), codes in alike.items():
         yield f"  {', '.join(codes)} ({ranks}): {why}"
-
-
-def named(ranks: Sequence[str]) -> str:
-    """Return names of ranks in one line; workers as numbers: "scheduler, workers 0-3"."""
-    numbers = [int(found[1]) for name in ranks if (found := re.fullmatch(r"worker (\d{1,6})", name))]
-    others = [name for name in ranks if not re.fullmatch(r"worker (\d{1,6})", name)]
-    workers = f"worker{'s' * (len(numbers) > 1)} {format_numbers(numbers)}" if numbers else ""
-    return ", ".join(filter(None, [*others, workers]))

@@ -21,14 +21,16 @@ from .client import Client, Failure
 from .credentials import BearerToken
 from .outcome import Found, Outcome
 from .output import Screen
+from .server_table import fitted_table, grouped_failures
 from .sources import Source
-from .targets import Target, ranks, unreachable_message
+from .targets import Target, names_of, unreachable_message
 from .text import printable
-from .units import UNKNOWN
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
+GRACE_SECONDS = 0.5
+"""How long a job may take to return what it has after its requests have timed out."""
 PROGRESS_SECONDS = 1.0
 """How often the progress message is updated, and when it first appears."""
 
@@ -93,11 +95,20 @@ class Fleet:
         screen.quiet = True
         return Fleet(Found(targets), self.token, seconds, screen, self._source, self._access)
 
+    @property
+    def can_change(self) -> bool:
+        """Whether another search may find other servers."""
+        return self._search is not None and not self._source.is_fixed
+
+    def search(self) -> Found:
+        """Return the servers that another search finds; raises `click.ClickException` if a list cannot be read."""
+        return self.found if self._search is None else self._search()
+
     def search_again(self) -> None:
         """Find the servers again if the last search did not find all of them; keep them if a list cannot be read."""
         if self._search is not None and not self.found.complete:
             with contextlib.suppress(click.ClickException):
-                self.found = self._search()
+                self.found = self.search()
 
     def each(self, job: Job, show: Callable[[Outcome], object] | None = None) -> list[Outcome]:
         """Do `job` with all servers at the same time; returns the outcomes in the order of the targets.
@@ -127,9 +138,9 @@ class Fleet:
             threading.Thread(target=self._run, args=(job, target, arrived), daemon=True).start()
         began = time.monotonic()
         with self.screen.waiting() as show:
-            for outcome in _arrivals(arrived, began + self.seconds) if missing else ():
+            for outcome in _arrivals(arrived, began + self.seconds + GRACE_SECONDS) if missing else ():
                 if outcome is None:
-                    show(f"Waiting for {_names(missing)} … {time.monotonic() - began:.0f} s")
+                    show(f"Waiting {time.monotonic() - began:.0f} s for {_names(missing)}")
                     continue
                 missing.remove(outcome.target)
                 yield outcome
@@ -138,18 +149,21 @@ class Fleet:
         error = f"no answer within {self.seconds:g} s"
         yield from (Outcome(target, error=error, unsure=True, unreachable=True) for target in missing)
 
-    def show(self, outcomes: Sequence[Outcome], cells: Cells) -> None:
+    def show(self, outcomes: Sequence[Outcome], cells: Cells, note: str = "") -> None:
         """Print a row for each server, and end with status 1 if any failed.
 
         Args:
             outcomes: one for each server.
             cells: makes the columns besides index, role and address.
+            note: what people read after the table, on the standard error.
         """
         if self.screen.as_json:
             self.screen.json([outcome.public() for outcome in outcomes])
         else:
             outcomes = [outcome.map(cells) for outcome in outcomes]
-            self.screen.show(self.table(outcomes))
+            self.screen.show(self.fitted_table(outcomes))
+            if note:
+                self.screen.note(note)
         self.finish(outcomes)
 
     def show_texts(self, outcomes: Sequence[Outcome]) -> None:
@@ -167,14 +181,9 @@ class Fleet:
 
     def report_failures(self, outcomes: Sequence[Outcome]) -> None:
         """Print which servers failed and why, those that answered first; end with status 1 if any failed."""
-        failed: dict[str, list[Outcome]] = {}
-        for outcome in sorted(outcomes, key=lambda outcome: outcome.unreachable):
-            if not outcome.ok:
-                failed.setdefault(outcome.error or "", []).append(outcome)
-        for error, same in failed.items():
-            targets = [outcome.target for outcome in same]
-            name = targets[0].name if len(targets) == 1 else f"{len(targets)} servers ({ranks(targets)})"
-            self.screen.error(printable(f"{name}: {error}"))
+        ordered = sorted(outcomes, key=lambda outcome: outcome.unreachable)
+        for error, targets in grouped_failures(ordered).items():
+            self.screen.error(printable(f"{names_of(targets)}: {error}"))
         self.finish(outcomes)
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
@@ -182,22 +191,9 @@ class Fleet:
         if not all(outcome.ok for outcome in outcomes):
             raise SystemExit(1)
 
-    def table(self, outcomes: Sequence[Outcome], short: bool = False) -> Table:
-        """Return a table of rows; a server that failed has the reason.
-
-        Args:
-            outcomes: one for each server; the data are the columns of its row.
-            short: a compact table: one column for the name, one line for an error.
-        """
-        columns = _columns(outcomes)
-        failures = [] if all(outcome.ok for outcome in outcomes) else ["error"]
-        table: list[list[object]] = []
-        for outcome in outcomes:
-            row = outcome.data if outcome.ok else {}
-            error = [self.screen.styled(outcome.error or "", "red")] if failures else []
-            where = outcome.target.cells(short)
-            table.append([*where.values(), *(row.get(name, UNKNOWN) for name in columns), *error])
-        return self.screen.table([*self.targets[0].cells(short), *columns, *failures], table, short)
+    def fitted_table(self, outcomes: Sequence[Outcome], short: bool = False) -> RenderableType:
+        """Return a row for each server, as wide as the terminal; see `server_table.fitted_table`."""
+        return fitted_table(self.screen, outcomes, short)
 
     def _run(self, job: Job, target: Target, arrived: queue.SimpleQueue[Outcome]) -> None:
         try:
@@ -218,18 +214,6 @@ def _arrivals(arrived: queue.SimpleQueue[Outcome], deadline: float) -> Iterator[
             yield arrived.get(timeout=min(left, PROGRESS_SECONDS))
         except queue.Empty:
             yield None
-
-
-def _columns(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the columns of all rows; a column that only some rows have follows its neighbor in these rows."""
-    found: list[str] = []
-    for outcome in outcomes:
-        position = 0
-        for name in outcome.data if outcome.ok else ():
-            if name not in found:
-                found.insert(position, name)
-            position = found.index(name) + 1
-    return found
 
 
 def _names(targets: Sequence[Target]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -11,8 +13,10 @@ from .client import Client, Failure
 from .commands import Command
 from .fleet import Fleet
 from .group_rows import show_grouped
+from .level_change import LevelChange, apply_level, check_level
 from .options import fleet_options
 from .outcome import Outcome
+from .undo import undo_commands
 from .units import duration
 
 _UNSET = "NOTSET"
@@ -33,7 +37,7 @@ def loglevel(fleet: Fleet, logger: str | None, level: str | None, span: str | No
     """List, show or set log levels.
 
     Without LOGGER, the command lists the loggers that have their own level. With LEVEL, it sets the level of LOGGER and
-    of all its handlers.
+    of all its handlers on all chosen servers, or on none: each server checks the level first.
 
     Example: lmcache-internal loglevel lmcache.v1.cache_engine DEBUG --for 10m --config lmcache.yaml --all
     """
@@ -42,18 +46,40 @@ def loglevel(fleet: Fleet, logger: str | None, level: str | None, span: str | No
     if span and not level:
         raise click.UsageError("--for goes with a LEVEL.")
     if logger and (level or reset):
-        fleet.show(fleet.each(lambda client: put_level(client, logger, level, span)), _cells)
+        _set(fleet, LevelChange(logger, level or _UNSET, span))
     elif logger:
         fleet.show(fleet.each(lambda client: _levels_of(fetch_levels(client), logger)), _cells)
     else:
         _list(fleet, fleet.each(fetch_levels))
 
 
-def put_level(client: Client, logger: str, level: str | None, span: str | None) -> dict[str, Any]:
-    """Set the level of a logger, for a time such as `10m`; raises `Failure` if the server refuses it."""
-    params = {"logger_name": logger} | ({"level": level} if level else {}) | ({"for": span} if span else {})
-    answer = client.json("PUT", "/loglevel", dict[str, Any], params=params)
-    return {name: answer[name] for name in ("level", "effective", "before", "restored_after_seconds")}
+def _set(fleet: Fleet, change: LevelChange) -> None:
+    """Set a level on all servers, if all of them accept it."""
+    checked = fleet.each(partial(check_level, change=change))
+    checks = {outcome.target: outcome.data for outcome in checked if outcome.ok}
+    if len(checks) < len(checked):
+        _explain(fleet, checked)
+        return
+    if not fleet.screen.as_json:
+        for message in dict.fromkeys(found.message for found in checks.values() if found.message):
+            fleet.screen.note(message)
+    outcomes = fleet.each(lambda client: apply_level(client, change, checks[client.target]))
+    if not all(outcome.ok for outcome in outcomes):
+        for line in undo_commands(fleet, outcomes, lambda outcome: ["loglevel", change.logger, outcome.data["before"]]):
+            fleet.screen.note(f"To undo: {line}")
+    fleet.show(outcomes, _cells)
+
+
+def _explain(fleet: Fleet, checked: Sequence[Outcome]) -> None:
+    """Print which servers refuse the level, and that nothing was set."""
+    fleet.screen.note("Nothing was set.")
+    if accepting := [outcome.target for outcome in checked if outcome.ok]:
+        choice = shlex.join(fleet.options(accepting))
+        fleet.screen.note(f"To exclude the servers that fail, repeat the command with: {choice}")
+    if fleet.screen.as_json:
+        fleet.screen.json([outcome.map(lambda found: {"level": found.before}).public() for outcome in checked])
+        fleet.finish(checked)
+    fleet.report_failures(checked)
 
 
 def fetch_levels(client: Client) -> dict[str, str]:

@@ -41,7 +41,10 @@ def metrics(fleet: Fleet, names: tuple[str, ...]) -> None:
         fleet.show(fleet.each(fetch), dict)
         return
     document = Document()
-    fleet.report_failures(fleet.each(fetch, lambda outcome: _print(fleet, document, outcome)))
+    outcomes = fleet.each(fetch, lambda outcome: _print(fleet, document, outcome))
+    if names and document.is_empty and any(outcome.ok for outcome in outcomes):
+        fleet.screen.note(f"No metric is named {' or '.join(names)}.")
+    fleet.report_failures(outcomes)
 
 
 def _print(fleet: Fleet, document: Document, outcome: Outcome) -> None:
@@ -50,9 +53,14 @@ def _print(fleet: Fleet, document: Document, outcome: Outcome) -> None:
 
 
 class Document:
-    """The metrics of several servers, as one document to which each server adds its samples."""
+    """The metrics of several servers, as one document to which each server adds its samples.
+
+    Attributes:
+        is_empty: whether no server has added a sample.
+    """
 
     def __init__(self) -> None:
+        self.is_empty = True
         self._comments: set[str] = set()
         self._described: dict[str, Target] = {}
 
@@ -69,6 +77,7 @@ class Document:
         for family, line in _lines(exposition):
             if not line.startswith("#"):
                 lines.append(_labeled(line, label))
+                self.is_empty = False
             # Prometheus refuses a second TYPE of a family.
             elif self._described.setdefault(family, target) is target and line not in self._comments:
                 self._comments.add(line)

@@ -13,7 +13,7 @@ import msgspec
 
 from .client import Client, Failure
 from .output import Screen
-from .samples import START, Samples, fetch_samples
+from .samples import START, Samples, fetch_figures
 from .server_health import fetch_health, health_cell
 from .units import UNKNOWN, percent, size
 
@@ -82,13 +82,14 @@ def fetch_mp_stats(client: Client) -> dict[str, Any]:
     # An engine that fails its health check may hang in /status, and the row must show that it fails.
     raw = None if "engine" in health["failing"] else client.json("GET", "/status", type=dict[str, Any])
     names = [*_HITS, _L2_USAGE, *(name for names in _COUNTERS.values() for name in names), START]
-    samples = fetch_samples(client, names)
+    samples, health = fetch_figures(client, names, health)
     return {
         "kind": "mp",
         "version": version,
         **(health if health["healthy"] is not None else _health_of(raw or {})),
         **samples.hits(*_HITS),
         **(_NO_FIGURES if raw is None else _figures(_converted(raw), samples)),
+        "started": samples.sum(START),
         "uptime_seconds": samples.uptime(),
         **{name: samples.sum(*parts) for name, parts in _COUNTERS.items()},
     }

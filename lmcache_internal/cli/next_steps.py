@@ -9,16 +9,18 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from .fleet import Fleet
     from .targets import Target
 
 _COMMAND = re.compile(r"`lmcache-internal ([^`]*) (--index N|--all)`")
+_IN_PATH = re.compile(r"(?<=[=/])NAME\b")
 
 
 def completed(text: str, fleet: Fleet, targets: Sequence[Target], evidence: Mapping[str, Any]) -> str:
-    """Return a next step whose commands name their servers.
+    """Return a next step whose commands name their servers, and whose routes name the backend.
 
     Args:
         text: the next step.
@@ -34,4 +36,4 @@ def completed(text: str, fleet: Fleet, targets: Sequence[Target], evidence: Mapp
         words = [name if word == "NAME" else word for word in shlex.split(found[1])]
         return f"`{fleet.hint(words, targets if found[2] != '--all' else fleet.targets)}`"
 
-    return _COMMAND.sub(command, text)
+    return _IN_PATH.sub(lambda _: quote(name, safe=""), _COMMAND.sub(command, text))

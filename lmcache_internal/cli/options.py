@@ -181,13 +181,20 @@ def _uncounted(found: Found) -> str:
 
 
 def _mp_servers(found: Found) -> Found:
-    """Return the MP servers, and the servers of an unknown kind."""
+    """Return the MP servers, and the servers of an unknown kind; those that do not answer are called MP servers."""
     chosen = [target for target in found.targets if target.index is None]
     if not chosen:
         raise click.UsageError(
             "There is no MP server among the servers. Give --url, --targets, --coordinator or --kubernetes."
         )
-    return replace(found, targets=chosen, counted=True, problem=None)
+    down = {target for target, outcome in found.failed.items() if outcome.unreachable}
+    known = {target: replace(target, mp=target.mp or target in down) for target in chosen}
+    failed = {
+        known[target]: replace(found.failed[target], target=known[target])
+        for target in chosen
+        if target in found.failed
+    }
+    return replace(found, targets=list(known.values()), failed=failed, counted=True, problem=None)
 
 
 def _ranks(found: Found) -> Found:

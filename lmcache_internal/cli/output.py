@@ -18,7 +18,7 @@ import click
 from .text import printable, printable_lines
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -28,6 +28,8 @@ _UNBROKEN = (
     *("l1", "l2", "adapters", "workers", "sessions"),
     *("key", "default", "source", "revision", "logger", "level", "ranks"),
 )
+_UNLIMITED = 10_000
+"""The width of a table that no terminal limits, in characters."""
 
 
 def is_terminal(stream: Any) -> bool:
@@ -76,34 +78,34 @@ class Screen:
         return Console(
             file=file,
             no_color=None if self.color is None else not self.color,
-            width=None if is_terminal(file) else 10_000,
+            width=None if is_terminal(file) else _UNLIMITED,
             highlight=False,
             soft_wrap=True,
         )
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], short: bool = False) -> Table:
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
         """Return a table.
 
         Args:
             columns: the names of the columns.
             rows: the cells; each is text, styled text, or a list of lines.
-            short: crop errors to the width of the terminal, instead of wrapping them.
         """
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for name in columns:
-            cropped = short and name == "error"
-            table.add_column(
-                printable(name.upper()),
-                no_wrap=cropped or name in _UNBROKEN,
-                overflow="ellipsis" if cropped else "fold",
-            )
+            table.add_column(printable(name.upper()), no_wrap=name in _UNBROKEN, overflow="fold")
         for row in rows:
             table.add_row(*map(self._cell, row))
         return table
 
-    def show(self, table: Table) -> None:
+    def fits(self, table: Table) -> bool:
+        """Whether each cell of a table fits on one line."""
+        console = self.console()
+        unlimited = console.options.update_width(_UNLIMITED)
+        return console.measure(table, options=unlimited).maximum <= console.width
+
+    def show(self, table: RenderableType) -> None:
         """Print a table."""
         console = self.console()
         with console.capture() as captured:

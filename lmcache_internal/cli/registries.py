@@ -17,7 +17,7 @@ import msgspec
 
 from .client import Client, Failure
 from .credentials import BearerToken
-from .targets import Target, target_at
+from .targets import Target, http_url, target_at
 from .text import printable
 
 MAX_LISTED = 1024
@@ -59,18 +59,6 @@ class Group(msgspec.Struct):
     def is_mp(self) -> bool:
         """Whether the targets are MP servers."""
         return self.labels.get("__meta_lmcache_role") == MP_ROLE
-
-
-def http_url(address: str) -> str:
-    """Return the base URL of a server or list that the user names.
-
-    Raises:
-        click.UsageError: it is not an HTTP URL.
-    """
-    url = (address if "://" in address else f"http://{address}").rstrip("/")
-    if not url.lower().startswith(("http://", "https://")):
-        raise click.UsageError(f"{printable(address)!r} is not an http or https URL.")
-    return url
 
 
 def fetch_registry(url: str, token: BearerToken | None, seconds: float) -> list[Target]:

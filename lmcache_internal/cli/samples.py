@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from ..diagnostics.doctor.metric_facts import belongs
 from ..diagnostics.doctor.ranks import Role
-from .client import Client
+from .client import Client, Failure
+from .server_health import with_failing
 
 START = "process_start_time_seconds"
 NO_HITS: dict[str, float | None] = {"hit_rate": None, "hit_tokens": 0.0, "requested_tokens": 0.0}
@@ -56,3 +58,19 @@ def fetch_samples(client: Client, names: Sequence[str]) -> Samples:
     """Fetch the samples with these names; raises `Failure`."""
     answer = client.request("GET", "/metrics", params={"name[]": list(names)}, headers={"Accept": "text/plain"})
     return Samples(answer.text, client.target.index)
+
+
+def fetch_figures(client: Client, names: Sequence[str], health: dict[str, Any]) -> tuple[Samples, dict[str, Any]]:
+    """Fetch the samples with these names; if the server refuses or is too slow, its health has the reason instead.
+
+    A stuck engine may hang in its metrics, and its row must show the checks that fail.
+
+    Raises:
+        Failure: the server did not answer at all.
+    """
+    try:
+        return fetch_samples(client, names), health
+    except Failure as failure:
+        if failure.unreachable:
+            raise
+        return Samples("", client.target.index), with_failing(health, "metrics", str(failure))

@@ -51,6 +51,12 @@ def fetch_health(client: Client) -> dict[str, Any]:
     return {"healthy": word == "ok", "health": word, "mode": report.mode, "failing": failing, "warnings": warnings}
 
 
+def with_failing(health: Mapping[str, Any], name: str, reason: str) -> dict[str, Any]:
+    """Return the health of `fetch_health` with one more failing check."""
+    failing = {**health["failing"], name: reason}
+    return {**health, "healthy": False, "health": "failing", "failing": failing}
+
+
 def health_cell(screen: Screen, data: Mapping[str, Any]) -> Text:
     """Return one word, and the number of checks that it is about."""
     count = len(data["failing"] or data["warnings"])

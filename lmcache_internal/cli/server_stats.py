@@ -11,7 +11,7 @@ from typing import Any
 from .client import Client, Failure
 from .mp_stats import fetch_mp_stats, mp_cells
 from .output import Screen
-from .samples import NO_HITS, START, Samples, fetch_samples
+from .samples import NO_HITS, START, Samples, fetch_figures
 from .server_health import fetch_health, health_cell
 from .units import UNKNOWN, percent, size
 
@@ -36,7 +36,7 @@ def fetch_stats(client: Client) -> dict[str, Any]:
     version = client.json("GET", "/lmc_version", type=str)
     health = fetch_health(client)
     names = [name for names in (*_HITS, _USAGE, *_COUNTERS.values()) for name in names]
-    samples = fetch_samples(client, [*names, START])
+    samples, health = fetch_figures(client, [*names, START], health)
     return {
         "kind": "in-process",
         "version": version,
@@ -44,6 +44,7 @@ def fetch_stats(client: Client) -> dict[str, Any]:
         **_hits(samples),
         "usage_bytes": samples.sum(*_USAGE),
         "usage_limit_bytes": usage_limit(client),
+        "started": samples.sum(START),
         "uptime_seconds": samples.uptime(),
         **{name: samples.sum(*parts) for name, parts in _COUNTERS.items()},
     }

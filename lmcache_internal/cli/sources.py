@@ -22,8 +22,7 @@ from ..errors import ConfigError
 from ..settings import PREFIX, Settings
 from ..settings.config_file import read_config_file
 from .credentials import BearerToken
-from .pods.names import SCHEME
-from .registries import Group, fetch_groups, fetch_registry, http_url
+from .registries import Group, fetch_groups, fetch_registry
 from .targets import Target, format_numbers, target_at, targets_of
 
 
@@ -65,6 +64,11 @@ class Source:
         """Whether the list of servers is read over HTTP, so that another search may find others."""
         return self.coordinator is not None or (self.listed is not None and _is_url(self.listed))
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the user named each server, so that another search finds the same ones."""
+        return bool(self.urls or self.sockets)
+
     def check(self) -> None:
         """Raise `click.UsageError` if the options contradict each other."""
         if sum(map(bool, (self.file, *self._others))) > 1:
@@ -103,7 +107,7 @@ class Source:
                 "--index, --worker and --scheduler go with --config, --targets and --kubernetes, not with addresses."
             )
         return [
-            *(target_at(url if url.startswith(("/", SCHEME)) else http_url(url)) for url in self.urls),
+            *map(target_at, self.urls),
             *(Target("http://localhost", path, by_address=True) for path in self.sockets),
         ]
 
@@ -169,9 +173,15 @@ def read_targets(path: Path) -> list[Target]:
     """
     try:
         groups = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if isinstance(groups, dict):
+            raise TypeError("it has keys; if it is the engine's configuration, use --config")
         found = [target for group in groups for target in _group(group)]
+    except OSError as error:
+        raise click.ClickException(f"Cannot read the list of targets {path}: {error.strerror}") from error
+    except click.UsageError as error:
+        raise click.ClickException(f"{path} lists an address that cannot be used: {error.message}") from error
     except (
-        OSError, yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError, ValueError, RecursionError
+        yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError, ValueError, RecursionError
     ) as error:  # fmt: skip
         raise click.ClickException(
             f"{path} is not a list of targets ({type(error).__name__}: {error}); expected items such as "

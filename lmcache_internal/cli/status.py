@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -10,6 +10,7 @@ import click
 from .commands import Command
 from .fleet import Fleet
 from .options import fleet_options
+from .outcome import Outcome
 from .server_health import reasons
 from .server_stats import cells, fetch_stats
 from .units import duration
@@ -33,6 +34,15 @@ def status(fleet: Fleet, verbose: bool) -> None:
         return row | ({"reasons": reasons(data) or [""]} if verbose else {})
 
     outcomes = fleet.each(fetch_stats)
-    fleet.show(outcomes, row)
+    fleet.show(outcomes, row, _next_step(fleet, outcomes, verbose))
     if not all(outcome.data["healthy"] for outcome in outcomes):
         raise SystemExit(1)
+
+
+def _next_step(fleet: Fleet, outcomes: Sequence[Outcome], verbose: bool) -> str:
+    """Return how to find out why servers are not healthy; empty if all of those that answered are."""
+    sick = [outcome.target for outcome in outcomes if outcome.ok and outcome.data["health"] in ("failing", "warning")]
+    if not sick:
+        return ""
+    option = "" if verbose else "For the reasons, add --verbose. "
+    return f"{option}For the next steps: {fleet.hint(['doctor'], sick)}"

@@ -6,6 +6,7 @@ itself; commands, tables and hints all name servers through it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from ..conversion import shown
+from ..conversion import cut, shown
 from ..settings import Settings
 from ..settings.address import Address, address_at
 from .pods.names import SCHEME, PodName, parse_address
@@ -23,6 +24,7 @@ from .units import UNKNOWN
 
 MAX_INDICES = 4096
 """The most ranks that one text may name. The annotations of pods have such texts, too."""
+_LONGEST_ADDRESS = 200
 _RANK_HINT = "is the engine running, and internal_api_server_enabled true"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # Read, not bound.
 
@@ -121,6 +123,19 @@ def format_numbers(numbers: Collection[int]) -> str:
     return ",".join(str(run[0][1]) if len(run) == 1 else f"{run[0][1]}-{run[-1][1]}" for run in runs)
 
 
+def names_of(targets: Sequence[Target]) -> str:
+    """Return the servers for a message: one with its address, several as `scheduler, workers 0-3`."""
+    return targets[0].name if len(targets) == 1 else named([target.short_name for target in targets])
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names of servers on one line; workers as numbers: `scheduler, workers 0-3`."""
+    numbers = [int(found[1]) for name in names if (found := re.fullmatch(r"worker (\d{1,6})", name))]
+    others = [name for name in names if not re.fullmatch(r"worker (\d{1,6})", name)]
+    workers = f"worker{'s' * (len(numbers) > 1)} {format_numbers(numbers)}" if numbers else ""
+    return ", ".join(filter(None, [*others, workers]))
+
+
 def ranks(targets: Sequence[Target], everyone: Sequence[Target] = ()) -> str:
     """Return the servers as `--index` takes them: `0,2-4`, or `all`; the others by their addresses."""
     if len(targets) == len(everyone):
@@ -146,7 +161,12 @@ def unreachable_message(targets: Sequence[Target]) -> str:
         where = ", ".join(target.address for target in targets[:3])
         where += f" and {len(targets) - 3} more" if len(targets) > 3 else ""
     hint = "is `lmcache server` running" if all(target.mp for target in targets) else _RANK_HINT
-    return f"No server answers on {printable(where)}; {hint}?"
+    portless = " An address has no port; the scheduler listens on 6999, worker n on 7000 + n."
+    return f"No server answers on {printable(where)}; {hint}?{portless if any(map(_has_no_port, targets)) else ''}"
+
+
+def _has_no_port(target: Target) -> bool:
+    return not (target.pod or target.socket_path) and urlsplit(target.url).port is None
 
 
 def targets_of(settings: Settings, indices: Collection[int]) -> list[Target]:
@@ -158,15 +178,31 @@ def target_at(address: str, index: int | None = None, mp: bool = False) -> Targe
     """Return the server at a URL, at `host:port`, at the path of a Unix socket, or in a pod.
 
     Raises:
-        click.UsageError: the address begins like that of a pod, but has another form.
+        click.UsageError: the address is none of these.
     """
     if address.startswith(SCHEME):
         pod, port = parse_address(address)
         return Target(f"http://127.0.0.1:{port}", None, index, by_address=index is None, pod=pod, mp=mp)
     if address.startswith("/"):
         return Target("http://localhost", address, index, by_address=index is None, mp=mp)
+    return Target(http_url(address), None, index, by_address=index is None, mp=mp)
+
+
+def http_url(address: str) -> str:
+    """Return the base URL of a server or list; raises `click.UsageError` if it is not an HTTP URL with a valid port."""
     url = (address if "://" in address else f"http://{address}").rstrip("/")
-    return Target(url, None, index, by_address=index is None, mp=mp)
+    name = printable(cut(address, _LONGEST_ADDRESS))
+    if not url.lower().startswith(("http://", "https://")):
+        raise click.UsageError(f"{name!r} is not an http or https URL.")
+    try:
+        parts = urlsplit(url)
+        if parts.hostname and parts.port != 0:
+            return url
+    except ValueError:
+        pass  # A port that is no number up to 65535, or brackets that do not match.
+    raise click.UsageError(
+        f"{name!r} has no host or no valid port; expected an address such as 10.0.0.1:7000, or [::1]:7000 for IPv6."
+    )
 
 
 def _target(address: Address) -> Target:

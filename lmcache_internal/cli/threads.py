@@ -95,7 +95,10 @@ def _grouped(fleet: Fleet, params: dict[str, Any]) -> None:
         fleet.show(outcomes, dict)
         return
     outcomes = [outcome.map(groups_of) for outcome in outcomes]
-    fleet.screen.text("\n".join(_block(stack, owners) for stack, owners in _together(outcomes)))
+    found = _together(outcomes)
+    fleet.screen.text("\n".join(_block(stack, owners) for stack, owners in found))
+    if not found and "name" in params and any(outcome.ok for outcome in outcomes):
+        fleet.screen.note(f"No thread has {params['name']!r} in its name.")
     fleet.report_failures(outcomes)
 
 

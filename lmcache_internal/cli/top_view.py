@@ -10,6 +10,7 @@ from .fleet import Fleet
 from .outcome import Outcome
 from .rates import Rates, sparkline
 from .server_stats import cells
+from .server_table import server_table
 from .targets import Target, unreachable_message
 from .units import UNKNOWN, percent, servers, size
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 RATED = ("requests", "evictions")
-COUNTERS = (*RATED, "hit_tokens", "requested_tokens")
+_HITS = ("hit_tokens", "requested_tokens")
+COUNTERS = (*RATED, *_HITS)
 _OTHER_COLUMNS = 100
 """The width of the columns without the bars, and of a few words of an error."""
 _HEALTH = ("failing", "warning", "unknown", "ok")
@@ -28,7 +30,9 @@ r       reverse the order
 h or ?  show or hide this help
 q       quit
 
-HIT RATE and USAGE are totals; NOW is the hit rate since the last refresh. L1 is the usage of an MP server.
+HIT RATE and USAGE are totals; NOW is the hit rate of the last 30 s, and so are the rates.
+LMCache updates its counters every 10 s, so there are no rates in the first 10 s.
+L1 is the usage of an MP server.
 """
 
 SORTS = ("index", "health", "hit rate", "usage", "requests", "evictions")
@@ -66,22 +70,23 @@ class View:
         return True
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
-        """Add the counters of a refresh to the rates."""
+        """Add the counters of a refresh to the rates. Servers that have left are forgotten."""
         now = time.monotonic()
+        self.rates = {outcome.target: self.rates.get(outcome.target, Rates()) for outcome in outcomes}
         for outcome in outcomes:
-            rates = self.rates.setdefault(outcome.target, Rates())
+            rates = self.rates[outcome.target]
             if outcome.ok:
                 rates.add(now, {name: outcome.data[name] for name in COUNTERS if outcome.data[name] is not None})
 
     def public(self, outcome: Outcome) -> dict[str, Any]:
         """Return the entry of a server in `--json`."""
         rates = self.rates[outcome.target]
-        more = {f"{name}_per_second": rates.now(name) for name in RATED} | {"hit_rate_now": _hit_rate_now(rates)}
+        more = {f"{name}_per_second": rates.now(name) for name in RATED} | {"hit_rate_now": rates.share(*_HITS)}
         return outcome.map(lambda data: data | more).public()
 
     def table(self, outcomes: Sequence[Outcome]) -> Table:
         """Return a row for each server, sorted."""
-        return self._fleet.table([self._columns(outcome) for outcome in self._sorted(outcomes)], short=True)
+        return server_table(self._fleet.screen, self._rows(outcomes), short=True)
 
     def print(self, outcomes: Sequence[Outcome]) -> None:
         """Print the table once, for a program or a file."""
@@ -94,12 +99,16 @@ class View:
         from rich.console import Group
 
         styled = self._fleet.screen.styled
-        parts: list[RenderableType] = [styled(self._header(outcomes), "bold"), self.table(outcomes)]
+        parts: list[RenderableType] = [styled(self._header(outcomes), "bold")]
+        parts.append(self._fleet.fitted_table(self._rows(outcomes), short=True))
         if all(outcome.unreachable for outcome in outcomes):
             parts.insert(1, styled(f"{unreachable_message(self._fleet.targets)} Waiting.", "red"))
         if self._help:
             parts += [styled(line) for line in ("", *_HELP.splitlines())]
         return Group(*parts)
+
+    def _rows(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        return [self._columns(outcome) for outcome in self._sorted(outcomes)]
 
     def _header(self, outcomes: Sequence[Outcome]) -> str:
         answered = sum(outcome.ok for outcome in outcomes)
@@ -141,7 +150,7 @@ class View:
             row["usage"] = f"{row['usage']} of {size(limit)}"
         for name in RATED:
             row[f"{name}/s"] = self._rate_cell(rates, name)
-        return _after(row, "hit rate", "now", percent(_hit_rate_now(rates)))
+        return _after(row, "hit rate", "now", percent(rates.share(*_HITS)))
 
     def _rate_cell(self, rates: Rates, name: str) -> str:
         """Return the rate, and bars for the last rates if the terminal is wide enough."""
@@ -160,9 +169,3 @@ def _after(row: Mapping[str, object], column: str, name: str, cell: object) -> d
         if key == column:
             found[name] = cell
     return found
-
-
-def _hit_rate_now(rates: Rates) -> float | None:
-    """Return the hit rate between the last two refreshes; None if no tokens were requested."""
-    requested = rates.now("requested_tokens")
-    return (rates.now("hit_tokens") or 0.0) / requested if requested else None

@@ -9,8 +9,12 @@ _LONGEST = 100 * 366 * 86400
 
 
 def percent(share: float | None) -> str:
-    """Format a share of one as a percentage."""
-    return UNKNOWN if share is None else f"{100 * share:.1f} %"
+    """Format a share of one as a percentage. What is not quite nothing or not quite all is shown as such."""
+    if share is None:
+        return UNKNOWN
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
 def size(count: float | None) -> str:

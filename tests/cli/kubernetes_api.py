@@ -80,7 +80,7 @@ class ApiServer:
         granted: the permissions of the operator, such as `get pods/portforward`.
         list_body: the body of each list instead of the true one.
         before_list: called before pods are listed.
-        handshake: called before a port is forwarded; returns a response to refuse it.
+        handshake: called with the name of the pod before a port is forwarded; returns a response to refuse it.
         requests: method and path of each request.
         most_opening: the largest number of handshakes at the same time.
     """
@@ -90,7 +90,7 @@ class ApiServer:
         self.granted = {"list pods", "get pods/portforward", "create pods/portforward"}
         self.list_body: bytes | None = None
         self.before_list: Callable[[], object] = lambda: None
-        self.handshake: Callable[[], Response | None] = lambda: None
+        self.handshake: Callable[[str], Response | None] = lambda _: None
         self.requests: list[str] = []
         self._opening = 0
         self.most_opening = 0
@@ -148,7 +148,7 @@ class ApiServer:
         pod = self._pod(name)
         if pod is None or pod.gone:
             return status(404, f'pods "{name}" not found')
-        return self.handshake()
+        return self.handshake(name)
 
     def _list(self, namespace: str, query: dict[str, str]) -> Response:
         if denial := self._denial("list", "pods", "pods"):

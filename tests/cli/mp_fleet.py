@@ -115,6 +115,17 @@ def lmcaches(key: str | None = None) -> Iterator[tuple[str, LMCache]]:
         yield url, found
 
 
+def register(coordinator: LMCache, *urls: str) -> None:
+    """Let a server respond as LMCache's coordinator, where these MP servers are registered."""
+    places = [url.removeprefix("http://").rpartition(":") for url in urls]
+    coordinator.bodies["GET /instances"] = {
+        "instances": [
+            {"instance_id": f"mp-{ip}-{port}", "ip": ip, "http_port": int(port), "metadata": {}, "mq_port": 0}
+            for ip, _, port in places
+        ]
+    }
+
+
 def run(*arguments: str, **variables: str | None) -> Result:
     env = {"LMCACHE_CONFIG_FILE": None, "COLUMNS": "10000", "LMCACHE_INTERNAL_TOKEN": None, **variables}
     return CliRunner().invoke(main, arguments, env=env)

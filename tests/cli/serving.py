@@ -8,8 +8,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+import httpx
 from click.testing import CliRunner, Result
 
 from lmcache_internal.cli import main
@@ -17,6 +19,11 @@ from tests.support import ROOT
 
 TINY = ("--kv-shape", "2,2,16,2,4")
 """A model whose chunks take 256 bytes a layer."""
+
+# httpx gives up after 5 s by default, which is too short on a busy machine.
+get = partial(httpx.get, timeout=60.0)
+post = partial(httpx.post, timeout=60.0)
+put = partial(httpx.put, timeout=60.0)
 
 
 @contextmanager
@@ -30,7 +37,7 @@ def served(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen
     ) as process:
         assert process.stdout is not None
         # A test that waits for a line which never comes ends, too.
-        watchdog = threading.Timer(120, process.kill)
+        watchdog = threading.Timer(600, process.kill)
         watchdog.start()
         lines = []
         for line in process.stdout:

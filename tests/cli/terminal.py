@@ -21,6 +21,9 @@ from functools import partial
 from tests.cli.conftest import Fleet
 from tests.support import ROOT
 
+# Bytes. Short, so that a test that takes a part of a screen for the whole fails each time, not only under load.
+READ = 16
+
 
 class Terminal:
     """The command in a pseudo-terminal of 120 columns."""
@@ -47,14 +50,31 @@ class Terminal:
     def resize(self, columns: int) -> None:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
-    def wait_for(self, text: str, seconds: float = 30) -> None:
+    def wait_for(self, text: str, seconds: float = 60) -> None:
         self.wait_for_match(re.escape(text), seconds)
 
-    def wait_for_match(self, pattern: str, seconds: float = 30) -> None:
+    def wait_for_match(self, pattern: str, seconds: float = 60) -> re.Match[str]:
+        """Read until the pattern matches what was shown so far. A read may end in the middle of a screen."""
         until = time.monotonic() + seconds
-        while not re.search(pattern, self.shown):
-            assert select.select([self.master], [], [], max(0.0, until - time.monotonic()))[0], self.shown
-            self.shown += self._decoder.decode(os.read(self.master, 65536))
+        while not (match := re.search(pattern, self.shown)):
+            assert self._read(max(0.0, until - time.monotonic())), self.shown
+        return match
+
+    def wait_for_exit(self, seconds: float = 60) -> int:
+        """Read what the command still shows, so that it never waits for a reader. Return its exit status."""
+        until = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < until, self.shown
+            self._read(0.05)
+        while self._read(0):
+            pass
+        return self.process.returncode
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        self.shown += self._decoder.decode(os.read(self.master, READ))
+        return True
 
     def press(self, key: bytes) -> None:
         os.write(self.master, key)
@@ -68,6 +88,6 @@ def terminal(fleet: Fleet, *arguments: str) -> Iterator[Terminal]:
     finally:
         if opened.process.poll() is None:
             opened.process.kill()
-        opened.process.wait(10)
+        opened.process.wait(60)
         os.close(opened.master)
         os.close(opened.slave)

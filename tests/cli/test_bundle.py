@@ -27,13 +27,13 @@ def contents(path: Path) -> dict[str, str]:
 
 def test_a_folder_for_each_server_and_a_manifest_of_what_is_missing(ailing: Fleet, tmp_path: Path) -> None:
     path = tmp_path / "b.zip"
-    result = ailing.run("bundle", "-o", str(path), "--timeout", "2")
+    result = ailing.run("bundle", "-o", str(path), "--timeout", "4")
     assert result.exit_code == 1
     assert "3 of 5 servers" in result.stderr
     found = contents(path)
     manifest = json.loads(found["manifest.json"])["servers"]
     assert manifest[f"worker-{DEAD - 1}"]["error"] == "cannot connect: Connection refused"
-    assert manifest[f"worker-{HANGING - 1}"]["error"] == "no answer within 2 s"
+    assert manifest[f"worker-{HANGING - 1}"]["error"] == "no answer within 4 s"
     assert manifest["worker-0"]["missing"] == {}
     without_engine = "HTTP 503: LMCache engine not configured."
     assert manifest["scheduler"]["missing"] == {"backends.json": without_engine, "bypass.json": without_engine}

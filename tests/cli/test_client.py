@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -182,7 +183,8 @@ def test_an_answer_that_trickles_for_ever_is_given_up() -> None:
 
         def trickle() -> None:
             connection, _ = listener.accept()
-            with connection:
+            # The client may close the connection before the test ends.
+            with connection, contextlib.suppress(ConnectionError):
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
                 while not ended.wait(0.05):
                     connection.sendall(b"x")

@@ -127,14 +127,14 @@ def test_requests_that_are_shorter_than_a_chunk_are_found(
 
 def test_servers_that_do_not_answer_are_rows_and_the_others_are_examined(ailing: Fleet) -> None:
     began = time.monotonic()
-    result = ailing.run("doctor", "--timeout", "2")
-    assert time.monotonic() - began < 6
+    result = ailing.run("doctor", "--timeout", "4")
+    assert time.monotonic() - began < 30
     assert result.exit_code == 1
     assert f"NOT EXAMINED  worker {DEAD - 1}: cannot connect: Connection refused" in result.stdout
-    assert f"NOT EXAMINED  worker {HANGING - 1}: no answer within 2 s" in result.stdout
+    assert f"NOT EXAMINED  worker {HANGING - 1}: no answer within 4 s" in result.stdout
     assert "Nothing found in 5 ranks." not in result.stdout
     assert "Nothing found in 3 of 5 ranks." in result.stdout
-    document = ailing.json("doctor", "--timeout", "2")
+    document = ailing.json("doctor", "--timeout", "4")
     assert [entry["ok"] for entry in document["ranks"]] == [True, True, False, True, False]
     assert document["ranks"][DEAD]["error"] == "cannot connect: Connection refused"
 
@@ -150,7 +150,7 @@ def test_errors_are_printed_before_warnings_with_evidence_and_next_step(start_fl
         "  Ranks:     scheduler, workers 0-3",
         "  Evidence:  config.chunk_size: 16 (scheduler, workers 0,2-3), 32 (worker 1)",
         f"  Next step: {troubles()['chunk-size-differs'].next_step}",
-        "  See:       docs/runbook.md#chunk-size-differs",
+        "  See:       lmcache-internal doctor --about chunk-size-differs",
     ]
     assert lines[7].startswith("WARNING  engine-version-differs: ")
     assert "1 error, 1 warning in 5 ranks." in lines
@@ -329,3 +329,19 @@ def test_report_of_huge_facts_is_short() -> None:
         document = examined(AskedFleet(Found(targets), None, 1.0, Screen()), outcomes)
         assert max(map(len, text_of(document).splitlines())) < 2000
         assert all(len(entry["why"]) < 1000 for entry in document["not_checked"])
+
+
+@pytest.mark.parametrize("code", troubles())
+def test_the_section_of_a_code_is_printed_without_a_server(code: str) -> None:
+    trouble = troubles()[code]
+    result = run("doctor", "--about", code)
+    assert result.exit_code == 0
+    printed = " ".join(result.stdout.split())
+    for text in (code, trouble.title, trouble.meaning, trouble.confirm, trouble.next_step, trouble.reference):
+        assert " ".join(text.split()) in printed
+
+
+def test_an_unknown_code_is_refused_with_a_similar_one() -> None:
+    result = run("doctor", "--about", "bypased")
+    assert result.exit_code == 2
+    assert "no trouble has the code 'bypased'; did you mean bypassed?" in result.stderr

@@ -173,7 +173,7 @@ class TestRefusals:
         one_refuses.write(internal_api_server_include_index_list=list(range(7)))
         lines = one_refuses.run("conf", "get").stderr.splitlines()
         assert "HTTP 401" in lines[0]
-        assert lines[1] == "6 servers (0-1,3-6): cannot connect: Connection refused"
+        assert lines[1] == "scheduler, workers 0,2-5: cannot connect: Connection refused"
 
 
 def test_a_bundle_is_made_although_no_server_answers(down: Down, tmp_path: Path) -> None:
@@ -192,12 +192,13 @@ def test_a_bundle_keeps_what_it_has_if_a_server_goes_down(tmp_path: Path) -> Non
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
-            for _ in range(4):
+            for number in range(4):
                 connection, _ = listener.accept()
+                if number == 3:  # Before the last response, after which the command connects again.
+                    listener.close()
                 with connection:
                     connection.recv(65536)
                     connection.sendall(answer)
-            listener.close()
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -226,4 +227,11 @@ def test_top_waits_for_servers(tmp_path: Path) -> None:
             stack.enter_context(InternalAPIServer(manager))
         top.wait_for("2 of 3 servers")
         top.press(b"q")
-        assert top.process.wait(5) == 0
+        assert top.wait_for_exit() == 0
+
+
+@pytest.mark.parametrize("command", ["quota", "objects list"])
+def test_commands_for_mp_servers_ask_whether_one_runs(command: str) -> None:
+    result = run(*command.split(), "--url", f"http://127.0.0.1:{free_port()}")
+    assert result.exit_code == 1
+    assert "is `lmcache server` running?" in result.stderr

@@ -134,7 +134,7 @@ class TestPrompt:
             (["--prompt", "x", "--tokens", "1"], "Give one of"),
             (["--prompt", "x"], "--prompt needs --vllm URL"),
             (["--tokens", "1", "--vllm", "http://127.0.0.1:1"], "--vllm has no use with --tokens"),
-            (["--tokens", "/no/such"], "cannot read /no/such"),
+            (["--tokens", "/no/such"], "or a file of them, got '/no/such'"),
             (["--tokens", "5:1"], "the start must be less than the end"),
             (["--tokens", "{file}"], "expected tokens such as 1,2,3"),
             (["--messages", "{file}", "--vllm", "http://127.0.0.1:1"], "is not JSON"),
@@ -200,7 +200,7 @@ class TestFailures:
 
     def test_servers_that_are_down_cost_only_their_rows(self, ailing: Fleet) -> None:
         store(ailing, TOKENS, 1, 3)
-        result = explained(ailing, "--tokens", LISTED, "--timeout", "2")
+        result = explained(ailing, "--tokens", LISTED, "--timeout", "4")
         assert result.exit_code == 1
         assert "A retrieve hits 32 of 40 tokens" in result.stdout
         assert f"worker {DEAD - 1}" in result.stderr
@@ -257,7 +257,7 @@ class TestOutput:
         with terminal(fleet, "explain", "--tokens", LISTED) as person:
             person.wait_for("█ hit   ░ missing   · remainder")
             person.wait_for("A retrieve hits 16 of 40 tokens")
-            assert person.process.wait(30) == 0
+            assert person.wait_for_exit() == 0
         assert "\x1b[32m█" in person.shown
 
 

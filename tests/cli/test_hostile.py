@@ -6,7 +6,6 @@ import json
 import random
 import socket
 import threading
-import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from lmcache_internal.cli.text import printable, printable_lines
 from tests.cli.commands import ALL, MP, arguments, entries, fleet_commands
 from tests.http_server import Asked, responding
 from tests.http_server import Reply as Sent
-from tests.support import make_manager
+from tests.support import eventually, make_manager
 
 EVIL = "\x1b[2J\r\x07\x85\u202eevil\u2066\u2028\u200b\ud800\nFAKE-ROW"
 RAW = [char for char in EVIL if not char.isprintable() and char != "\n"]
@@ -299,9 +298,7 @@ def endless(pause: float) -> Iterator[str]:
 def test_an_endless_answer_is_bounded_by_size(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "MAX_BYTES", 4 << 20)
     with endless(0) as url:
-        began = time.monotonic()
-        result = run(*arguments(command, tmp_path), "--url", url, "--timeout", "30")
-        assert time.monotonic() - began < 15
+        result = run(*arguments(command, tmp_path), "--url", url, "--timeout", "120")
     assert result.exit_code == 1
     assert "the answer is larger than 4 MiB" in result.output
 
@@ -311,10 +308,8 @@ def test_an_endless_answer_is_bounded_by_time() -> None:
         before = threading.active_count()
         result = run("get", "/", "--url", url, "--timeout", "0.5")
         assert "no answer within 0.5 s" in result.stderr
-        deadline = time.monotonic() + 10
-        while threading.active_count() > before + 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert threading.active_count() <= before + 2  # The thread that read it has ended, too.
+        # The thread that read it ends, too.
+        assert eventually(lambda: threading.active_count() <= before + 2)
 
 
 def test_doctor_does_not_examine_a_server_that_has_none_of_its_endpoints(client: FlaskClient) -> None:

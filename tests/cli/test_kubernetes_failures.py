@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from tests.cli.conftest import Cluster, Fleet
 from tests.cli.kubernetes import EVIL, NAMESPACE, ports_of, rows, run
 from tests.cli.kubernetes_api import ApiServer, FakePod, status
 from tests.http_server import Asked, Reply, port_of, responding
+from tests.support import eventually
 
 
 def the_failure(api: ApiServer, healthy: FakePod, pod: FakePod, *options: str) -> str:
@@ -48,7 +50,7 @@ def test_a_missing_permission_to_forward_ports_is_named(api: ApiServer, healthy:
 
 def test_a_denial_in_other_words_names_what_is_needed(api: ApiServer, healthy: FakePod) -> None:
     api.pods = [healthy]
-    api.handshake = lambda: status(403, "no port-forwards on Sundays")
+    api.handshake = lambda _: status(403, "no port-forwards on Sundays")
     (row,) = rows("get", "/lmc_version", "--kubernetes", NAMESPACE)
     assert "lacks get and create on pods/portforward" in row["error"]
     assert "(no port-forwards on Sundays)" in row["error"]
@@ -155,17 +157,18 @@ def test_a_credential_plugin_that_fails_is_named(cluster: Cluster) -> None:
 def test_a_slow_handshake_delays_no_other_pod(api: ApiServer, healthy: FakePod) -> None:
     hanging = threading.Event()
 
-    def handshake() -> Response | None:
-        if "/slow/" in api.requests[-1]:
-            hanging.wait(20)
+    def handshake(pod: str) -> Response | None:
+        if pod == "slow":
+            hanging.wait(60)
         return None
 
     api.handshake = handshake
     began = time.monotonic()
     error = the_failure(api, healthy, FakePod("slow"), "--timeout", "4")
     hanging.set()
-    assert error == "the Kubernetes API opened no connection to the pod within 2 s"
-    assert time.monotonic() - began < 12
+    # Half of the time that is left of the four seconds.
+    assert re.fullmatch(r"the Kubernetes API opened no connection to the pod within (1\.\d|2) s", error)
+    assert time.monotonic() - began < 30
 
 
 def test_a_server_that_does_not_respond_has_its_row(api: ApiServer, healthy: FakePod) -> None:
@@ -180,14 +183,15 @@ def test_handshakes_at_the_same_time_are_limited(
     monkeypatch.setattr(cluster_module, "_opening", threading.BoundedSemaphore(3))
     api.pods = [FakePod(f"engine-{number}", ports_of(shared_fleet.port)) for number in range(6)]
 
-    def handshake() -> Response | None:
-        time.sleep(0.02)
+    def handshake(_: str) -> Response | None:
+        eventually(lambda: api.most_opening >= 3)
+        time.sleep(0.02)  # A fourth would come now.
         return None
 
     api.handshake = handshake
     found = rows("get", "/lmc_version", "--kubernetes", NAMESPACE)
     assert [row["ok"] for row in found] == [True] * 30
-    assert 2 <= api.most_opening <= 3
+    assert api.most_opening == 3
 
 
 def test_pods_are_listed_page_by_page(api: ApiServer, shared_fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def after_announcement(*messages: bytes | str) -> Forward:
         connection.recv()  # The request.
         for message in messages:
             connection.send(message)
-        connection.recv(timeout=5)
+        connection.recv(timeout=60)
 
     return forward
 
@@ -54,7 +54,7 @@ def instead(*messages: bytes | str) -> Forward:
         del port
         for message in messages:
             connection.send(message)
-        connection.recv(timeout=5)
+        connection.recv(timeout=60)
 
     return forward
 
@@ -103,7 +103,7 @@ def test_a_hostile_forward_is_one_row(
     api: ApiServer, healthy: FakePod, forward: Forward, reason: str, recwarn: pytest.WarningsRecorder
 ) -> None:
     api.pods = [healthy, FakePod("hostile", forward=forward, annotations={"lmcache-internal/index": "0"})]
-    given = ("get", "/lmc_version", "--kubernetes", NAMESPACE, "--timeout", "20" if forward is flood else "4")
+    given = ("get", "/lmc_version", "--kubernetes", NAMESPACE, "--timeout", "120" if forward is flood else "4")
     found = rows(*given)
     assert [row["ok"] for row in found] == [True] * 5 + [False]
     assert reason in found[-1]["error"]
@@ -129,7 +129,7 @@ def test_control_messages_do_not_extend_the_time_limit(api: ApiServer) -> None:
     began = time.monotonic()
     with httpx.Client(transport=transport, timeout=2) as client, pytest.raises(httpx.ReadTimeout):
         client.get("http://127.0.0.1:6999/")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_refused_connection_was_not_used(api: ApiServer, fleet: Fleet) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 
 from lmcache_internal import InternalAPIServer
+from tests.cli.certificates import self_signed
 from tests.cli.conftest import Fleet
 from tests.cli.kubernetes import NAMESPACE, ports_of, rows, run
 from tests.cli.kubernetes_api import ApiServer, FakePod, api_server
@@ -98,18 +97,11 @@ def test_an_mp_server_is_one_server(api: ApiServer, shared_fleet: Fleet) -> None
     assert (row["index"], row["address"], row["ok"]) == (None, "kubernetes://inference/mp-0:8080", True)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 @pytest.mark.parametrize("trusted", [True, False])
 def test_the_certificate_of_the_api_is_checked(
     tmp_path: Path, shared_fleet: Fleet, monkeypatch: pytest.MonkeyPatch, trusted: bool
 ) -> None:
-    certificate, key = tmp_path / "api.pem", tmp_path / "api.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    with api_server(tmp_path, certificate, key, trusted) as (api, kubeconfig):
+    with api_server(tmp_path, *self_signed(tmp_path), trusted) as (api, kubeconfig):
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
         api.pods = [FakePod("engine-0", ports_of(shared_fleet.port))]
         result = run("get", "/lmc_version", "--kubernetes", NAMESPACE)

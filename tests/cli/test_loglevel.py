@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
+from lmcache_internal.cli import main
 from tests.cli.conftest import Fleet
+from tests.cli.log_servers import LogServer, log_server
+from tests.http_server import Reply, responding
 from tests.support import eventually
 
+NO_CONFIG = {"LMCACHE_CONFIG_FILE": None, "COLUMNS": "10000", "LMCACHE_INTERNAL_TOKEN": None}
 PARENT, CHILD = "tests.cli.loud", "tests.cli.loud.child"
 
 
@@ -61,8 +66,8 @@ def test_it_sets_and_resets(fleet: Fleet) -> None:
 
 def test_for_a_while(fleet: Fleet) -> None:
     result = fleet.run("loglevel", CHILD, "DEBUG", "--for", "1s", "--index", "1")
+    # The command prints what the server has set; a second later, it is reset.
     assert rows(result)[0][4:] == ["DEBUG", "DEBUG", "NOTSET", "1s"]
-    assert logging.getLogger(CHILD).level == logging.DEBUG
     assert eventually(lambda: logging.getLogger(CHILD).level == logging.NOTSET)
 
 
@@ -101,5 +106,88 @@ def test_what_does_not_go_together_is_a_usage_error(fleet: Fleet, arguments: lis
 def test_what_a_server_refuses_is_told(fleet: Fleet, arguments: list[str], message: str) -> None:
     result = fleet.run("loglevel", *arguments, "--index", "1")
     assert result.exit_code == 1
-    assert message in result.stdout
+    assert message in result.stderr
+    assert "Nothing was set." in result.stderr
     assert logging.getLogger(CHILD).level == logging.NOTSET
+
+
+def test_a_misspelled_logger_is_told_once_and_set(fleet: Fleet) -> None:
+    logging.getLogger("spelled.right.name")
+    try:
+        result = fleet.run("loglevel", "spelled.right.nane", "DEBUG", "--all")
+        assert result.exit_code == 0
+        told = "Nobody has used a logger of this name; did you mean spelled.right.name?\n"
+        assert result.stderr == told
+    finally:
+        logging.Logger.manager.loggerDict.pop("spelled.right.nane", None)
+        logging.Logger.manager.loggerDict.pop("spelled.right.name", None)
+
+
+def test_a_level_is_set_on_all_servers_or_on_none(ailing: Fleet) -> None:
+    result = ailing.run("loglevel", CHILD, "DEBUG", "--all", "--timeout", "4")
+    assert result.exit_code == 1
+    assert "Nothing was set." in result.stderr
+    assert "repeat the command with: --config" in result.stderr
+    assert "--index 0-1,3" in result.stderr
+    assert logging.getLogger(CHILD).level == logging.NOTSET
+    found = ailing.json("loglevel", CHILD, "DEBUG", "--all", "--timeout", "4")
+    assert [entry["ok"] for entry in found] == [True, True, False, True, False]
+
+
+def set_on(*servers: LogServer, given: Sequence[str] = ("a.b", "DEBUG")) -> tuple[Result, list[str]]:
+    """Set a level on stand-ins; returns the result and their URLs."""
+    with ExitStack() as stack:
+        urls = [stack.enter_context(log_server(server)) for server in servers]
+        chosen = [option for url in urls for option in ("--url", url)]
+        return CliRunner().invoke(main, ["loglevel", *given, *chosen, "--all"], env=NO_CONFIG), urls
+
+
+def test_a_server_that_fails_after_the_check_is_listed_and_the_others_can_be_undone() -> None:
+    servers = [LogServer({"a.b": "ERROR"}), LogServer({}), LogServer({}, fails=500), LogServer({"a.b": "ERROR"})]
+    result, urls = set_on(*servers)
+    assert result.exit_code == 1
+    assert "HTTP 500" in result.stdout
+    undo = [line for line in result.stderr.splitlines() if line.startswith("To undo: ")]
+    assert undo == [
+        f"To undo: lmcache-internal loglevel a.b ERROR --url {urls[0]} --url {urls[3]} --all",
+        f"To undo: lmcache-internal loglevel a.b NOTSET --url {urls[1]}",
+    ]
+
+
+def test_lmcaches_own_server_is_checked_and_set_by_get() -> None:
+    theirs, ours = LogServer({"a.b": "ERROR"}, is_lmcache=True), LogServer({})
+    result, _ = set_on(theirs, ours)
+    assert result.exit_code == 0
+    assert [row[3:] for row in rows(result)] == [["DEBUG", "-", "ERROR"], ["DEBUG", "DEBUG", "NOTSET"]]
+    assert (theirs.levels, ours.levels) == ({"a.b": "DEBUG"}, {"a.b": "DEBUG"})
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (["a.b", "LOUD"], "Invalid log level: LOUD"),
+        (["a.b", "DEBUG", "--for", "10m"], "cannot restore the level after a time"),
+    ],
+)
+def test_lmcaches_own_server_is_not_sent_what_it_cannot_do(given: list[str], reason: str) -> None:
+    theirs, ours = LogServer({}, is_lmcache=True), LogServer({})
+    result, _ = set_on(theirs, ours, given=given)
+    assert result.exit_code == 1
+    assert reason in result.stderr
+    assert (theirs.levels, ours.levels) == ({}, {})
+
+
+@pytest.mark.parametrize("before", ["--all", "-", "", "a\nb", "a;b", "x" * 65])
+def test_a_level_of_a_server_never_becomes_an_option_of_the_command_that_undoes(before: str) -> None:
+    result, _ = set_on(LogServer({}, before=before or "\u2028"), LogServer({}, fails=500))
+    assert result.exit_code == 1
+    assert "To undo" not in result.stderr
+    assert "did not answer as expected" in result.stderr
+
+
+def test_a_server_that_ignores_the_dry_run_is_a_failure() -> None:
+    answer = Reply(200, '{"level": "DEBUG", "effective": "DEBUG", "before": "INFO"}')
+    with responding(lambda _: answer) as url:
+        result = CliRunner().invoke(main, ["loglevel", "a.b", "DEBUG", "--url", url], env=NO_CONFIG)
+    assert result.exit_code == 1
+    assert "has ignored dry_run=true" in result.stderr

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-
-import pytest
-from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
-from lmcache_internal.cli import main
 from lmcache_internal.cli.metrics import Document
-from lmcache_internal.cli.output import Screen
 from lmcache_internal.cli.targets import Target
 from tests.cli.conftest import DEAD, HANGING, Fleet
+from tests.cli.terminal import terminal
 
 
 def test_each_sample_has_the_index_and_each_family_one_type(ailing: Fleet) -> None:
-    result = ailing.run("metrics", "--timeout", "2")
+    result = ailing.run("metrics", "--timeout", "4")
     assert result.exit_code == 1
     assert f"worker {DEAD - 1} ({ailing.url(DEAD)}): cannot connect" in result.stderr
-    assert f"worker {HANGING - 1} ({ailing.url(HANGING)}): no answer within 2 s" in result.stderr
+    assert f"worker {HANGING - 1} ({ailing.url(HANGING)}): no answer within 4 s" in result.stderr
     families = list(text_string_to_metric_families(result.stdout))
     indices: dict[str, set[str]] = {}
     for sample in (sample for family in families for sample in family.samples):
@@ -30,19 +25,10 @@ def test_each_sample_has_the_index_and_each_family_one_type(ailing: Fleet) -> No
     assert len(types) == len(set(types)) == len({line.split()[2] for line in types})
 
 
-def test_metrics_are_printed_before_the_slowest_server_answers(ailing: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    printed = threading.Event()
-    text = Screen.text
-
-    def print_text(screen: Screen, lines: str) -> None:
-        text(screen, lines)
-        printed.set()
-
-    monkeypatch.setattr(Screen, "text", print_text)
-    arguments = ["metrics", "--timeout", "30", "--config", str(ailing.config)]
-    # The hanging server keeps the command waiting for 30 s; a daemon thread does not keep the tests waiting.
-    threading.Thread(target=CliRunner().invoke, args=(main, arguments), daemon=True).start()
-    assert printed.wait(15)
+def test_metrics_are_printed_before_the_slowest_server_answers(ailing: Fleet) -> None:
+    # The hanging server keeps the command waiting for an hour.
+    with terminal(ailing, "metrics", "--name", "python_info", "--timeout", "3600") as person:
+        person.wait_for("# TYPE python_info gauge")
 
 
 def test_names_choose(fleet: Fleet) -> None:
@@ -65,3 +51,9 @@ def test_labels_keep_their_odd_characters() -> None:
         'b_total{address="http://y"} +Inf\n'
         '# HELP c C\nc{address="http://y"} 1\n'
     )
+
+
+def test_a_name_that_no_metric_has_is_told(shared_fleet: Fleet) -> None:
+    result = shared_fleet.run("metrics", "--name", "nosuch", "--name", "neither")
+    assert (result.exit_code, result.stderr) == (0, "No metric is named nosuch or neither.\n")
+    assert shared_fleet.run("metrics", "--name", "process_start_time_seconds").stderr == ""

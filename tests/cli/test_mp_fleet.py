@@ -148,7 +148,7 @@ def test_row_of_an_engine_that_hangs_says_that_it_fails(monkeypatch: pytest.Monk
             (entry,) = run_json("status", "--url", url)
         finally:
             released.set()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 45
     assert result.exit_code == 1
     assert " failing 1 " in result.stdout, result.output  # The check `engine`.
     assert "failing engine: " in result.stdout

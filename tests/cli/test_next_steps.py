@@ -97,6 +97,8 @@ def test_a_reason_of_explain_names_the_command_for_its_ranks(start_fleet: StartF
 
 def test_the_name_of_a_backend_is_quoted_in_a_command() -> None:
     servers = Servers(Found([]), None, 1, Screen(as_json=False))
-    text = "Run `lmcache-internal bypass remove NAME --index N`."
-    assert "'x; reboot'" in completed(text, servers, [], {"backend": "x; reboot"})
+    text = "Run `lmcache-internal bypass remove NAME --index N` (PUT /bypass/remove?backend_name=NAME)."
+    step = completed(text, servers, [], {"backend": "x; reboot"})
+    assert "'x; reboot'" in step
+    assert "(PUT /bypass/remove?backend_name=x%3B%20reboot)" in step
     assert "remove NAME" in completed(text, servers, [], {"worker 0": {"backend": "a"}, "worker 1": {"backend": "b"}})

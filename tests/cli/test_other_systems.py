@@ -49,7 +49,7 @@ def _run(program: str, *given: str, text: str = "", **variables: str) -> subproc
         input=text,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

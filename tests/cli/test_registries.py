@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lmcache_internal.cli.registries import MAX_LISTED
-from tests.cli.mp_fleet import LMCache, lmcaches, ours, run, run_json
+from tests.cli.mp_fleet import LMCache, lmcaches, ours, register, run, run_json
 
 TOKEN = "t" * 30
 
@@ -19,16 +19,6 @@ TOKEN = "t" * 30
 def coordinator() -> Iterator[tuple[str, LMCache]]:
     with lmcaches() as found:
         yield found
-
-
-def register(coordinator: LMCache, *urls: str) -> None:
-    places = [url.removeprefix("http://").rpartition(":") for url in urls]
-    coordinator.bodies["GET /instances"] = {
-        "instances": [
-            {"instance_id": f"mp-{ip}-{port}", "ip": ip, "http_port": int(port), "metadata": {}, "mq_port": 0}
-            for ip, _, port in places
-        ]
-    }
 
 
 def test_registered_servers_are_the_targets(coordinator: tuple[str, LMCache]) -> None:
@@ -174,7 +164,7 @@ def test_coordinator_that_is_down_or_hangs_is_one_line() -> None:
         began = time.monotonic()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         result = run("status", "--coordinator", url, "--timeout", "0.5")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 8  # The default is 10 s.
     assert "no answer within 0.5 s" in result.stderr
 
 

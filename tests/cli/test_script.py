@@ -36,7 +36,7 @@ def test_several_servers_must_be_named(fleet: Fleet, file: Path) -> None:
 
 def test_each_server_answers_for_itself(ailing: Fleet, file: Path) -> None:
     file.write_text("result = app.state.lmcache_adapter.lmcache_engine.metadata.worker_id")
-    result = ailing.run("script", "run", str(file), "--all", "--json", "--timeout", "2")
+    result = ailing.run("script", "run", str(file), "--all", "--json", "--timeout", "4")
     found = json.loads(result.stdout)
     assert result.exit_code == 1
     assert [entry["index"] for entry in found if not entry["ok"]] == [0, DEAD, HANGING]
@@ -58,7 +58,10 @@ def test_a_file_that_is_not_there_is_a_usage_error(fleet: Fleet, file: Path) -> 
     assert fleet.run("script", "run", str(file), "--index", "1").exit_code == 2
 
 
-def test_ranks_that_share_a_process_run_it_one_after_another(fleet: Fleet, file: Path) -> None:
+def test_ranks_that_share_a_process_run_it_one_after_another(
+    fleet: Fleet, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module("lmcache_internal.cli.script"), "BUSY_SECONDS", 60.0)
     file.write_text("n = 0\nfor _ in range(2_000_000): n += 1\nresult = n")
     result = fleet.run("script", "run", str(file), "--all", "--json")
     assert result.exit_code == 0, result.output

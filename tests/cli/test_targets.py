@@ -94,7 +94,7 @@ def test_a_server_is_asked_how_many_ranks_there_are(start_fleet: StartFleet) -> 
     values = yaml.safe_load(fleet.config.read_text())
     del values["internal_api_server_include_index_list"]
     fleet.config.write_text(yaml.safe_dump(values))
-    result = fleet.run("get", "/lmc_version", "--json", "--timeout", "1")
+    result = fleet.run("get", "/lmc_version", "--json", "--timeout", "4")
     assert indices(result) == [0, 1, 2, 3, 4]
     assert [entry["ok"] for entry in json.loads(result.stdout)] == [False, True, False, True, True]
 

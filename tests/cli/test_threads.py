@@ -29,8 +29,13 @@ def twins() -> Iterator[None]:
         thread.join()
 
 
+def test_a_name_that_no_thread_has_is_told(shared_fleet: Fleet) -> None:
+    result = shared_fleet.run("threads", "--name", "nosuch")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No thread has 'nosuch' in its name.\n")
+
+
 def test_identical_stacks_of_all_servers_are_shown_once(ailing: Fleet) -> None:
-    result = ailing.run("threads", "--name", "twin", "--timeout", "2")
+    result = ailing.run("threads", "--name", "twin", "--timeout", "4")
     lines = result.stdout.splitlines()
     assert result.exit_code == 1
     assert lines[:4] == [
@@ -42,7 +47,7 @@ def test_identical_stacks_of_all_servers_are_shown_once(ailing: Fleet) -> None:
     assert [line.rpartition(" in ")[2] for line in lines if " line " in line][-1] == "wait"
     assert result.stdout.count("threads\n") == 1
     assert f"worker {DEAD - 1} ({ailing.url(DEAD)}): cannot connect" in result.stderr
-    assert f"worker {HANGING - 1} ({ailing.url(HANGING)}): no answer within 2 s" in result.stderr
+    assert f"worker {HANGING - 1} ({ailing.url(HANGING)}): no answer within 4 s" in result.stderr
 
 
 def test_one_by_one(fleet: Fleet) -> None:
@@ -59,9 +64,9 @@ def test_a_profile_counts_samples(fleet: Fleet) -> None:
 
 
 def test_a_process_is_profiled_for_one_at_a_time(fleet: Fleet) -> None:
-    result = fleet.run("threads", "--name", "twin", "--samples", "20", "--index", "0,1")
+    result = fleet.run("threads", "--name", "twin", "--samples", "100", "--interval", "0.05", "--index", "0,1")
     assert result.exit_code == 1
-    assert "HTTP 503: Cannot take 20 samples of the threads' stacks" in result.stderr  # Both are in this process.
+    assert "HTTP 503: Cannot take 100 samples of the threads' stacks" in result.stderr  # Both are in this process.
     assert result.stdout.startswith(("scheduler;twin-", "worker 0;twin-"))
 
 

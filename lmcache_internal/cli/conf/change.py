@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import click
 
@@ -22,6 +22,7 @@ from ..group_rows import show_rows
 from ..options import fleet_options
 from ..outcome import Outcome
 from ..targets import Target
+from ..undo import undo_commands
 from ..units import servers
 from .transaction import Check, Request, apply, check
 from .values import parse_pairs, shown
@@ -30,11 +31,13 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Check the change
 
 
 @click.command("set", cls=Command)
-@click.argument("pairs", nargs=-1, required=True, metavar="KEY=VALUE...")
+@click.argument(
+    "values", nargs=-1, required=True, metavar="KEY=VALUE...", callback=lambda _, __, pairs: parse_pairs(pairs)
+)
 @yes_option
 @_dry_run_option
 @fleet_options(changes=True, ranks=True)
-def set_values(fleet: Fleet, pairs: tuple[str, ...], yes: bool, dry_run: bool) -> None:
+def set_values(fleet: Fleet, values: dict[str, Any], yes: bool, dry_run: bool) -> None:
     """Set configuration values on all chosen servers, or on none.
 
     A VALUE is JSON (true, 512, null, [0,1]), or text. First, each server checks the values, and the command prints what
@@ -43,7 +46,7 @@ def set_values(fleet: Fleet, pairs: tuple[str, ...], yes: bool, dry_run: bool) -
 
     Example: lmcache-internal conf set min_retrieve_tokens=512 --config lmcache.yaml --all
     """
-    _change(fleet, Request("/conf", {"atomic": "true"}, parse_pairs(pairs)), yes, dry_run)
+    _change(fleet, Request("/conf", {"atomic": "true"}, values), yes, dry_run)
 
 
 @click.command(cls=Command)
@@ -118,15 +121,13 @@ def _report(fleet: Fleet, checks: dict[Target, Check], outcomes: list[Outcome]) 
     if fleet.screen.as_json:
         fleet.screen.json([outcome.public() for outcome in shown_outcomes])
     else:
-        fleet.screen.show(fleet.table([outcome.map(lambda _: {"result": "applied"}) for outcome in shown_outcomes]))
+        fleet.screen.show(
+            fleet.fitted_table([outcome.map(lambda _: {"result": "applied"}) for outcome in shown_outcomes])
+        )
     if unknown := [outcome.target for outcome in outcomes if outcome.unsure]:
         fleet.screen.note(f"To check: {fleet.hint(['conf', 'history'], unknown)}")
-    done: defaultdict[int, list[Target]] = defaultdict(list)
-    for outcome in outcomes:
-        if outcome.ok:
-            done[checks[outcome.target].revision].append(outcome.target)
-    for revision, targets in done.items():
-        fleet.screen.note(f"To undo: {fleet.hint(['conf', 'rollback', '--to', str(revision)], targets)}")
+    for line in undo_commands(fleet, outcomes, lambda outcome: checks[outcome.target].undo):
+        fleet.screen.note(f"To undo: {line}")
     fleet.finish(outcomes)
 
 

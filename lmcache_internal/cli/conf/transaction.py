@@ -52,6 +52,11 @@ class Check:
     revision: int
     changes: Mapping[str, tuple[Any, Any]]
 
+    @property
+    def undo(self) -> list[str]:
+        """The command that undoes the change."""
+        return ["conf", "rollback", "--to", str(self.revision)]
+
     def public(self, applied: bool) -> dict[str, Any]:
         """Return the data of this server in `--json`."""
         changes = {name: {"old": old, "new": new} for name, (old, new) in self.changes.items()}

@@ -110,7 +110,11 @@ def _tokens(_: click.Context, __: click.Parameter, text: str | None) -> list[int
             return list(parse_tokens(text))
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
-    return _listed(text, text) if _LISTED.fullmatch(text) else _listed(_read(text), f"the content of {text}")
+    if _LISTED.fullmatch(text):
+        return _listed(text, text)
+    if not Path(text).exists():
+        raise click.BadParameter(f"expected tokens such as 1,2,3 or 0:512, or a file of them, got {shown(text)}")
+    return _listed(_read(text), f"the content of {text}")
 
 
 def _listed(text: str, what: str) -> list[int]:

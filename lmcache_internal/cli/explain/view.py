@@ -14,6 +14,7 @@ from ..outcome import Outcome
 from ..output import is_terminal
 from ..targets import Target, ranks
 from ..text import one_line, printable
+from ..units import percent
 from .bar import PARTS, Part, Segments, cells, segments_of
 from .explanation import Reason
 
@@ -84,7 +85,7 @@ def _legend(drawn: set[Part], fancy: bool) -> str:
 def _summary(tokens: int, found: Sequence[Outcome]) -> Iterator[str]:
     """Yield the sentence about the engine: all its ranks need a chunk, so the shortest prefix counts."""
     least = min(found, key=lambda outcome: outcome.data.hit_tokens).data
-    share = f"{100 * least.hit_tokens / tokens:.1f} %"
+    share = percent(least.hit_tokens / tokens)
     rest = [
         f"{count} {what}"
         for count, what in (

@@ -85,7 +85,7 @@ class Cluster:
         call, where = api.connect_get_namespaced_pod_portforward, (pod.name, pod.namespace)
         if not _opening.acquire(timeout=seconds):
             raise Failure(
-                f"no connection to the Kubernetes API became free within {seconds:g} s; "
+                f"no connection to the Kubernetes API became free within {round(seconds, 1):g} s; "
                 f"a command opens {MAX_OPENING} at the same time",
                 unreachable=True,
             )
@@ -93,7 +93,8 @@ class Cluster:
             opened = within(seconds / 2, lambda: stream(call, *where, ports=str(port), _preload_content=False))
         except TimeoutError:
             raise Failure(
-                f"the Kubernetes API opened no connection to the pod within {seconds / 2:g} s", unreachable=True
+                f"the Kubernetes API opened no connection to the pod within {round(seconds / 2, 1):g} s",
+                unreachable=True,
             ) from None
         except Exception as error:  # The client raises undocumented types of several libraries, too.
             raise Failure(explain(error, _PORTFORWARD, pod.namespace), unreachable=True) from error
