@@ -1,6 +1,6 @@
 """The measured process: an engine with one of the two servers.
 
-    python -m benchmarks.host '{"kind": …, "engine": …, "values": {…}}'
+    python -m benchmarks.host '{"kind": …, "engine": …, "values": {…}, "without": …}'
 
 It prints its address as a line of JSON. Then each input line is a method of `Host` with its arguments, as a JSON list,
 and each output line is a result. It ends when its input ends.
@@ -21,6 +21,7 @@ from prometheus_client import REGISTRY, Gauge, generate_latest
 
 from benchmarks.client import Address, first_answer
 from benchmarks.parts import manager_without_engine, resident_bytes, server_class
+from benchmarks.without import PARTS
 from lmcache_internal.integrations import lmcache as drop_in
 from lmcache_internal.testing.real_engine import make_worker
 
@@ -47,9 +48,12 @@ class Host:
         kind: the kind of server.
         engine: "real" for LMCache's worker, "none" for a manager that has only a configuration.
         values: the configuration.
+        without: the part of this server to take out, see `without.PARTS`; empty for none.
     """
 
-    def __init__(self, kind: str, engine: str, values: dict[str, Any]) -> None:
+    def __init__(self, kind: str, engine: str, values: dict[str, Any], without: str) -> None:
+        if without:
+            PARTS[without]()
         if kind == "ours":
             drop_in.install()
         self._spinner = Spinner()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import time
 
-from benchmarks.load import closed_loop, steady
+from benchmarks.client import Address
+from benchmarks.load import Load, closed_loop, steady
 from benchmarks.measure import Figure, Measuring, Plan
 from benchmarks.servers import Kind, serving
 
@@ -18,19 +19,24 @@ HEAD_START_SECONDS = 1
 
 def measure(kind: Kind, plan: Plan) -> Measuring:
     """Measure /backends at a constant rate, beside 1 and 8 clients that request /lmc_version all the time."""
-    seconds = WINDOW * plan.seconds
-    processes = multiprocessing.get_context("spawn")
     with serving(kind) as server:
         for _ in range(plan.rounds):
             for clients in (1, 8):
-                arguments = (server.address, "/lmc_version", clients, seconds + 2 * HEAD_START_SECONDS)
-                others = processes.Process(target=closed_loop, args=arguments, kwargs={"sleepless": False})
-                others.start()
-                time.sleep(HEAD_START_SECONDS)
-                load = steady(server.address, "/backends", PER_SECOND, seconds)
-                others.join()
+                load = beside_clients(server.address, clients, WINDOW * plan.seconds)
                 name = f"beside {clients} client{'s' * (clients > 1)}"
                 yield [
                     Figure(f"{name}: {label}", load.percentile(percent), "ms")
                     for label, percent in (("p50", 50), ("p99", 99), ("worst", 100))
                 ]
+
+
+def beside_clients(address: Address, clients: int, seconds: float) -> Load:
+    """Request /backends at a constant rate, beside clients that request /lmc_version all the time."""
+    arguments = (address, "/lmc_version", clients, seconds + 2 * HEAD_START_SECONDS)
+    processes = multiprocessing.get_context("spawn")
+    others = processes.Process(target=closed_loop, args=arguments, kwargs={"sleepless": False})
+    others.start()
+    time.sleep(HEAD_START_SECONDS)
+    load = steady(address, "/backends", PER_SECOND, seconds)
+    others.join()
+    return load

@@ -50,16 +50,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(kind: Kind, engine: Engine = "real", transport: Transport = "tcp") -> Iterator[Server]:
+def serving(kind: Kind, engine: Engine = "real", transport: Transport = "tcp", without: str = "") -> Iterator[Server]:
     """Yield a server in its own process.
 
     Args:
         kind: the kind of server.
         engine: "real" for LMCache's own worker on CPU, "none" if the engine's threads would disturb the measurement.
         transport: the kind of address that it listens on.
+        without: the part to take out of this server, see `without.PARTS`; empty for none.
     """
     with tempfile.TemporaryDirectory() as directory, (Path(directory) / "log").open("w+") as log:
-        options = {"kind": kind, "engine": engine, "values": _values(transport, directory)}
+        options = {"kind": kind, "engine": engine, "values": _values(transport, directory), "without": without}
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.host", json.dumps(options)],
             stdin=subprocess.PIPE,

@@ -31,8 +31,8 @@ def origin(result: Result) -> str:
 def cells(row: Row) -> tuple[str, ...]:
     """Return the cells of a row for `HEADER`: medians, and in parentheses minimum and maximum."""
     verdict = {True: ": yes", False: ": no", None: ""}[row.holds]
-    values = [_spread(Spread.of(values)) for values in (row.lmcache, row.ours)]
-    return row.name, row.unit, *values, _spread(row.ratio, "x"), row.asked + verdict
+    values = [spread(Spread.of(values)) for values in (row.lmcache, row.ours)]
+    return row.name, row.unit, *values, spread(row.ratio, "x"), row.asked + verdict
 
 
 def number(value: float) -> str:
@@ -40,10 +40,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _spread(spread: Spread | None, suffix: str = "") -> str:
-    if spread is None:
+def spread(values: Spread | None, suffix: str = "") -> str:
+    """Return the median, and in parentheses minimum and maximum."""
+    if values is None:
         return NOTHING
-    return f"{number(spread.median)}{suffix} ({number(spread.least)} to {number(spread.greatest)})"
+    return f"{number(values.median)}{suffix} ({number(values.least)} to {number(values.greatest)})"
 
 
 def _before(row: Row, before: Result | None) -> str:
