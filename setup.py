@@ -32,6 +32,7 @@ setup(
             "openapi/pages/*.js",
             "ui/assets/*",
             "ui/assets/fleet/*",
+            "ui/assets/styles/*",
             "ui/assets/views/*",
         ]
     },
@@ -72,6 +73,7 @@ setup(
             "mypy",
             "openapi-spec-validator",
             "pytest",
+            "pytest-rerunfailures>=16.7",
             "ruff",
             "schemathesis>=4",
             "types-PyYAML",

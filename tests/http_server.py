@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -40,10 +42,18 @@ class SilentHandler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """Prints no traceback if a client closes its connection early: it would be in the output of a command."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def handled_by(handler: type[SilentHandler]) -> Iterator[str]:
     """Run a server with this handler; yield its URL."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -66,8 +76,9 @@ def responding(respond: Callable[[Asked], Reply]) -> Iterator[str]:
             self.send_response(reply.status)
             for name, value in {**reply.headers, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # The client may have given up.
+                self.end_headers()
+                self.wfile.write(content)
 
         do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # http.server's names.
 

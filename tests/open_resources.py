@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 30.0
 """Seconds until threads have ended and connections are closed."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import os
 import random
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -46,6 +48,11 @@ def free_port(count: int = 1) -> int:
 def lmcache_release() -> tuple[int, ...]:
     """Return the release of the installed LMCache, (0, 5, 7) for 0.5.7rc2."""
     return release_of(version("lmcache"))
+
+
+def examples(number: int) -> int:
+    """Return the number of examples of a property test: `number` with `THOROUGH` in the environment, else a fifth."""
+    return number if os.environ.get("THOROUGH") else number // 5
 
 
 def release_of(text: str) -> tuple[int, ...]:
@@ -111,7 +118,7 @@ def run_pytest(
         env=environ,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
@@ -124,12 +131,52 @@ def in_thread(function: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]
     return thread, results
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Whether `condition` becomes true within `seconds`."""
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Whether `condition` becomes true within `seconds`.
+
+    The default is long because a test waits that long only if it fails, and a busy machine may take many times as long
+    as an idle one.
+    """
     until = time.monotonic() + seconds
     while not condition() and time.monotonic() < until:
         time.sleep(0.01)
     return condition()
+
+
+def takes_less(seconds: float, action: Callable[[], object], attempts: int = 5) -> bool:
+    """Whether one of several runs takes less than `seconds`: other processes may delay most of them."""
+    for _ in range(attempts):
+        began = time.monotonic()
+        action()
+        if time.monotonic() - began < seconds:
+            return True
+    return False
+
+
+def allocated_bytes(action: Callable[[], object], attempts: int = 5) -> int:
+    """Return how many bytes `action` leaves allocated while its result exists.
+
+    It is the least of several runs, because other threads of the process allocate memory too.
+    """
+    found = []
+    for _ in range(attempts):
+        tracemalloc.start()
+        try:
+            result = action()
+            gc.collect()  # This also frees Python's free list of tuples.
+            found.append(tracemalloc.get_traced_memory()[0])
+            del result
+        finally:
+            tracemalloc.stop()
+    return min(found)
+
+
+def slowdown() -> float:
+    """Return how many times as long as on an idle machine a computation takes now, because of other processes."""
+    began, used = time.monotonic(), time.thread_time()
+    while (seconds := time.thread_time() - used) < 0.2:
+        pass
+    return (time.monotonic() - began) / seconds
 
 
 def accepts(port: int) -> bool:
@@ -139,8 +186,26 @@ def accepts(port: int) -> bool:
 
 
 @contextmanager
-def nobody_is_made_to_wait() -> Iterator[list[int]]:
-    """Run a thread that counts whenever another thread releases the GIL; yield the counter."""
+def busy_thread() -> Iterator[None]:
+    """Run a thread that runs Python without a pause, as an engine may."""
+    stopping: list[bool] = []
+
+    def spin() -> None:
+        while not stopping:
+            pass
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.append(True)
+        thread.join()
+
+
+@contextmanager
+def gil_releases() -> Iterator[list[int]]:
+    """Run a thread that counts whenever another thread releases the GIL; yield the counter, once it is above 0."""
     counted, stopping = [0], threading.Event()
 
     def count() -> None:
@@ -153,6 +218,8 @@ def nobody_is_made_to_wait() -> Iterator[list[int]]:
     sys.setswitchinterval(1000)
     try:
         thread.start()
+        while not counted[0]:
+            time.sleep(0.001)
         yield counted
     finally:
         stopping.set()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import pytest
 
 from lmcache_internal.errors import ConfigError
 from lmcache_internal.settings import Settings
-from lmcache_internal.settings.address import Address, ranks_of, scrape_targets
+from lmcache_internal.settings.address import Address, address_of, ranks_of, scrape_targets
+from tests.support import make_manager
 
 ENABLED = Settings(enabled=True, port_start=7000)
 
@@ -21,6 +23,15 @@ def test_the_scheduler_and_every_worker_are_ranks() -> None:
         (2, "worker", "127.0.0.1:7002"),
         (3, "worker", "127.0.0.1:7003"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "index"), [({"role": "scheduler"}, 0), ({"worker_id": 0}, 1), ({"worker_id": 6}, 7)]
+)
+def test_an_engine_has_the_address_of_its_worker(values: dict[str, Any], index: int) -> None:
+    with make_manager(**values) as manager:
+        address = address_of(manager, ENABLED)
+    assert (address.index, address.port) == (index, 7000 + index)
 
 
 def test_what_does_not_serve_is_no_rank() -> None:
@@ -49,6 +60,26 @@ def test_prometheus_scrapes_no_unix_socket() -> None:
     assert scrape_targets(Settings(enabled=True, socket_path_prefix=prefix), world_size=2) == []
     beside = Settings(enabled=True, socket_path_prefix=prefix, public_port_start=9000)
     assert [rank.port for rank in scrape_targets(beside, world_size=2)] == [9000, 9001, 9002]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_private"),
+    [
+        (Address(0, "127.0.0.1", 7000), True),
+        (Address(0, "127.8.8.8", 7000), True),
+        (Address(0, "::1", 7000), True),
+        (Address(0, "localhost", 7000), True),
+        (Address(0, "0.0.0.0", 7000, "/run/lmcache_7000"), True),
+        (Address(0, "0.0.0.0", 7000), False),
+        (Address(0, "::", 7000), False),
+        (Address(0, "10.0.0.7", 7000), False),
+        (Address(0, "gpu-1.example", 7000), False),
+        (Address(0, "localhost.example", 7000), False),
+        (Address(0, "", 7000), False),
+    ],
+)
+def test_loopback_and_unix_sockets_are_private(address: Address, is_private: bool) -> None:
+    assert address.is_private is is_private
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ def settings(**values: Any) -> Settings:
         (" localhost ", "localhost"),
         ("gpu-1.example", "gpu-1.example"),
         ("face", "face"),
+        ("[::1", "[::1"),
+        ("::1]", "::1]"),
     ],
 )
 def test_hosts(text: str, host: str) -> None:

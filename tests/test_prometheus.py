@@ -99,7 +99,7 @@ def prometheus(first_port: int, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def fetch(port: int, path: str) -> Any:
     """Return the data of Prometheus' response."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", f"/api/v1/{path}")
         return json.load(connection.getresponse())["data"]
@@ -118,8 +118,8 @@ def test_every_rank_is_found_and_scraped(prometheus: int, first_port: int) -> No
     def healths() -> list[str]:
         return [target["health"] for target in fetch(prometheus, "targets")["activeTargets"]]
 
-    assert eventually(lambda: healths() == ["up"] * (1 + WORKERS), seconds=30), fetch(prometheus, "targets")
-    assert eventually(lambda: len(query(prometheus, "up == 1")) == 1 + WORKERS, seconds=10)
+    assert eventually(lambda: healths() == ["up"] * (1 + WORKERS)), fetch(prometheus, "targets")
+    assert eventually(lambda: len(query(prometheus, "up == 1")) == 1 + WORKERS)
     for target in query(prometheus, "up"):
         index = int(target["index"])
         assert target["instance"] == f"127.0.0.1:{first_port + index}"

@@ -147,6 +147,12 @@ def test_refusal_names_the_settings_that_would_change(value: Any, named: list[st
         assert reason == not_mutable(f": {names} in extra_config")
 
 
+def test_a_refusal_names_at_most_ten_settings() -> None:
+    value = {f"internal_api_server_{number:02}": 1 for number in range(20)}
+    reason = guarded_reason("extra_config", value, SimpleNamespace(extra_config={}))
+    assert reason == not_mutable(f": {', '.join(sorted(value)[:10])} in extra_config")
+
+
 @pytest.mark.parametrize("before", [{}, {"a": 1}])
 def test_a_guarded_key_that_is_set_to_null_is_named(before: dict[str, object]) -> None:
     reason = guarded_reason(

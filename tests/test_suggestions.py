@@ -7,12 +7,14 @@ import time
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcache_internal.conversion import suggestion
+from tests.support import examples
 
 
+@settings(max_examples=examples(100))
 @given(st.text(max_size=200), st.lists(st.text(max_size=80)))
 def test_only_known_names_are_suggested(name: str, known: list[str]) -> None:
     hint = suggestion(name, known)
@@ -20,9 +22,9 @@ def test_only_known_names_are_suggested(name: str, known: list[str]) -> None:
 
 
 def test_a_hostile_name_costs_little() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     suggestion("a" * 1_000_000, ["a" * 1_000_000, *(f"a{number}" for number in range(100))])
-    assert time.perf_counter() - started < 0.1
+    assert time.thread_time() - started < 0.1
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def write_sources(directory: Path) -> None:
     shutil.copytree(HERE / "pages", pages)
     for name, page in PAGES.items():
         (pages / page).write_text(page_links(without_test_words((ROOT / name).read_text()), name))
-    for picture in ROOT.glob("docs/*.svg"):
+    for picture in [*ROOT.glob("docs/*.svg"), *ROOT.glob("docs/*.png")]:
         shutil.copy(picture, pages)
     for path in SWAGGER_UI:
         shutil.copy(path, pages / "assets")

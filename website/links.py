@@ -8,10 +8,11 @@ import re
 from website.documents import PAGES
 
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
+_PICTURE = re.compile(r"(!\[[^\]]*\]\()docs/")
 
 
 def page_links(markdown: str, document: str) -> str:
-    """Return a document with links to pages.
+    """Return a document with links to pages, and to pictures, which are beside the pages.
 
     A link to a file that is no page, such as a module, becomes its text: the site does not know the code host.
 
@@ -19,7 +20,7 @@ def page_links(markdown: str, document: str) -> str:
         markdown: the text.
         document: its path, relative to the repository.
     """
-    return _LINK.sub(lambda found: _rewritten(found, document), markdown)
+    return _LINK.sub(lambda found: _rewritten(found, document), _PICTURE.sub(r"\1", markdown))
 
 
 def _rewritten(found: re.Match[str], document: str) -> str:

@@ -18,7 +18,7 @@ from tests.conformance.facts import Closeness, Fact
 from tests.support import ROOT
 
 # Disk and remote writes continue after a store, and a clear skips chunks that are being written.
-SETTLING_SECONDS = 0.3
+SETTLING_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def serving(kind: str, directory: Path, **values: Any) -> Iterator[dict[str, int
             yield _ports(process.stdout, directory / "log")
         finally:
             process.stdin.close()
-            process.wait(10)
+            process.wait(60)
             process.stdout.close()
 
 
@@ -101,7 +101,7 @@ def _ports(output: Any, log: Path) -> dict[str, int]:
 
 def ask(port: int, fact: Fact, directory: Path) -> Answer:
     """The answer of the server on that port of loopback."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=180)
     body = fact.body.replace(b"{directory}", str(directory).encode()) if fact.body else fact.body
     try:
         connection.request(fact.method, fact.path, body, fact.headers)

@@ -82,7 +82,7 @@ def make_controller() -> Any:
 
 
 def wait_for(port: int) -> None:
-    if not eventually(lambda: accepts(port), 60):
+    if not eventually(lambda: accepts(port), 300):
         raise TimeoutError(f"nothing listens on port {port}")
 
 

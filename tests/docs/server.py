@@ -12,7 +12,7 @@ from tests.docs.blocks import Block, BlockError
 from tests.docs.processes import lives
 from tests.support import accepts, eventually
 
-QUIET_SECONDS = 1.0
+QUIET_SECONDS = 2.0
 """Seconds without output after which the server has printed all its addresses."""
 
 

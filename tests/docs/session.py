@@ -12,7 +12,7 @@ from tests.docs.interpreter import Interpreter
 from tests.docs.server import Server
 from tests.support import eventually
 
-BLOCK_SECONDS = 180.0
+BLOCK_SECONDS = 600.0
 """Timeout of a block in seconds; one block installs packages."""
 
 # Print the line that failed; line numbers in the file of a block are those of the document.
@@ -89,7 +89,7 @@ class Session:
     def _compare(self, block: Block) -> None:
         pattern = ".*?".join(re.escape(part) for part in block.text.strip().split("…"))
         # A server may print it later.
-        seconds = 5.0 if self._servers and self._servers[-1].output == self._output else 0.0
+        seconds = 60.0 if self._servers and self._servers[-1].output == self._output else 0.0
         if not eventually(lambda: bool(re.fullmatch(pattern, self._text().strip(), re.DOTALL)), seconds):
             raise BlockError(
                 f"{block}: the document shows\n{block.text}\nand the block before it printed\n{self._text()}"

@@ -55,6 +55,8 @@ def reader(request: pytest.FixtureRequest, venv: Path, tmp_path_factory: pytest.
     scope="module",
 )
 def test_block(reader: Reader, block: Block) -> None:
+    if block in reader.failed:
+        pytest.fail(f"{block} cannot run once more, because its first run may have had effects", pytrace=False)
     if reader.failed:
         pytest.skip(f"{block}: {reader.failed[0]} failed")
     if lacking := missing(block, reader.variables):

@@ -27,7 +27,7 @@ def test_probes_are_answered_and_all_else_is_503(method: str, path: str, status:
     server = FallbackServer("127.0.0.1", port)
     server.start()
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request(method, path)
         response = connection.getresponse()
         assert (response.status, response.headers.get_content_type()) == (status, "application/json")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lmcache.mp_engine import OURS, Served, serving
+
 if TYPE_CHECKING:
     from tests.lmcache.kv_engine import Engine
 
@@ -35,3 +37,10 @@ def engine() -> Iterator[Engine]:
     made = Engine()
     yield made
     made.manager.stop_services()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """LMCache's MP server with our HTTP API."""
+    with serving(tmp_path_factory.mktemp("mp"), OURS) as process:
+        yield process

@@ -16,9 +16,11 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from tests.support import ROOT, free_port
+from tests.support import ROOT, eventually, free_port
 
-START_SECONDS = 120
+OURS = "lmcache_internal.integrations.lmcache_mp"
+"""LMCache's MP server with our HTTP API."""
+START_SECONDS = 300
 NUM_TOKENS = 512
 
 
@@ -115,6 +117,11 @@ def store(client: Any, sequence: int = 1) -> list[int]:
     return list(request.token_ids)
 
 
+def await_l2(served: Served, files: int = 2) -> None:
+    """Wait until L2 has that many files, two for each stored sequence. They are written after the response."""
+    assert eventually(lambda: len(list((served.log.parent / "l2").glob("*.data"))) >= files)
+
+
 def fetch(served: Served, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, str]:
     """Return the status and the text of a response."""
     request = Request(f"http://127.0.0.1:{served.http}{path}", body, headers, method=method)
@@ -127,12 +134,12 @@ def fetch(served: Served, path: str, method: str = "GET", body: bytes | None = N
 
 
 def prefetched(served: Served, tokens: list[int]) -> dict[str, Any]:
-    """Load tokens from L2 into L1; return the state of the prefetch after at most 10 s."""
+    """Load tokens from L2 into L1; return the state of the prefetch after at most a minute."""
     body = json.dumps({"model_name": "test-model", "world_size": 1, "token_ids": tokens}).encode()
     status, text = fetch(served, "/cache/prefetches", "POST", body)
     assert status == 202, text
     path = f"/cache/prefetches/{json.loads(text)['request_id']}"
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while (state := json.loads(fetch(served, path)[1]))["status"] == "pending" and time.monotonic() < until:
         time.sleep(0.05)
     return dict(state)
@@ -141,7 +148,7 @@ def prefetched(served: Served, tokens: list[int]) -> dict[str, Any]:
 def _await_health(served: Served, port: int) -> None:
     until = time.monotonic() + START_SECONDS
     while True:
-        with contextlib.suppress(URLError, OSError), urlopen(f"http://127.0.0.1:{port}/healthcheck", timeout=5):
+        with contextlib.suppress(URLError, OSError), urlopen(f"http://127.0.0.1:{port}/healthcheck", timeout=60):
             return
         if served.process.poll() is not None or time.monotonic() > until:
             raise AssertionError(f"it does not serve on port {port}:\n{served.text()[-3000:]}")

@@ -183,7 +183,7 @@ def test_standalone_engine_with_this_server(tmp_path: Path) -> None:
             stderr=stream,
         )
         try:
-            assert eventually(lambda: accepts(start + 1), 60), log.read_text()
+            assert eventually(lambda: accepts(start + 1)), log.read_text()
             assert "/run_script" in fetch(start + 1, "/")
             assert json.loads(fetch(start + 1, "/conf"))["max_local_cpu_size"] == 0.25
         finally:

@@ -14,10 +14,12 @@ from flask.testing import FlaskClient
 from lmcache_internal import create_app
 from lmcache_internal.engine import lmcache_prefix
 from lmcache_internal.testing.real_engine import make_scheduler, make_worker
-from tests.support import eventually
+from tests.support import eventually, lmcache_release
 
 CHUNK = 64
 CHUNK_GIB = CHUNK * 512 / 2**30
+# LMCache 0.4.7 may evict a file that it has not written yet; the write then counts as running forever.
+DISK_CHUNKS = 20 if lmcache_release() >= (0, 5) else 1000
 CPU, DISK = "LocalCPUBackend", "LocalDiskBackend"
 
 
@@ -102,7 +104,9 @@ def changes(engine: Engine) -> list[tuple[str, Callable[[], Any]]]:
 @pytest.mark.parametrize("unfull", [False, True])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_explain_agrees_with_the_engine(made: Callable[..., Engine], seed: int, unfull: bool) -> None:
-    engine = made(save_unfull_chunk=unfull, max_local_cpu_size=16 * CHUNK_GIB, max_local_disk_size=20 * CHUNK_GIB)
+    engine = made(
+        save_unfull_chunk=unfull, max_local_cpu_size=16 * CHUNK_GIB, max_local_disk_size=DISK_CHUNKS * CHUNK_GIB
+    )
     rng = random.Random(seed)
     steps = changes(engine)
     hits = set()

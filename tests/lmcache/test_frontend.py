@@ -79,7 +79,7 @@ class Dashboard:
     def shows(self, tab: str, text: str) -> str:
         """Return the text of the tab when it contains `text`, or after 10 seconds."""
         content = f"//div[@id='{tab}']"
-        eventually(lambda: text in self.browser.text(content), seconds=10)
+        eventually(lambda: text in self.browser.text(content))
         return self.browser.text(content)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,7 @@ if lmcache_release() < (0, 5, 6):
     pytest.skip("the routes are those of LMCache 0.5.6 and later", allow_module_level=True)
 pytest.importorskip("opentelemetry.exporter.prometheus", reason="LMCache's MP server needs it")
 
-from tests.lmcache.mp_engine import Served, fetch, prefetched, serving, store, worker
-
-OURS = "lmcache_internal.integrations.lmcache_mp"
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("mp"), OURS) as process:
-        yield process
+from tests.lmcache.mp_engine import Served, fetch, prefetched, store, worker
 
 
 def add(served: Served, **spec: Any) -> tuple[int, dict[str, Any]]:
@@ -43,7 +34,7 @@ def test_an_added_adapter_serves_what_was_stored_until_it_is_removed(served: Ser
         assert add(served, type="fs", base_path=str(tmp_path / "second"))[0] == 409
         assert str(tmp_path / "second") in fetch(served, "/config")[1]
         tokens = store(client)
-        assert eventually(lambda: bool(list((tmp_path / "second").glob("*.data"))), 10)
+        assert eventually(lambda: len(list((tmp_path / "second").glob("*.data"))) >= 2)
         time.sleep(0.5)
         assert fetch(served, "/config/adapters/0", "DELETE")[0] == 200
         assert ids(served) == [1]

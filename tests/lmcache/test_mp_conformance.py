@@ -19,7 +19,7 @@ if lmcache_release() < (0, 5, 6):
     pytest.skip("the routes are those of LMCache 0.5.6 and later", allow_module_level=True)
 pytest.importorskip("opentelemetry.exporter.prometheus", reason="LMCache's MP server needs it")
 
-from tests.lmcache.mp_engine import Served, serving, store, worker
+from tests.lmcache.mp_engine import Served, await_l2, serving, store, worker
 
 Answers = dict[str, list[Answer]]
 
@@ -36,7 +36,8 @@ def answers(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Answers
     with worker(served) as client:
         for kind, port in (("lmcache", served.http + 1), ("ours", served.http)):
             tokens = store(client)
-            time.sleep(1.0)  # L2 is written after the worker has its answer.
+            await_l2(served)
+            time.sleep(1.0)  # The second time, the files of the first time are there.
             found[kind] = _ask_all(port, tokens, directory)
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -18,15 +17,7 @@ if lmcache_release() < (0, 5, 6):
 pytest.importorskip("opentelemetry.exporter.prometheus", reason="LMCache's MP server needs it")
 
 from lmcache_internal.engine.mp.lmcache_prefix import _hit_chunks
-from tests.lmcache.mp_engine import NUM_TOKENS, Served, serving, store, worker
-
-OURS = "lmcache_internal.integrations.lmcache_mp"
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("mp-explain"), OURS) as process:
-        yield process
+from tests.lmcache.mp_engine import NUM_TOKENS, Served, store, worker
 
 
 def post(served: Served, path: str, body: Any = None) -> dict[str, Any]:

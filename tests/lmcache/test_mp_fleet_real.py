@@ -23,7 +23,7 @@ if lmcache_release() < (0, 5, 6):
     pytest.skip("the routes are those of LMCache 0.5.6 and later", allow_module_level=True)
 pytest.importorskip("opentelemetry.exporter.prometheus", reason="LMCache's MP server needs it")
 
-from tests.lmcache.mp_engine import NUM_TOKENS, Served, serving, store, worker
+from tests.lmcache.mp_engine import NUM_TOKENS, Served, await_l2, serving, store, worker
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def served(coordinator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     directory = tmp_path_factory.mktemp("mp")
     with serving(directory, "tests.lmcache.mp_serve", *options, ports=2) as process, worker(process) as client:
         store(client)
-        time.sleep(1.0)  # L2 is written after the worker has its answer.
+        await_l2(process)
         yield process
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,7 @@ from tests.support import lmcache_release
 if not (0, 5, 3) <= lmcache_release() < (0, 5, 6):
     pytest.skip("it is about LMCache 0.5.3 to 0.5.5", allow_module_level=True)
 
-from tests.lmcache.mp_engine import Served, fetch, serving
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("mp"), "lmcache_internal.integrations.lmcache_mp") as process:
-        yield process
+from tests.lmcache.mp_engine import Served, fetch
 
 
 @pytest.mark.parametrize(

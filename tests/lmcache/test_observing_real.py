@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lmcache_internal import create_app
 from lmcache_internal.engine.lmcache_names import module_of
 from lmcache_internal.testing.real_engine import make_scheduler, make_worker
+from tests.support import eventually
 
 JSON = {"Accept": "application/json"}
 SERVED: dict[str, Any] = {"internal_api_server_enabled": True, "internal_api_server_port_start": 7000}
@@ -45,6 +46,7 @@ def working(manager: Any) -> Iterator[threading.Thread]:
 
     thread = threading.Thread(target=work, name="engine at work")
     thread.start()
+    assert eventually(lambda: len(statuses) > 3)
     yield thread
     done.set()
     thread.join()

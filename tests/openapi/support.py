@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Iterator
 from typing import Any
 
+import openapi_spec_validator
 from werkzeug.test import Client
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -17,6 +20,16 @@ def document_of(client: Client, **options: Any) -> Document:
     assert (response.status_code, response.content_type) == (200, "application/json")
     document: Document = response.get_json()
     return document
+
+
+def validate(document: Document) -> None:
+    """Raise an exception if a document is invalid. Equal documents are validated once, because it is slow."""
+    _validate(json.dumps(document, sort_keys=True))
+
+
+@functools.cache
+def _validate(document: str) -> None:
+    openapi_spec_validator.validate(json.loads(document))
 
 
 def operations(document: Document) -> Iterator[tuple[str, str, Operation]]:

@@ -37,7 +37,8 @@ def test_the_wheel_has_the_modules_of_the_last_commit(releases: list[Path]) -> N
         cwd=ROOT, check=True, capture_output=True, text=True,
     )  # fmt: skip
     committed = {re.sub("^blueprints/", "lmcache_internal/blueprints/", name) for name in listing.stdout.split()}
-    assert packed == committed - {"lmcache_internal/ui/package.json"}, "that one is for the tests of the dashboard"
+    for_checks = {"lmcache_internal/ui/package.json", "lmcache_internal/ui/types.d.ts"}
+    assert packed == committed - for_checks
 
 
 def test_the_sdist_has_the_documents_and_nothing_of_its_builder(releases: list[Path]) -> None:
@@ -51,6 +52,7 @@ def test_the_sdist_has_the_documents_and_nothing_of_its_builder(releases: list[P
     assert {member.mode for member in members} <= {0o644, 0o755}
     names = {member.name.partition("/")[2] for member in members}
     assert {"CHANGELOG.md", "LICENSE", "docs/quickstart.md", "docs/benchmarks.svg"} <= names
+    assert set(re.findall(r"!\[[^\]]*\]\(([^)]+)\)", _committed("README.md").decode())) <= names, "pictures"
     assert not [name for name in names if name.startswith("tests")]
 
 

@@ -168,7 +168,7 @@ class Deployment:
             logged[:] = re.findall(pattern, self.log(), re.IGNORECASE)
             return bool(logged)
 
-        assert eventually(found, 20), f"no slots of a {operation} in the log"
+        assert eventually(found), f"no slots of a {operation} in the log"
         return logged[-1].replace(" ", "")
 
     def _wait_until_it_serves(self, process: subprocess.Popen[bytes]) -> None:

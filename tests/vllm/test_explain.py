@@ -40,7 +40,7 @@ def test_a_prompt_is_missing_before_it_is_sent_and_hits_after(vllm: Deployment) 
     vllm.complete(PROMPT)
     full = before[1]["tokens"] // CHUNK * CHUNK
     assert full >= 4 * CHUNK
-    assert eventually(lambda: [data["hit_tokens"] for data in explain(vllm, "--prompt", PROMPT)[1:]] == [full] * 2, 30)
+    assert eventually(lambda: [data["hit_tokens"] for data in explain(vllm, "--prompt", PROMPT)[1:]] == [full] * 2)
 
 
 def test_the_scheduler_and_the_workers_compute_the_same_keys(vllm: Deployment) -> None:

@@ -15,9 +15,9 @@ def test_a_port_in_use_affects_only_that_server(model: Path, tmp_path: Path) -> 
     vllm = Deployment(tmp_path, model)
     with socket.create_server(("127.0.0.1", vllm.ports[0])), vllm:
         assert vllm.complete(PROMPT) == vllm.complete(PROMPT)
-        assert eventually(lambda: vllm.metric(1, "lmcache:num_hit_tokens_total") >= 4 * CHUNK, 30)
+        assert eventually(lambda: vllm.metric(1, "lmcache:num_hit_tokens_total") >= 4 * CHUNK)
         lines = [line for line in vllm.log().splitlines() if "The internal API server cannot start" in line]
         assert len(lines) == 1
         assert f"Port {vllm.ports[0]} on 127.0.0.1 is in use" in lines[0]
         vllm.stop()
-    assert eventually(vllm.is_gone, 30)
+    assert eventually(vllm.is_gone)

@@ -176,6 +176,18 @@ def test_pages_have_the_structure_of_the_documents(site: Path, document: str) ->
     assert {tag: found[tag] for tag in expected} == expected
 
 
+def test_what_the_pages_load_is_in_the_site(site: Path) -> None:
+    missing = []
+    for page in site.rglob("*.html"):
+        paths = {urlsplit(url).path for url in Content(page).loads if not urlsplit(url).scheme}
+        missing += [
+            (page.name, path)
+            for path in paths
+            if not (site / path[1:] if path.startswith("/") else page.parent / path).exists()
+        ]
+    assert missing == []
+
+
 def test_every_public_name_and_command_is_documented(site: Path) -> None:
     names = Content(site / "reference" / "api.html").ids
     external = {"Meta", "Struct"}  # Of msgspec.

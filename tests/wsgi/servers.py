@@ -21,7 +21,7 @@ from tests.support import ROOT, accepts, eventually, free_port
 
 APP = "lmcache_internal.wsgi"
 SERVERS = ("gunicorn", "gunicorn gthread", "waitress-serve", "flask run")
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Running:
         assert eventually(lambda: self.accepts() or self.process.poll() is not None, START_SECONDS), self.text()
         assert self.process.poll() is None, self.text()
 
-    def end(self, seconds: float = 20) -> int:
+    def end(self, seconds: float = 120) -> int:
         """Send SIGINT, as Ctrl-C does; return the exit status within `seconds`."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(seconds)
@@ -93,7 +93,7 @@ def launched(directory: Path, server: str, kind: str = "tcp", *options: str, **e
         yield Running(process, Address(1, "127.0.0.1", port, socket_path), directory / "log")
     finally:
         process.terminate()  # SIGKILL would leave gunicorn's workers running for some time.
-        process.wait(30)
+        process.wait(120)
 
 
 def config_file(directory: Path, extra: dict[str, Any] | None = None, **values: Any) -> str:
