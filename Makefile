@@ -87,7 +87,7 @@ test-faults: $(VENV)/.dev  ## Run the slow suites: hostile clients, full disks, 
 
 PROGRAMS := tests/cli tests/wsgi tests/test_testing.py tests/test_prometheus.py tests/test_page_plugin.py \
     tests/security/test_chromium.py tests/blueprints/test_docs_api.py tests/observability tests/release tests/website tests/deploy \
-    tests/docs/test_session.py tests/test_walkthrough.py $(IMPORTS)
+    tests/docs/test_session.py tests/docs/test_reader.py tests/test_walkthrough.py $(IMPORTS)
 
 test-programs: $(VENV)/.release $(VENV)/.site  ## Run the tests that start other programs: fleets, WSGI servers, Prometheus, browsers
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(PROGRAMS)

@@ -15,6 +15,8 @@ from tests.support import accepts, eventually
 QUIET_SECONDS = 2.0
 """Seconds without output after which the server has printed all its addresses."""
 
+_PRINTED_PORT = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0):(\d+)")
+
 
 @dataclass(frozen=True)
 class Server:
@@ -50,7 +52,7 @@ class Server:
         if not self.output.exists() or time.time() - self.output.stat().st_mtime < QUIET_SECONDS:
             return False
         output = self.output.read_text()
-        ports = re.findall(r"https?://[^\s/]+:(\d+)", output)
+        ports = _PRINTED_PORT.findall(output)
         sockets = [path for path in re.findall(r"(?<![\w/.])/\S+", output) if Path(path).is_socket()]
         return bool(ports or sockets) and all(accepts(int(port)) for port in ports) and all(map(_takes, sockets))
 
