@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _WIRE = (
-    "tests/serving/test_header_cache.py tests/serving/test_framing.py tests/serving/test_heads.py "
+    "tests/serving/test_tasks.py tests/serving/test_header_cache.py tests/serving/test_framing.py tests/serving/test_heads.py "
     "tests/serving/test_bodiless.py "
     "tests/serving/test_expect.py tests/serving/test_not_http.py"
 )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from waitress.task import ThreadedTaskDispatcher
 
 from lmcache_internal.limits.server_load import Load
 from lmcache_internal.serving.thread_pool import Pool
@@ -99,3 +100,18 @@ def test_threads_that_were_needed_since_the_last_call_are_kept(pool: Pool) -> No
     assert eventually(lambda: len(pool.threads) == 3)
     time.sleep(0.02)
     assert len(pool.threads) == 3
+
+
+def test_without_a_new_thread_requests_wait_for_the_others(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start_new_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ThreadedTaskDispatcher, "start_new_thread", start_new_thread)
+    release = threading.Event()
+    tasks = [Task(release) for _ in range(LEAST + 1)]
+    for task in tasks:
+        pool.add_task(task)
+    assert eventually(lambda: (pool.load().busy, pool.load().waiting) == (LEAST, 1))
+    release.set()
+    assert eventually(lambda: all(task.is_done for task in tasks) and not pool.is_busy)
+    assert pool.load().busy == 0
