@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from lmcache_internal import InternalAPIServer
-from lmcache_internal.errors import ConfigError
+from lmcache_internal.errors import ConfigError, ServerStartError
 from lmcache_internal.settings import Settings
 from lmcache_internal.settings.locations import bound_host
 from tests.support import fetch, free_port, make_manager
@@ -60,6 +61,33 @@ def test_all_addresses_are_those_of_both_families(host: str) -> None:
         assert [entry["address"] for entry in audited] == ["127.0.0.1", "::1"]
         status, body = fetch(server, "/sd/prometheus", headers={"Host": f"localhost:{server.port}"})
         assert (status, b"*" in body, f"localhost:{server.port}".encode() in body) == (200, False, True)
+
+
+def test_without_ipv6_all_addresses_are_those_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    values: dict[str, Any] = {
+        f"{PREFIX}enabled": True,
+        f"{PREFIX}host": "*",
+        f"{PREFIX}port_start": free_port() - 1,
+    }
+    with make_manager(**values) as manager, InternalAPIServer(manager) as server:
+        assert status_of("127.0.0.1", server.port, b"GET /livez") == 200
+        with pytest.raises(ConnectionRefusedError):
+            status_of("::1", server.port, b"GET /livez")
+
+
+@pytest.mark.parametrize("host", ["no-such-host", f"{'a' * 64}.example", "a..b"])
+def test_a_host_that_cannot_be_resolved_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    def getaddrinfo(name: str, *_: Any, **__: Any) -> None:
+        name.encode("idna")  # As the real one does; a label may be invalid.
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)  # A name server may be slow.
+    values: dict[str, Any] = {f"{PREFIX}enabled": True, f"{PREFIX}host": host}
+    with make_manager(**values) as manager:
+        message = re.escape(f"internal_api_server_host '{host}' cannot be resolved: ")
+        with pytest.raises(ServerStartError, match=message):
+            InternalAPIServer(manager).start()
 
 
 def status_of(address: str, port: int, request: bytes, headers: bytes = b"") -> int:

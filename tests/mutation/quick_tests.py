@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 _WIRE = (
-    "tests/serving/test_tasks.py tests/serving/test_header_cache.py tests/serving/test_framing.py tests/serving/test_heads.py "
-    "tests/serving/test_bodiless.py "
+    "tests/serving/test_tasks.py tests/serving/test_header_cache.py tests/serving/test_framing.py "
+    "tests/serving/test_heads.py tests/serving/test_bodiless.py "
     "tests/serving/test_expect.py tests/serving/test_not_http.py"
 )
 _CONNECTIONS = (
@@ -16,7 +16,7 @@ _CONNECTIONS = (
     "tests/serving/test_connection_timeouts.py tests/limits/test_single_flight.py "
     "tests/serving/test_dropped.py tests/serving/test_limit.py tests/serving/test_hand_back.py "
     "tests/serving/test_expect.py tests/serving/test_bodiless.py tests/limits/test_timeouts_over_sockets.py "
-    "tests/test_server.py tests/faults/test_clock.py "
+    "tests/test_server.py tests/test_locations.py tests/faults/test_clock.py "
     "tests/faults/test_connections.py::test_a_half_closed_client_gets_its_response "
     "tests/faults/test_connections.py::test_a_client_that_never_reads_is_closed "
     "tests/faults/test_connections.py::test_idle_connections_are_closed_in_time "
