@@ -42,7 +42,7 @@ class _Finder(Visitor):  # type: ignore[misc]  # cosmic-ray has no types.
     def visit(self, node: Any) -> Any:
         for name, operator in self._operators.items():
             for position in operator.mutation_positions(node):
-                if not _is_annotation(node) and not (name == "core/NumberReplacer" and _is_constant(node)):
+                if not _is_left_out(name, node, position):
                     self.places[position].append((name, self._seen[name]))
                 self._seen[name] += 1
         return node
@@ -67,6 +67,12 @@ def _mutant(file: str, source: str, operator: str, occurrence: int) -> Mutant:
     before, after = source.splitlines(), mutated.splitlines()
     line = next((i for i, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), 0)
     return Mutant(file, line + 1, before[line].strip(), after[line].strip(), mutated)
+
+
+def _is_left_out(operator: str, node: Any, position: Any) -> bool:
+    is_tuned = operator == "core/NumberReplacer" and _is_constant(node)
+    is_dotted = operator == "core/ExceptionReplacer" and node.get_leaf_for_position(position[0]).end_pos != position[1]
+    return _is_annotation(node) or is_tuned or is_dotted  # cosmic-ray cannot replace an exception with a dotted name.
 
 
 def _is_annotation(node: Any) -> bool:
