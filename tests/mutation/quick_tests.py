@@ -42,7 +42,8 @@ _CONFIGURATION = (
 _REDACTION = (
     "tests/redaction/test_redaction.py tests/redaction/test_kinds.py "
     "tests/redaction/test_names.py tests/redaction/test_texts.py tests/redaction/test_log_lines.py "
-    "tests/security/test_audit.py tests/blueprints/test_conf_api.py tests/test_app.py"
+    "tests/security/test_audit.py tests/security/test_bounded_memory.py "
+    "tests/blueprints/test_conf_api.py tests/test_app.py"
 )
 _SETTINGS = (
     "tests/test_config_file.py tests/test_settings.py tests/test_address.py tests/test_locations.py "

@@ -335,6 +335,15 @@ def test_handler_configured_for_errors_gets_no_audit_lines(client: FlaskClient, 
     assert written == []
 
 
+@pytest.mark.parametrize(("level", "lines"), [("NOTSET", 1), ("DEBUG", 1), ("INFO", 1), ("WARNING", 0)])
+def test_level_of_the_audit_logger_counts(
+    client: FlaskClient, written: list[str], monkeypatch: pytest.MonkeyPatch, level: str, lines: int
+) -> None:
+    monkeypatch.setattr(logging.getLogger(LOGGER), "level", getattr(logging, level))
+    client.put("/freeze/disable")
+    assert len(written) == lines
+
+
 def test_refusals_do_not_displace_changes(client: FlaskClient, app: InternalApp) -> None:
     client.put("/freeze/disable")
     for _ in range(KEPT + 5):
