@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lmcache_internal.limits.recent_requests import KEPT, RecentRequests
+from lmcache_internal.metrics.exposition import _hint
 from lmcache_internal.security.proxies import came_through_proxy
 from tests.support import allocated_bytes
 
@@ -24,7 +25,11 @@ def _method(number: int) -> None:
     _recent.add(f"M{number}" + "X" * 60_000, "/conf", 405, None)
 
 
-@pytest.mark.parametrize("send", [_names, _method], ids=["names of headers", "methods"])
+def _metric(number: int) -> object:
+    return _hint(f"{number}" + "x" * 60_000, frozenset({"lmcache:requests"}))
+
+
+@pytest.mark.parametrize("send", [_names, _method, _metric], ids=["names of headers", "methods", "names of metrics"])
 def test_texts_of_many_requests_do_not_stay_in_memory(send: Callable[[int], object]) -> None:
     def send_many() -> None:
         for number in range(3 * KEPT):
