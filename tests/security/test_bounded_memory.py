@@ -8,6 +8,7 @@ import pytest
 
 from lmcache_internal.limits.recent_requests import KEPT, RecentRequests
 from lmcache_internal.metrics.exposition import _hint
+from lmcache_internal.security.browser import host_of
 from lmcache_internal.security.proxies import came_through_proxy
 from tests.support import allocated_bytes
 
@@ -29,7 +30,13 @@ def _metric(number: int) -> object:
     return _hint(f"{number}" + "x" * 60_000, frozenset({"lmcache:requests"}))
 
 
-@pytest.mark.parametrize("send", [_names, _method, _metric], ids=["names of headers", "methods", "names of metrics"])
+def _host(number: int) -> object:
+    return host_of({"HTTP_HOST": f"{number}" + "X" * 8000})
+
+
+@pytest.mark.parametrize(
+    "send", [_names, _method, _metric, _host], ids=["names of headers", "methods", "names of metrics", "hosts"]
+)
 def test_texts_of_many_requests_do_not_stay_in_memory(send: Callable[[int], object]) -> None:
     def send_many() -> None:
         for number in range(3 * KEPT):
