@@ -68,8 +68,8 @@ FALLING_SHORT = """\
 PARTS = """\
 ## What each part of the server is worth
 
-`make ablation` measures the server with a part and without it, alternately, in two processes with one
-engine each. Each of these parts only makes the server faster, or its neighbors; each can be removed by itself.
+`make ablation` measures the server with a part and without it, alternately, in two processes with one engine each. Each
+of these parts only makes the server faster, or disturbs the engine less; each can be removed by itself.
 """
 
 

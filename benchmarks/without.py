@@ -92,4 +92,4 @@ PARTS: dict[str, Callable[[], None]] = {
     "metrics/kept_series.py": _kept_series,
     "metrics/process.py": _process_metrics,
 }
-"""Each part that only makes the server faster, or its neighbors, and how to take it out."""
+"""Each part that only makes the server faster, or disturbs the engine less, and how to take it out."""

@@ -47,7 +47,7 @@ class LevelSet(TypedDict):
 
 
 class NewLevelSet(LevelSet, total=False):
-    """`message`: nobody has used the logger, and another one has a similar name; `dry_run`: nothing was set."""
+    """`message`: the logger is unused, and another one has a similar name; `dry_run`: nothing was set."""
 
     message: str
     dry_run: bool
@@ -138,7 +138,7 @@ def _hint(name: str) -> str:
     """Return a hint if the name of a logger is misspelled; empty if the logger exists or no name is similar."""
     loggers = {"root", *logging.Logger.manager.loggerDict}
     hint = "" if name in loggers else suggestion(name, loggers, cutoff=0.9)
-    return f"\nNobody has used a logger of this name{hint}" if hint else ""
+    return f"\nNo logger of this name has been used{hint}" if hint else ""
 
 
 def _level_name(name: str) -> str:

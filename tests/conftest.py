@@ -28,7 +28,7 @@ collect_ignore += ["blueprints/test_run_script_limit.py", "blueprints/test_mp_fa
 # What starts other programs: vLLM, fleets of the command line, WSGI servers, pytest, Prometheus, browsers.
 collect_ignore += ["vllm", "cli", "wsgi", "test_testing.py", "test_prometheus.py", "test_page_plugin.py"]
 collect_ignore += ["security/test_chromium.py", "blueprints/test_docs_api.py"]
-collect_ignore += ["docs/test_session.py", "test_walkthrough.py"]
+collect_ignore += ["docs/test_reader.py", "docs/test_session.py", "test_walkthrough.py"]
 collect_ignore += [f"integrations/test_{name}.py" for name in ("lmcache", "lmcache_logging", "mp_fallback")]
 collect_ignore += ["observability", "release", "website", "deploy", "ui"]
 _find_entry_points = sources._entry_points

@@ -45,6 +45,8 @@ LINE = {
     "return engine()": "[-]license.server failed: LMCache adapter not configured.",
     "raise OSError('/srv/key: denied')": "[-]license.server failed: OSError: /srv/key: denied",
     "raise SystemExit(3)": "[-]license.server failed: SystemExit: 3",
+    "return False": "[-]license.server failed: it returned bool, not a text or None",
+    "yield 'valid'": "[-]license.server failed: it returned generator, not a text or None",
 }
 
 

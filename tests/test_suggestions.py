@@ -85,13 +85,13 @@ def test_backends(client: FlaskClient, method: str, path: str) -> None:
 
 def test_loggers(client: FlaskClient) -> None:
     logging.getLogger("lmcache.suggested")
-    hint = "Nobody has used a logger of this name; did you mean lmcache.suggested?"
+    hint = "No logger of this name has been used; did you mean lmcache.suggested?"
     query = "/loglevel?logger_name=lmcache.sugested"
     assert client.get(query).text == f"lmcache.sugested: NOTSET\n{hint}"
     assert client.get("/loglevel?logger_name=lmcache.suggested").text == "lmcache.suggested: NOTSET"
     assert client.put("/loglevel?logger_name=lmcache.sugestd&level=INFO").get_json()["message"] == hint
     set_to = "Set lmcache.sugested level to INFO (including all handlers)"
-    assert client.get(f"{query}&level=INFO").text.startswith(f"{set_to}\nNobody")
+    assert client.get(f"{query}&level=INFO").text.startswith(f"{set_to}\nNo logger")
     assert client.get(f"{query}&level=INFO").text == set_to
 
 

@@ -196,7 +196,9 @@ def _of_plugin(check: Callable[[], object], _: Subject) -> Outcome:
         raise
     except BaseException as error:  # A plugin may raise anything, and the text of that may quote anything.
         return Outcome("failed", type(error).__name__, f"{type(error).__name__}: {error}")
-    return Outcome("ok", "" if found is None else str(found))
+    if found is not None and not isinstance(found, str):  # Such as False or a coroutine, which must not pass.
+        return Outcome("failed", f"it returned {type(found).__name__}, not a text or None")
+    return Outcome("ok", found or "")
 
 
 def _outcome_of(check: Callable[[], str | Outcome]) -> Outcome:

@@ -99,6 +99,6 @@ def _renderer_of(content_type: str, _names: frozenset[str]) -> Renderer:
     return Renderer(encoder_of(content_type)[0])
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8)  # Few, because a client chooses the names, each of up to 64 KiB.
 def _hint(name: str, known: frozenset[str]) -> str:
     return suggestion(name, known)

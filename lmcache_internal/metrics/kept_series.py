@@ -5,8 +5,8 @@ gauges, summaries and histograms rarely change, so they are kept, and only the v
 read in this way, its values are compared with those that prometheus_client collects. If they differ, or the metric
 shows more than values (exemplars), prometheus_client collects it; so it does with other collectors.
 
-This saves half of the CPU time of a scrape, and more if the engine has histograms of many series. To remove it, delete
-this file and give the registry to the renderer in `exposition.py`.
+With the real engine's metrics, this saves 0.6 of 2.1 ms of a scrape (`make ablation`), and more if the engine has
+histograms of many series. To remove it, delete this file and give the registry to the renderer in `exposition.py`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from types import FunctionType, MethodType
 from typing import Any
+from weakref import WeakSet
 
 from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
@@ -48,7 +49,7 @@ class LeanFlask(Flask):
     def __init__(self, import_name: str) -> None:
         super().__init__(import_name, static_folder=None, template_folder=None)
         self.session_interface = _NoSessions()
-        self._synchronous: set[Callable[..., Any]] = set()
+        self._synchronous: WeakSet[Callable[..., Any]] = WeakSet()  # Weak: views may create functions per request.
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Match plain paths by a dictionary; use werkzeug's patterns for the others."""
@@ -58,7 +59,7 @@ class LeanFlask(Flask):
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a plain function as it is; Flask's own check is slow and runs several times per request."""
-        is_plain = isinstance(func, (FunctionType, MethodType))  # Others may have no hash.
+        is_plain = isinstance(func, (FunctionType, MethodType))  # Others may have no hash, or no weak references.
         if is_plain and func in self._synchronous:
             return func
         made = super().ensure_sync(func)

@@ -86,7 +86,7 @@ def host_of(environ: Mapping[str, Any]) -> str:
     return _host_in(str(environ.get("HTTP_HOST") or ""))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)  # Few, because a client chooses the host, of up to 8 KiB.
 def _host_in(header: str) -> str:
     header = header.lower()
     match = _HOST.fullmatch(header)
@@ -100,7 +100,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _is_own_ip(host: str, bound: str) -> bool:
     """Return whether `host` is an IP address, which DNS cannot redirect, that this server may have."""
     try:

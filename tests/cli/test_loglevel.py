@@ -116,7 +116,7 @@ def test_a_misspelled_logger_is_told_once_and_set(fleet: Fleet) -> None:
     try:
         result = fleet.run("loglevel", "spelled.right.nane", "DEBUG", "--all")
         assert result.exit_code == 0
-        told = "Nobody has used a logger of this name; did you mean spelled.right.name?\n"
+        told = "No logger of this name has been used; did you mean spelled.right.name?\n"
         assert result.stderr == told
     finally:
         logging.Logger.manager.loggerDict.pop("spelled.right.nane", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from tests.support import make_manager
 PLUGIN = '''
 """Views that return Flask's attributes of their request."""
 
+from weakref import ref
+
 from flask import Blueprint, Response, after_this_request, jsonify, redirect, request, session, url_for
+from flask.views import MethodView
 from lmcache_internal.api import operation
 
 router = Blueprint("looks", __name__)
@@ -88,6 +92,21 @@ def note():
 @router.get("/looks/before")
 def seen():
     return jsonify(before)
+
+
+class Made(MethodView):
+    made = []
+
+    def get(self):
+        @after_this_request
+        def unchanged(response):
+            return response
+
+        self.made += [ref(self), ref(unchanged)]
+        return jsonify([one() is not None for one in self.made])
+
+
+router.add_url_rule("/looks/made", view_func=Made.as_view("made"))
 '''
 
 
@@ -158,6 +177,12 @@ def test_request_hooks_run(client: FlaskClient) -> None:
     assert client.get("/looks/hooks").json == {"closed": 1}
     seen: Any = client.get("/looks/before").json
     assert seen[-1] == "looks.seen"
+
+
+def test_views_and_functions_made_for_a_request_are_freed(client: FlaskClient) -> None:
+    for earlier in range(3):
+        gc.collect()
+        assert client.get("/looks/made").json == [False] * 2 * earlier + [True] * 2
 
 
 def test_async_view_is_not_treated_as_plain(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from lmcache_internal.limits.recent_requests import KEPT, RecentRequests
+from lmcache_internal.metrics.exposition import _hint
 from lmcache_internal.redaction import redact
+from lmcache_internal.security.browser import host_of
 from lmcache_internal.security.proxies import came_through_proxy
 from tests.support import allocated_bytes
 
@@ -30,9 +32,24 @@ def _arguments(number: int) -> object:
     return redact({f"argument{number}{'x' * 60_000}": "value"})
 
 
-@pytest.mark.parametrize(
-    "send", [_names, _method, _arguments], ids=["names of headers", "methods", "names of arguments"]
-)
+def _metric(number: int) -> object:
+    return _hint(f"{number}" + "x" * 60_000, frozenset({"lmcache:requests"}))
+
+
+def _host(number: int) -> object:
+    return host_of({"HTTP_HOST": f"{number}" + "X" * 8000})
+
+
+SENT = {
+    "names of headers": _names,
+    "methods": _method,
+    "names of arguments": _arguments,
+    "names of metrics": _metric,
+    "hosts": _host,
+}
+
+
+@pytest.mark.parametrize("send", SENT.values(), ids=SENT)
 def test_texts_of_many_requests_do_not_stay_in_memory(send: Callable[[int], object]) -> None:
     numbers = itertools.count()  # Texts of an earlier attempt may be cached.
 

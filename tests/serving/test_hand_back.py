@@ -12,6 +12,7 @@ from lmcache_internal import InternalAPIServer
 from lmcache_internal.serving import connection
 from lmcache_internal.serving.acceptor import Acceptor
 from tests.serving.support import LAST, POOL, get, holding
+from tests.support import eventually
 from tests.wire import statuses, talking
 
 
@@ -50,10 +51,12 @@ def test_a_response_that_is_sent_does_not_wake_the_event_loop(
 ) -> None:
     woken = []
     monkeypatch.setattr(Acceptor, "resume", lambda _self, channel: woken.append(channel))
+    transport = tcp._listeners[0]._transport
     with talking(tcp) as conversation:
         for _ in range(5):
             conversation.send(POOL)
             assert conversation.next().status == 200
+            assert eventually(lambda: transport.busy == 0)  # Only then has the thread decided whether to wake it.
     assert woken == []
 
 

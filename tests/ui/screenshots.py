@@ -145,8 +145,9 @@ def traffic(directory: Path, workers: int) -> Iterator[list[str]]:
     config = directory / "lmcache.yaml"
     config.write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
     command = [*CLI, "serve", "--config", str(config), "--workers", str(workers), "--traffic"]
-    with running(command, directory / "log", lambda: answers(start + workers, "/livez")):
-        yield [f"http://127.0.0.1:{start + rank}" for rank in range(workers + 1)]
+    ports = range(start, start + workers + 1)
+    with running(command, directory / "log", lambda: all(answers(port, "/livez") for port in ports)):
+        yield [f"http://127.0.0.1:{port}" for port in ports]
 
 
 def change(url: str, *command: str) -> None:

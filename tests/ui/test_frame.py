@@ -66,6 +66,19 @@ def test_a_view_that_could_not_be_read_is_read_again(browser: Browser, server: I
     assert "cannot be reached" in browser.run("return window.problems[0]")
 
 
+def test_a_late_response_of_another_view_does_not_count_for_a_view_that_could_not_be_read(
+    browser: Browser, server: InternalAPIServer
+) -> None:
+    open_and_hold_environment(browser, server)
+    browser.run("window.environment = window.held; window.held = null; window.hold = '/meta'")
+    browser.run("location.hash = 'metadata'")
+    assert eventually(lambda: is_held(browser))
+    # The page has handled the response of the environment before that of the metadata fails.
+    browser.run("window.environment.pass(); return new Promise((done) => setTimeout(done, 500)).then(() => null)")
+    browser.run("window.hold = ''; window.sent = []; window.held.reject(new TypeError('failed'))")
+    assert eventually(lambda: browser.run("return window.sent.includes('/meta')"))
+
+
 def test_a_late_response_never_replaces_a_newer_one(browser: Browser, server: InternalAPIServer) -> None:
     open_view(browser, server, "backends")
     see(browser, "Not frozen.")

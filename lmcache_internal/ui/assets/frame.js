@@ -19,7 +19,7 @@ export class Frame {
     this.age = h("p", { class: "status", role: "timer" }); // Screen readers do not announce each second of a timer.
     this.problem = h("p", { class: "error", role: "alert" });
     this.main = h("main", { tabindex: -1 });
-    /** @type {number | null} - in ms of a clock that nobody sets */
+    /** @type {number | null} - in ms of a monotonic clock */
     this.lastSuccess = null;
     const skip = h("a", { href: "#", class: "skip" }, "Skip to content");
     skip.addEventListener("click", (event) => {

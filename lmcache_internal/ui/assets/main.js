@@ -137,9 +137,10 @@ async function attempt(read) {
 }
 
 async function refresh() {
+  const { hash } = location;
   isUnread = true; // Until it succeeds: each poll tries again.
   await attempt(() => (refused() ? ping() : current().refresh()));
-  isUnread = false;
+  if (hash === location.hash) isUnread = false;
 }
 
 const poller = new Poller(() => (chosen().live || isUnread || !access.size ? refresh() : attempt(ping)));
