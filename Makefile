@@ -73,6 +73,7 @@ IMPORTS := tests/integrations/test_lmcache.py tests/integrations/test_lmcache_lo
 
 # Bounds of time, and properties of every route: they take long, or need a quiet machine.
 SLOW := tests/test_bad_input.py tests/test_linear_time.py tests/security/test_secrets.py tests/serving/test_bytewise.py \
+    tests/serving/test_connection_timeouts.py \
     tests/serving/test_cpu_budget.py tests/serving/test_not_http.py tests/serving/test_pipelining.py \
     tests/blueprints/test_run_script_limit.py tests/blueprints/test_mp_faults.py tests/test_fuzz.py
 

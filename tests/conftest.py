@@ -23,7 +23,12 @@ from tests.support import make_manager
 collect_ignore = ["faults", "docs/test_documents.py"]
 # The slow ones, part of `make test-faults`: bounds of time, and properties of every route.
 collect_ignore += ["test_bad_input.py", "test_linear_time.py", "security/test_secrets.py", "serving/test_bytewise.py"]
-collect_ignore += ["serving/test_cpu_budget.py", "serving/test_not_http.py", "serving/test_pipelining.py"]
+collect_ignore += [
+    "serving/test_connection_timeouts.py",
+    "serving/test_cpu_budget.py",
+    "serving/test_not_http.py",
+    "serving/test_pipelining.py",
+]
 collect_ignore += ["blueprints/test_run_script_limit.py", "blueprints/test_mp_faults.py", "test_fuzz.py"]
 # What starts other programs: vLLM, fleets of the command line, WSGI servers, pytest, Prometheus, browsers.
 collect_ignore += ["vllm", "cli", "wsgi", "test_testing.py", "test_prometheus.py", "test_page_plugin.py"]

@@ -6,13 +6,8 @@ from pathlib import Path
 
 _WIRE = (
     "tests/serving/test_tasks.py tests/serving/test_header_cache.py tests/serving/test_framing.py "
-<<<<<<< HEAD
     "tests/serving/test_heads.py tests/serving/test_bodiless.py "
     "tests/serving/test_expect.py tests/serving/test_not_http.py"
-=======
-    "tests/serving/test_heads.py tests/serving/test_bodiless.py tests/serving/test_expect.py "
-    "tests/serving/test_not_http.py"
->>>>>>> read
 )
 _CONNECTIONS = (
     "tests/system/test_socket_directory.py tests/system/test_log_queue.py "

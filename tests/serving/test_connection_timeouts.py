@@ -15,12 +15,12 @@ from lmcache_internal.serving import acceptor, connection
 from tests.serving.support import INLINE, LAST, POOL, post, serving
 from tests.wire import Answer, statuses, talking
 
-SHORT, LONG = 0.5, 2.0
+SHORT, LONG = 1.0, 4.0
 """Timeouts in seconds: of a head, of a silent body and of an idle connection; and of a complete body."""
 PAUSE = 0.1
 
-HALF_BODY = post(b"Content-Length: 40", body=b"half")
-WHOLE = [post(b"Content-Length: 8", b"Connection: close"), *[b"x"] * 8]
+HALF_BODY = post(b"Content-Length: 80", body=b"half")
+WHOLE = [post(b"Content-Length: 13", b"Connection: close"), *[b"x"] * 13]
 
 
 class Case(NamedTuple):
@@ -40,11 +40,11 @@ CASES = {
     "a head that stops": Case([INLINE[:-2]], (SHORT, LONG), ["head"]),
     "a head that drips": Case([INLINE[:-2], *[b"X: y\r\n"] * 40], (SHORT, LONG), ["head"]),
     "a body that stops": Case([HALF_BODY], (SHORT, LONG), ["body"]),
-    "a body that drips": Case([HALF_BODY, *[b"x"] * 40], (LONG, LONG + 1.5), ["body"]),
+    "a body that drips": Case([HALF_BODY, *[b"x"] * 60], (LONG, LONG + 3), ["body"]),
     "a body in time": Case(WHOLE, (SHORT, LONG), [None]),
     "idle from the start": Case([], (SHORT, LONG), []),
     "idle after a response": Case([POOL], (SHORT, LONG), [None]),
-    "not idle for long": Case([INLINE, b"", b"", INLINE, b"", b"", LAST], (SHORT, LONG), [None, None, None]),
+    "not idle for long": Case([INLINE, *[b""] * 5, INLINE, *[b""] * 5, LAST], (SHORT, LONG), [None, None, None]),
 }
 
 
@@ -65,7 +65,7 @@ def test_what_is_late_is_ended_and_what_is_in_time_is_not(hasty: InternalAPIServ
         with talking(hasty) as conversation:
             began = time.monotonic()
             conversation.send(*case.packets, pause=PAUSE)
-            answers = conversation.rest(patience=5)
+            answers = conversation.rest(patience=10)
             return time.monotonic() - began, answers
 
     with ThreadPoolExecutor(len(CASES)) as threads:

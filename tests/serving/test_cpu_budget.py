@@ -26,6 +26,8 @@ from tests.support import ROOT, busy_thread, gil_releases, slowdown
 
 ATTEMPTS = 8
 MOST_SLOWDOWN = 1.3
+LEAST_OF_A_CORE = 0.8
+"""Of the CPU time of a core that the GIL allows; with less, other processes have disturbed a measurement."""
 
 
 @pytest.fixture
@@ -263,6 +265,16 @@ def test_clients_at_full_speed_do_not_starve_requests_in_worker_threads(server: 
 
 @pytest.mark.parametrize("path", ["/lmc_version", "/metrics", "/threads", "/healthz", "/nothing/here"])
 def test_clients_at_full_speed_leave_a_busy_engine_most_of_its_cpu_time(server: InternalAPIServer, path: str) -> None:
+    for _ in range(3):
+        seconds, engine, others = flooded(server, path)
+        if engine + others > LEAST_OF_A_CORE * seconds:
+            assert others < 2.5 * CPU_SHARE * seconds
+            return
+    pytest.skip("other processes use the CPU: the process never had a core for itself")
+
+
+def flooded(server: InternalAPIServer, path: str) -> tuple[float, float, float]:
+    """Return the seconds of a flood of `path` beside a busy thread, and the CPU time of the thread and of the rest."""
     address = server.socket_path or ("127.0.0.1", server.port)
     used: list[float] = []
     done = threading.Event()
@@ -280,4 +292,4 @@ def test_clients_at_full_speed_leave_a_busy_engine_most_of_its_cpu_time(server: 
     seconds = time.monotonic() - began
     done.set()
     engine.join()
-    assert time.process_time() - before - used[0] < 2.5 * CPU_SHARE * seconds
+    return seconds, used[0], time.process_time() - before - used[0]
