@@ -6,8 +6,9 @@ Without any option, the defaults of the engine apply: the file that `LMCACHE_CON
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -189,7 +190,9 @@ def read_targets(path: Path) -> list[Target]:
         ) from error
     if not found:
         raise click.ClickException(f"{path} lists no targets")
-    return found
+    ranks = Counter(target.index for target in set(found))
+    # Several engines have a worker 0. Only its address names one of them.
+    return [replace(target, by_address=True) if ranks[target.index] > 1 else target for target in found]
 
 
 def _is_url(listed: str) -> bool:

@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from lmcache_internal import InternalAPIServer
 from lmcache_internal.cli import main
+from lmcache_internal.cli.sources import Source, read_targets
+from lmcache_internal.cli.targets import names_of
 from tests.cli.conftest import DEAD, Fleet, StartFleet
 from tests.support import free_port, make_manager, server_values
 
@@ -170,3 +172,18 @@ def test_an_index_that_the_targets_file_lacks(tmp_path: Path) -> None:
     result = run("status", "--targets", str(listed), "--index", "2,3")
     assert result.exit_code == 2
     assert "has no target with index 2" in result.stderr
+
+
+def test_ranks_of_two_engines_with_the_same_index_are_named_by_their_addresses(tmp_path: Path) -> None:
+    listed = tmp_path / "targets.yaml"
+    listed.write_text(
+        "- {targets: ['10.0.0.1:7000', '10.0.0.2:7000'], labels: {index: 1}}\n"
+        "- {targets: ['10.0.0.1:7001', '10.0.0.1:7001'], labels: {index: 2}}\n"
+    )
+    first, second, third, _ = read_targets(listed)
+    assert names_of([first, second, third]) == (
+        "worker 0 (http://10.0.0.1:7000), worker 0 (http://10.0.0.2:7000), worker 1"
+    )
+    source = Source(listed=str(listed))
+    assert source.options([second]) == ["--url", "http://10.0.0.2:7000"]
+    assert source.options([third]) == ["--targets", str(listed), "--index", "2"]
