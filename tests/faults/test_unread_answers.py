@@ -85,19 +85,20 @@ def unreading(host: Host, data: bytes) -> Iterator[list[socket.socket]]:
         yield clients
 
 
-def read_slowly(host: Host, path: str) -> int:
+def read_slowly(host: Host, path: str, tries: int = 1) -> int:
     """Read a response for about four seconds, 64 KiB at a time; return its size in bytes.
 
-    After a 503, send the request again after `Retry-After`, because the concurrency of one view is limited.
+    Send the request again if the response is not complete: the concurrency of one view is limited (503), and a client
+    is disconnected if, on a busy machine, it reads its first bytes later than others fill their receive buffers.
     """
-    for _ in range(10):
+    for _ in range(tries):
         received = bytearray()
-        with host.connect(receive_buffer=64 << 10) as client:
+        with contextlib.suppress(ConnectionResetError), host.connect(receive_buffer=64 << 10) as client:
             client.sendall(request(path, "Connection: close"))
             while piece := client.recv(64 << 10):
                 received += piece
                 time.sleep(4 * len(piece) / LARGE_BYTES)
-        if not received.startswith(b"HTTP/1.1 503 "):
+        if len(received) > LARGE_BYTES:
             break
         time.sleep(1)
     return len(received)
@@ -118,7 +119,7 @@ def test_unread_responses_are_limited(host: Host, path: str, pipelined: int) -> 
         early = threads.submit(read_slowly, host, "/large")
         time.sleep(0.5)
         with unreading(host, request(path) * pipelined):
-            late = threads.submit(read_slowly, host, "/large/pieces")
+            late = threads.submit(read_slowly, host, "/large/pieces", tries=10)
             waited = []
             while not (early.done() and late.done()):
                 waited.append(host.ask("/livez").seconds)
