@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from string import printable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 from flask import Response, g, request
 
@@ -74,6 +76,9 @@ class InternalApp(LeanFlask):
         root = environ.get("SCRIPT_NAME", "")
         if root.startswith(("//", "/\\")):  # Some servers take it from the request. A browser would read a host in it.
             environ["SCRIPT_NAME"] = "/" + root.lstrip("/\\")
+        query = environ.get("QUERY_STRING", "")
+        if not query.isascii():  # Our own server refuses it; others pass it, and werkzeug decodes only UTF-8.
+            environ["QUERY_STRING"] = quote(query, safe=printable, encoding="latin-1", errors="replace")
         if self.bulkheads.in_use:
             return release_after(environ, partial(super().wsgi_app, environ, start))
         return super().wsgi_app(environ, start)
