@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from string import printable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from flask import Response, g, request
+from flask import Request, Response, g, request
 
 from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
 from .diagnostics.explain.seen import SEEN_KEY, Seen
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
     from werkzeug.exceptions import HTTPException
 
 
+class InMemoryRequest(Request):
+    """A request that keeps uploads in memory, because a temporary file fails if the disk is full."""
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> BytesIO:
+        return BytesIO()
+
+
 class InternalApp(LeanFlask):
     """A Flask app that holds its engine in the same attribute as LMCache's server.
 
@@ -43,6 +51,8 @@ class InternalApp(LeanFlask):
         limits: the concurrency limits.
         bulkheads: the limits of plugin views.
     """
+
+    request_class = InMemoryRequest
 
     def __init__(self, import_name: str, adapter: Any, settings: Settings) -> None:
         super().__init__(import_name)
