@@ -2,8 +2,10 @@
 
 import shlex
 from typing import TypedDict
+from urllib.parse import quote
 
 from flask import Blueprint, Response, request
+from werkzeug.urls import uri_to_iri
 
 from lmcache_internal.api import ADDRESS_KEY, Route, Upload, internal_app, operation, routes_of
 from lmcache_internal.ui.pages import redirect_to_page
@@ -55,7 +57,8 @@ def list_endpoints() -> list[Endpoint]:
 def _curl(route: Route) -> str:
     address = request.environ.get(ADDRESS_KEY)
     words = ["curl"]
-    base = request.root_url.rstrip("/")
+    # Not `root_url`, which fails for a host such as `xn--a`.
+    base = f"{request.scheme}://{request.host}{uri_to_iri(quote(request.script_root))}"
     if address is not None and address.socket_path:
         words += ["--unix-socket", shlex.quote(address.socket_path)]
         base = address.url

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from io import BytesIO
 from pathlib import Path
+from string import printable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
-from flask import Response, g, request
+from flask import Request, Response, g, request
 
 from .diagnostics.doctor.facts import FACTS_KEY, FactsCollector
 from .diagnostics.explain.seen import SEEN_KEY, Seen
@@ -32,6 +35,13 @@ if TYPE_CHECKING:
     from werkzeug.exceptions import HTTPException
 
 
+class InMemoryRequest(Request):
+    """A request that keeps uploads in memory, because a temporary file fails if the disk is full."""
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> BytesIO:
+        return BytesIO()
+
+
 class InternalApp(LeanFlask):
     """A Flask app that holds its engine in the same attribute as LMCache's server.
 
@@ -41,6 +51,8 @@ class InternalApp(LeanFlask):
         limits: the concurrency limits.
         bulkheads: the limits of plugin views.
     """
+
+    request_class = InMemoryRequest
 
     def __init__(self, import_name: str, adapter: Any, settings: Settings) -> None:
         super().__init__(import_name)
@@ -74,6 +86,9 @@ class InternalApp(LeanFlask):
         root = environ.get("SCRIPT_NAME", "")
         if root.startswith(("//", "/\\")):  # Some servers take it from the request. A browser would read a host in it.
             environ["SCRIPT_NAME"] = "/" + root.lstrip("/\\")
+        query = environ.get("QUERY_STRING", "")
+        if not query.isascii():  # Our own server refuses it; others pass it, and werkzeug decodes only UTF-8.
+            environ["QUERY_STRING"] = quote(query, safe=printable, encoding="latin-1", errors="replace")
         if self.bulkheads.in_use:
             return release_after(environ, partial(super().wsgi_app, environ, start))
         return super().wsgi_app(environ, start)

@@ -7,6 +7,7 @@ import random
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import create_environ, run_wsgi_app
 
 from lmcache_internal import InternalAPIServer, create_app
 from tests.support import connect, fetch, make_manager, upload
@@ -41,6 +42,26 @@ def test_every_route_rejects_other_methods(client: FlaskClient, path: str) -> No
 )
 def test_malformed_queries_do_not_get_500(client: FlaskClient, path: str, query: str) -> None:
     assert client.get(path.replace("<", "").replace(">", "") + query).status_code in (200, 400, 404, 503)
+
+
+@pytest.mark.parametrize("path", ["/conf", "/livez", "/metrics", "/nothing"])
+@pytest.mark.parametrize("query", ["\xff", "names=\xe9", "names=\xc3\xa4&x=%zz"])
+def test_a_query_that_is_not_encoded_does_not_get_500(client: FlaskClient, path: str, query: str) -> None:
+    """As gunicorn and others pass it; our own server refuses it."""
+    response = client.get(path, environ_overrides={"QUERY_STRING": query})
+    assert response.status_code == (404 if path == "/nothing" else 200)
+
+
+def test_a_query_in_utf_8_that_is_not_encoded_is_read(client: FlaskClient) -> None:
+    level = client.get("/loglevel", environ_overrides={"QUERY_STRING": "logger_name=b\xc3\xa4r"})
+    assert level.text.startswith("bär: ")
+
+
+def test_a_host_that_is_no_idna_does_not_get_500(client: FlaskClient) -> None:
+    environ = create_environ("/", headers={"Accept": "text/plain"}) | client.environ_base | {"HTTP_HOST": "xn--a"}
+    body, status, _ = run_wsgi_app(client.application, environ)  # The client refuses such a host.
+    assert status == "200 OK"
+    assert b"curl http://xn--a/\n" in b"".join(body)
 
 
 @pytest.mark.parametrize("path", ["/%ff", "/conf%00", "/conf/../env", "/" + "x" * 9000, "/%2e%2e/conf", "/Conf"])

@@ -158,6 +158,9 @@ class Client:
 def _chunks(response: httpx.Response, end: float) -> Iterator[bytes]:
     import httpx
 
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "gzip", "deflate"):  # Compressed twice, one packet may become many gigabytes.
+        raise UnusableAnswerError(f"the answer is encoded as {encoding[:100]!r}")
     for chunk in response.iter_bytes():
         if time.monotonic() > end:
             raise httpx.ReadTimeout("the answer does not end")

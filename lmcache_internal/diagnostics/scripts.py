@@ -7,6 +7,7 @@ accidental imports of large libraries into the engine's process.
 from __future__ import annotations
 
 import builtins
+import codecs
 import io
 import linecache
 import time
@@ -26,6 +27,8 @@ DONE = "Script executed successfully"
 WHERE_OUTPUT_IS = "The printed text is in the output of the engine, and in the response with Accept: application/json."
 """Added to the result for a client that does not receive the printed text."""
 _MAX_STDOUT = 1 << 20
+_FOR_DOMAINS = ("punycode", "idna")
+"""Encodings that take quadratic time to decode, before the timeout of the script begins."""
 _numbers = count(1)
 _running = RunningScripts()  # Per process, not per app, because all apps share the interpreter.
 
@@ -97,6 +100,8 @@ def run_script(
 def _text_of(source: bytes) -> str:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        if codecs.lookup(encoding).name in _FOR_DOMAINS:
+            raise LookupError(f"{encoding} is only for domain names")
         text = source.decode(encoding)
     except (SyntaxError, UnicodeError, LookupError) as error:
         raise BadRequest(

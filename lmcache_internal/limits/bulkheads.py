@@ -50,7 +50,7 @@ class Bulkheads:
         """Limit the views and hooks of the plugin that is registered as `blueprint`."""
         if not self.in_use:
             self.in_use = True
-            app.after_request(_note_stream)
+            app.after_request(_note_kept)
         for hooks in (app.url_value_preprocessors, app.before_request_funcs):
             for name, functions in hooks.items():
                 if _belongs(name, blueprint):
@@ -97,9 +97,13 @@ class Bulkheads:
 
 
 class _Slot:
-    """The slot that a request holds."""
+    """The slot that a request holds.
 
-    is_streamed = False
+    Attributes:
+        is_kept: whether it is held until the response is closed, because code of the plugin runs until then.
+    """
+
+    is_kept = False
 
     def __init__(self, release: Callable[[], object]) -> None:
         self.release = release
@@ -108,11 +112,11 @@ class _Slot:
 _NO_SLOT = _Slot(lambda: None)
 
 
-def _note_stream(response: Response) -> Response:
-    """Mark the slot of the current request if its response is streamed; it is then released after the last chunk."""
+def _note_kept(response: Response) -> Response:
+    """Mark the slot of the current request if plugin code runs after the view, to send or to close the response."""
     slot = request.environ.get(_SLOT_KEY)
     if slot is not None:
-        slot.is_streamed = response.is_streamed
+        slot.is_kept = response.is_streamed or bool(response._on_close)
     return response
 
 
@@ -124,29 +128,21 @@ def release_after(environ: WSGIEnvironment, answer: Callable[[], Iterable[bytes]
         environ.pop(_SLOT_KEY, _NO_SLOT).release()
         raise
     slot = environ.pop(_SLOT_KEY, _NO_SLOT)
-    if slot.is_streamed:
+    if slot.is_kept:
         return _Stream(chunks, slot.release)
     slot.release()
     return chunks
 
 
 class _Stream:
-    """Chunks of a response; calls `release` after the last chunk, on `close`, or when the object is freed."""
+    """Chunks of a response; calls `release` after its `close`, which may hang too, or when the object is freed."""
 
     def __init__(self, chunks: Iterable[bytes], release: Callable[[], object]) -> None:
         self._chunks = chunks
-        self._iterator = iter(chunks)
         self._release = weakref.finalize(self, release)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return next(self._iterator)
-        except BaseException:  # Usually StopIteration.
-            self._release()
-            raise
+        return iter(self._chunks)
 
     def close(self) -> None:
         try:

@@ -75,11 +75,16 @@ class Channel(SendingChannel):
     @property
     def is_idle(self) -> bool:
         """Whether no request is being served or answered, and no body is being received."""
-        return self.is_evictable and not self.body_bytes
+        return not (self.requests or self.total_outbufs_len or self._input or self.body_bytes)
 
     @property
     def is_evictable(self) -> bool:
-        """Whether the connection may be closed for a new one: it is idle, or its request is incomplete."""
+        """Whether the connection may be closed for a new one: it is idle, or its request is incomplete.
+
+        An extra connection also gives way if its client does not read: otherwise such clients would keep out probes.
+        """
+        if self.is_over_limit and self.total_outbufs_len:
+            return not self.requests
         return not (self.requests or self.total_outbufs_len or self._input)
 
     # Receiving

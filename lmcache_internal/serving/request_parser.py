@@ -116,6 +116,10 @@ class Parser(HTTPRequestParser):
         fields = _framing_fields(headers)
         super().parse_header(b"\r\n".join([line, *map(_stripped, headers), b""]))
         _check_framing(fields, self.version)
+        connection = self.headers.get("CONNECTION", "").lower().split(",")
+        if "close" in (option.strip(" \t") for option in connection):  # waitress compares the whole header.
+            self.headers["CONNECTION"] = "close"
+            self.connection_close = True
 
     def _refuse_as_bad(self, reason: str, data: bytes) -> int:
         self.refuse(WireError(400, "Bad Request", f"The request cannot be parsed: {reason}"))

@@ -52,10 +52,13 @@ class LogQueue(QueueHandler):
     def _write(self) -> None:
         while (record := self._records.get()) is not None:
             target: logging.Handler | None = record.__dict__.pop("diverted_from", None)
-            if target is None:
-                logging.getLogger(record.name).callHandlers(record)
-            else:
-                target.handle(record)
+            try:
+                if target is None:
+                    logging.getLogger(record.name).callHandlers(record)
+                else:
+                    target.handle(record)
+            except BaseException:  # Of any kind: otherwise the thread would end, and all further records were lost.
+                super().handleError(record)
 
 
 def divert(record: logging.LogRecord) -> bool:

@@ -159,6 +159,8 @@ def test_missing_file_gets_400(client: FlaskClient, data: dict[str, Any]) -> Non
         (b"# coding: bogus\nx = 1", "unknown encoding: bogus"),
         (b"# coding: hex\nx = 1", "cannot be decoded"),
         (b"# coding: rot13\nx = 1", "cannot be decoded"),
+        (b"# coding: PunyCode\nx = 1-" + b"a" * 100_000, "only for domain names"),
+        (b"# coding: idna\nx = 1", "only for domain names"),
         ("# coding: ascii\nx = 'é'".encode(), "cannot be decoded"),
         (b"\xef\xbb\xbf# coding: latin-1\nx = 1", "cannot be decoded"),
     ],

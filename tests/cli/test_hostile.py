@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import socket
@@ -301,6 +302,18 @@ def test_an_endless_answer_is_bounded_by_size(command: str, tmp_path: Path, monk
         result = run(*arguments(command, tmp_path), "--url", url, "--timeout", "120")
     assert result.exit_code == 1
     assert "the answer is larger than 4 MiB" in result.output
+
+
+@pytest.mark.parametrize(("encodings", "is_taken"), [("gzip", True), ("gzip, gzip", False), ("br", False)])
+def test_an_answer_that_is_compressed_more_than_once_is_refused(encodings: str, is_taken: bool) -> None:
+    body = b'{"a": 1}'
+    for _ in range(encodings.count("gzip")):
+        body = gzip.compress(body)
+    with responding(lambda _: Sent(200, body, {"Content-Encoding": encodings})) as url:
+        result = run("get", "/", "--url", url)
+    assert (result.exit_code == 0) == is_taken
+    assert ('{"a": 1}' in result.stdout) == is_taken
+    assert is_taken or f"the answer is encoded as '{encodings}'" in result.stderr
 
 
 def test_an_endless_answer_is_bounded_by_time() -> None:

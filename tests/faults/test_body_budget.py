@@ -76,6 +76,15 @@ def test_bodies_for_a_public_route_are_limited_too(host: Host) -> None:
     assert grown[0] <= MOST_GROWTH_MIB, f"{grown[0]:.0f} MiB"
 
 
+@pytest.mark.parametrize("length", [len(BODY), None, 16 << 10], ids=["with its length", "chunked", "small"])
+def test_bodies_for_a_public_route_leave_memory_for_others(host: Host, length: int | None) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(CLIENTS):
+            stack.enter_context(host.connect()).sendall(head("GET /livez", length=length))
+        assert host.ask("/livez").status == 200  # The server has read the heads.
+        assert host.ask("/conf", "POST", BODY).status == 200
+
+
 def reset(client: socket.socket) -> None:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()

@@ -21,6 +21,8 @@ CALL_TIMEOUT = 5.0
 """In seconds. All requests must arrive before the first one times out, also on a busy machine."""
 
 HANGING = '''
+from functools import partial
+
 from flask import Blueprint, Response, current_app, request, stream_with_context
 from flask.views import View
 from lmcache_internal.api import internal_app, operation
@@ -53,6 +55,13 @@ def stream():
     return Response(stream_with_context(pieces()))
 
 
+@router.get("/hang/close")
+def close():
+    response = Response("sent")
+    response.call_on_close(partial(current_app.state.release.wait, 60))
+    return response
+
+
 @hooked.before_request
 def before():
     if request.args.get("in") == "before":
@@ -83,7 +92,15 @@ router = Blueprint("well", __name__)
 def well():
     return "well"
 """
-PATHS = ["/hang/plain", "/hang/class", "/hang/cheap", "/hang/stream", "/hooked?in=before", "/hooked?in=after"]
+PATHS = [
+    "/hang/plain",
+    "/hang/class",
+    "/hang/cheap",
+    "/hang/stream",
+    "/hang/close",
+    "/hooked?in=before",
+    "/hooked?in=after",
+]
 
 
 @pytest.fixture(params=["tcp", "unix"])

@@ -16,7 +16,7 @@ from lmcache_internal.engine.embedded.kv_buffers import read_slots
 from lmcache_internal.engine.embedded.local_disk import LocalDiskBackend
 from lmcache_internal.security import audit
 from tests.faults.unharmed import fill, manager_of, mounted, python, serving, tiny_disk, unharmed
-from tests.support import CHUNK, fetch
+from tests.support import CHUNK, fetch, run_script
 
 TOKENS = 64 * CHUNK  # 64 KiB.
 
@@ -144,6 +144,7 @@ def test_bodies_and_responses_need_no_temporary_files(tmp_path: Path, monkeypatc
         monkeypatch.setattr(tempfile, "tempdir", str(disk))
         with serving(tmp_path) as server, unharmed(server):
             assert fetch(server, "/conf", "POST", b"{}".ljust(1 << 20))[0] == 200
+            assert run_script(server, b"#" * 1_000_000)[0] == 200
             assert len(fetch(server, "/big")[1]) == 20 << 20
 
 

@@ -174,6 +174,38 @@ def stream() -> Response:
         yield b"second"
 
     return Response(pieces())
+
+
+@router.get("/cheap/closing")
+@operation(action="hang on close", cheap=True)
+def closing() -> Response:
+    """Hang at the end of the stream."""
+    state = internal_app().state
+
+    class Pieces:
+        def __iter__(self):
+            return iter([b"all"])
+
+        def close(self):
+            state.entered.release()
+            state.release.wait(30)
+
+    return Response(Pieces())
+
+
+@router.get("/cheap/callback")
+@operation(action="hang after the response", cheap=True)
+def callback() -> Response:
+    """Hang in a callback."""
+    state = internal_app().state
+    response = Response("all")
+
+    @response.call_on_close
+    def hang() -> None:
+        state.entered.release()
+        state.release.wait(30)
+
+    return response
 '''
 
 SEMANTICS = """
@@ -330,9 +362,9 @@ class Serving:
             assert self.app.state.entered.acquire(timeout=10)
 
     def _read(self, path: str) -> int:
-        response = self.client.get(path)
-        assert response.data
-        return response.status_code
+        with self.client.get(path) as response:
+            assert response.data
+            return response.status_code
 
     def end(self) -> list[int]:
         """Unblock the views; return the statuses."""
@@ -428,7 +460,7 @@ class TestTimeout:
 
 
 class TestSlots:
-    @pytest.mark.parametrize("path", [*PLAIN, "/cheap/a", "/cheap/stream"])
+    @pytest.mark.parametrize("path", [*PLAIN, "/cheap/a", "/cheap/stream", "/cheap/closing", "/cheap/callback"])
     def test_a_request_above_the_limit_is_refused_at_once_and_names_the_running_ones(
         self, serving: Serving, path: str
     ) -> None:

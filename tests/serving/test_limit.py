@@ -52,6 +52,12 @@ def are_busy(server: InternalAPIServer, count: int) -> bool:
     return sum(isinstance(channel, Channel) and bool(channel.requests) for channel in channels) == count
 
 
+def has_unread(server: InternalAPIServer) -> bool:
+    """Whether a connection has unread responses."""
+    channels = server._listeners[0]._transport._loop.values()
+    return any(isinstance(channel, Channel) and channel.total_outbufs_len for channel in channels)
+
+
 def test_when_all_connections_are_busy_probes_are_served_and_others_are_refused(
     small: InternalAPIServer, hold: Hold
 ) -> None:
@@ -100,3 +106,14 @@ def test_an_idle_connection_is_closed_for_a_new_one(small: InternalAPIServer, ho
         assert idle.rest() == []  # The server has closed it.
         hold.released.set()
         assert busy.next().status == 200
+
+
+def test_an_extra_connection_that_reads_nothing_gives_way_to_a_probe(small: InternalAPIServer, hold: Hold) -> None:
+    with contextlib.ExitStack() as stack:
+        occupy(hold, *[stack.enter_context(talking(small)) for _ in range(2)])
+        for _ in range(2):
+            stack.enter_context(talking(small)).send(PROBE * 1500)
+            assert eventually(partial(has_unread, small))
+        probe = stack.enter_context(talking(small))
+        probe.send(PROBE)
+        assert probe.next(patience=5).status == 200

@@ -105,6 +105,15 @@ def test_data_after_the_last_request_is_not_answered(tcp: InternalAPIServer, kin
     assert all(each.fits(answer) for each, answer in zip(asked, answers, strict=False))
 
 
+@pytest.mark.parametrize("kind", [inline, pool])
+@pytest.mark.parametrize("options", [b"Close", b"TE, close", b"close,keep-alive", b"keep-alive\r\nConnection:\tclose"])
+def test_a_connection_is_closed_if_close_is_one_of_its_options(
+    tcp: InternalAPIServer, kind: Callable[[int], Asked], options: bytes
+) -> None:
+    closing = kind(1).sent.replace(b"\r\n", b"\r\nConnection: " + options + b"\r\n", 1)
+    assert statuses(converse(tcp, closing + kind(2).sent)) == [200]
+
+
 def test_many_requests_in_one_packet_are_answered(either: InternalAPIServer) -> None:
     number = 200
     stream = b"".join(inline(serial).sent + pool(serial).sent for serial in range(number))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
+import pytest
+
 from lmcache_internal.system.log_queue import LogQueue
 
 
@@ -38,6 +40,23 @@ def test_the_queued_records_are_written_by_the_thread_before_it_ends() -> None:
     (thread,) = handler.threads
     assert thread.name == "internal-api-server log"
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_handler_that_raises_loses_only_its_own_records(
+    error: type[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise error(record.getMessage())
+
+    queue, handler = LogQueue(), Slow()
+    queue.start()
+    queue.handle(record("lost", Failing()))
+    queue.handle(record("written", handler))
+    queue.end()
+    assert handler.lines == ["written"]
+    assert f"{error.__name__}: lost" in capsys.readouterr().err
 
 
 def test_a_queue_whose_thread_was_never_started_can_be_ended() -> None:
