@@ -62,6 +62,24 @@ def status_of(answer: str) -> int:
     return int(answer.split(" ", 2)[1]) if answer else 0
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (f"X: {' ' * 60_000}a\r\n", 431),
+        (f"X: {' ' * 8000}a\r\n" * 20, 200),
+        ("X: y\r\n" * 200, 431),
+        ("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400),
+    ],
+)
+def test_a_hostile_head_stops_nothing(gateway: tuple[int, str], headers: str, status: int) -> None:
+    port, cookie = gateway
+    request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n"
+    began = time.monotonic()
+    assert status_of(raw(port, f"{request}{headers}\r\n")) == status
+    assert status_of(raw(port, f"{request}\r\n")) == 200
+    assert time.monotonic() - began < 20
+
+
 PATHS = [
     "/rank/0/../../etc/passwd",
     "/rank/0/%2e%2e/%2e%2e/x",

@@ -1,8 +1,8 @@
 """`ui`: serve a dashboard of all servers on loopback.
 
-The gateway is a small Flask app: `app.py` assembles it, `guard.py` authorizes its requests, `ranks.py` polls the ranks,
-`search.py` finds them again, `proxy.py` forwards the requests of a rank's page, and `fleet_api.py`, `change_api.py` and
-`explain_api.py` are its endpoints.
+The gateway is a small Flask app: `app.py` assembles it, `http_server.py` serves it, `guard.py` authorizes its requests,
+`ranks.py` polls the ranks, `search.py` finds them again, `proxy.py` forwards the requests of a rank's page, and
+`fleet_api.py`, `change_api.py` and `explain_api.py` are its endpoints.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from ..options import fleet_options
 from ..units import servers
 
 HOST = "127.0.0.1"
-THREADS = 32
-"""Requests that are served at the same time. A browser sends at most six."""
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
@@ -41,9 +39,8 @@ def ui(fleet: Fleet, port: int, browser: bool) -> None:
 
     Example: lmcache-internal ui --config lmcache.yaml
     """
-    import waitress
-
     from .app import create_gateway
+    from .http_server import create_server
     from .login import Login
     from .login_file import login_file
     from .state import Gateway
@@ -53,13 +50,7 @@ def ui(fleet: Fleet, port: int, browser: bool) -> None:
         port = listening.getsockname()[1]
         state = Gateway(fleet)
         app = create_gateway(state, login, port)
-        server = waitress.create_server(
-            app,
-            sockets=[listening],
-            threads=THREADS,
-            ident=None,
-            max_request_body_size=app.config["MAX_CONTENT_LENGTH"],
-        )
+        server = create_server(app, listening)
         base = f"http://{HOST}:{port}"
         opened = contextlib.ExitStack()
 
