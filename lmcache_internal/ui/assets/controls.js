@@ -41,7 +41,7 @@ export function buttons({ requires, change, refresh }) {
 export function drainControls(context) {
   const state = h("span");
   const reason = input({ "aria-label": "Reason of the drain", placeholder: "Reason", maxlength: 200 });
-  const minutes = input({ "aria-label": "Minutes", placeholder: "Minutes; empty: no end", pattern: "[0-9]{1,5}" });
+  const minutes = input({ "aria-label": "Minutes", placeholder: "Minutes; empty: no end" });
   const actions = h("span", { class: "tools" });
   const button = buttons(context);
 
@@ -52,7 +52,7 @@ export function drainControls(context) {
       ? `Drained since ${found.since}${until}: ${found.reason || "no reason given"}.`
       : "In rotation.";
     reason.hidden = minutes.hidden = found.drained;
-    const drain = () => drainChange(reason.value.trim(), Number(minutes.value) * 60);
+    const drain = () => drainChange(reason.value.trim(), minutes.value.trim());
     const undrain = button("Undrain", "POST /admin/undrain", UNDRAIN);
     replace(actions, found.drained ? undrain : button("Drain", "POST /admin/drain", drain));
   }
@@ -70,11 +70,11 @@ const UNDRAIN = {
 
 /**
  * @param {string} reason
- * @param {number} seconds - 0 for a drain without an end
+ * @param {string} minutes - the server refuses what is not a number; empty for no end
  * @returns {Change}
  */
-export function drainChange(reason, seconds) {
-  const end = seconds > 0 ? String(seconds) : "";
+export function drainChange(reason, minutes) {
+  const end = String(Number(minutes) * 60 || minutes);
   const query = String(new URLSearchParams({ ...(reason && { reason }), ...(end && { seconds: end }) }));
   return {
     title: "Drain the rank: /readyz fails, and all other requests are served",
