@@ -9,7 +9,7 @@ import pytest
 from lmcache_internal import InternalAPIServer
 from tests.browser import Browser
 from tests.support import eventually
-from tests.ui.support import MP_VIEWS, VIEWS, axe_findings, base, open_view, press, scrolled, see, shown
+from tests.ui.support import MP_VIEWS, VIEWS, axe_findings, base, fill, open_view, press, scrolled, see, shown
 
 BOUND_MS = 30_000
 """The goal is 1 s. Other jobs on the machine may take most of its CPU time."""
@@ -142,6 +142,17 @@ def assert_fits(browser: Browser) -> None:
         assert browser.run(BROKEN_WORDS) == [], width
         assert scrolled(browser) == [], width
         assert width < 1280 or browser.run(WRAPPED) == [], width
+
+
+def test_a_setting_is_edited_without_horizontal_scrolling(prefers: Browser, server: InternalAPIServer) -> None:
+    """The name of the setting stays visible, also beside the reason why the server refuses a value."""
+    prefers.resize(1280, 900)
+    open_view(prefers, server, "configuration")
+    prefers.click("//button[@aria-label='Edit pin_timeout_sec']")
+    fill(prefers, "New value of pin_timeout_sec", "soon")
+    press(prefers, "Check and apply")
+    see(prefers, "expected int, got 'soon'")
+    assert scrolled(prefers) == []
 
 
 def test_the_policy_of_the_page_blocks_other_origins(browser: Browser, server: InternalAPIServer) -> None:
