@@ -48,6 +48,11 @@ for (const cell of document.querySelectorAll('main .rows :is(th, td)')) {
 return broken;
 """
 """The words in tables that are on two lines; a hash has parts, which are words of their own."""
+GAP = """
+const at = (part) => document.querySelector(`dialog ${part}`).getBoundingClientRect();
+return at('.tools').top - at('input').bottom;
+"""
+"""The pixels between the field of a dialog and its buttons."""
 WRAPPED = """
 return [...document.querySelectorAll('main .rows .short')].filter((cell) => {
     const range = document.createRange();
@@ -113,6 +118,7 @@ def test_axe_finds_nothing_in_dialogs_and_results(prefers: Browser, server: Inte
     press(prefers, "Clear…")
     see(prefers, "This would remove:")
     assert axe_findings(prefers) == []
+    assert prefers.run(GAP) >= 8
 
 
 @pytest.mark.parametrize("view", VIEWS)
