@@ -48,6 +48,16 @@ for (const cell of document.querySelectorAll('main .rows :is(th, td)')) {
 return broken;
 """
 """The words in tables that are on two lines; a hash has parts, which are words of their own."""
+CUT_HINTS = """
+const canvas = document.createElement('canvas').getContext('2d');
+return [...document.querySelectorAll('main input')].filter((field) => {
+    const { font, paddingLeft, paddingRight } = getComputedStyle(field);
+    canvas.font = font;
+    const space = field.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+    return canvas.measureText(field.placeholder).width > space;
+}).map((field) => field.placeholder);
+"""
+"""The hints in fields that are wider than their field."""
 GAP = """
 const at = (part) => document.querySelector(`dialog ${part}`).getBoundingClientRect();
 return at('.tools').top - at('input').bottom;
@@ -146,6 +156,7 @@ def assert_fits(browser: Browser) -> None:
         assert eventually(lambda: bool(browser.run(fits))), width
         assert browser.run(LONG_LINES, str(MOST_CHARACTERS)) == [], width
         assert browser.run(BROKEN_WORDS) == [], width
+        assert browser.run(CUT_HINTS) == [], width
         assert scrolled(browser) == [], width
         assert width < 1280 or browser.run(WRAPPED) == [], width
 
