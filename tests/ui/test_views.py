@@ -156,6 +156,7 @@ def test_a_rank_is_drained_and_put_back(browser: Browser, server: InternalAPISer
     see(browser, "lmcache-internal drain --reason 'new disk' --seconds 300")
     press(browser, "Apply")
     see(browser, ": new disk.")
+    assert re.search(r"Drained since [\d-]+ [\d:]+ until [\d-]+ [\d:]+: new disk\.", shown(browser))
     press(browser, "Undrain")
     press(browser, "Apply")
     see(browser, "In rotation.")

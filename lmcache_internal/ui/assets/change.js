@@ -78,7 +78,7 @@ function ask(client, change, act) {
       { "aria-label": change.title },
       h("h2", {}, `${change.title}?`),
       change.details && h("p", {}, change.details),
-      h("p", {}, change.command ? "These commands do the same:" : "This command does the same:"),
+      h("p", {}, "The same in a shell:"),
       h("pre", {}, commands.join("\n")),
       change.type && h("label", {}, `This cannot be undone. Type ${change.type} to continue: `, typed),
       message,

@@ -1,6 +1,7 @@
 // Buttons for changes, and the modes that every engine has.
 
 import { h, input, replace } from "./dom.js";
+import { timed } from "./texts.js";
 
 /**
  * Return a button. If the role does not allow what it does, it is disabled and names the required role.
@@ -49,7 +50,7 @@ export function drainControls(context) {
     const found = await context.client.json("/admin/drain");
     const until = found.until ? ` until ${found.until}` : "";
     state.textContent = found.drained
-      ? `Drained since ${found.since}${until}: ${found.reason || "no reason given"}.`
+      ? timed(`Drained since ${found.since}${until}: ${found.reason || "no reason given"}.`)
       : "In rotation.";
     reason.hidden = minutes.hidden = found.drained;
     const drain = () => drainChange(reason.value.trim(), minutes.value.trim());

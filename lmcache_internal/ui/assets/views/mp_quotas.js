@@ -11,7 +11,7 @@ export function quotas(context) {
   const salt = input({ "aria-label": "Cache salt", placeholder: "_default: no salt" });
   const limit = input({ "aria-label": "Limit in GiB", inputmode: "decimal", placeholder: "0.5" });
   const button = buttons(context);
-  const set = h("span", {});
+  const set = h("span");
   const form = h(
     "p",
     { class: "tools" },
