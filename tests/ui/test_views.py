@@ -277,7 +277,7 @@ def test_a_view_that_the_role_may_not_use_names_the_required_role(browser: Brows
         see(browser, "Audit (admin)")
         see(browser, "Live")
         browser.run("location.hash = 'overview'")
-        see(browser, "None since the start.")
+        see(browser, "None known.")
         assert "403" not in shown(browser)
         browser.run("location.hash = 'cache'")
         see(browser, "Store (operator)")
