@@ -304,3 +304,10 @@ def test_tokens_that_cannot_be_sent_are_refused_with_the_reason(browser: Browser
         press(browser, label)
         result = "return document.querySelector('[aria-label=Result]').innerText"
         assert eventually(lambda: "URI malformed" in browser.run(result)), label  # noqa: B023  # Called now.
+
+
+def test_a_chart_without_values_says_so(browser: Browser, server: InternalAPIServer) -> None:
+    open_view(browser, server)
+    labels = "return document.querySelectorAll('.chart:first-child text').length"
+    assert eventually(lambda: browser.run(labels) == 5 + 2)  # Of the values, and of two or more polls.
+    assert "No values yet" in browser.text("//figure[1]")
