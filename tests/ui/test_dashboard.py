@@ -190,7 +190,7 @@ def test_tokens_are_kept_in_memory_and_a_role_sees_what_it_may_not_do(browser: B
         use(browser, tokens["operator"])
         see(browser, "operator, role operator")
         press(browser, "Freeze")
-        see(browser, "Authorization: Bearer $TOKEN")
+        see(browser, "Authorization: Bearer $LMCACHE_INTERNAL_TOKEN")
         press(browser, "Apply")
         see(browser, "Frozen")
         kept = "return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])"

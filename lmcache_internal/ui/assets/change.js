@@ -13,7 +13,7 @@ import { h, input, openDialog, whileDisabled } from "./dom.js";
 export function curlOf(base, { method, path, body }, token, socket) {
   const words = ["curl", "-X", method];
   if (socket) words.push("--unix-socket", quoted(socket));
-  if (token) words.push("-H", '"Authorization: Bearer $TOKEN"');
+  if (token) words.push("-H", '"Authorization: Bearer $LMCACHE_INTERNAL_TOKEN"');
   if (body instanceof FormData) words.push("-F", "script=@FILE");
   else if (body !== undefined) words.push("-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(body)));
   return [...words, quoted(base + path)].join(" ");
