@@ -183,3 +183,29 @@ def test_the_page_names_all_modules_that_it_loads(browser: Browser, ranks: Fleet
         named, loaded = browser.run(LOADED)
         assert named == loaded
         assert len(named) > 25
+
+
+HOLD = """const send = window.fetch;
+window.held = [];
+window.fetch = async (...request) => {
+    if (request[0] === '/fleet/loglevel/check') await new Promise((go) => window.held.push(go));
+    return send(...request);
+};"""
+"""Lets the requests that check a level wait until the functions in `held` are called."""
+POLLS = "return performance.getEntriesByName(new URL('/fleet/poll', location).href).length"
+
+
+def test_a_change_that_is_being_checked_says_so_and_is_asked_for_once(browser: Browser, ranks: Fleet) -> None:
+    with opened(browser, Source(config=ranks.config), "loglevels"):
+        browser.type("//label[contains(., 'Logger')]/input", "lmcache.checked")
+        browser.run(HOLD)
+        press(browser, "Set…")
+        before = browser.run(POLLS)
+        assert eventually(lambda: browser.run(POLLS) > before + 1)
+        see(browser, "Asking the ranks…")
+        press(browser, "Set…")
+        assert browser.run("window.held.forEach((go) => go()); return window.held.length") == 1
+        see(browser, "All 5 ranks accept the change")
+        press(browser, "Cancel")
+        assert eventually(lambda: focused(browser) == "Set…"), focused(browser)
+        assert "Asking the ranks…" not in shown(browser)
