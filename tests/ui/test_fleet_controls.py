@@ -12,7 +12,7 @@ from lmcache_internal.cli.sources import Source
 from lmcache_internal.cli.ui.state import Gateway
 from tests.browser import Browser
 from tests.cli.conftest import Fleet, fleets_in
-from tests.support import eventually
+from tests.support import eventually, free_port
 from tests.ui.fleet_support import searching, served
 from tests.ui.support import fill, open_view, press, see, shown
 from tests.ui.test_appearance import LOADED
@@ -209,3 +209,14 @@ def test_a_change_that_is_being_checked_says_so_and_is_asked_for_once(browser: B
         press(browser, "Cancel")
         assert eventually(lambda: focused(browser) == "Set…"), focused(browser)
         assert "Asking the ranks…" not in shown(browser)
+
+
+def test_settings_that_were_not_read_are_not_called_equal(browser: Browser, tmp_path: Path) -> None:
+    nobody = Source(urls=[f"http://127.0.0.1:{free_port()}"])
+    with opened(browser, nobody, "configuration", shows="1 down"):
+        see(browser, "No rank has sent its settings.")
+        assert "equal on all ranks." not in shown(browser)
+    with fleets_in(tmp_path) as start:
+        source = Source(config=start(without=(4,)).config)
+        with opened(browser, source, "configuration", shows="4 ok, 1 down"):
+            see(browser, "All settings are equal on the ranks that sent them.")
