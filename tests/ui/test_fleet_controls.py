@@ -105,10 +105,16 @@ def test_a_failed_refresh_is_shown(browser: Browser, ranks: Fleet) -> None:
         assert eventually(lambda: "503" not in shown(browser))
 
 
+NAMES = """const names = [...document.querySelectorAll('main tbody th')].map((name) => name.textContent);
+return [names, [...names].sort((a, b) => a.localeCompare(b))];"""
+
+
 def test_a_change_that_fails_can_be_tried_again_and_the_focus_stays(browser: Browser, ranks: Fleet) -> None:
     with opened(browser, Source(config=ranks.config), "loglevels") as gateway:
         browser.type("//label[contains(., 'Logger')]/input", "lmcache.controls")
+        browser.type("//label[contains(., 'For')]/input", "10m")
         press(browser, "Set…")
+        see(browser, "Set lmcache.controls to DEBUG for 10m on all 5 ranks")
         see(browser, "All 5 ranks accept the change")
         with gateway.job(), gateway.job():
             press(browser, "Apply")
@@ -119,6 +125,9 @@ def test_a_change_that_fails_can_be_tried_again_and_the_focus_stays(browser: Bro
         assert eventually(lambda: focused(browser) == "Close"), focused(browser)
         press(browser, "Close")
         assert eventually(lambda: focused(browser) == "Set…"), focused(browser)
+        names, in_order = browser.run(NAMES)
+        assert len(names) > 1
+        assert names == in_order
 
 
 def is_first(browser: Browser, name: str) -> bool:
