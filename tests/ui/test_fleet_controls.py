@@ -175,6 +175,12 @@ def test_a_prompt_is_explained_on_chosen_ranks(browser: Browser, ranks: Fleet) -
             browser.click(f"//input[@aria-label='Choose {rank} worker {rank - 1}']")
         browser.run("location.hash = 'explain'")
         see(browser, "2 chosen ranks (1-2)")
+        fill(browser, "Tokens", "0,64")
+        press(browser, "Look up and explain")
+        see(browser, "64 of 64 tokens are cached")
+        assert (
+            browser.run("return document.querySelectorAll('main td:empty').length") == 1
+        )  # Has no label if it is narrow.
         fill(browser, "Tokens", "0,128")
         press(browser, "Look up and explain")
         see(browser, "64 of 128 tokens are cached")
