@@ -235,3 +235,24 @@ def test_settings_that_were_not_read_are_not_called_equal(browser: Browser, tmp_
         source = Source(config=start(without=(4,)).config)
         with opened(browser, source, "configuration", shows="4 ok, 1 down"):
             see(browser, "All settings are equal on the ranks that sent them.")
+
+
+WIDE = """const put = (label, text) => document.querySelectorAll(`.wall [data-label=${label}]`)
+    .forEach((cell) => (cell.textContent = text));
+put('Uptime', '24\u00a0min\u00a033\u00a0s');
+put('Usage', '526\u00a0MiB (99.5\u00a0%)');
+const region = document.querySelector('main .scroll');
+const names = [...document.querySelectorAll('.wall tbody a')].map((name) => name.getClientRects().length);
+return [region.scrollWidth - region.clientWidth, ...names];"""
+"""With the longest values: how much of the table has to be scrolled to, and in how many lines each name is."""
+
+
+def test_the_wall_fits_a_usual_window_with_long_values_and_each_name_is_one_line(
+    browser: Browser, ranks: Fleet
+) -> None:
+    browser.resize(1280, 900)
+    try:
+        with opened(browser, Source(config=ranks.config)):
+            assert browser.run(WIDE) == [0, 1, 1, 1, 1, 1]
+    finally:
+        browser.resize(1400, 1000)
