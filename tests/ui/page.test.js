@@ -20,7 +20,7 @@ test("the curl command quotes what a shell would interpret, and never contains t
   const change = { title: "", method: "POST", path: "/conf", body: { a: "it's $HOME" }, command: [] };
   assert.equal(
     curlOf("http://h:1", change, true),
-    `curl -X POST -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"a":"it'\\''s $HOME"}' 'http://h:1/conf'`,
+    `curl -X POST -H "Authorization: Bearer $LMCACHE_INTERNAL_TOKEN" -H 'Content-Type: application/json' -d '{"a":"it'\\''s $HOME"}' 'http://h:1/conf'`,
   );
 });
 

@@ -9,7 +9,7 @@ import pytest
 from lmcache_internal import InternalAPIServer
 from tests.browser import Browser
 from tests.support import eventually
-from tests.ui.support import MP_VIEWS, VIEWS, axe_findings, base, open_view, press, scrolled, see, shown
+from tests.ui.support import MP_VIEWS, VIEWS, axe_findings, base, fill, open_view, press, scrolled, see, shown
 
 BOUND_MS = 30_000
 """The goal is 1 s. Other jobs on the machine may take most of its CPU time."""
@@ -48,6 +48,21 @@ for (const cell of document.querySelectorAll('main .rows :is(th, td)')) {
 return broken;
 """
 """The words in tables that are on two lines; a hash has parts, which are words of their own."""
+CUT_HINTS = """
+const canvas = document.createElement('canvas').getContext('2d');
+return [...document.querySelectorAll('main input')].filter((field) => {
+    const { font, paddingLeft, paddingRight } = getComputedStyle(field);
+    canvas.font = font;
+    const space = field.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+    return canvas.measureText(field.placeholder).width > space;
+}).map((field) => field.placeholder);
+"""
+"""The hints in fields that are wider than their field."""
+GAP = """
+const at = (part) => document.querySelector(`dialog ${part}`).getBoundingClientRect();
+return at('.tools').top - at('input').bottom;
+"""
+"""The pixels between the field of a dialog and its buttons."""
 WRAPPED = """
 return [...document.querySelectorAll('main .rows .short')].filter((cell) => {
     const range = document.createRange();
@@ -113,6 +128,7 @@ def test_axe_finds_nothing_in_dialogs_and_results(prefers: Browser, server: Inte
     press(prefers, "Clear…")
     see(prefers, "This would remove:")
     assert axe_findings(prefers) == []
+    assert prefers.run(GAP) >= 8
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -140,8 +156,20 @@ def assert_fits(browser: Browser) -> None:
         assert eventually(lambda: bool(browser.run(fits))), width
         assert browser.run(LONG_LINES, str(MOST_CHARACTERS)) == [], width
         assert browser.run(BROKEN_WORDS) == [], width
+        assert browser.run(CUT_HINTS) == [], width
         assert scrolled(browser) == [], width
         assert width < 1280 or browser.run(WRAPPED) == [], width
+
+
+def test_a_setting_is_edited_without_horizontal_scrolling(prefers: Browser, server: InternalAPIServer) -> None:
+    """The name of the setting stays visible, also beside the reason why the server refuses a value."""
+    prefers.resize(1280, 900)
+    open_view(prefers, server, "configuration")
+    prefers.click("//button[@aria-label='Edit pin_timeout_sec']")
+    fill(prefers, "New value of pin_timeout_sec", "soon")
+    press(prefers, "Check and apply")
+    see(prefers, "expected int, got 'soon'")
+    assert scrolled(prefers) == []
 
 
 def test_the_policy_of_the_page_blocks_other_origins(browser: Browser, server: InternalAPIServer) -> None:

@@ -12,7 +12,7 @@ from lmcache_internal.cli.sources import Source
 from lmcache_internal.cli.ui.state import Gateway
 from tests.browser import Browser
 from tests.cli.conftest import Fleet, fleets_in
-from tests.support import eventually
+from tests.support import eventually, free_port
 from tests.ui.fleet_support import searching, served
 from tests.ui.support import fill, open_view, press, see, shown
 from tests.ui.test_appearance import LOADED
@@ -63,7 +63,7 @@ def test_the_values_of_a_legend_do_not_overlap(browser: Browser, ranks: Fleet) -
 
 CURRENT_IS_VISIBLE = """const all = document.querySelector('nav').getBoundingClientRect();
 const current = document.querySelector('nav [aria-current]').getBoundingClientRect();
-return current.left >= all.left - 1 && current.right <= all.right + 1;"""
+return current.left >= all.left + 4 && current.right <= all.right - 4; // Not cut at an edge, and not at it."""
 
 
 def test_a_narrow_window_shows_the_link_of_the_current_view(
@@ -105,10 +105,16 @@ def test_a_failed_refresh_is_shown(browser: Browser, ranks: Fleet) -> None:
         assert eventually(lambda: "503" not in shown(browser))
 
 
+NAMES = """const names = [...document.querySelectorAll('main tbody th')].map((name) => name.textContent);
+return [names, [...names].sort((a, b) => a.localeCompare(b))];"""
+
+
 def test_a_change_that_fails_can_be_tried_again_and_the_focus_stays(browser: Browser, ranks: Fleet) -> None:
     with opened(browser, Source(config=ranks.config), "loglevels") as gateway:
         browser.type("//label[contains(., 'Logger')]/input", "lmcache.controls")
+        browser.type("//label[contains(., 'For')]/input", "10m")
         press(browser, "Set…")
+        see(browser, "Set lmcache.controls to DEBUG for 10m on all 5 ranks")
         see(browser, "All 5 ranks accept the change")
         with gateway.job(), gateway.job():
             press(browser, "Apply")
@@ -119,6 +125,9 @@ def test_a_change_that_fails_can_be_tried_again_and_the_focus_stays(browser: Bro
         assert eventually(lambda: focused(browser) == "Close"), focused(browser)
         press(browser, "Close")
         assert eventually(lambda: focused(browser) == "Set…"), focused(browser)
+        names, in_order = browser.run(NAMES)
+        assert len(names) > 1
+        assert names == in_order
 
 
 def is_first(browser: Browser, name: str) -> bool:
@@ -166,6 +175,12 @@ def test_a_prompt_is_explained_on_chosen_ranks(browser: Browser, ranks: Fleet) -
             browser.click(f"//input[@aria-label='Choose {rank} worker {rank - 1}']")
         browser.run("location.hash = 'explain'")
         see(browser, "2 chosen ranks (1-2)")
+        fill(browser, "Tokens", "0,64")
+        press(browser, "Look up and explain")
+        see(browser, "64 of 64 tokens are cached")
+        assert (
+            browser.run("return document.querySelectorAll('main td:empty').length") == 1
+        )  # Has no label if it is narrow.
         fill(browser, "Tokens", "0,128")
         press(browser, "Look up and explain")
         see(browser, "64 of 128 tokens are cached")
@@ -183,3 +198,61 @@ def test_the_page_names_all_modules_that_it_loads(browser: Browser, ranks: Fleet
         named, loaded = browser.run(LOADED)
         assert named == loaded
         assert len(named) > 25
+
+
+HOLD = """const send = window.fetch;
+window.held = [];
+window.fetch = async (...request) => {
+    if (request[0] === '/fleet/loglevel/check') await new Promise((go) => window.held.push(go));
+    return send(...request);
+};"""
+"""Lets the requests that check a level wait until the functions in `held` are called."""
+POLLS = "return performance.getEntriesByName(new URL('/fleet/poll', location).href).length"
+
+
+def test_a_change_that_is_being_checked_says_so_and_is_asked_for_once(browser: Browser, ranks: Fleet) -> None:
+    with opened(browser, Source(config=ranks.config), "loglevels"):
+        browser.type("//label[contains(., 'Logger')]/input", "lmcache.checked")
+        browser.run(HOLD)
+        press(browser, "Set…")
+        before = browser.run(POLLS)
+        assert eventually(lambda: browser.run(POLLS) > before + 1)
+        see(browser, "Asking the ranks…")
+        press(browser, "Set…")
+        assert browser.run("window.held.forEach((go) => go()); return window.held.length") == 1
+        see(browser, "All 5 ranks accept the change")
+        press(browser, "Cancel")
+        assert eventually(lambda: focused(browser) == "Set…"), focused(browser)
+        assert "Asking the ranks…" not in shown(browser)
+
+
+def test_settings_that_were_not_read_are_not_called_equal(browser: Browser, tmp_path: Path) -> None:
+    nobody = Source(urls=[f"http://127.0.0.1:{free_port()}"])
+    with opened(browser, nobody, "configuration", shows="1 down"):
+        see(browser, "No rank has sent its settings.")
+        assert "equal on all ranks." not in shown(browser)
+    with fleets_in(tmp_path) as start:
+        source = Source(config=start(without=(4,)).config)
+        with opened(browser, source, "configuration", shows="4 ok, 1 down"):
+            see(browser, "All settings are equal on the ranks that sent them.")
+
+
+WIDE = """const put = (label, text) => document.querySelectorAll(`.wall [data-label=${label}]`)
+    .forEach((cell) => (cell.textContent = text));
+put('Uptime', '24\u00a0min\u00a033\u00a0s');
+put('Usage', '526\u00a0MiB (99.5\u00a0%)');
+const region = document.querySelector('main .scroll');
+const names = [...document.querySelectorAll('.wall tbody a')].map((name) => name.getClientRects().length);
+return [region.scrollWidth - region.clientWidth, ...names];"""
+"""With the longest values: how much of the table has to be scrolled to, and in how many lines each name is."""
+
+
+def test_the_wall_fits_a_usual_window_with_long_values_and_each_name_is_one_line(
+    browser: Browser, ranks: Fleet
+) -> None:
+    browser.resize(1280, 900)
+    try:
+        with opened(browser, Source(config=ranks.config)):
+            assert browser.run(WIDE) == [0, 1, 1, 1, 1, 1]
+    finally:
+        browser.resize(1400, 1000)

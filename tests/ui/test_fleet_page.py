@@ -28,7 +28,7 @@ BROWSER_SECONDS = 0.2
 """The time of the browser's main thread for a poll of 200 ranks."""
 VIEWS = {
     "ranks": "4 worker 3",
-    "charts": "Requested tokens",
+    "charts": "Requested tokens, last 30 s",
     "configuration": "Check…",
     "loglevels": "root",
     "threads": "MainThread",

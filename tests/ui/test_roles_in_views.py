@@ -122,3 +122,13 @@ def test_a_role_that_changes_while_the_page_is_open_is_noticed(browser: Browser,
         see(browser, "Caller")
         token_file(tmp_path, other="admin")
         assert eventually(lambda: "401" in shown_problem(browser)), shown(browser)
+
+
+@pytest.mark.parametrize("role", ["viewer", "admin"])
+def test_who_may_not_read_the_audit_log_is_told_so_beside_the_recent_changes(
+    browser: Browser, guarded: tuple[InternalAPIServer, dict[str, str]], role: str
+) -> None:
+    server, tokens = guarded
+    enter(browser, server, tokens[role])
+    see(browser, "Recent changes")
+    assert ("Changes in the audit log require the role admin." in shown(browser)) == (role == "viewer")

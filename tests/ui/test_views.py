@@ -156,6 +156,7 @@ def test_a_rank_is_drained_and_put_back(browser: Browser, server: InternalAPISer
     see(browser, "lmcache-internal drain --reason 'new disk' --seconds 300")
     press(browser, "Apply")
     see(browser, ": new disk.")
+    assert re.search(r"Drained since [\d-]+ [\d:]+ until [\d-]+ [\d:]+: new disk\.", shown(browser))
     press(browser, "Undrain")
     press(browser, "Apply")
     see(browser, "In rotation.")
@@ -276,7 +277,7 @@ def test_a_view_that_the_role_may_not_use_names_the_required_role(browser: Brows
         see(browser, "Audit (admin)")
         see(browser, "Live")
         browser.run("location.hash = 'overview'")
-        see(browser, "None since the start.")
+        see(browser, "None known.")
         assert "403" not in shown(browser)
         browser.run("location.hash = 'cache'")
         see(browser, "Store (operator)")
@@ -303,3 +304,10 @@ def test_tokens_that_cannot_be_sent_are_refused_with_the_reason(browser: Browser
         press(browser, label)
         result = "return document.querySelector('[aria-label=Result]').innerText"
         assert eventually(lambda: "URI malformed" in browser.run(result)), label  # noqa: B023  # Called now.
+
+
+def test_a_chart_without_values_says_so(browser: Browser, server: InternalAPIServer) -> None:
+    open_view(browser, server)
+    labels = "return document.querySelectorAll('.chart:first-child text').length"
+    assert eventually(lambda: browser.run(labels) == 5 + 2)  # Of the values, and of two or more polls.
+    assert "No values yet" in browser.text("//figure[1]")

@@ -56,8 +56,10 @@ test("long names break behind their separators, not inside words or numbers", ()
   assert.equal(parts("0.1.0+embedded.and.0.2.0+mock"), "0.1.0+embedded.|and.0.2.0+mock");
   assert.equal(parts("lmcache.v1.storage_backend:run"), "lmcache.|v1.|storage_|backend:|run");
   assert.equal(parts("[27,1,64,1,576,27,1,64,1,576]"), "[27,|1,|64,|1,|576,|27,|1,|64,|1,|576]");
+  for (const half of ["57c400b743c74547", "a7c400b743c74547"])
+    assert.equal(parts(`embedded_${half}${half}`), `embedded_|${half}|${half}`);
   assert.equal(parts("a".repeat(64)), Array(4).fill("a".repeat(16)).join("|"));
-  assert.equal(parts("embedded_6c643ad92dc442691f0e8b5d"), "embedded_|6c643ad92dc44269|1f0e8b5d");
+  assert.equal(parts("sha256:6c643ad92dc442691f0e8b5d"), "sha256:|6c643ad92dc44269|1f0e8b5d");
   assert.equal(parts("[0.12345678901,0.12345678901]"), "[0.12345678901,|0.12345678901]");
   for (const short of ["max_local_cpu_size", "PUT /bypass/add", "127.0.0.1", "2026-11-29 22:39:06"])
     assert.equal(parts(short), short);

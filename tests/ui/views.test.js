@@ -152,10 +152,12 @@ test("the limit of a quota is a number, or what the server refuses", () => {
   assert.deepEqual(quotaChange("a", " ").body, { limit_gb: " " });
 });
 
-test("a drain without an end has no seconds", () => {
-  assert.equal(drainChange("", 0).path, "/admin/drain");
-  assert.equal(drainChange("a b", 60).path, "/admin/drain?reason=a+b&seconds=60");
-  assert.deepEqual(drainChange("a b", NaN).command, ["drain", "--reason", "a b"]);
+test("a drain without an end has no seconds; minutes that are no number are not left out: the server refuses them", () => {
+  assert.equal(drainChange("", "").path, "/admin/drain");
+  assert.equal(drainChange("a b", "1").path, "/admin/drain?reason=a+b&seconds=60");
+  assert.deepEqual(drainChange("a b", "").command, ["drain", "--reason", "a b"]);
+  assert.equal(drainChange("", "10m").path, "/admin/drain?seconds=10m");
+  assert.equal(drainChange("", "0").path, "/admin/drain?seconds=0");
 });
 
 test("scrapes in quick succession are one, so that a rate is no noise", () => {

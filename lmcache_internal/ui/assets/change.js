@@ -13,7 +13,7 @@ import { h, input, openDialog, whileDisabled } from "./dom.js";
 export function curlOf(base, { method, path, body }, token, socket) {
   const words = ["curl", "-X", method];
   if (socket) words.push("--unix-socket", quoted(socket));
-  if (token) words.push("-H", '"Authorization: Bearer $TOKEN"');
+  if (token) words.push("-H", '"Authorization: Bearer $LMCACHE_INTERNAL_TOKEN"');
   if (body instanceof FormData) words.push("-F", "script=@FILE");
   else if (body !== undefined) words.push("-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(body)));
   return [...words, quoted(base + path)].join(" ");
@@ -78,7 +78,7 @@ function ask(client, change, act) {
       { "aria-label": change.title },
       h("h2", {}, `${change.title}?`),
       change.details && h("p", {}, change.details),
-      h("p", {}, change.command ? "These commands do the same:" : "This command does the same:"),
+      h("p", {}, "The same in a shell:"),
       h("pre", {}, commands.join("\n")),
       change.type && h("label", {}, `This cannot be undone. Type ${change.type} to continue: `, typed),
       message,

@@ -75,7 +75,7 @@ export class LineChart {
       this.lines(places, y),
       this.cursor !== null && times.length > 0 && vertical("cursor", x(times[this.index])),
     );
-    replace(this.plot, picture, times.length < 2 && h("p", { class: "empty" }, "Collecting data…"));
+    replace(this.plot, picture, !picture.querySelector("[d*=L]") && h("p", { class: "empty" }, "No values yet"));
     this.plot.setAttribute("aria-label", `${this.title}. ${this.describe(times.length - 1)}`);
     this.legend();
     this.fillTable();

@@ -1,6 +1,7 @@
 // Buttons for changes, and the modes that every engine has.
 
 import { h, input, replace } from "./dom.js";
+import { timed } from "./texts.js";
 
 /**
  * Return a button. If the role does not allow what it does, it is disabled and names the required role.
@@ -41,7 +42,7 @@ export function buttons({ requires, change, refresh }) {
 export function drainControls(context) {
   const state = h("span");
   const reason = input({ "aria-label": "Reason of the drain", placeholder: "Reason", maxlength: 200 });
-  const minutes = input({ "aria-label": "Minutes", placeholder: "Minutes; empty: no end", pattern: "[0-9]{1,5}" });
+  const minutes = input({ "aria-label": "Minutes", placeholder: "Minutes; empty: no end" });
   const actions = h("span", { class: "tools" });
   const button = buttons(context);
 
@@ -49,10 +50,10 @@ export function drainControls(context) {
     const found = await context.client.json("/admin/drain");
     const until = found.until ? ` until ${found.until}` : "";
     state.textContent = found.drained
-      ? `Drained since ${found.since}${until}: ${found.reason || "no reason given"}.`
+      ? timed(`Drained since ${found.since}${until}: ${found.reason || "no reason given"}.`)
       : "In rotation.";
     reason.hidden = minutes.hidden = found.drained;
-    const drain = () => drainChange(reason.value.trim(), Number(minutes.value) * 60);
+    const drain = () => drainChange(reason.value.trim(), minutes.value.trim());
     const undrain = button("Undrain", "POST /admin/undrain", UNDRAIN);
     replace(actions, found.drained ? undrain : button("Drain", "POST /admin/drain", drain));
   }
@@ -70,11 +71,11 @@ const UNDRAIN = {
 
 /**
  * @param {string} reason
- * @param {number} seconds - 0 for a drain without an end
+ * @param {string} minutes - the server refuses what is not a number; empty for no end
  * @returns {Change}
  */
-export function drainChange(reason, seconds) {
-  const end = seconds > 0 ? String(seconds) : "";
+export function drainChange(reason, minutes) {
+  const end = String(Number(minutes) * 60 || minutes);
   const query = String(new URLSearchParams({ ...(reason && { reason }), ...(end && { seconds: end }) }));
   return {
     title: "Drain the rank: /readyz fails, and all other requests are served",

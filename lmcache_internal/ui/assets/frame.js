@@ -45,7 +45,7 @@ export class Frame {
 
   /** Scroll to the link of the current view. In a narrow window, not all links are visible. */
   showCurrent() {
-    this.navigation.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.navigation.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
   /** Note that data has arrived. */

@@ -1,4 +1,4 @@
-// Chooses axes and formats numbers. The decimal separator is a point in every language, as in commands and settings.
+// Chooses axes and formats numbers. The decimal separator is a point in every language.
 
 export const GIB = 1024 ** 3;
 

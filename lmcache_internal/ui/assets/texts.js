@@ -66,7 +66,7 @@ export function contains(text, wanted) {
 
 const LONG_WORD = /\S{25,}/g;
 // A part without a separator, such as a hash, breaks after 16 characters. A number with a point is one part.
-const BREAK = /[_./:](?=\p{L}|[^\s_./:=&?@,;]{16})|(?:":|[=&?@,;])(?=\S)|[^\s_./:=&?@,;]{16}(?=[^\s_./:=&?@,;])/gu;
+const BREAK = /[_./:](?=\p{L}|\w{16})|(?:":|[=&?@,;])(?=\S)|[^\s_./:=&?@,;]{16}(?=[^\s_./:=&?@,;])/gu;
 
 /**
  * Return the parts of a text between which a line may break, besides its spaces: behind the separators of long names,

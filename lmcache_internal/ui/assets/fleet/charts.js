@@ -56,9 +56,9 @@ export function stepFor(length, count) {
 /** @param {FleetContext} context */
 function create({ state }) {
   const charts = /** @type {[keyof Figures, string, FleetChart][]} */ ([
-    ["hitRate", "all ranks", new FleetChart("Token hit rate", "percent", 1)],
-    ["requested", "sum", new FleetChart("Requested tokens", "per second")],
-    ["stored", "sum", new FleetChart("Stored tokens", "per second")],
+    ["hitRate", "all ranks", new FleetChart("Token hit rate, last 30 s", "percent", 1)],
+    ["requested", "sum", new FleetChart("Requested tokens, last 30 s", "per second")],
+    ["stored", "sum", new FleetChart("Stored tokens, last 30 s", "per second")],
     ["usage", "sum", new FleetChart("Usage of the local backends", "bytes")],
   ]);
   let touched = false;

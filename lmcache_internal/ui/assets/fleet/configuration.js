@@ -11,7 +11,7 @@ export const view = { id: "configuration", title: "Configuration", create };
 
 /** @param {FleetContext} context */
 function create(context) {
-  const table = new FilterTable("settings", ["Setting", "Value", "Ranks"], "All settings are equal on all ranks.");
+  const table = new FilterTable("settings", ["Setting", "Value", "Ranks"]);
   const all = input({ type: "checkbox", onchange: () => draw() });
   const failed = h("div");
   const change = changeForm(context);
@@ -29,6 +29,8 @@ function create(context) {
     settings = found.names;
     generated = new Set(found.generated);
     replace(failed, failuresOf("No settings", found.failed));
+    const where = found.failed.length > 0 ? "the ranks that sent them" : "all ranks";
+    table.empty = settings.length > 0 ? `All settings are equal on ${where}.` : "No rank has sent its settings.";
     change.offer(settings);
     draw();
   }

@@ -42,7 +42,7 @@ function resultOf({ ranks, failed }) {
   const rows = ranks.map((found) => [
     h("a", { href: `/rank/${found.number}/ui#cache` }, `${found.number} ${found.name}`),
     summaryOf(found),
-    h("div", {}, found.reasons.map(reasonOf)),
+    found.reasons.length > 0 && h("div", {}, found.reasons.map(reasonOf)),
   ]);
   return [
     failuresOf("Not explained", failed),

@@ -17,13 +17,14 @@ function create({ client, state, refresh: again }) {
   const form = proposalForm(fields.labels, "Set…", async () => {
     const { time: span, ...wanted } = fields.read();
     const checked = await client.send("POST", "/fleet/loglevel/check", { ...wanted, span, ranks: state.numbers });
-    const title = `Set ${wanted.logger} to ${wanted.level} on ${state.scope}`;
+    const title = `Set ${wanted.logger} to ${wanted.level}${span && ` for ${span}`} on ${state.scope}`;
     if (await propose(client, title, checked)) await again();
   });
 
   async function refresh() {
     const found = await client.json("/fleet/loglevels");
     replace(failed, failuresOf("No log levels", found.failed));
+    found.names.sort((/** @type {Logger} */ a, /** @type {Logger} */ b) => a.name.localeCompare(b.name));
     table.update(found.names.flatMap(rowsOf));
   }
 
@@ -34,10 +35,9 @@ function create({ client, state, refresh: again }) {
   };
 }
 
-/**
- * @param {{name: string, values: {value: string, ranks: string}[]}} logger
- * @returns {TableRow[]}
- */
+/** @typedef {{name: string, values: {value: string, ranks: string}[]}} Logger */
+
+/** @param {Logger} logger @returns {TableRow[]} */
 function rowsOf({ name, values }) {
   const differs = values.length > 1;
   return values

@@ -19,14 +19,21 @@ export function proposalForm(fields, label, act) {
   const message = h("p", { role: "alert", class: "error" });
   const element = h("form", { class: "tools" }, fields, button, h("span", {}, "on ", scope), reason);
 
+  let busy = false;
+
   element.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (busy) return;
+    busy = true;
     message.textContent = "";
+    setText(reason, "Asking the ranks…"); // A rank that hangs takes 15 s.
     try {
       await act();
     } catch (error) {
       message.textContent = errorText(error);
     }
+    busy = false;
+    setText(reason, "");
   });
 
   /**
@@ -35,10 +42,11 @@ export function proposalForm(fields, label, act) {
    * @param {string} view - the id of the view that makes the change
    */
   function show(state, view) {
+    setText(scope, state.scope);
+    if (busy) return;
     const refusal = state.refusal(view);
     button.disabled = Boolean(refusal);
     setText(reason, refusal);
-    setText(scope, state.scope);
   }
   return { element, message, show };
 }

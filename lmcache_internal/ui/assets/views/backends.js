@@ -54,7 +54,7 @@ function create(context) {
   return { element: h("div", {}, modes, drain.element, list, h("p", {}, missing)), refresh };
 }
 
-/** The modes: their path and name, and what is shown while they are on and off. */
+/** What is shown while a mode is on and off. */
 const FREEZE = {
   path: "/freeze",
   name: "freeze mode",

@@ -8,10 +8,10 @@ import { GIB, format } from "../scales.js";
 /** @param {Context} context */
 export function quotas(context) {
   const list = h("div");
-  const salt = input({ "aria-label": "Cache salt", placeholder: "_default: requests without a salt" });
+  const salt = input({ "aria-label": "Cache salt", placeholder: "_default: no salt" });
   const limit = input({ "aria-label": "Limit in GiB", inputmode: "decimal", placeholder: "0.5" });
   const button = buttons(context);
-  const set = h("span", {});
+  const set = h("span");
   const form = h(
     "p",
     { class: "tools" },

@@ -50,7 +50,8 @@ function create(context) {
 
   const graphs = charts.map(({ chart }) => chart.element);
   const parts = [health, tiles, h("div", { class: "charts" }, graphs), slow.element];
-  const others = [h("h2", {}, "Recent changes"), recent, h("h2", {}, "Version"), release];
+  const unread = context.requires("GET /audit") && h("p", {}, "Changes in the audit log require the role admin.");
+  const others = [h("h2", {}, "Recent changes"), unread, recent, h("h2", {}, "Version"), release];
   return { element: h("div", {}, parts, others), refresh };
 }
 
@@ -63,7 +64,7 @@ function showRecent(element, changes) {
   const items = latest.map(({ time, label }) =>
     h("li", {}, h("time", { datetime: new Date(time).toISOString() }, moment(time)), ` ${label}`),
   );
-  replace(element, items, items.length === 0 && h("li", {}, "None since the start."));
+  replace(element, items, items.length === 0 && h("li", {}, "None known."));
 }
 
 /**
