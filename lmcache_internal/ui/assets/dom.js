@@ -83,19 +83,15 @@ export function openDialog(dialog) {
  */
 export function replace(element, ...children) {
   if (pressed && pressed !== element && element.contains(pressed)) return;
+  const shown = element.childNodes;
   const wanted = nodes(children);
-  if (isSame(element.childNodes, wanted)) return;
+  if (shown.length === wanted.length && wanted.every((node, index) => node.isEqualNode(shown[index]))) return;
   const focused = document.activeElement;
   const paths = [focused, opener].map((inner) => pathTo(element, inner));
   element.replaceChildren(...wanted);
   const [next, opened] = paths.map((path) => path && follow(element, path));
   if (next) focusAt(focused?.isConnected ? focused : next);
   if (opened && !opener?.isConnected) opener = opened;
-}
-
-/** @param {NodeListOf<ChildNode>} shown @param {Node[]} wanted */
-function isSame(shown, wanted) {
-  return shown.length === wanted.length && wanted.every((node, index) => node.isEqualNode(shown[index]));
 }
 
 /**
@@ -173,7 +169,7 @@ function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, String(value));
+    else if ((value ?? false) !== false) element.setAttribute(name, String(value));
   }
   element.append(...nodes(children));
   return element;
@@ -186,6 +182,6 @@ function fill(element, attributes, children) {
 function nodes(children) {
   return children
     .flat()
-    .filter((child) => child !== null && child !== undefined && child !== false)
+    .filter((child) => (child ?? false) !== false)
     .map((child) => (child instanceof Node ? child : new Text(String(child))));
 }
