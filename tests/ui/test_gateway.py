@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from lmcache_internal import create_app
 from lmcache_internal.cli import answers
+from lmcache_internal.cli.sources import Source
 from lmcache_internal.cli.ui import proxy
 from lmcache_internal.cli.ui import ranks as polling
 from lmcache_internal.cli.ui.login import MAX_SESSIONS, Login
@@ -27,7 +28,7 @@ from tests.http_server import Asked, Reply, responding
 from tests.mp_support import mp_manager
 from tests.security.support import serving, token_file
 from tests.support import eventually, free_port, make_manager, takes_less
-from tests.ui.fleet_support import gateway_client, logged_in
+from tests.ui.fleet_support import gateway_client, logged_in, searching
 
 TIMEOUTS = {name: getattr(polling, name) for name in ("FETCH_SECONDS", "WAIT_SECONDS", "SLOW_SECONDS")}
 """Those of the gateway; the tests have longer ones."""
@@ -453,9 +454,17 @@ def test_an_mp_server_shows_what_it_has(tmp_path: Path, ranks: Fleet) -> None:
             True,
         )
         assert worker["kind"] == "in-process"
+
+
+def test_the_settings_of_an_mp_server_are_shown_beside_those_of_ranks(tmp_path: Path, ranks: Fleet) -> None:
+    with mp_manager(tmp_path) as manager, lying(create_app(manager).test_client(), lambda reply, _: reply) as url:
+        _, client = searching(Source(urls=[url, ranks.url(1)]))
         conf = client.get("/fleet/conf").get_json()
-        assert conf["failed"][0]["ranks"] == "0 scheduler"
-        assert conf["names"]
+        assert conf["failed"] == []
+        settings = {entry["name"]: entry["values"] for entry in conf["names"]}
+        (of_mp,), (of_rank,) = settings["mp.chunk_size"], settings["chunk_size"]
+        assert (of_mp["value"]["mutable"], of_rank["value"]["mutable"]) == (None, False)
+        assert of_mp["ranks"] != of_rank["ranks"]
 
 
 def test_the_start_of_an_mp_server_stays_the_same(tmp_path: Path) -> None:

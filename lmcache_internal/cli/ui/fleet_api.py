@@ -10,6 +10,8 @@ from flask import Blueprint, Response
 
 from ...engine.definitions import GENERATED
 from ...ui.pages import asset, fleet_page
+from ..client import Client
+from ..conf.mp_config import read_mp_config
 from ..conf.read import fetch_details
 from ..fleet import Job
 from ..loglevel import fetch_levels
@@ -47,8 +49,7 @@ def poll() -> dict[str, Any]:
 @router.get("/fleet/conf")
 def conf() -> dict[str, Any]:
     """Return the settings of all ranks, each value with the ranks that have it; `generated` are different by design."""
-    common = _common(lambda client: {name: _setting(fields) for name, fields in fetch_details(client).items()})
-    return {**common, "generated": sorted(GENERATED)}
+    return {**_common(_settings), "generated": sorted(GENERATED)}
 
 
 @router.get("/fleet/loglevels")
@@ -76,5 +77,9 @@ def _ask(job: Job) -> Sequence[Outcome]:
         return state.fleet.narrowed(state.targets(None), SECONDS).each(job)
 
 
-def _setting(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: fields.get(name) for name in _FIELDS}
+def _settings(client: Client) -> dict[str, dict[str, Any]]:
+    if client.target.mp:
+        found = {name: {"value": value} for name, value in read_mp_config(client, (), details=False).items()}
+    else:
+        found = fetch_details(client)
+    return {name: {field: fields.get(field) for field in _FIELDS} for name, fields in found.items()}
