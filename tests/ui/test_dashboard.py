@@ -206,12 +206,16 @@ def use(browser: Browser, token: str) -> None:
 def test_the_page_survives_a_restart_of_the_server_and_says_how_old_its_data_are(
     browser: Browser, server: InternalAPIServer
 ) -> None:
+    color = "return getComputedStyle(document.querySelector('main')).filter"
     open_view(browser, server)
+    assert eventually(lambda: bool(browser.run(color) == "none"))
     server.stop(0)
     assert eventually(lambda: "cannot be reached" in shown(browser))
     assert eventually(lambda: "old" in shown(browser))
+    assert eventually(lambda: bool(browser.run(color) == "grayscale(1)"))
     server.start()
     assert eventually(lambda: "Live" in shown(browser))
+    assert eventually(lambda: bool(browser.run(color) == "none"))
 
 
 @pytest.mark.parametrize("view", VIEWS)

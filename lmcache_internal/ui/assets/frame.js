@@ -65,6 +65,6 @@ export class Frame {
     const old = seconds > OLD_SECONDS;
     const age = old ? `Data is ${duration(seconds)} old` : "Live";
     setText(this.age, this.lastSuccess === null ? "No data yet" : age);
-    this.age.classList.toggle("old", old);
+    document.body.classList.toggle("old", old); // What was healthy may not be so now.
   }
 }
