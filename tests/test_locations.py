@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import socket
 from pathlib import Path
@@ -88,6 +90,26 @@ def test_a_host_that_cannot_be_resolved_is_one_clear_error(monkeypatch: pytest.M
         message = re.escape(f"internal_api_server_host '{host}' cannot be resolved: ")
         with pytest.raises(ServerStartError, match=message):
             InternalAPIServer(manager).start()
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EADDRINUSE, "is in use by another process"),
+        (errno.EACCES, "needs more rights than this process has"),
+        (errno.EADDRNOTAVAIL, "Cannot assign requested address; check internal_api_server_host"),
+    ],
+)
+def test_an_address_that_cannot_be_bound_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    def bind(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+    values: dict[str, Any] = {f"{PREFIX}enabled": True}
+    with make_manager(**values) as manager, pytest.raises(ServerStartError, match=message):
+        InternalAPIServer(manager).start()
 
 
 def status_of(address: str, port: int, request: bytes, headers: bytes = b"") -> int:

@@ -43,6 +43,26 @@ EQUAL: dict[tuple[str, str, str], str] = {
     ): "No response has the status 399.",
     (
         "lmcache_internal/redaction/masking.py",
+        "return {key: values if len(values) > 1 else values[0] for key, values in merged.items()}",
+        "return {key: values if len(values) > 1 else values[ -1] for key, values in merged.items()}",
+    ): _ONE,
+    (
+        "lmcache_internal/serving/thread_pool.py",
+        "if len(self.threads) < self._least:",
+        "if len(self.threads) != self._least:",
+    ): "waitress starts no more threads than it is asked for.",
+    (
+        "lmcache_internal/serving/gil_sockets.py",
+        "return _checked(_libc.send(self.fileno(), data, len(data), flags | _SEND))",
+        "return _checked(_libc.send(self.fileno(), data, len(data), flags ^ _SEND))",
+    ): "Nothing sends with flags.",
+    (
+        "lmcache_internal/serving/connection.py",
+        "self, server: Any, sock: socket.socket, *rest: Any, is_over_limit: bool = False, **options: Any",
+        "self, server: Any, sock: socket.socket, *rest: Any, is_over_limit: bool = True, **options: Any",
+    ): "The server gives the argument.",
+    (
+        "lmcache_internal/redaction/masking.py",
         "if not (start and start in '{[\"'):",
         "if not (start or start in '{[\"'):",
     ): "Other texts are numbers or constants without a secret, or no JSON; both are masked in the same way.",

@@ -15,6 +15,7 @@ _CONNECTIONS = (
     "tests/serving/test_thread_pool.py tests/serving/test_inline.py "
     "tests/serving/test_connection_timeouts.py tests/limits/test_single_flight.py "
     "tests/serving/test_dropped.py tests/serving/test_limit.py tests/serving/test_hand_back.py "
+    "tests/serving/test_late.py "
     "tests/serving/test_expect.py tests/serving/test_bodiless.py tests/limits/test_timeouts_over_sockets.py "
     "tests/test_server.py tests/test_locations.py tests/faults/test_clock.py "
     "tests/faults/test_connections.py::test_a_half_closed_client_gets_its_response "
@@ -47,7 +48,7 @@ _REDACTION = (
 )
 _SETTINGS = (
     "tests/test_config_file.py tests/test_settings.py tests/test_address.py tests/test_locations.py "
-    "tests/security/test_access.py tests/blueprints/test_conf_api.py"
+    "tests/security/test_access.py tests/security/test_token_files.py tests/blueprints/test_conf_api.py"
 )
 
 # Tests, and the patterns of the files that they cover.

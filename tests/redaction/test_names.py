@@ -38,7 +38,7 @@ unseal_key TOTP_SECRET otp sas_token contraseña
 """)
 
 OPEN = listed("""
-key keys cache_key chunk_key kv_key kv_keys primary_key public_key PUBLIC_KEY CACHE_KEY sort_key some_future_key
+KEY key keys cache_key chunk_key kv_key kv_keys primary_key public_key PUBLIC_KEY CACHE_KEY sort_key some_future_key
 raw_key object_key encoded_key affinity_key num_keys failed_keys max_failed_keys total_key_count key_count
 key_prefix num_key_value_heads monkey hotkey turkey keyboard keyring cache_salt salt chunk_hash chunk_hashes hash
 PWD OLDPWD author authors AUTHOR GIT_AUTHOR_NAME authority compass bypass bypassed_backends bypass_add encompass

@@ -51,3 +51,21 @@ def test_a_client_waits_while_no_connection_can_be_accepted(
     assert statuses(converse(server, LAST)) == [200]
     logged = [(record.levelno, record.getMessage()) for record in caplog.records if record.name == acceptor.__name__]
     assert logged == [(level, message)]
+
+
+def test_the_log_says_only_once_that_new_connections_wait(
+    server: InternalAPIServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))] * 3
+    accept = gil_sockets.accept
+
+    def failing(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return accept(*arguments)
+
+    monkeypatch.setattr(acceptor, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(acceptor, "accept", failing)
+    assert statuses(converse(server, LAST)) == [200]
+    assert not failures
+    assert [record.name for record in caplog.records].count(acceptor.__name__) == 1

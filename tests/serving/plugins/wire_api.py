@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from io import BytesIO
 
-from flask import Blueprint, Response, jsonify, request, send_file
+from flask import Blueprint, Response, jsonify, request, send_file, stream_with_context
 
-from lmcache_internal.api import internal_app
+from lmcache_internal.api import SEND_504_AFTER_KEY, internal_app
 
 router = Blueprint("wire", __name__)
 
@@ -53,6 +53,19 @@ def stream() -> Response:
         yield from (b"one,", b"two,", b"three")
 
     return Response(pieces(), mimetype="text/plain")
+
+
+@router.get("/late")
+def late() -> Response:
+    """Let the server respond with 504 after 0.1 s, then do as `/slow`; with `?begun`, begin the response before."""
+
+    def pieces() -> Iterator[str]:
+        if "begun" in request.args:
+            yield "begun, "
+        yield slow()
+
+    request.environ[SEND_504_AFTER_KEY](0.1, lambda: "It is late")
+    return Response(stream_with_context(pieces()), mimetype="text/plain")
 
 
 @router.get("/nothing")
