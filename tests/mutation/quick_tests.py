@@ -22,6 +22,8 @@ _CONNECTIONS = (
     "tests/faults/test_connections.py::test_a_client_that_never_reads_is_closed "
     "tests/faults/test_connections.py::test_idle_connections_are_closed_in_time "
     "tests/serving/test_exhausted.py "
+    "tests/faults/test_refused_bodies.py::test_a_client_that_sends_the_complete_body_first_can_read_the_response "
+    "tests/faults/test_connection_limit.py::test_waiting_clients_do_not_lock_out_others "
     "tests/faults/test_thread_limit.py::test_a_start_fails_completely_whichever_thread_is_missing "
     "tests/faults/test_connections.py::test_after_a_burst_the_extra_threads_end"
 )

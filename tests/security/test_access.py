@@ -17,6 +17,7 @@ from lmcache_internal import create_app
 from lmcache_internal.app import InternalApp
 from lmcache_internal.roles import Role
 from lmcache_internal.security.access import is_write, required_role
+from lmcache_internal.security.gate import BODY_WITHHELD_KEY
 from lmcache_internal.settings.guarded import guarded_reason, not_mutable
 from tests.security.support import bearer, prefixed, token_file
 from tests.support import examples, make_manager
@@ -347,3 +348,10 @@ def test_guarded_setting_is_found_in_very_deep_data() -> None:
     for _ in range(5000):
         deep = {"a": [deep]}
     assert guarded_reason("extra_config", deep, SimpleNamespace(extra_config={}))
+
+
+def test_a_request_without_its_body_is_refused_although_the_caller_has_access_meanwhile(client: FlaskClient) -> None:
+    response = client.post("/conf", json={}, environ_overrides={BODY_WITHHELD_KEY: True})
+    assert response.status_code == 403
+    assert "did not read the body" in response.get_json()["message"]
+    assert client.post("/conf", json={}, environ_overrides={BODY_WITHHELD_KEY: False}).status_code != 403
