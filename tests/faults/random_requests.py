@@ -19,7 +19,7 @@ BODY = b"0123456789abcdef" * (20 << 16)
 
 
 @router.route("/sized/<int:size>", methods=["GET", "POST"])
-@operation(action="send a body of a size", access=Role.PUBLIC, cheap=True)
+@operation(action="send a body of a size", access=Role.VIEWER, cheap=True)
 def sized(size: int) -> Response:
     """Return the first bytes of BODY, after those of the request's body."""
     return Response(request.get_data() + BODY[:size])
