@@ -17,7 +17,7 @@ from tests.support import ROOT, free_port
 
 CLIENTS = 16
 REQUESTS = 4000
-SECONDS = 600
+SECONDS = 900
 
 
 pytestmark = pytest.mark.usefixtures("unlogged")
