@@ -19,7 +19,7 @@ from ..limits.concurrency import LimitName
 from ..limits.timeouts import call_within
 from ..redaction import redact
 from ..roles import Role
-from ..settings import LARGE_BODY_BYTES, MAX_BODY_BYTES, UNREAD_BODY_BYTES
+from ..settings import LARGE_BODY_BYTES, MAX_BODY_BYTES, PUBLIC_BODY_BYTES
 from .arguments import signature_of
 from .option_check import check_options
 from .responses import failures, success
@@ -73,7 +73,7 @@ def operation(
         exclusive: it changes the engine: such operations run one at a time per engine, and one that waits too long
             for another gets 409.
         large_body: its body may have 8 MiB (`LARGE_BODY_BYTES`) instead of 1 MiB; not for public endpoints, which have
-            16 KiB (`UNREAD_BODY_BYTES`) if they read no body.
+            16 KiB (`PUBLIC_BODY_BYTES`) if they read no body.
         limit: the concurrency limit it shares, see `concurrency.LIMITS` (503); "engine" by default, none if cheap.
         timeout: in seconds (504); `internal_api_server_call_timeout` by default.
         errors: errors that the other parameters do not imply, for the OpenAPI document: `(NotFound,)`, or
@@ -119,7 +119,7 @@ def operation(
         )
         vars(view).update(limit=own_limit, cheap=cheap)  # For the bulkheads of plugins.
         reads_body = access != Role.PUBLIC or any(argument.is_body for argument in arguments)
-        limit_of_body = LARGE_BODY_BYTES if large_body else MAX_BODY_BYTES if reads_body else UNREAD_BODY_BYTES
+        limit_of_body = LARGE_BODY_BYTES if large_body else MAX_BODY_BYTES if reads_body else PUBLIC_BODY_BYTES
         vars(view).update(max_body=limit_of_body)  # For the app and its server.
         return view
 

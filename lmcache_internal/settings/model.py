@@ -22,7 +22,7 @@ _DATA = (type(None), str, int, float, bytes, list, tuple, dict, Sequence, Set, M
 
 MAX_BODY_BYTES = 1 << 20
 """The maximum size of a request body, JSON or script: 1 MiB. A larger body gets 413."""
-UNREAD_BODY_BYTES = 16 << 10
+PUBLIC_BODY_BYTES = 16 << 10
 """The maximum on public routes that read no body: 16 KiB. So anonymous clients cannot use up the memory for bodies."""
 LARGE_BODY_BYTES = 8 << 20
 """The maximum on routes that take many tokens or keys: 8 MiB. LMCache's coordinator sends up to 7.0 MB (1,000,000

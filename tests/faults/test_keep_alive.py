@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.unharmed import serving, unharmed
-from tests.support import ROOT, free_port
+from tests.support import ROOT, busy_thread, free_port
 
 CLIENTS = 16
 REQUESTS = 4000
@@ -23,31 +20,13 @@ SECONDS = 900
 pytestmark = pytest.mark.usefixtures("unlogged")
 
 
-@contextlib.contextmanager
-def computing() -> Iterator[None]:
-    """A thread that never waits, as an engine thread may be."""
-    stopping = threading.Event()
-
-    def compute() -> None:
-        while not stopping.is_set():
-            sum(range(1000))
-
-    thread = threading.Thread(target=compute)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
-
-
 def test_each_of_many_requests_is_answered(tmp_path: Path) -> None:
     port = free_port(2)
     settings = {"internal_api_server_public_port_start": port}
     with serving(tmp_path, internal_api_server_port_start=port - 1, extra_config=settings) as server, unharmed(server):
         assert server.port == port
         command = [sys.executable, "-m", "tests.faults.keep_alive", *map(str, (port, port + 1, CLIENTS, REQUESTS))]
-        with computing():
+        with busy_thread():
             clients = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=SECONDS)
         half = CLIENTS * REQUESTS // 2
         assert json.loads(clients.stdout) == {"served": half, "refused": half}

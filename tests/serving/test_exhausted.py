@@ -23,6 +23,20 @@ def server(tmp_path: Path) -> Iterator[InternalAPIServer]:
         yield served
 
 
+def fail_to_accept(monkeypatch: pytest.MonkeyPatch, number: int, times: int = 1) -> list[OSError]:
+    """Let the next connections fail with an error number; return the failures that are left."""
+    failures = [OSError(number, os.strerror(number)) for _ in range(times)]
+    accept = gil_sockets.accept
+
+    def failing(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return accept(*arguments)
+
+    monkeypatch.setattr(acceptor, "accept", failing)
+    return failures
+
+
 @pytest.mark.parametrize(
     ("number", "level", "message"),
     [
@@ -39,15 +53,7 @@ def test_a_client_waits_while_no_connection_can_be_accepted(
     level: int,
     message: str,
 ) -> None:
-    failures = [OSError(number, os.strerror(number))]
-    accept = gil_sockets.accept
-
-    def failing(*arguments: Any) -> Any:
-        if failures:
-            raise failures.pop()
-        return accept(*arguments)
-
-    monkeypatch.setattr(acceptor, "accept", failing)
+    fail_to_accept(monkeypatch, number)
     assert statuses(converse(server, LAST)) == [200]
     logged = [(record.levelno, record.getMessage()) for record in caplog.records if record.name == acceptor.__name__]
     assert logged == [(level, message)]
@@ -56,16 +62,8 @@ def test_a_client_waits_while_no_connection_can_be_accepted(
 def test_the_log_says_only_once_that_new_connections_wait(
     server: InternalAPIServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failures = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))] * 3
-    accept = gil_sockets.accept
-
-    def failing(*arguments: Any) -> Any:
-        if failures:
-            raise failures.pop()
-        return accept(*arguments)
-
+    failures = fail_to_accept(monkeypatch, errno.EMFILE, times=3)
     monkeypatch.setattr(acceptor, "SWEEP_SECONDS", 0.05)
-    monkeypatch.setattr(acceptor, "accept", failing)
     assert statuses(converse(server, LAST)) == [200]
     assert not failures
     assert [record.name for record in caplog.records].count(acceptor.__name__) == 1

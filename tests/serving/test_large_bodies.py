@@ -15,7 +15,7 @@ from flask import Blueprint
 from lmcache_internal import InternalAPIServer, create_app
 from lmcache_internal.api import Role, operation
 from lmcache_internal.engine.mp.config import MPConfig
-from lmcache_internal.settings import LARGE_BODY_BYTES, MAX_BODY_BYTES, UNREAD_BODY_BYTES
+from lmcache_internal.settings import LARGE_BODY_BYTES, MAX_BODY_BYTES, PUBLIC_BODY_BYTES
 from tests.mp_support import MODEL, mp_manager
 from tests.support import free_port
 
@@ -104,7 +104,7 @@ def test_what_the_coordinator_sends_is_taken(
         ("DELETE /cache/objects", LARGE_BODY_BYTES),
         ("POST /cache/prefetches", LARGE_BODY_BYTES),
         ("POST /cache/clear", MAX_BODY_BYTES),
-        ("GET /livez", UNREAD_BODY_BYTES),
+        ("GET /livez", PUBLIC_BODY_BYTES),
     ],
 )
 def test_larger_bodies_are_refused_with_the_limit_of_the_route(
