@@ -51,9 +51,9 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def handled_by(handler: type[SilentHandler]) -> Iterator[str]:
-    """Run a server with this handler; yield its URL."""
-    with _Server(("127.0.0.1", 0), handler) as server:
+def running(server: http.server.HTTPServer) -> Iterator[str]:
+    """Run a server in a thread, and close it in the end; yield its URL."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -61,6 +61,13 @@ def handled_by(handler: type[SilentHandler]) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def handled_by(handler: type[SilentHandler]) -> Iterator[str]:
+    """Run a server with this handler; yield its URL."""
+    with running(_Server(("127.0.0.1", 0), handler)) as url:
+        yield url
 
 
 @contextmanager

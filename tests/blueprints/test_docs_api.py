@@ -6,7 +6,6 @@ import contextlib
 import html
 import re
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from lmcache_internal import EmbeddedManager, InternalAPI, create_app
 from lmcache_internal.app import InternalApp
 from lmcache_internal.openapi.pages import POLICY
 from tests.browser import CHROMEDRIVER, CHROMIUM, Browser, open_browser
+from tests.http_server import running
 from tests.security.support import app_with, bearer, prefixed, serving, token_file
 from tests.support import eventually, make_manager
 
@@ -181,15 +181,8 @@ def mounted(token_path: Path) -> Iterator[str]:
     with make_manager(extra_config=prefixed({"tokens_file": str(token_path)})) as manager:
         host = Flask("host")
         InternalAPI(host, manager, "/lmcache")
-        server = make_server("127.0.0.1", 0, host, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/lmcache"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with running(make_server("127.0.0.1", 0, host, threaded=True)) as url:
+            yield f"{url}/lmcache"
 
 
 def try_out(browser: Browser, name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,6 +25,7 @@ from lmcache_internal.diagnostics.doctor.catalogue import troubles
 from lmcache_internal.security.caller import DIRECT_KEY
 from tests.cli.conftest import DEAD, HANGING, Fleet, StartFleet
 from tests.cli.serving import TINY, config_file, run, served
+from tests.http_server import running
 from tests.mp_support import mp_manager
 from tests.support import free_port, make_manager
 
@@ -225,15 +225,8 @@ def serving(app: InternalApp) -> Iterator[str]:
     def admitting(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return app.wsgi_app({**environ, DIRECT_KEY: "yes"}, start_response)
 
-    server = make_server("127.0.0.1", 0, admitting, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(make_server("127.0.0.1", 0, admitting, threaded=True)) as url:
+        yield url
 
 
 @contextmanager

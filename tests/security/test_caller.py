@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -19,6 +18,7 @@ from flask.testing import FlaskClient
 from lmcache_internal import InternalAPIServer, create_app
 from lmcache_internal.errors import ConfigError
 from lmcache_internal.security.caller import DIRECT_KEY, PEER_UID_KEY, PUBLIC_KEY, is_local
+from tests.http_server import running
 from tests.security.support import app_with, ask, audit_of, parsed, serving
 from tests.support import fetch, make_manager, server_values
 
@@ -247,14 +247,8 @@ def test_loopback_is_not_trusted_under_a_real_wsgi_server() -> None:
 
     with make_manager() as manager:
         other = make_server("127.0.0.1", 0, create_app(manager), handler_class=Quiet)
-        thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
+        with running(other):
             statuses = [_get(other.server_port, path) for path in ("/metrics", "/conf", "/env")]
-        finally:
-            other.shutdown()
-            thread.join()
-            other.server_close()
     assert statuses == [200, 401, 401]
 
 

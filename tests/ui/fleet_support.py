@@ -27,6 +27,7 @@ from lmcache_internal.cli.targets import target_at
 from lmcache_internal.cli.ui.app import create_gateway
 from lmcache_internal.cli.ui.login import Login
 from lmcache_internal.cli.ui.state import Gateway
+from tests.http_server import running
 from tests.support import ROOT, free_port
 
 PORT = 8765
@@ -59,15 +60,8 @@ def searching(source: Source, token: BearerToken | None = None) -> tuple[Gateway
 def served(gateway: Gateway) -> Iterator[str]:
     """A gateway of this process on a port of loopback, and its login link."""
     login, port = Login(), free_port()
-    server = make_server("127.0.0.1", port, create_gateway(gateway, login, port), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{port}/login?token={login.token}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(make_server("127.0.0.1", port, create_gateway(gateway, login, port), threaded=True)) as url:
+        yield f"{url}/login?token={login.token}"
 
 
 def logged_in(urls: Sequence[str], token: str | None = None) -> FlaskClient:
